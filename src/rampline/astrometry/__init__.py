@@ -1,0 +1,1 @@
+"""Where a pixel looks: WCS, distortion, source positions, alignment."""

@@ -1,0 +1,1 @@
+"""Source masks, sky models and the matching of sky levels between exposures."""

@@ -1,0 +1,1 @@
+"""Slopes to surface brightness: flat field and flux."""

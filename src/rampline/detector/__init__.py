@@ -1,0 +1,1 @@
+"""Ramps to slopes: everything that is true of groups and pixels of one detector."""

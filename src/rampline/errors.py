@@ -1,0 +1,35 @@
+"""The errors a user can cause: each is one line that says which file, what, and what to do."""
+
+
+class RamplineError(Exception):
+    """A condition with a one-line message for the user; no traceback is shown."""
+
+
+class InputError(RamplineError):
+    """A file that cannot be reduced.
+
+    Parameters
+    ----------
+    path : str
+        The file.
+    what : str
+        What is wrong with it.
+    remedy : str
+        What the user can do, or an empty string.
+    """
+
+    def __init__(self, path: str, what: str, remedy: str = "") -> None:
+        self.path, self.what, self.remedy = path, what, remedy
+        super().__init__(f"{path}: {what}" + (f"; {remedy}" if remedy else ""))
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
+        """Cross process borders whole: the default would pass only the message."""
+        return InputError, (self.path, self.what, self.remedy)
+
+
+class MissingReferenceError(RamplineError):
+    """A calibration reference file that is missing, damaged or of no use here."""
+
+
+class ParameterError(RamplineError):
+    """A parameter or option that is unknown or out of bounds."""

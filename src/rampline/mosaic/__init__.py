@@ -1,0 +1,1 @@
+"""Grids, outliers, drizzle, blot and the noise of mosaics."""

@@ -1,0 +1,1 @@
+"""Pure numerics without astronomy: robust statistics, morphology, interpolation, solves."""

@@ -1,0 +1,1 @@
+"""Detection, apertures and the catalogue."""

@@ -1,0 +1,1 @@
+"""Which exposures, in which order, on which machine: plan, journal, engines, resume."""
