@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .geometry import Geometry
 from .grid import Grid
 from .header import Header
 
@@ -47,7 +48,7 @@ class Ramp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlopePlanes:
-    """Slopes with their errors: (rows, cols) of an exposure or (ints, rows, cols) of its integrations.
+    """Slopes with their errors, of an exposure or, with a first axis, of its integrations.
 
     Attributes
     ----------
@@ -117,8 +118,8 @@ class SkyImage:
     area : (rows, cols) float32
         Pixel area over the nominal one.
     photometry : Photometry
-    geometry : object
-        Where each pixel looks: ``astrometry.geometry.Geometry``, opaque to other rooms.
+    geometry : Geometry
+        Where each pixel looks.
     background_mjy_sr : float
         Level of the sky measured with sources masked; NaN where not measured.
     background_subtracted : bool
@@ -134,7 +135,7 @@ class SkyImage:
     flags: Flags32
     area: Plane
     photometry: Photometry
-    geometry: Any
+    geometry: Geometry
     background_mjy_sr: float = float("nan")
     background_subtracted: bool = False
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)

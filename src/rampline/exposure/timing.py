@@ -68,12 +68,13 @@ class Readout:
         """Return the times of all averaged reads since the reset, (n_groups, n_frames), s."""
         period = self.n_frames + self.n_dropped
         first = np.arange(self.n_groups)[:, None] * period
-        return (first + np.arange(1, self.n_frames + 1)) * self.frame_s
+        reads = first + np.arange(1.0, self.n_frames + 1.0)
+        return np.asarray(reads * self.frame_s, np.float64)
 
     def group_times_s(self) -> NDArray[np.float64]:
         """Return the mean time of each group since the reset, (n_groups,), s."""
-        return np.asarray(self.read_times_s().mean(axis=1))
+        return np.asarray(self.read_times_s().mean(axis=1), np.float64)
 
     def integration_s(self) -> float:
-        """Return the photon-collecting time of one integration, first to last group, as EFFINTTM."""
+        """Return the time of one integration, reset to last read, as EFFINTTM, s."""
         return self.n_groups * self.group_s - self.n_dropped * self.frame_s
