@@ -1,0 +1,188 @@
+"""Where tasks run: in this process, or in several processes of this machine.
+
+A task is a module-level function and one small request that names files; arrays never
+travel between processes. A task that fails is reported, the others go on.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..errors import RamplineError
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One piece of work.
+
+    Attributes
+    ----------
+    name : str
+        As journal and log show it; also the log file's name.
+    function : callable
+        Module-level, called with ``request``; what it returns is small.
+    request : object
+        Picklable.
+    log_file : Path
+    """
+
+    name: str
+    function: Callable[[Any], Any]
+    request: Any
+    log_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a task ended.
+
+    Attributes
+    ----------
+    task : Task
+    value : object
+        What the function returned; None where it failed.
+    error : str
+        One line, empty where the task is done.
+    seconds : float
+    """
+
+    task: Task
+    value: Any
+    error: str
+    seconds: float
+
+
+class Engine(Protocol):
+    """Something that runs tasks."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Run independent tasks and yield each as it ends."""
+
+    def close(self) -> None:
+        """Give back what the engine holds; stop what still runs."""
+
+
+class SerialEngine:
+    """Runs one task after another in this process."""
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Run independent tasks and yield each as it ends."""
+        for task in tasks:
+            yield execute(task)
+
+    def close(self) -> None:
+        """Hold nothing, so give nothing back."""
+
+
+class ProcessEngine:
+    """Runs tasks in spawned processes of this machine.
+
+    Parameters
+    ----------
+    workers : int
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool = self._start()
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self.workers,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_prepare_worker,
+        )
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Run independent tasks and yield each as it ends."""
+        waiting: dict[Future[Outcome], Task] = {
+            self._pool.submit(execute, task): task for task in tasks
+        }
+        while waiting:
+            ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in ended:
+                task = waiting.pop(future)
+                try:
+                    yield future.result()
+                except BrokenProcessPool:
+                    lost = [task, *waiting.values()]
+                    waiting = {}
+                    yield from self._one_by_one(lost)
+                    break
+
+    def _one_by_one(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Run the tasks of a broken pool singly, so that only the culprit fails."""
+        for task in tasks:
+            self._pool = self._start()
+            try:
+                yield self._pool.submit(execute, task).result()
+            except BrokenProcessPool:
+                line = f"{task.name}: its process died (out of memory?)"
+                yield Outcome(task, None, line, 0.0)
+        self._pool = self._start()
+
+    def close(self) -> None:
+        """Give back what the engine holds; stop what still runs."""
+        processes = list((self._pool._processes or {}).values())  # noqa: SLF001
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
+
+
+def make_engine(kind: str, workers: int) -> Engine:
+    """Make the engine that the user asked for; one worker needs no further process."""
+    if kind == "serial" or workers == 1:
+        return SerialEngine()
+    return ProcessEngine(workers)
+
+
+def execute(task: Task) -> Outcome:
+    """Run one task with its own log file; an error becomes one line, never a traceback."""
+    start = time.perf_counter()
+    value, error = None, ""
+    handler = logging.FileHandler(task.log_file, mode="w", encoding="utf-8")
+    handler.setFormatter(
+        logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
+    )
+    root = logging.getLogger("rampline")
+    root.addHandler(handler)
+    try:
+        value = task.function(task.request)
+    except RamplineError as known:
+        error = str(known)
+        root.error("%s", error)
+    except MemoryError:
+        error = f"{task.name}: not enough memory; use fewer --workers"
+        root.error("%s", error)
+    except OSError as system:
+        error = f"{system.filename or task.name}: {system.strerror or system}"
+        root.error("%s\n%s", error, traceback.format_exc())
+    except Exception as unknown:  # noqa: BLE001 - the edge of a task: reported, not hidden
+        error = f"{task.name}: internal error {type(unknown).__name__}: {unknown}"
+        error = " ".join(error.split()) + f"; see {task.log_file}"
+        root.error("%s\n%s", error, traceback.format_exc())
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+    return Outcome(task, value, error, time.perf_counter() - start)
+
+
+def _prepare_worker() -> None:
+    """Leave Ctrl-C to the parent, and the cores to the processes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
+    logging.getLogger("rampline").setLevel(logging.INFO)

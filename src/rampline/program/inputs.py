@@ -1,0 +1,140 @@
+"""Which files the user means, and which of them can be reduced."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..errors import InputError, RamplineError
+from ..exposure.header import Header
+from ..files.read import read_header
+
+SUFFIXES = ("uncal", "rate", "cal")
+"""What a reduction can start from; the least reduced file of an exposure wins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One exposure and the file its reduction starts from."""
+
+    path: Path
+    suffix: str
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """The exposures to reduce, and one line for each file that cannot be."""
+
+    sources: tuple[Source, ...]
+    refused: tuple[RamplineError, ...] = field(default=())
+
+
+def collect_inputs(
+    given: Sequence[Path], exclude: Iterable[str], *, mixed: bool
+) -> Inputs:
+    """Find the exposures among files and folders.
+
+    Parameters
+    ----------
+    given : sequence of Path
+        Files, or folders whose ``_uncal``, ``_rate`` and ``_cal`` files are taken (the
+        least reduced of each exposure).
+    exclude : iterable of str
+        Roots or parts of roots of exposures to leave out.
+    mixed : bool
+        Whether exposures of several programmes are one field.
+
+    Raises
+    ------
+    InputError
+        Where a given path does not exist or a folder holds no exposure.
+    """
+    sources: list[Source] = []
+    refused: list[RamplineError] = []
+    for path in _files(given):
+        if any(part in path.name for part in exclude):
+            continue
+        try:
+            sources.append(Source(path, _suffix(path), read_header(path)))
+        except RamplineError as error:
+            refused.append(error)
+    kept, repeated = _one_per_exposure(sources)
+    refused.extend(repeated)
+    if not mixed:
+        kept, strangers = _one_program(kept)
+        refused.extend(strangers)
+    return Inputs(tuple(kept), tuple(refused))
+
+
+def _files(given: Sequence[Path]) -> list[Path]:
+    found: list[Path] = []
+    for path in given:
+        if path.is_dir():
+            inside = _in_folder(path)
+            if not inside:
+                raise InputError(
+                    str(path), "no _uncal, _rate or _cal file in this folder"
+                )
+            found.extend(inside)
+        elif path.exists():
+            found.append(path)
+        else:
+            raise InputError(str(path), "no such file")
+    return list(dict.fromkeys(path.resolve() for path in found))
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    """Return the least reduced file of each exposure in a folder."""
+    best: dict[str, Path] = {}
+    for suffix in reversed(SUFFIXES):
+        for path in sorted(folder.glob(f"*_{suffix}.fits")):
+            best[path.name.removesuffix(f"_{suffix}.fits")] = path
+    return sorted(best.values())
+
+
+def _suffix(path: Path) -> str:
+    stem = path.name.removesuffix(".gz").removesuffix(".fits")
+    suffix = stem.rpartition("_")[2]
+    if suffix not in SUFFIXES:
+        raise InputError(
+            str(path),
+            "not a product that a reduction starts from",
+            "give _uncal, _rate or _cal files",
+        )
+    return suffix
+
+
+def _one_per_exposure(
+    sources: list[Source],
+) -> tuple[list[Source], list[InputError]]:
+    kept: dict[str, Source] = {}
+    repeated = []
+    for source in sources:
+        first = kept.setdefault(source.header.root, source)
+        if first is not source:
+            what = f"the same exposure as {first.path}"
+            repeated.append(InputError(str(source.path), what, "give it once"))
+    return list(kept.values()), repeated
+
+
+def _one_program(
+    sources: list[Source],
+) -> tuple[list[Source], list[InputError]]:
+    """Keep the programme that most exposures belong to; the first one on a tie."""
+    count: dict[str, int] = {}
+    for source in sources:
+        count[source.header.program] = count.get(source.header.program, 0) + 1
+    if len(count) < 2:
+        return sources, []
+    main = max(count, key=lambda program: count[program])
+    remedy = "reduce it by itself, or give --name to make one field of all"
+    strangers = [
+        InputError(
+            str(source.path),
+            f"programme {source.header.program} among exposures of {main}",
+            remedy,
+        )
+        for source in sources
+        if source.header.program != main
+    ]
+    return [s for s in sources if s.header.program == main], strangers

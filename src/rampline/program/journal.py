@@ -1,0 +1,116 @@
+"""What happened to every task of a run: one SQLite file in the output folder.
+
+Only the process that started the run writes to it; ``rampline status`` reads it, also
+while the run goes on.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, NamedTuple, Self, get_args
+
+from ..errors import RamplineError
+
+State = Literal["waiting", "running", "done", "reused", "failed", "stopped"]
+FILE_NAME = "journal.sqlite"
+
+
+class Entry(NamedTuple):
+    """One task as the journal knows it."""
+
+    task: str
+    state: State
+    seconds: float
+    message: str
+    changed_unix_s: float
+
+
+class Journal:
+    """The journal of one output folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The output folder, which must exist.
+
+    Raises
+    ------
+    RamplineError
+        Where the file cannot be opened or is no journal.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+        try:
+            self._db = sqlite3.connect(self.path, timeout=30)
+            self._db.execute(
+                "CREATE TABLE IF NOT EXISTS tasks (task TEXT PRIMARY KEY, state TEXT, "
+                "seconds REAL, message TEXT, changed_unix_s REAL)"
+            )
+        except sqlite3.Error as error:
+            raise RamplineError(f"{self.path}: cannot be used ({error})") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is not None:
+            with self._db:
+                self._db.execute(
+                    "UPDATE tasks SET state='stopped' WHERE state IN ('running', 'waiting')"
+                )
+        self._db.close()
+
+    def start_run(self) -> None:
+        """Forget the tasks of the run before; what is done shows again as reused."""
+        with self._db:
+            self._db.execute("DELETE FROM tasks")
+
+    def note(
+        self, task: str, state: State, seconds: float = 0.0, message: str = ""
+    ) -> None:
+        """Write down where a task stands."""
+        self.note_all([(task, state, seconds, message)])
+
+    def note_all(self, rows: Iterable[tuple[str, State, float, str]]) -> None:
+        """Write down where several tasks stand, in one transaction."""
+        now = time.time()
+        with self._db:
+            self._db.executemany(
+                "INSERT INTO tasks VALUES (?, ?, ?, ?, ?) ON CONFLICT(task) DO UPDATE SET "
+                "state=excluded.state, seconds=excluded.seconds, message=excluded.message, "
+                "changed_unix_s=excluded.changed_unix_s",
+                [(*row, now) for row in rows],
+            )
+
+    def entries(self) -> list[Entry]:
+        """Return all tasks in the order in which they were first written down."""
+        rows = self._db.execute("SELECT * FROM tasks ORDER BY rowid").fetchall()
+        return [Entry(*row) for row in rows]
+
+
+def read_journal(folder: Path) -> list[Entry]:
+    """Read the journal of an output folder.
+
+    Raises
+    ------
+    RamplineError
+        Where there is none.
+    """
+    if not (folder / FILE_NAME).is_file():
+        raise RamplineError(f"{folder}: no rampline run has written here")
+    with Journal(folder) as journal:
+        return journal.entries()
+
+
+def count_states(entries: Iterable[Entry]) -> dict[State, int]:
+    """Return how many tasks are in each state, states without tasks left out."""
+    states = [entry.state for entry in entries]
+    return {s: states.count(s) for s in get_args(State) if s in states}

@@ -1,0 +1,95 @@
+"""When a product need not be made again.
+
+A task's key is a hash of what determines its result: the content of its inputs, its
+parameters, its reference files, and the source files that it imports. The key stands in
+the product's header (TASKKEY), so a product says by itself whether it is up to date.
+"""
+
+import ast
+import hashlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+from ..exposure.planes import UsedFile
+from ..params import Params
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def make_key(
+    module: str,
+    inputs: Iterable[str],
+    params: Params,
+    used: Iterable[UsedFile] = (),
+) -> str:
+    """Hash what determines a task's result.
+
+    Parameters
+    ----------
+    module : str
+        Module whose code makes the product, relative to the package: ``pipeline.ramp_to_slope``.
+    inputs : iterable of str
+        Content hashes of the inputs, and options that are no parameters, in a fixed order.
+    params : Params
+    used : iterable of UsedFile
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits.
+    """
+    parts = [
+        module,
+        source_hash(module),
+        *inputs,
+        params.model_dump_json(),
+        *(f"{file.kind}={file.sha1}" for file in sorted(used)),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def hash_file(path: Path) -> str:
+    """Hash a file's bytes: the content hash of a raw file, which carries none."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@cache
+def source_hash(module: str) -> str:
+    """Hash the source of a module and of all modules of the package that it imports."""
+    digest = hashlib.sha256()
+    for path in sorted(_closure(_module_file(module))):
+        digest.update(path.relative_to(PACKAGE).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _closure(start: Path) -> set[Path]:
+    seen: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting.extend(_imported(path))
+    return seen
+
+
+def _imported(path: Path) -> Iterator[Path]:
+    """Yield the package's files that ``path`` imports, at its top or inside functions."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ImportFrom) or node.level == 0:
+            continue
+        folder = path.parents[node.level - 1]
+        base = folder.joinpath(*(node.module or "").split("."))
+        names = [base, *(base / alias.name for alias in node.names)]
+        for candidate in names:
+            for file in (candidate.with_suffix(".py"), candidate / "__init__.py"):
+                if file.is_file():
+                    yield file
+
+
+def _module_file(module: str) -> Path:
+    path = PACKAGE.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
