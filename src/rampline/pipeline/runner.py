@@ -1,0 +1,144 @@
+"""Run the steps of one exposure: bands of rows on threads, time and parameters on a trail.
+
+A step of the whole frame is ``step(item, planes, params) -> result``. A pixel-local step is
+of the same form but returns a `Banded`: what the exposure becomes, and the work on any band
+of rows. All band steps between two barriers are swept together, band after band, so that a
+band stays in cache from its first step to its last; the result does not depend on the
+height of the bands nor on the number of threads.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from types import TracebackType
+from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
+
+from ..numerics.workspace import Workspace
+from ..params import Params, StepParams
+
+Planes = TypeVar("Planes")
+A = TypeVar("A")
+B = TypeVar("B")
+P = TypeVar("P", bound=Params)
+S = TypeVar("S", bound=StepParams)
+
+Work: TypeAlias = Callable[[slice], None]
+
+
+class Footprint(NamedTuple):
+    """What one step left on the trail; one row of the PROVENANCE table."""
+
+    step: str
+    seconds: float
+    """Time in the step, summed over threads."""
+    params: Params
+
+
+class Banded(NamedTuple, Generic[B]):
+    """A pixel-local step, ready to run on any band of rows."""
+
+    result: B
+    """What flows on; its pixels are filled when the sweep ends."""
+    work: Work
+
+
+class Bench:
+    """The threads and the buffers of this process, for one exposure after the other."""
+
+    def __init__(self, threads: int = 1, band_rows: int = 32) -> None:
+        self.threads, self.band_rows = threads, band_rows
+        self.workspace = Workspace()
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def over_rows(self, n_rows: int, work: Work) -> None:
+        """Call ``work`` for every band of rows; the first error is raised."""
+        bands = [
+            slice(start, min(start + self.band_rows, n_rows))
+            for start in range(0, n_rows, self.band_rows)
+        ]
+        mapped = map if self._pool is None else self._pool.map
+        for _ in mapped(work, bands):
+            pass
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+@dataclass
+class Sweep(Generic[Planes]):
+    """Band steps collected between two barriers."""
+
+    planes: Planes
+    steps: list[tuple[str, Params, Work]] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def __call__(
+        self, step: Callable[[A, Planes, P], Banded[B]], item: A, params: P
+    ) -> B:
+        """Prepare a step that must be run."""
+        start = perf_counter()
+        banded = step(item, self.planes, params)
+        self.steps.append((step.__name__, params, banded.work))
+        self.seconds.append(perf_counter() - start)
+        return banded.result
+
+    def maybe(self, step: Callable[[A, Planes, S], Banded[A]], item: A, params: S) -> A:
+        """Prepare a step that may be left out: so it returns what it takes."""
+        return self(step, item, params) if params.enabled else item
+
+    def work(self, rows: slice) -> list[float]:
+        """Run all steps on one band; return the time of each."""
+        spent = []
+        for _, _, work in self.steps:
+            start = perf_counter()
+            work(rows)
+            spent.append(perf_counter() - start)
+        return spent
+
+
+@dataclass
+class Runner(Generic[Planes]):
+    """Runs the steps of one exposure with its reference planes."""
+
+    planes: Planes
+    bench: Bench
+    trail: list[Footprint] = field(default_factory=list)
+
+    def __call__(self, step: Callable[[A, Planes, P], B], item: A, params: P) -> B:
+        """Run a step that must be run: it may turn one kind of thing into another."""
+        start = perf_counter()
+        result = step(item, self.planes, params)
+        self.trail.append(Footprint(step.__name__, perf_counter() - start, params))
+        return result
+
+    def maybe(self, step: Callable[[A, Planes, S], A], item: A, params: S) -> A:
+        """Run a step that may be left out: so it returns what it takes."""
+        return self(step, item, params) if params.enabled else item
+
+    @contextmanager
+    def bands(self, n_rows: int) -> Iterator[Sweep[Planes]]:
+        """Collect band steps; when the block ends, all of them are swept over the rows."""
+        sweep = Sweep(self.planes)
+        yield sweep
+        self.trail.extend(self._swept(sweep, n_rows))
+
+    def _swept(self, sweep: Sweep[Planes], n_rows: int) -> list[Footprint]:
+        """Run the sweep and return its footprints, preparation included."""
+        spent = [sweep.seconds]
+        self.bench.over_rows(n_rows, lambda rows: spent.append(sweep.work(rows)))
+        totals = [sum(times) for times in zip(*spent, strict=True)]
+        return [
+            Footprint(name, seconds, params)
+            for (name, params, _), seconds in zip(sweep.steps, totals, strict=True)
+        ]
