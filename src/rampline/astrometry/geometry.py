@@ -130,9 +130,7 @@ def sky_to_pixel(
     """
     g = geometry
     plane = sky_to_plane(ra_deg, dec_deg, g.pointing)
-    linear, shift = g.correction[:, :2], g.correction[:, 2]
-    plane = (plane - shift) @ np.linalg.inv(linear).T
-    v2v3 = plane_to_v2v3(plane, g.pointing)
+    v2v3 = plane_to_v2v3(uncorrect_plane(plane, g.correction), g.pointing)
     found = invert_nodes(g.v2v3_arcsec, g.step, g.origin, v2v3)
     return found[..., 0], found[..., 1]
 
@@ -140,6 +138,12 @@ def sky_to_pixel(
 def correct_plane(plane: Vectors, correction: NDArray[np.float64]) -> Vectors:
     """Return standard coordinates moved by an alignment, (..., 2), arcsec."""
     return np.asarray(plane @ correction[:, :2].T + correction[:, 2])
+
+
+def uncorrect_plane(plane: Vectors, correction: NDArray[np.float64]) -> Vectors:
+    """Invert `correct_plane`."""
+    shifted = plane - correction[:, 2]
+    return np.asarray(shifted @ np.linalg.inv(correction[:, :2]).T)
 
 
 def combine_corrections(
