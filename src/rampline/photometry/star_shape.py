@@ -1,0 +1,104 @@
+"""DAOFind's sharpness and roundness, and the nearest neighbour.
+
+Stetson (1987, PASP 99, 191): sharpness is the peak above its neighbours over the height
+of the best-fitting Gaussian; roundness compares the bilateral with the fourfold symmetry
+of the image convolved with a Gaussian of zero sum.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import KDTree
+
+from ..exposure.records import Plane
+from .patches import cut_patches
+
+
+class StarShapes(NamedTuple):
+    """Stetson's statistics, one value a source."""
+
+    sharpness: NDArray[np.float64]
+    roundness: NDArray[np.float64]
+
+
+class Neighbours(NamedTuple):
+    """The nearest other source.
+
+    Attributes
+    ----------
+    nearest : (sources,) int64
+        Position in the list, -1 where there is no other.
+    distance_px : (sources,) float64, pixels
+    """
+
+    nearest: NDArray[np.int64]
+    distance_px: NDArray[np.float64]
+
+
+def measure_star_shapes(
+    sky: Plane, positions: NDArray[np.float64], psf_fwhm_px: float
+) -> StarShapes:
+    """Measure sharpness and roundness.
+
+    Parameters
+    ----------
+    sky : (rows, cols) float32
+    positions : (sources, 2) float64, pixels
+    psf_fwhm_px : float, pixels
+
+    Returns
+    -------
+    StarShapes
+        As `jwst`'s source_catalog defines them.
+    """
+    sigma = psf_fwhm_px / 2.354820045030949
+    half = int(max(2.0, 1.5 * sigma))
+    steps = np.arange(-half, half + 1)
+    disk = np.hypot(steps[:, None], steps) <= max(2.0, 1.5 * sigma)
+    kernel = _zero_sum_gaussian(steps, sigma, disk)
+    rows = np.rint(positions[:, 0]).astype(np.int64)
+    cols = np.rint(positions[:, 1]).astype(np.int64)
+    values = cut_patches(sky, rows, cols, half) * disk
+    whole = np.where(np.isfinite(sky), sky, 0.0)
+    smooth = ndimage.convolve(whole, kernel, mode="constant")
+    response = cut_patches(smooth.astype(np.float32), rows, cols, half)
+    peak = values[:, half, half]
+    around = (values.sum(axis=(1, 2)) - peak) / (disk.sum() - 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sharpness = (peak - around) / response[:, half, half]
+    return StarShapes(sharpness, _roundness(response, half))
+
+
+def find_neighbours(positions: NDArray[np.float64]) -> Neighbours:
+    """Find the nearest other source of each source."""
+    count = len(positions)
+    if count < 2:
+        return Neighbours(np.full(count, -1), np.full(count, np.nan))
+    distance, index = KDTree(positions).query(positions, k=2)
+    return Neighbours(index[:, 1].astype(np.int64), distance[:, 1])
+
+
+def _zero_sum_gaussian(
+    steps: NDArray[np.int64], sigma: float, disk: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    gauss = np.exp(-0.5 * (steps[:, None] ** 2 + steps**2) / sigma**2) * disk
+    count = disk.sum()
+    norm = (gauss**2).sum() - gauss.sum() ** 2 / count
+    return np.asarray((gauss - gauss.sum() / count) / norm * disk)
+
+
+def _roundness(response: NDArray[np.float64], half: int) -> NDArray[np.float64]:
+    """Twofold over fourfold symmetry of the response around its centre."""
+    outer = response.copy()
+    outer[:, half, half] = 0.0
+    sides = (
+        outer[:, :half, : half + 1].sum(axis=(1, 2))
+        + outer[:, half + 1 :, half:].sum(axis=(1, 2))
+        - outer[:, : half + 1, half + 1 :].sum(axis=(1, 2))
+        - outer[:, half:, :half].sum(axis=(1, 2))
+    )
+    total = np.abs(outer).sum(axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(2.0 * sides / total)
