@@ -91,3 +91,19 @@ class Header:
     pointing: Pointing
     primary: tuple[Card, ...] = ()
     science: tuple[Card, ...] = ()
+
+
+def put_cards(cards: tuple[Card, ...], new: tuple[Card, ...]) -> tuple[Card, ...]:
+    """Return ``cards`` with each new card in the place of its namesake, or at the end.
+
+    A comment that the new card leaves empty is kept from the old one.
+    """
+    fresh = {card.keyword: card for card in new}
+    kept = []
+    for card in cards:
+        other = fresh.pop(card.keyword, None)
+        if other is None:
+            kept.append(card)
+        else:
+            kept.append(other._replace(comment=other.comment or card.comment))
+    return (*kept, *fresh.values())

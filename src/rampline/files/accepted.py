@@ -1,0 +1,87 @@
+"""Which files are NIRCam imaging exposures, and how far each kind of them is taken.
+
+Everything else is refused in one line that names the tool to use.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..errors import InputError
+
+LAST_PRODUCT: Final[Mapping[str, str]] = {
+    "NRC_IMAGE": "i2d",
+    "NRC_TSIMAGE": "calints",
+    "NRC_CORON": "cal",
+    "NRC_WFSS": "rate",
+    "NRC_TACQ": "",
+    "NRC_TACONFIRM": "",
+    "NRC_FOCUS": "",
+}
+"""Last product of each exposure type; empty: read for the persistence ledger only."""
+
+_JWST: Final = "the STScI pipeline (jwst) reduces it"
+_SPECTRA: Final = {
+    "NRC_GRISM": "use jwst (calwebb_spec2)",
+    "NRC_TSGRISM": "use jwst (calwebb_tso3) or Eureka!",
+}
+_CALIBRATION: Final = ("NRC_DARK", "NRC_FLAT", "NRC_LED", "NRC_WFSC")
+_GUIDE_STAR: Final = (
+    "FGS_ACQ1",
+    "FGS_ACQ2",
+    "FGS_FINEGUIDE",
+    "FGS_ID-IMAGE",
+    "FGS_ID-STACK",
+    "FGS_TRACK",
+)
+_SPECTRAL_SUFFIXES: Final = ("s2d", "s3d", "x1d", "x1dints", "c1d")
+_SPECTRAL_MODELS: Final = ("Slit", "Spec", "IFU")
+
+
+def refuse_foreign(path: str, cards: Mapping[str, Any], suffix: str) -> None:
+    """Refuse what is not a NIRCam imaging exposure.
+
+    Parameters
+    ----------
+    path : str
+    cards : mapping
+        The primary header.
+    suffix : str
+        Product suffix of the file's name.
+
+    Raises
+    ------
+    InputError
+        Another telescope or instrument, a guide-star file, a spectral product, an
+        exposure type that is not imaging.
+    """
+    telescope, instrument = cards.get("TELESCOP"), cards.get("INSTRUME")
+    if telescope != "JWST":
+        raise InputError(path, f"no JWST file (TELESCOP is {telescope!r})")
+    if cards.get("EXP_TYPE") in _GUIDE_STAR:
+        what = f"a guide-star file of {instrument} ({cards['EXP_TYPE']})"
+        raise InputError(
+            path, what, _JWST.replace("reduces", "(calwebb_guider) reduces")
+        )
+    if instrument != "NIRCAM":
+        raise InputError(path, f"data of {instrument}, not NIRCAM", _JWST)
+    _refuse_spectra(path, str(cards.get("DATAMODL", "")), suffix)
+    _refuse_exposure_type(path, cards)
+
+
+def _refuse_spectra(path: str, model: str, suffix: str) -> None:
+    """Refuse products that hold spectra."""
+    if suffix in _SPECTRAL_SUFFIXES or any(word in model for word in _SPECTRAL_MODELS):
+        what = f"a spectral product ({suffix or model})"
+        raise InputError(path, what, "open it with Specviz (jdaviz)")
+
+
+def _refuse_exposure_type(path: str, cards: Mapping[str, Any]) -> None:
+    """Refuse exposure types that are neither imaging nor of use to it."""
+    kind = cards.get("EXP_TYPE")
+    if kind in LAST_PRODUCT or kind is None:
+        return
+    if kind in _SPECTRA:
+        raise InputError(path, f"a spectroscopic exposure ({kind})", _SPECTRA[kind])
+    if kind in _CALIBRATION:
+        raise InputError(path, f"a calibration exposure ({kind}), not the sky", _JWST)
+    raise InputError(path, f"EXP_TYPE is {kind!r}, which no NIRCam image has")

@@ -1,0 +1,132 @@
+"""The content hash: equal for equal science, whoever wrote the file, when and where.
+
+It covers the pixels of all images, the rows of all science tables and the cards of their
+headers, sorted; not times of writing, names of files, versions of software, nor what is
+told twice or is about the run: the ASDF extension, PARAMETERS and PROVENANCE. All NaN
+count as one.
+"""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from astropy.io import fits
+
+from .fits_layout import Hdu, scan_fits
+
+HASH_CARD: Final = "CONTHASH"
+_UNCOUNTED_HDUS: Final = ("ASDF", "PARAMETERS", "PROVENANCE")
+_UNCOUNTED_CARDS: Final = re.compile(
+    r"DATE|CAL_VER|CAL_VCS|CRDS_VER|CRDS_CTX|SDP_VER|SDP_VCS|PRD_VER|OSS_VER|FILENAME"
+    r"|ASNTABLE|ASNPOOL|CONTHASH|WCSHASH|CHECKSUM|DATASUM|COMMENT|HISTORY|"
+    r"|SIMPLE|XTENSION|EXTEND|PCOUNT|GCOUNT|EXTVER|NEXTEND|BSCALE|LONGSTRN"
+)
+_PIECE: Final = 1 << 18
+_THREADS: Final = 2
+
+
+class DataHash:
+    """The running hash of one extension: its cards, then its data as FITS stores them."""
+
+    def __init__(self, header: fits.Header) -> None:
+        self._hash = hashlib.sha256(_canonical(header))
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Take in the next piece of data."""
+        self._hash.update(data)
+
+    def digest(self) -> bytes:
+        """Return the hash so far."""
+        return self._hash.digest()
+
+
+def plane_hash(header: fits.Header) -> DataHash | None:
+    """Begin the hash of an extension, or return None where it does not count."""
+    if header.get("EXTNAME", "") in _UNCOUNTED_HDUS:
+        return None
+    return DataHash(header)
+
+
+def combine_hashes(primary: fits.Header, parts: Sequence[DataHash]) -> str:
+    """Return the content hash of a file from its primary header and its extensions.
+
+    Order does not count: each extension's hash covers its name.
+    """
+    whole = hashlib.sha256(_canonical(primary))
+    for digest in sorted(part.digest() for part in parts):
+        whole.update(digest)
+    return whole.hexdigest()
+
+
+def content_hash(path: Path) -> str:
+    """Compute the content hash of any FITS file from what is in it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits; equal to CONTHASH in a file that we wrote and nobody
+        changed.
+
+    Raises
+    ------
+    InputError
+        A file that is no whole FITS file.
+    """
+    hdus = scan_fits(path)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        parts = pool.map(lambda hdu: _hash_hdu(path, hdu), hdus[1:])
+        return combine_hashes(
+            hdus[0].header, [part for part in parts if part is not None]
+        )
+
+
+def recorded_hash(path: Path) -> str | None:
+    """Return CONTHASH of the header, None where there is none.
+
+    Other tools copy the card into what they make of our files: where that matters,
+    `content_hash` knows.
+    """
+    value = scan_fits(path)[0].header.get(HASH_CARD)
+    return value if isinstance(value, str) else None
+
+
+def _hash_hdu(path: Path, hdu: Hdu) -> DataHash | None:
+    """Hash one extension of a file."""
+    digest = plane_hash(hdu.header)
+    if digest is None or hdu.n_bytes == 0:
+        return digest
+    is_float = not hdu.is_table and hdu.header["BITPIX"] < 0
+    dtype = np.dtype(f">f{-hdu.header['BITPIX'] // 8}" if is_float else "u1")
+    mapped = np.memmap(path, dtype, "r", hdu.offset, (hdu.n_bytes // dtype.itemsize,))
+    step = _PIECE // dtype.itemsize
+    for start in range(0, mapped.size, step):
+        piece = np.array(mapped[start : start + step])
+        if is_float:
+            np.copyto(piece, np.nan, where=np.isnan(piece))
+        digest.update(memoryview(piece.view(np.uint8)))
+    return digest
+
+
+def _canonical(header: fits.Header) -> bytes:
+    """Return the cards that count, sorted, values as they read back from a file."""
+    # A value in memory may have more digits than its card: what the card says counts.
+    stored = fits.Header.fromstring(header.tostring())
+    lines = sorted(
+        f"{card.keyword}={_word(card.value)}"
+        for card in stored.cards
+        if not _UNCOUNTED_CARDS.fullmatch(card.keyword)
+    )
+    return "\n".join(lines).encode()
+
+
+def _word(value: Any) -> str:
+    """Spell a card's value."""
+    return value.rstrip() if isinstance(value, str) else repr(value)

@@ -1,0 +1,255 @@
+"""Where the parts of a FITS file lie: headers parsed, data found but not read.
+
+The file's length is held against what its headers promise, so that a truncated file is
+known before a pixel is touched. Pixels are big-endian, and unsigned integers are stored
+as signed ones with an offset of half the range: both are undone in one pass.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from astropy.io import fits
+from astropy.io.fits.verify import VerifyError
+from numpy.typing import NDArray
+
+from ..errors import InputError
+
+BLOCK: Final = 2880
+_END: Final = b"END" + b" " * 77
+_IMAGE_DTYPE: Final = {
+    8: "u1",
+    16: ">i2",
+    32: ">i4",
+    64: ">i8",
+    -32: ">f4",
+    -64: ">f8",
+}
+_GZIP: Final = b"\x1f\x8b"
+AGAIN: Final = "fetch it again"
+
+
+@dataclass(frozen=True, slots=True)
+class Hdu:
+    """One header with the place of its data.
+
+    Attributes
+    ----------
+    name : str
+        EXTNAME; ``PRIMARY`` for the first.
+    version : int
+        EXTVER.
+    header : astropy.io.fits.Header
+    offset, n_bytes : int
+        Where the data begin, and how long they are without padding.
+    """
+
+    name: str
+    version: int
+    header: fits.Header
+    offset: int
+    n_bytes: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes, slowest first."""
+        return tuple(
+            int(self.header[f"NAXIS{i}"]) for i in range(self.header["NAXIS"], 0, -1)
+        )
+
+    @property
+    def is_table(self) -> bool:
+        """Whether this is a binary table."""
+        return bool(self.header.get("XTENSION", "").strip() == "BINTABLE")
+
+    @property
+    def unsigned_offset(self) -> int:
+        """The offset of unsigned integers stored as signed ones, 0 for all others."""
+        bits = self.header["BITPIX"]
+        zero = self.header.get("BZERO", 0)
+        return 1 << (bits - 1) if bits > 8 and zero == 1 << (bits - 1) else 0
+
+
+def scan_fits(path: Path) -> tuple[Hdu, ...]:
+    """Find all parts of a FITS file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    tuple of Hdu
+        In the order of the file.
+
+    Raises
+    ------
+    InputError
+        Where the file cannot be opened, is empty, compressed, no FITS file, truncated or
+        corrupt.
+    """
+    try:
+        with path.open("rb") as file:
+            return tuple(_scan(file, path))
+    except (VerifyError, KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            str(path), f"a corrupt FITS header ({error})", AGAIN
+        ) from error
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise InputError(str(path), what) from error
+
+
+def find_hdu(hdus: tuple[Hdu, ...], name: str) -> Hdu | None:
+    """Return the first part of that name, or None."""
+    return next((hdu for hdu in hdus if hdu.name == name), None)
+
+
+def read_image(path: Path, hdu: Hdu, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Read an image in the byte order of this machine.
+
+    Parameters
+    ----------
+    path : Path
+    hdu : Hdu
+        Of that file.
+    out : array, optional
+        Filled and returned where its shape and dtype are those of the image. Fresh
+        memory costs more than the reading, so a caller with many exposures keeps one.
+
+    Returns
+    -------
+    array
+        Integers unsigned where the file says so.
+
+    Raises
+    ------
+    InputError
+        Where the pixels are compressed or scaled.
+    """
+    if hdu.is_table:
+        raise InputError(
+            str(path), f"{hdu.name} is tile-compressed", "run funpack on it"
+        )
+    stored = np.dtype(_IMAGE_DTYPE[hdu.header["BITPIX"]])
+    flip = hdu.unsigned_offset
+    scaled = hdu.header.get("BSCALE", 1) != 1 or hdu.header.get("BZERO", 0) != flip
+    if scaled:
+        raise InputError(
+            str(path), f"{hdu.name} holds scaled integers, which JWST's do not"
+        )
+    if flip:
+        stored = np.dtype(f">u{stored.itemsize}")
+    native = stored.newbyteorder("=")
+    fits_out = out is not None and out.shape == hdu.shape and out.dtype == native
+    pixels = out if fits_out and out is not None else np.empty(hdu.shape, native)
+    if pixels.size:
+        mapped = np.memmap(path, stored, "r", hdu.offset, hdu.shape)
+        if flip:
+            np.bitwise_xor(mapped, native.type(flip), out=pixels)
+        else:
+            np.copyto(pixels, mapped)
+    return pixels
+
+
+def read_table(path: Path, hdu: Hdu) -> NDArray[np.void]:
+    """Read a binary table as a structured array in the byte order of this machine."""
+    table = fits.BinTableHDU.fromstring(
+        hdu.header.tostring().encode("ascii") + read_bytes(path, hdu, padded=True)
+    )
+    stored = np.asarray(table.data)
+    fields = [(name, _native(table.data[name])) for name in stored.dtype.names or ()]
+    out = np.empty(len(stored), [(name, a.dtype, a.shape[1:]) for name, a in fields])
+    for name, values in fields:
+        out[name] = values
+    return out
+
+
+def read_bytes(path: Path, hdu: Hdu, *, padded: bool = False) -> bytes:
+    """Read the data of a part as they are, or with the padding to a whole block."""
+    with path.open("rb") as file:
+        file.seek(hdu.offset)
+        return file.read(whole_blocks(hdu.n_bytes) if padded else hdu.n_bytes)
+
+
+def _native(column: NDArray[Any]) -> NDArray[Any]:
+    """Return a table's column, text as bytes."""
+    values = np.asarray(column)
+    if values.dtype.kind == "U":
+        return np.char.encode(values, "ascii")
+    return values.astype(values.dtype.newbyteorder("="))
+
+
+def _scan(file: IO[bytes], path: Path) -> Iterator[Hdu]:
+    """Walk from header to header."""
+    size = path.stat().st_size
+    _refuse_other_formats(file, path, size)
+    position, first = 0, True
+    while position < size:
+        file.seek(position)
+        header, length = _read_header(file, path, first=first)
+        if header is None:
+            return
+        offset = position + length
+        n_bytes = _data_bytes(header)
+        # Real files end with whole blocks; only a missing byte of data is an error.
+        if offset + n_bytes > size:
+            what = f"truncated: {size} of at least {offset + n_bytes} bytes"
+            raise InputError(str(path), what, AGAIN)
+        name = "PRIMARY" if first else str(header.get("EXTNAME", "")).strip().upper()
+        yield Hdu(name, int(header.get("EXTVER", 1)), header, offset, n_bytes)
+        position, first = offset + whole_blocks(n_bytes), False
+
+
+def _refuse_other_formats(file: IO[bytes], path: Path, size: int) -> None:
+    """Tell an empty, compressed or foreign file from a FITS file."""
+    if size == 0:
+        raise InputError(str(path), "an empty file", AGAIN)
+    start = file.read(80)
+    if start.startswith(_GZIP):
+        raise InputError(str(path), "compressed by gzip", "run gunzip on it")
+    if not start.startswith(b"SIMPLE  ="):
+        raise InputError(str(path), "not a FITS file")
+
+
+def _read_header(
+    file: IO[bytes], path: Path, *, first: bool
+) -> tuple[fits.Header | None, int]:
+    """Read one header; None where only padding follows."""
+    text = b""
+    while True:
+        block = file.read(BLOCK)
+        if not text and not block.strip(b"\0 "):
+            return None, 0
+        if not text and not first and not block.startswith(b"XTENSION"):
+            raise InputError(str(path), "corrupt: no header where one should be", AGAIN)
+        if len(block) < BLOCK:
+            raise InputError(str(path), "truncated within a header", AGAIN)
+        text += block
+        if any(block[i : i + 80] == _END for i in range(0, BLOCK, 80)):
+            break
+    return fits.Header.fromstring(text), len(text)
+
+
+def _data_bytes(header: fits.Header) -> int:
+    """Length of the data that a header announces (FITS standard 4.0, eq. 2)."""
+    n_axes = int(header["NAXIS"])
+    if n_axes == 0:
+        return 0
+    n_pixels = 1
+    for axis in range(1, n_axes + 1):
+        n_pixels *= int(header[f"NAXIS{axis}"])
+    groups = int(header.get("GCOUNT", 1))
+    return (
+        abs(int(header["BITPIX"]))
+        // 8
+        * groups
+        * (int(header.get("PCOUNT", 0)) + n_pixels)
+    )
+
+
+def whole_blocks(n_bytes: int) -> int:
+    """Round up to whole FITS blocks."""
+    return -(-n_bytes // BLOCK) * BLOCK

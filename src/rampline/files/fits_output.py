@@ -1,0 +1,252 @@
+"""Writing FITS files whole or not at all, hashed on the way.
+
+Each plane is turned to big-endian piece by piece in a small buffer that stays in cache,
+and hashed and written from there: one pass over memory, no copy of a plane. Planes are
+independent of each other, so two threads share them; the hash of the file is made of the
+planes' own hashes and does not depend on who wrote which.
+"""
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from ..errors import RamplineError
+from ..exposure.header import Card, put_cards
+from .content import HASH_CARD, DataHash, combine_hashes, plane_hash
+from .fits_layout import BLOCK, whole_blocks
+
+_PIECE: Final = 1 << 18
+"""Bytes turned at once: a quarter of a core's cache."""
+_THREADS: Final = 2
+_BITPIX: Final = {
+    "u1": 8,
+    "i2": 16,
+    "u2": 16,
+    "i4": 32,
+    "u4": 32,
+    "i8": 64,
+    "f4": -32,
+    "f8": -64,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One extension to be written.
+
+    Attributes
+    ----------
+    name : str
+        EXTNAME.
+    data : array or bytes
+        An image; a structured array becomes a binary table; bytes become the one cell of
+        an ASDF extension.
+    cards : tuple of Card
+    """
+
+    name: str
+    data: NDArray[Any] | bytes
+    cards: tuple[Card, ...] = ()
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give the name of a file beside ``path`` that takes its place when all went well.
+
+    Raises
+    ------
+    RamplineError
+        Where the file cannot be written (no permission, disk full). Nothing is left.
+    """
+    beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
+    try:
+        yield beside
+        beside.replace(path)
+    except OSError as error:
+        what = f"{path}: cannot be written ({error.strerror or error})"
+        raise RamplineError(what) from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> str:
+    """Write a FITS file with its content hash in the primary header.
+
+    Parameters
+    ----------
+    path : Path
+    primary : tuple of Card
+    parts : sequence of Part
+
+    Returns
+    -------
+    str
+        CONTHASH.
+
+    Raises
+    ------
+    RamplineError
+        Where the file cannot be written.
+    """
+    blank = Card(HASH_CARD, "0" * 64)
+    first = _header_block(_primary_cards(), put_cards(primary, (blank,)))
+    blocks = [_encode(part) for part in parts]
+    starts, position = [], len(first[1])
+    for _, header, data in blocks:
+        starts.append(position + len(header))
+        position += len(header) + whole_blocks(_length(data))
+    with whole_file(path) as beside, beside.open("wb") as file:
+        os.truncate(file.fileno(), position)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            hashes = list(
+                pool.map(
+                    lambda block, start: _write_part(file.fileno(), block, start),
+                    blocks,
+                    starts,
+                )
+            )
+        found = combine_hashes(first[0], [h for h in hashes if h is not None])
+        cards = put_cards(primary, (Card(HASH_CARD, found),))
+        os.pwrite(file.fileno(), _header_block(_primary_cards(), cards)[1], 0)
+    return found
+
+
+_Block = tuple[fits.Header, bytes, NDArray[Any] | bytes]
+
+
+def _write_part(file: int, block: _Block, start: int) -> DataHash | None:
+    """Write header and data of one extension; return the hash of what counts in it."""
+    header, text, data = block
+    os.pwrite(file, text, start - len(text))
+    digest = plane_hash(header)
+    if isinstance(data, bytes):
+        os.pwrite(file, data, start)
+        if digest:
+            digest.update(data)
+        return digest
+    for piece in _pieces(data):
+        os.pwrite(file, piece, start)
+        if digest:
+            digest.update(piece)
+        start += len(piece)
+    return digest
+
+
+def _pieces(data: NDArray[Any]) -> Iterator[memoryview]:
+    """Turn an image to FITS bytes, a piece at a time in one buffer.
+
+    All NaN are made alike: which of many NaN an operation returns depends on the order of
+    its operands, and so on the compiler.
+    """
+    flat = np.ascontiguousarray(data).reshape(-1)
+    step = _PIECE // flat.itemsize
+    buffer = np.empty(step, flat.dtype)
+    flip = _unsigned_offset(flat.dtype)
+    for start in range(0, flat.size, step):
+        source = flat[start : start + step]
+        piece = buffer[: source.size]
+        if flip:
+            np.bitwise_xor(source, flat.dtype.type(flip), out=piece)
+        else:
+            np.copyto(piece, source)
+        if flat.dtype.kind == "f":
+            np.copyto(piece, np.nan, where=np.isnan(piece))
+        if np.little_endian:
+            piece.byteswap(inplace=True)
+        yield memoryview(piece.view(np.uint8))
+
+
+def _encode(part: Part) -> _Block:
+    """Return an extension's header, its header's blocks and its data."""
+    if isinstance(part.data, bytes):
+        return *_header_block(
+            _cell_cards(part.name, len(part.data)), part.cards
+        ), part.data
+    if part.data.dtype.names is not None:
+        return _encode_table(part)
+    data = part.data.view(np.uint8) if part.data.dtype == np.bool_ else part.data
+    return *_header_block(_image_cards(part.name, data), part.cards), data
+
+
+def _encode_table(part: Part) -> _Block:
+    """Let astropy lay out a binary table: tables are small."""
+    hdu = fits.BinTableHDU(part.data, name=part.name)
+    for card in part.cards:
+        hdu.header.append(tuple(card))
+    buffer = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(buffer)
+    text = hdu.header.tostring().encode("ascii")
+    n_bytes = hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
+    start = BLOCK + len(text)
+    return hdu.header, text, buffer.getvalue()[start : start + n_bytes]
+
+
+def _primary_cards() -> tuple[Card, ...]:
+    return (
+        Card("SIMPLE", True, "conforms to FITS standard"),
+        Card("BITPIX", 8, "array data type"),
+        Card("NAXIS", 0, "number of array dimensions"),
+        Card("EXTEND", True),
+    )
+
+
+def _image_cards(name: str, data: NDArray[Any]) -> tuple[Card, ...]:
+    axes = data.shape[::-1]
+    flip = _unsigned_offset(data.dtype)
+    return (
+        Card("XTENSION", "IMAGE", "Image extension"),
+        Card("BITPIX", _BITPIX[data.dtype.str[1:]], "array data type"),
+        Card("NAXIS", len(axes), "number of array dimensions"),
+        *(Card(f"NAXIS{i}", n) for i, n in enumerate(axes, 1)),
+        Card("PCOUNT", 0, "number of parameters"),
+        Card("GCOUNT", 1, "number of groups"),
+        *((Card("BSCALE", 1), Card("BZERO", flip)) if flip else ()),
+        Card("EXTNAME", name, "extension name"),
+        Card("EXTVER", 1, "extension value"),
+    )
+
+
+def _cell_cards(name: str, n_bytes: int) -> tuple[Card, ...]:
+    """Describe a table of one row with one column of bytes."""
+    return (
+        Card("XTENSION", "BINTABLE", "binary table extension"),
+        Card("BITPIX", 8, "array data type"),
+        Card("NAXIS", 2, "number of array dimensions"),
+        Card("NAXIS1", n_bytes, "length of dimension 1"),
+        Card("NAXIS2", 1, "length of dimension 2"),
+        Card("PCOUNT", 0, "number of group parameters"),
+        Card("GCOUNT", 1, "number of groups"),
+        Card("TFIELDS", 1, "number of table fields"),
+        Card("TTYPE1", f"{name}_METADATA"),
+        Card("TFORM1", f"{n_bytes}B"),
+        Card("EXTNAME", name, "extension name"),
+    )
+
+
+def _header_block(
+    structure: tuple[Card, ...], cards: tuple[Card, ...]
+) -> tuple[fits.Header, bytes]:
+    """Return a header and its blocks as they stand in the file."""
+    header = fits.Header([fits.Card(*card) for card in (*structure, *cards)])
+    return header, header.tostring().encode("ascii")
+
+
+def _length(data: NDArray[Any] | bytes) -> int:
+    return len(data) if isinstance(data, bytes) else data.nbytes
+
+
+def _unsigned_offset(dtype: np.dtype[Any]) -> int:
+    """Offset by which FITS stores unsigned integers as signed ones; 0 for others."""
+    return (
+        1 << (8 * dtype.itemsize - 1) if dtype.kind == "u" and dtype.itemsize > 1 else 0
+    )
