@@ -28,12 +28,19 @@ Work: TypeAlias = Callable[[slice], None]
 
 
 class Footprint(NamedTuple):
-    """What one step left on the trail; one row of the PROVENANCE table."""
+    """What one step left on the trail; one row of the PROVENANCE table.
+
+    A step that is left out leaves one too, with its parameters saying so.
+    """
 
     step: str
     seconds: float
     """Time in the step, summed over threads."""
     params: Params
+
+
+def _nothing(_rows: slice) -> None:
+    """Do what a step that is left out does."""
 
 
 class Banded(NamedTuple, Generic[B]):
@@ -95,7 +102,11 @@ class Sweep(Generic[Planes]):
 
     def maybe(self, step: Callable[[A, Planes, S], Banded[A]], item: A, params: S) -> A:
         """Prepare a step that may be left out: so it returns what it takes."""
-        return self(step, item, params) if params.enabled else item
+        if params.enabled:
+            return self(step, item, params)
+        self.steps.append((step.__name__, params, _nothing))
+        self.seconds.append(0.0)
+        return item
 
     def work(self, rows: slice) -> list[float]:
         """Run all steps on one band; return the time of each."""
@@ -124,7 +135,10 @@ class Runner(Generic[Planes]):
 
     def maybe(self, step: Callable[[A, Planes, S], A], item: A, params: S) -> A:
         """Run a step that may be left out: so it returns what it takes."""
-        return self(step, item, params) if params.enabled else item
+        if params.enabled:
+            return self(step, item, params)
+        self.trail.append(Footprint(step.__name__, 0.0, params))
+        return item
 
     @contextmanager
     def bands(self, n_rows: int) -> Iterator[Sweep[Planes]]:

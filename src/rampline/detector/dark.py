@@ -1,0 +1,33 @@
+"""Subtract the ramp that the detector shows in the dark.
+
+Dark current and the glow of the amplifiers make a ramp of their own, measured in many long
+dark exposures and averaged to the read pattern of the exposure. It is subtracted after
+linearity, as it was itself made linear.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..params import StepParams
+from .subtraction import subtract_known
+
+
+class DarkParams(StepParams):
+    """Whether the dark is subtracted."""
+
+
+def subtract_dark(counts: NDArray[np.float32], dark: NDArray[np.float32]) -> None:
+    """Subtract the dark ramp, in place.
+
+    Parameters
+    ----------
+    counts : (ints, groups, rows, cols) float32, DN
+        Owned by the caller; changed.
+    dark : (groups, rows, cols) float32, DN
+        In the exposure's read pattern; nothing is subtracted where it is NaN.
+
+    Notes
+    -----
+    Agrees with the ``dark_current`` step of ``jwst``.
+    """
+    subtract_known(counts, dark)

@@ -1,0 +1,257 @@
+"""The path from raw samples to a slope image, in order.
+
+Each step here only names the planes that it takes and gives; the work is in `detector/`.
+Pixel-local steps are swept together over bands of rows; between the sweeps stand the steps
+that need the whole frame.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detector.dark import DarkParams, subtract_dark
+from ..detector.data_quality import DataQualityParams, initialize_flags
+from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
+from ..detector.ipc import IpcParams, correct_ipc, sees_light
+from ..detector.linearity import LinearityParams, correct_linearity
+from ..detector.reference_pixels import (
+    ReferencePixelParams,
+    measure_reference_offsets,
+    subtract_reference_offsets,
+)
+from ..detector.saturation import (
+    SaturationParams,
+    flag_saturation,
+    full_well_limit,
+    halo_rows,
+    mask_zero_frame,
+)
+from ..detector.superbias import SuperbiasParams, subtract_superbias
+from ..exposure.header import Header
+from ..exposure.planes import RampPlanes
+from ..exposure.ramp_state import LinearRamp, open_ramp
+from ..exposure.records import Flags32, Ramp
+from ..flags import DO_NOT_USE, NO_LINEARITY, NO_SATURATION_CHECK
+from ..params import Params
+from .runner import Banded, Runner
+
+
+class RampToSlope(Params):
+    """Parameters of every step on this path, in the order of the path."""
+
+    group_scale: GroupScaleParams = GroupScaleParams()
+    """Divisor of the on-board average."""
+    data_quality: DataQualityParams = DataQualityParams()
+    """Flags known beforehand."""
+    saturation: SaturationParams = SaturationParams()
+    """Full wells and the ends of the A/D converter."""
+    ipc: IpcParams = IpcParams()
+    """Coupling of neighbouring pixels."""
+    superbias: SuperbiasParams = SuperbiasParams()
+    """Level after a reset."""
+    reference_pixels: ReferencePixelParams = ReferencePixelParams()
+    """Drift of the outputs."""
+    linearity: LinearityParams = LinearityParams()
+    """Counts proportional to charge."""
+    dark: DarkParams = DarkParams()
+    """Ramp in the dark."""
+
+
+def ramp_to_slope(
+    raw: Ramp, run: Runner[RampPlanes], params: RampToSlope
+) -> LinearRamp:
+    """Walk one exposure from samples to slopes."""
+    ramp = open_ramp(raw, run.bench.workspace)
+    with run.bands(raw.header.readout.n_rows) as band:
+        ramp = band(group_scale, ramp, params.group_scale)
+        ramp = band(data_quality, ramp, params.data_quality)
+        ramp = band(saturation, ramp, params.saturation)
+        ramp = band.maybe(ipc, ramp, params.ipc)
+        ramp = band.maybe(superbias, ramp, params.superbias)
+        ramp = band.maybe(reference_pixels, ramp, params.reference_pixels)
+        ramp = band.maybe(linearity, ramp, params.linearity)
+        ramp = band.maybe(dark, ramp, params.dark)
+    return ramp
+
+
+def group_scale(
+    ramp: LinearRamp, _planes: RampPlanes, _params: GroupScaleParams
+) -> Banded[LinearRamp]:
+    """Raw samples become float counts."""
+    factor = _group_scale(ramp.header)
+
+    def work(rows: slice) -> None:
+        scale_groups(ramp.raw.samples[:, :, rows], factor, out=ramp.counts[:, :, rows])
+
+    return Banded(ramp, work)
+
+
+def data_quality(
+    ramp: LinearRamp, planes: RampPlanes, _params: DataQualityParams
+) -> Banded[LinearRamp]:
+    """Flags begin with the bad-pixel mask."""
+    mask = planes.flags.get("mask")
+
+    def work(rows: slice) -> None:
+        band = ramp.rows(rows)
+        initialize_flags(
+            None if mask is None else mask[rows],
+            out_pixels=band.pixel_flags,
+            out_groups=band.group_flags,
+        )
+
+    return Banded(ramp, work)
+
+
+def saturation(
+    ramp: LinearRamp, planes: RampPlanes, params: SaturationParams
+) -> Banded[LinearRamp]:
+    """Flag full wells in the raw counts; what saturated in the zero frame becomes NaN."""
+    readout = ramp.header.readout
+    factor = _group_scale(ramp.header)
+    mask = planes.flags.get("mask", np.zeros((1, 1), np.uint32))
+    unusable = np.broadcast_to((mask & DO_NOT_USE) != 0, planes.full_well_dn.shape)
+    limits = planes.flags.get("saturation")
+
+    def work(rows: slice) -> None:
+        wide, inner = _with_halo(rows, halo_rows(params), readout.n_rows)
+        flags = None if limits is None else limits[wide]
+        limit = full_well_limit(planes.full_well_dn[wide], flags)
+        found = flag_saturation(
+            _scaled(ramp.raw.samples[:, :, wide], factor),
+            limit,
+            planes.superbias_dn[wide],
+            unusable[wide],
+            readout.n_frames,
+            params,
+        )
+        band = ramp.rows(rows)
+        np.bitwise_or(band.group_flags, found[:, :, inner], out=band.group_flags)
+        unknown = np.isinf(limit[inner])
+        band.pixel_flags[unknown] |= np.uint32(NO_SATURATION_CHECK)
+        _add_flags(band.pixel_flags, limits, rows)
+        if ramp.raw.zero_frame is not None and band.zero_frame is not None:
+            zero = mask_zero_frame(ramp.raw.zero_frame[:, wide], limit, params)
+            band.zero_frame[:] = zero[:, inner]
+
+    return Banded(ramp, work)
+
+
+def ipc(ramp: LinearRamp, planes: RampPlanes, _params: IpcParams) -> Banded[LinearRamp]:
+    """Undo the coupling of neighbouring pixels in the raw counts."""
+    kernel = planes.ipc_kernel
+    if kernel is None:
+        raise ValueError("the ipc step needs an ipc reference file")
+    light = sees_light(ramp.header.readout)
+    factor = _group_scale(ramp.header)
+
+    def work(rows: slice) -> None:
+        wide, inner = _with_halo(rows, len(kernel) // 2, ramp.header.readout.n_rows)
+        counts = ramp.raw.samples[:, :, wide].astype(np.float32) * np.float32(factor)
+        ramp.counts[:, :, rows] = correct_ipc(counts, kernel, light[wide])[:, :, inner]
+
+    return Banded(ramp, work)
+
+
+def superbias(
+    ramp: LinearRamp, planes: RampPlanes, _params: SuperbiasParams
+) -> Banded[LinearRamp]:
+    """Subtract the superbias.  DN in, DN out."""
+
+    def work(rows: slice) -> None:
+        band = ramp.rows(rows)
+        subtract_superbias(band.counts, planes.superbias_dn[rows])
+        if band.zero_frame is not None:
+            subtract_superbias(band.zero_frame[:, None], planes.superbias_dn[rows])
+        _add_flags(band.pixel_flags, planes.flags.get("superbias"), rows)
+
+    return Banded(ramp, work)
+
+
+def reference_pixels(
+    ramp: LinearRamp, planes: RampPlanes, params: ReferencePixelParams
+) -> Banded[LinearRamp]:
+    """Measure the drift of the outputs on the frame's edge, then subtract it in bands."""
+    readout, bias = ramp.header.readout, planes.superbias_dn
+    flags = np.zeros(bias.shape, np.uint32)
+    for kind in ("mask", "saturation", "superbias"):
+        _add_flags(flags, planes.flags.get(kind), slice(None))
+    samples = _scaled(ramp.raw.samples, _group_scale(ramp.header))
+    offsets = measure_reference_offsets(samples, bias, flags, readout, params)
+    zero = ramp.raw.zero_frame
+    if zero is not None:
+        zero_offsets = measure_reference_offsets(
+            zero[:, None], bias, flags, readout, params
+        )
+
+    def work(rows: slice) -> None:
+        band = ramp.rows(rows)
+        subtract_reference_offsets(band.counts, offsets, rows)
+        if band.zero_frame is not None:
+            subtract_reference_offsets(band.zero_frame[:, None], zero_offsets, rows)
+
+    return Banded(ramp, work)
+
+
+def linearity(
+    ramp: LinearRamp, planes: RampPlanes, _params: LinearityParams
+) -> Banded[LinearRamp]:
+    """Make counts proportional to charge.  DN in, DN out."""
+    flags = planes.flags.get("linearity")
+
+    def work(rows: slice) -> None:
+        band = ramp.rows(rows)
+        coefficients = planes.linearity[:, rows]
+        own = None if flags is None else flags[rows]
+        unknown = correct_linearity(band.counts, band.group_flags, coefficients, own)
+        if band.zero_frame is not None:
+            zero = band.zero_frame[:, None]
+            never = np.zeros(zero.shape, np.uint8)
+            correct_linearity(zero, never, coefficients, own)
+        band.pixel_flags[unknown] |= np.uint32(NO_LINEARITY)
+        _add_flags(band.pixel_flags, flags, rows)
+
+    return Banded(ramp, work)
+
+
+def dark(
+    ramp: LinearRamp, planes: RampPlanes, _params: DarkParams
+) -> Banded[LinearRamp]:
+    """Subtract the dark ramp.  DN in, DN out; the zero frame is left as it is."""
+
+    def work(rows: slice) -> None:
+        band = ramp.rows(rows)
+        subtract_dark(band.counts, planes.dark_dn[:, rows])
+        _add_flags(band.pixel_flags, planes.flags.get("dark"), rows)
+
+    return Banded(ramp, work)
+
+
+def _group_scale(header: Header) -> float:
+    """Return the factor of the group-scale step for this exposure."""
+    divisor = next(
+        (card.value for card in header.primary if card.keyword == "FRMDIVSR"), None
+    )
+    known = int(divisor) if isinstance(divisor, int | float) else None
+    return group_scale_factor(header.readout.n_frames, known)
+
+
+def _scaled(
+    samples: NDArray[np.uint16] | NDArray[np.float32], factor: float
+) -> NDArray[np.uint16] | NDArray[np.float32]:
+    """Return samples times ``factor``: themselves where it is 1."""
+    if factor == 1.0:
+        return samples
+    return samples.astype(np.float32) * np.float32(factor)
+
+
+def _with_halo(rows: slice, halo: int, n_rows: int) -> tuple[slice, slice]:
+    """Return the band with ``halo`` more rows on either side, and itself within that."""
+    start = max(rows.start - halo, 0)
+    wide = slice(start, min(rows.stop + halo, n_rows))
+    return wide, slice(rows.start - start, rows.stop - start)
+
+
+def _add_flags(pixel_flags: Flags32, flags: Flags32 | None, rows: slice) -> None:
+    """Add a reference file's flags to those of a band."""
+    if flags is not None:
+        np.bitwise_or(pixel_flags, flags[rows], out=pixel_flags)
