@@ -1,0 +1,222 @@
+"""The door: words of the command line become calls; there is no logic here.
+
+Imports stand inside the commands, because ``rampline --help`` must answer at once.
+Exit status: 0 all done, 1 something failed, 2 wrong use, 130 stopped.
+"""
+
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+
+from . import __version__
+from .errors import ParameterError, RamplineError
+
+WRONG_USE = 2
+STOPPED = 130
+
+app = App(
+    name="rampline",
+    help="JWST/NIRCam imaging: raw ramps to calibrated images, mosaics and catalogues.",
+    version=f"rampline {__version__}",
+    help_format="plaintext",
+)
+
+
+@app.command
+def reduce(  # noqa: PLR0913 - the command line's own options
+    *raw: Path,
+    out: Path,
+    config: Path | None = None,
+    settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
+    references: str = "crds",
+    until: Literal["rate", "cal", "mosaic", "catalog"] = "catalog",
+    rounds: Literal[1, 2] = 1,
+    align_to: str = "gaia",
+    grid: Path | None = None,
+    pixel_scale: float = 0.03,
+    name: str = "",
+    keep: str = "rate,cal",
+    exclude: Annotated[list[str] | None, Parameter(negative="")] = None,
+    engine: Literal["serial", "processes"] = "processes",
+    workers: int = 0,
+    max_memory: str = "8GB",
+    dry_run: Annotated[bool, Parameter(negative="")] = False,
+    progress: bool = True,
+    log_level: Literal["debug", "info", "warning", "error"] = "info",
+) -> int:
+    """Reduce raw exposures to calibrated images, mosaics and catalogues.
+
+    Parameters
+    ----------
+    raw
+        Files (_uncal, _rate, _cal) or folders of them.
+    out
+        Output folder; a run that was stopped goes on where it was.
+    config
+        TOML file of parameters (see: rampline parameters).
+    settings
+        step.parameter=value, repeatable.
+    references
+        crds, or a folder of CRDS-format files.
+    until
+        Last stage.
+    rounds
+        2: measure the stripes again, the sources known from the draft mosaic.
+    align_to
+        gaia, none, or an ECSV table with columns RA and DEC.
+    grid
+        FITS mosaic whose pixel grid is used.
+    pixel_scale
+        Of the mosaics, arcsec.
+    name
+        Field name in the mosaics' file names.
+    keep
+        Products of single exposures to keep: rate,cal,crf or none.
+    exclude
+        Exposures, or parts of their names, to leave out.
+    engine
+        Where exposures run.
+    workers
+        Exposures at once; 0: as many as cores and memory allow.
+    max_memory
+        For all workers together.
+    dry_run
+        Only list the tasks, with time, memory and disk.
+    progress
+        Progress bars on a terminal.
+    log_level
+        What the log files hold.
+    """
+    from .program.options import ReduceOptions, parse_keep, parse_size
+    from .program.reduce import dry_run_lines, reduce_files
+
+    options = ReduceOptions(
+        config=config,
+        settings=tuple(settings or ()),
+        references=references,
+        until=until,
+        rounds=rounds,
+        align_to=align_to,
+        grid=grid,
+        pixel_scale_arcsec=pixel_scale,
+        name=name,
+        keep=parse_keep(keep),
+        exclude=tuple(exclude or ()),
+        engine=engine,
+        workers=workers,
+        max_memory_bytes=parse_size(max_memory),
+    )
+    if dry_run:
+        _print_all(dry_run_lines(raw, out, options))
+        return 0
+    return reduce_files(raw, out, options, progress=progress, log_level=log_level)
+
+
+@app.command
+def demo(
+    *,
+    out: Path = Path("demo"),
+    full: Annotated[bool, Parameter(negative="")] = False,
+    seed: int = 1,
+) -> int:
+    """Simulate a small field with a known truth, reduce it, compare with the truth.
+
+    Parameters
+    ----------
+    out
+        Output folder.
+    full
+        Whole detectors and nine dithers instead of a small subarray.
+    seed
+        Of the simulated sky and noise.
+    """
+    from .program.demo import run_demo
+
+    return run_demo(out, full=full, seed=seed)
+
+
+@app.command
+def simulate(scene: str, *, out: Path, workers: int = 1) -> int:
+    """Simulate raw exposures and matching reference files, with the truth beside them.
+
+    Parameters
+    ----------
+    scene
+        TOML file of a scene, or the name of one that rampline brings (demo, smacs0723).
+    out
+        Output folder.
+    workers
+        Exposures at once.
+    """
+    from .program.simulate import run_simulation
+
+    return run_simulation(scene, out, workers)
+
+
+@app.command
+def status(folder: Path) -> int:
+    """Show how far a reduction is.
+
+    Parameters
+    ----------
+    folder
+        Its output folder.
+    """
+    from .program.status import status_lines
+
+    _print_all(status_lines(folder))
+    return 0
+
+
+@app.command
+def parameters(step: str = "") -> int:
+    """Print every parameter with value, unit and meaning, as a TOML file to start from.
+
+    Parameters
+    ----------
+    step
+        Only this step's.
+    """
+    from .program.parameters import parameter_lines
+
+    _print_all(parameter_lines(step))
+    return 0
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(_guarded(lambda: app(exit_on_error=False, print_error=False)))
+
+
+def _guarded(call: Callable[[], int | None]) -> int:
+    """Turn the errors a user can cause into one line and an exit status."""
+    try:
+        return call() or 0
+    except CycloptsError as error:
+        return _complain(_one_line(str(error)), WRONG_USE)
+    except ParameterError as error:
+        return _complain(str(error), WRONG_USE)
+    except RamplineError as error:
+        return _complain(str(error), 1)
+    except KeyboardInterrupt:
+        return _complain("stopped; run the same command to go on", STOPPED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 0
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _complain(line: str, status_code: int) -> int:
+    sys.stderr.write(f"rampline: {line}\n")
+    return status_code
+
+
+def _print_all(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)  # noqa: T201 - the answer of the command

@@ -1,0 +1,103 @@
+"""What a user can ask of a reduction besides the parameters of the steps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from ..errors import ParameterError
+
+Until: TypeAlias = Literal["rate", "cal", "mosaic", "catalog"]
+EngineKind: TypeAlias = Literal["serial", "processes"]
+STAGES: tuple[Until, ...] = get_args(Until)
+KEEPABLE = ("rate", "cal", "crf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReduceOptions:
+    """The options of ``rampline reduce``.
+
+    Attributes
+    ----------
+    config : Path or None
+        TOML file of parameters.
+    settings : tuple of str
+        ``step.parameter=value`` each.
+    references : str
+        ``crds``, or a folder of CRDS-format files.
+    until : str
+        Last stage to run.
+    rounds : int
+        1, or 2 to measure the stripes again with the draft mosaic's sources known.
+    align_to : str
+        ``gaia``, ``none``, or an ECSV file with positions.
+    grid : Path or None
+        Mosaic whose pixel grid is to be used.
+    pixel_scale_arcsec : float
+    name : str
+        Name of the field in the mosaics' file names.
+    keep : tuple of str
+        Products of single exposures that stay: ``rate``, ``cal``, ``crf``.
+    exclude : tuple of str
+        Exposures, or parts of their names, to leave out.
+    engine : str
+    workers : int
+        0 is one for each core that memory allows.
+    max_memory_bytes : int
+    """
+
+    config: Path | None = None
+    settings: tuple[str, ...] = ()
+    references: str = "crds"
+    until: Until = "catalog"
+    rounds: Literal[1, 2] = 1
+    align_to: str = "gaia"
+    grid: Path | None = None
+    pixel_scale_arcsec: float = 0.03
+    name: str = ""
+    keep: tuple[str, ...] = ("rate", "cal")
+    exclude: tuple[str, ...] = ()
+    engine: EngineKind = "processes"
+    workers: int = 0
+    max_memory_bytes: int = 8_000_000_000
+
+    def reaches(self, stage: Until) -> bool:
+        """Return whether a stage is to be run."""
+        return STAGES.index(self.until) >= STAGES.index(stage)
+
+
+def parse_keep(text: str) -> tuple[str, ...]:
+    """Read ``rate,cal,crf`` or ``none``.
+
+    Raises
+    ------
+    ParameterError
+        For any other word.
+    """
+    if text == "none":
+        return ()
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    for word in words:
+        if word not in KEEPABLE:
+            known = ", ".join(KEEPABLE)
+            raise ParameterError(f"--keep {text}: {word} is none of {known}, none")
+    return words
+
+
+def parse_size(text: str) -> int:
+    """Read a size such as ``8GB`` or ``500MB`` as bytes.
+
+    Raises
+    ------
+    ParameterError
+        Where it is no such size.
+    """
+    units = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+    number, unit = text[:-2].strip(), text[-2:].upper()
+    try:
+        size = float(number) * units[unit]
+    except (ValueError, KeyError):
+        message = f"--max-memory {text}: write a size such as 8GB"
+        raise ParameterError(message) from None
+    if size <= 0:
+        raise ParameterError(f"--max-memory {text}: must be larger than 0")
+    return int(size)

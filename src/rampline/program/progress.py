@@ -1,0 +1,124 @@
+"""What a user sees while a reduction runs: bars on a terminal, plain lines elsewhere."""
+
+import sys
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from .engine import Outcome
+from .journal import State
+
+
+class Progress(Protocol):
+    """Shows how far the tasks of a stage are."""
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the terminal as it was."""
+
+    def start_stage(self, title: str, n_tasks: int) -> None:
+        """Say what begins."""
+
+    def show(self, outcome: Outcome, state: State, note: str) -> None:
+        """Say how a task ended."""
+
+    def say(self, line: str) -> None:
+        """Say a line."""
+
+
+class PlainProgress:
+    """A line a task, for log files and pipes."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        sys.stdout.flush()
+
+    def start_stage(self, title: str, n_tasks: int) -> None:
+        """Say what begins."""
+        self._count, self._total = 0, n_tasks
+        self.say(f"{title}: {n_tasks} task{'s' * (n_tasks != 1)}")
+
+    def show(self, outcome: Outcome, state: State, note: str) -> None:
+        """Say how a task ended."""
+        self._count += 1
+        self.say(f"  [{self._count}/{self._total}] {_line(outcome, state, note)}")
+
+    def say(self, line: str) -> None:
+        """Say a line."""
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+class BarProgress:
+    """A bar a stage, for terminals."""
+
+    def __init__(self) -> None:
+        # rich is loaded only where there is a terminal to draw on
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
+        from rich.progress import (
+            Progress as Bars,
+        )
+
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def start_stage(self, title: str, n_tasks: int) -> None:
+        """Say what begins."""
+        self._bar = self._bars.add_task(title, total=n_tasks)
+
+    def show(self, outcome: Outcome, state: State, note: str) -> None:
+        """Advance the bar; failures and notes also get a line."""
+        self._bars.advance(self._bar)
+        if state == "failed" or note:
+            self.say(_line(outcome, state, note))
+
+    def say(self, line: str) -> None:
+        """Say a line above the bars."""
+        self._bars.console.print(line, markup=False, highlight=False)
+
+
+def make_progress(*, bars: bool) -> Progress:
+    """Return bars where they are wanted and the output is a terminal."""
+    return BarProgress() if bars and sys.stdout.isatty() else PlainProgress()
+
+
+def _line(outcome: Outcome, state: State, note: str) -> str:
+    if state == "failed":
+        return f"failed: {outcome.error}"
+    tail = f": {note}" if note else ""
+    return f"{state} {outcome.task.name} ({outcome.seconds:.1f} s){tail}"

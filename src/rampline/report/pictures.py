@@ -1,0 +1,85 @@
+"""Pictures of planes: what eyes find and numbers hide.
+
+Brightness is an asinh stretch from the sky's own level and scatter, so that noise,
+stripes and faint wings show and bright cores keep their shape. Rows run upwards.
+"""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.records import Plane
+
+LARGEST = 1024
+"""Longest side of a picture, pixels."""
+NO_DATA = (24, 40, 72)
+"""Colour of pixels without data."""
+
+
+def picture(image: Plane, *, low_sigma: float = 3.0, high_sigma: float = 60.0) -> bytes:
+    """Draw a plane.
+
+    Parameters
+    ----------
+    image : (rows, cols) float32
+        NaN where there are no data.
+    low_sigma, high_sigma : float
+        Black and white, in units of the sky's scatter below and above its level.
+
+    Returns
+    -------
+    bytes
+        A PNG file.
+    """
+    small = shrink(image)
+    grey = _stretched(small, low_sigma, high_sigma)
+    return _png(np.repeat(grey[..., None], 3, axis=2), ~np.isfinite(small))
+
+
+def colour_picture(blue: Plane, green: Plane, red: Plane) -> bytes:
+    """Draw three planes of one grid as a colour picture, short wavelengths blue."""
+    small = [shrink(plane) for plane in (red, green, blue)]
+    missing = np.logical_or.reduce([~np.isfinite(plane) for plane in small])
+    channels = [_stretched(plane, 2.0, 80.0) for plane in small]
+    return _png(np.stack(channels, axis=-1), missing)
+
+
+def shrink(image: Plane) -> Plane:
+    """Average blocks of pixels until the longest side fits; NaN are left out."""
+    factor = max(1, -(-max(image.shape) // LARGEST))
+    rows, cols = (side - side % factor for side in image.shape)
+    blocks = image[:rows, :cols].reshape(rows // factor, factor, cols // factor, factor)
+    count = np.isfinite(blocks).sum(axis=(1, 3))
+    total = np.nansum(blocks, axis=(1, 3), dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(total / count, np.float32)
+
+
+def _stretched(image: Plane, low: float, high: float) -> NDArray[np.float64]:
+    """Map to 0..1: linear near the sky, logarithmic above."""
+    level, scatter = _sky(image)
+    scaled = (np.nan_to_num(image, nan=level) - level) / scatter
+    top = np.arcsinh(high) - np.arcsinh(-low)
+    return np.asarray(np.clip((np.arcsinh(scaled) - np.arcsinh(-low)) / top, 0, 1))
+
+
+def _sky(image: Plane) -> tuple[float, float]:
+    """Median and scatter of the darker half: sources do not matter."""
+    values = image[np.isfinite(image)]
+    if values.size == 0:
+        return 0.0, 1.0
+    level = float(np.median(values))
+    below = level - values[values < level]
+    scatter = 1.4826 * float(np.median(below)) if below.size else 0.0
+    return level, scatter if scatter > 0 else 1.0
+
+
+def _png(colours: NDArray[np.float64], missing: NDArray[np.bool_]) -> bytes:
+    from PIL import Image  # noqa: PLC0415 - only where pictures are drawn
+
+    pixels = np.rint(255.0 * colours).astype(np.uint8)
+    pixels[missing] = NO_DATA
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels[::-1])).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,34 @@
+import pytest
+
+from rampline.errors import RamplineError
+from rampline.program.journal import Journal, count_states, read_journal
+from rampline.program.status import status_lines
+
+
+def test_the_journal_keeps_the_order_and_the_last_state(tmp_path):
+    with Journal(tmp_path) as journal:
+        journal.note_all([("a", "waiting", 0, ""), ("b", "waiting", 0, "")])
+        journal.note("b", "failed", 1.5, "no flat")
+        journal.note("a", "done", 2.0)
+    entries = read_journal(tmp_path)
+    assert [(e.task, e.state) for e in entries] == [("a", "done"), ("b", "failed")]
+    assert count_states(entries) == {"done": 1, "failed": 1}
+    assert list(status_lines(tmp_path)) == ["1 done, 1 failed", "failed b: no flat"]
+
+
+def test_a_stopped_run_leaves_its_tasks_as_stopped(tmp_path):
+    with pytest.raises(KeyboardInterrupt), Journal(tmp_path) as journal:
+        journal.note("a", "running")
+        raise KeyboardInterrupt
+    assert [entry.state for entry in read_journal(tmp_path)] == ["stopped"]
+
+
+def test_a_folder_without_a_run_is_said_so(tmp_path):
+    with pytest.raises(RamplineError, match="no rampline run"):
+        read_journal(tmp_path)
+
+
+def test_a_damaged_journal_is_one_line(tmp_path):
+    (tmp_path / "journal.sqlite").write_bytes(b"no database" * 100)
+    with pytest.raises(RamplineError, match="cannot be used"):
+        read_journal(tmp_path)

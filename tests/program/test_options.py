@@ -1,0 +1,29 @@
+import pytest
+
+from rampline.errors import ParameterError
+from rampline.program.options import ReduceOptions, parse_keep, parse_size
+
+
+def test_sizes_and_products_are_read():
+    assert parse_size("8GB") == 8_000_000_000
+    assert parse_size("0.5 mb") == 500_000
+    assert parse_keep("rate, crf") == ("rate", "crf")
+    assert parse_keep("none") == ()
+
+
+@pytest.mark.parametrize("text", ["8", "GB", "-1GB", "eightGB", ""])
+def test_a_wrong_size_is_one_line(text):
+    with pytest.raises(ParameterError, match="--max-memory"):
+        parse_size(text)
+
+
+def test_an_unknown_product_is_one_line():
+    with pytest.raises(ParameterError, match="i2d is none of rate, cal, crf"):
+        parse_keep("rate,i2d")
+
+
+def test_a_run_reaches_every_stage_up_to_its_last():
+    options = ReduceOptions(until="cal")
+    assert options.reaches("rate")
+    assert options.reaches("cal")
+    assert not options.reaches("mosaic")

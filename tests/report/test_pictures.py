@@ -1,0 +1,40 @@
+import io
+
+import numpy as np
+from PIL import Image
+
+from rampline.report.pictures import NO_DATA, colour_picture, picture, shrink
+
+
+def _pixels(png):
+    return np.asarray(Image.open(io.BytesIO(png)))
+
+
+def test_rows_run_upwards_and_missing_pixels_have_their_own_colour(rng):
+    image = rng.normal(0, 1, (8, 8)).astype(np.float32)
+    image[7, 0] = 1e4
+    image[0, 0] = np.nan
+    pixels = _pixels(picture(image))
+    assert tuple(pixels[0, 0]) == (255, 255, 255)
+    assert tuple(pixels[-1, 0]) == NO_DATA
+
+
+def test_a_large_plane_is_averaged_without_its_missing_pixels():
+    image = np.full((2048, 1536), 2.0, np.float32)
+    image[::2] = np.nan
+    small = shrink(image)
+    assert small.shape == (1024, 768)
+    np.testing.assert_array_equal(small, 2.0)
+
+
+def test_a_source_in_one_band_takes_that_colour(rng):
+    bands = rng.normal(0, 1, (3, 16, 16)).astype(np.float32)
+    bands[2, 5, 5] = 1e4
+    red, _, blue = _pixels(colour_picture(*bands))[15 - 5, 5]
+    assert red == 255
+    assert blue < 128
+
+
+def test_an_empty_plane_is_drawn_as_missing():
+    pixels = _pixels(picture(np.full((4, 4), np.nan, np.float32)))
+    assert (pixels == NO_DATA).all()
