@@ -44,6 +44,9 @@ class RampPlanes:
         GAINFACT of the gain file: the on-board gain change of some exposures; 1 if none.
     ipc_kernel : (k, k) float32 or None
         The file's kernel, where IPC correction is asked for.
+    average_dark_e_s : () or (rows, cols) float32, e-/s
+        Mean dark current (AVDRKCUR of the dark file), whose photon-like noise stays in a
+        dark-subtracted ramp; 0 where the file says none.
     flags : mapping of reference type to (rows, cols) uint32
         DQ planes of ``mask``, ``saturation``, ``superbias``, ``linearity``, ``dark``, in
         JWST's bits; all-zero planes are left out.
@@ -58,6 +61,9 @@ class RampPlanes:
     read_noise_dn: Plane
     gain_factor: float = 1.0
     ipc_kernel: NDArray[np.float32] | None = None
+    average_dark_e_s: NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros((), np.float32)
+    )
     flags: Mapping[str, Flags32] = field(default_factory=dict)
     files: tuple[UsedFile, ...] = ()
 

@@ -1,0 +1,202 @@
+"""CRDS' own rules, through the ``crds`` client.
+
+The client finds the best references of a header under a context (``.pmap``), from the
+server or from a local cache, which may be read-only and without network. It is given the
+same names and values as the ``jwst`` package gives it.
+"""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from ..errors import MissingReferenceError
+from ..exposure.header import CardValue, Header
+from ..exposure.planes import UsedFile
+from .checksum import verified_sha1
+from .selection import ReferenceFiles, describe_exposure, missing_line, observed_at
+
+NETWORK_TIMEOUT_S: Final = 30
+"""The client's own default is an hour; a network that drops packets must not hang us."""
+
+_META_NAMES: Final = {
+    "CATEGORY": "META.PROGRAM.CATEGORY",
+    "CORONMSK": "META.INSTRUMENT.CORONAGRAPH",
+    "CROWDFLD": "META.VISIT.CROWDED_FIELD",
+    "FASTAXIS": "META.SUBARRAY.FASTAXIS",
+    "GROUPGAP": "META.EXPOSURE.GROUPGAP",
+    "NFRAMES": "META.EXPOSURE.NFRAMES",
+    "NGROUPS": "META.EXPOSURE.NGROUPS",
+    "NINTS": "META.EXPOSURE.NINTS",
+    "NOUTPUTS": "META.EXPOSURE.NOUTPUTS",
+    "SLOWAXIS": "META.SUBARRAY.SLOWAXIS",
+    "SUBSIZE1": "META.SUBARRAY.XSIZE",
+    "SUBSIZE2": "META.SUBARRAY.YSIZE",
+    "SUBSTRT1": "META.SUBARRAY.XSTART",
+    "SUBSTRT2": "META.SUBARRAY.YSTART",
+    "TSOVISIT": "META.VISIT.TSOVISIT",
+    "VISITYPE": "META.VISIT.TYPE",
+}
+"""Keywords beyond the typed ones of `Header` on which rules depend or may."""
+
+
+@dataclass(frozen=True)
+class CrdsSource:
+    """The files that CRDS' rules choose.
+
+    Parameters
+    ----------
+    context : str
+        Name of the context, for example ``jwst_1322.pmap``; empty for the one that the
+        client takes by itself (``CRDS_CONTEXT``, else the server's or the cache's).
+    """
+
+    context: str = ""
+
+    def select(self, header: Header, kinds: Iterable[str]) -> ReferenceFiles:
+        """Return the best references of the exposure, fetched where need be.
+
+        Parameters
+        ----------
+        header : Header
+        kinds : iterable of str
+
+        Raises
+        ------
+        MissingReferenceError
+            In one line: no cache and no server, a type without a match, a file that
+            cannot be had, or one whose sha1 is not that on record.
+        """
+        wanted = tuple(kinds)
+        client = _client()
+        try:
+            context = client.context_name(self.context)
+            # the client is handed the context by name, so it asks nobody for it again
+            answers = client.references(crds_parameters(header), wanted, context)
+        except client.errors as error:
+            reason = " ".join(str(error).split())
+            raise MissingReferenceError(
+                f"{header.root}: CRDS has no answer for {describe_exposure(header)}: "
+                f"{reason}"
+            ) from error
+        found = {kind: Path(path) for kind, path in answers.items() if _applies(path)}
+        absent = [kind for kind, path in found.items() if not path.is_file()]
+        if absent:
+            names = ", ".join(found[kind].name for kind in absent)
+            where = f"the CRDS cache {os.environ['CRDS_PATH']}, nor fetched ({names}),"
+            raise MissingReferenceError(missing_line(header, absent, where))
+        used = tuple(
+            UsedFile(kind, path.name, verified_sha1(path, client.sha1_on_record))
+            for kind, path in found.items()
+        )
+        return ReferenceFiles(paths=found, used=used, context=context)
+
+
+def crds_parameters(header: Header) -> dict[str, str | int | float | bool]:
+    """Return the header under the names that CRDS' rules use.
+
+    The names are the data-model paths of ``jwst`` (``META.INSTRUMENT.DETECTOR``), as its
+    steps hand them to the client.
+    """
+    cards: dict[str, CardValue] = {}
+    for card in (*header.science, *header.primary):
+        cards[card.keyword] = card.value
+    start = observed_at(header)
+    parameters: dict[str, str | int | float | bool] = {
+        "META.TELESCOPE": "JWST",
+        "META.INSTRUMENT.NAME": "NIRCAM",
+        "META.INSTRUMENT.DETECTOR": header.detector,
+        "META.INSTRUMENT.CHANNEL": header.channel,
+        "META.INSTRUMENT.MODULE": header.module,
+        "META.INSTRUMENT.FILTER": header.filter,
+        "META.INSTRUMENT.PUPIL": header.pupil,
+        "META.EXPOSURE.TYPE": header.exp_type,
+        "META.EXPOSURE.READPATT": header.readout.pattern,
+        "META.SUBARRAY.NAME": header.readout.subarray,
+        "META.OBSERVATION.DATE": start.date().isoformat(),
+        "META.OBSERVATION.TIME": start.time().isoformat(timespec="milliseconds"),
+    }
+    for keyword, name in _META_NAMES.items():
+        value = cards.get(keyword)
+        if value is not None:
+            parameters[name] = value
+    return parameters
+
+
+def _applies(answer: str) -> bool:
+    """Tell whether the client named a file, rather than said that none applies."""
+    return "N/A" not in answer.upper()
+
+
+class _Client:
+    """The few calls of the ``crds`` package that are needed."""
+
+    def __init__(self) -> None:
+        self._set_environment()
+        # crds takes half a second to import and reads its environment when it does
+        import crds  # noqa: PLC0415
+        from crds.core import crds_cache_locking, heavy_client, log  # noqa: PLC0415
+        from crds.core.exceptions import CrdsError  # noqa: PLC0415
+
+        if "CRDS_VERBOSITY" not in os.environ:
+            log.set_verbose(-3)  # what goes wrong is told by our own one line
+        self._crds, self._heavy = crds, heavy_client
+        self._locking = crds_cache_locking
+        self.errors = (CrdsError, OSError, AssertionError, KeyError, ValueError)
+
+    @staticmethod
+    def _set_environment() -> None:
+        """Fill in what the user left open, as STScI's instructions say."""
+        os.environ.setdefault("CRDS_PATH", str(Path.home() / "crds_cache"))
+        os.environ.setdefault("CRDS_SERVER_URL", "https://jwst-crds.stsci.edu")
+        os.environ.setdefault("CRDS_CLIENT_TIMEOUT_SECONDS", str(NETWORK_TIMEOUT_S))
+
+    def context_name(self, wanted: str) -> str:
+        """Return the context in force.
+
+        Without a server and without a choice of the user it is the one that the cache
+        was last synchronised with. The client itself would ask the server three more
+        times for it, each with the full time-out.
+        """
+        chosen = wanted or os.environ.get("CRDS_CONTEXT", "")
+        if not chosen:
+            info = self._heavy.get_config_info("jwst")
+            if not info.connected:
+                latest = info.get("latest_context") or info["operational_context"]
+                return str(latest)
+        return str(self._heavy.get_context_name("jwst", chosen or None))
+
+    def references(
+        self, parameters: dict[str, Any], kinds: tuple[str, ...], context: str
+    ) -> dict[str, str]:
+        """Return the path of each type; one process at a time fills the cache."""
+        with self._locking.get_cache_lock():
+            answers: dict[str, str] = self._crds.getreferences(
+                parameters, reftypes=kinds, context=context, observatory="jwst"
+            )
+        return answers
+
+    def sha1_on_record(self, name: str) -> str | None:
+        """Return the sha1 that CRDS has on record, None where it has none."""
+        entry = self._records().get(name, {})
+        sha1 = entry.get("sha1sum", "") if isinstance(entry, dict) else ""
+        return str(sha1) if sha1 not in ("", "none") else None
+
+    @cache  # noqa: B019
+    def _records(self) -> dict[str, Any]:
+        """Return sizes and sha1 of all files, as the server last told them."""
+        packed = self._heavy.get_config_info("jwst").get("download_metadata")
+        if packed is None:
+            return {}
+        from crds.client import proxy  # noqa: PLC0415
+
+        records: dict[str, Any] = proxy.crds_decode(packed)
+        return records
+
+
+@cache
+def _client() -> _Client:
+    """Return the one client of this process."""
+    return _Client()

@@ -1,0 +1,189 @@
+"""A reference file of planes, and the part of it that an exposure sees.
+
+Planes are cut to the exposure's window in the detector by the SUBSTRT and SUBSIZE
+keywords of both, as `jwst` does, and brought to native byte order. Flags come with a
+table of their own (DQ_DEF) that gives each bit a name; the name counts, not the bit.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from astropy.io import fits
+from astropy.utils.exceptions import AstropyUserWarning
+from numpy.typing import NDArray
+
+from .. import flags
+from ..errors import MissingReferenceError
+from ..exposure.header import Header
+from ..exposure.records import Flags32, Plane
+from .metadata import FULL_SIZE
+
+BIT_OF_NAME: Final = {name: bit for bit, name in flags.NAME.items()}
+UNSIGNED_ZERO: Final = 1 << 31
+"""BZERO of unsigned 32-bit integers in FITS."""
+
+
+@dataclass(frozen=True)
+class PixelFile:
+    """An opened reference file of planes.
+
+    Parameters
+    ----------
+    hdus : HDUList
+    header : Header
+        Of the exposure.
+    kind : str
+    path : Path
+    """
+
+    hdus: fits.HDUList
+    header: Header
+    kind: str
+    path: Path
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is an extension of this name."""
+        return name in self.hdus
+
+    def raw(self, name: str) -> NDArray[Any]:
+        """Return the exposure's part of an extension, mapped and as it is on disk.
+
+        Parameters
+        ----------
+        name : str
+            Extension, for example ``SCI``.
+
+        Returns
+        -------
+        (..., rows, cols) in the byte order of FITS, unscaled
+
+        Raises
+        ------
+        MissingReferenceError
+            No such extension, or the exposure's pixels are not all in it.
+        """
+        if name not in self.hdus or self.hdus[name].data is None:
+            raise MissingReferenceError(f"{self._line()} has no {name} extension")
+        data = self.hdus[name].data
+        rows, cols = self._window(data.shape[-2:])
+        return np.asarray(data[..., rows, cols])
+
+    def plane(self, name: str = "SCI") -> Plane:
+        """Return the exposure's part of an extension, (..., rows, cols) float32."""
+        return np.ascontiguousarray(self.raw(name), dtype=np.float32)
+
+    def flags(self) -> Flags32:
+        """Return the flags in JWST's bits, (rows, cols) uint32; zero where none.
+
+        Bits are translated by the names in DQ_DEF, and bits whose name is unknown are
+        dropped, as ``stdatamodels.dynamicdq.dynamic_mask`` does. A file without DQ_DEF
+        has JWST's bits already.
+        """
+        if "DQ" not in self.hdus:
+            readout = self.header.readout
+            return np.zeros((readout.n_rows, readout.n_cols), np.uint32)
+        bits = _unsigned(self.raw("DQ"), self.hdus["DQ"].header)
+        table = self.hdus["DQ_DEF"].data if "DQ_DEF" in self.hdus else None
+        return bits if table is None or len(table) == 0 else translate(bits, table)
+
+    def number(self, keyword: str) -> float | None:
+        """Return a number of the primary header, None where it says none."""
+        value = self.hdus[0].header.get(keyword)
+        return float(value) if isinstance(value, int | float) else None
+
+    def _line(self) -> str:
+        return f"{self.header.root}: {self.kind} reference file {self.path.name}"
+
+    def _window(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Return the rows and columns of the exposure within an array of the file."""
+        readout = self.header.readout
+        wanted = (readout.n_rows, readout.n_cols)
+        starts = [self.hdus[0].header.get(key) for key in ("SUBSTRT2", "SUBSTRT1")]
+        if None in starts:
+            if shape == wanted:
+                return slice(None), slice(None)
+            if shape != (FULL_SIZE, FULL_SIZE):
+                raise MissingReferenceError(
+                    f"{self._line()} does not say which part of the detector it is "
+                    "(SUBSTRT1, SUBSTRT2)"
+                )
+            starts = [1, 1]
+        row = readout.row_start - (int(starts[0]) - 1)
+        col = readout.col_start - (int(starts[1]) - 1)
+        if not (0 <= row <= shape[0] - wanted[0] and 0 <= col <= shape[1] - wanted[1]):
+            raise MissingReferenceError(
+                f"{self._line()} ({shape[0]} x {shape[1]} pixels) does not cover the "
+                f"exposure's subarray {readout.subarray} ({wanted[0]} x {wanted[1]})"
+            )
+        return slice(row, row + wanted[0]), slice(col, col + wanted[1])
+
+
+@contextmanager
+def open_pixel_file(path: Path, kind: str, header: Header) -> Iterator[PixelFile]:
+    """Open a reference file of planes for one exposure.
+
+    Raises
+    ------
+    MissingReferenceError
+        Where the file, or what is read from it inside the ``with`` block, is damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            # a truncated file is refused below, in our own words
+            warnings.simplefilter("ignore", AstropyUserWarning)
+            with fits.open(path, memmap=True, do_not_scale_image_data=True) as hdus:
+                _check_length(hdus, path)
+                yield PixelFile(hdus, header, kind, path)
+    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
+        reason = " ".join(str(error).split())
+        raise MissingReferenceError(
+            f"{header.root}: {kind} reference file {path} cannot be read: {reason}"
+        ) from error
+
+
+def translate(bits: Flags32, table: NDArray[Any]) -> Flags32:
+    """Return flags in JWST's bits.
+
+    Parameters
+    ----------
+    bits : (rows, cols) uint32
+        Flags in the file's own bits.
+    table : record array with VALUE and NAME
+        The file's DQ_DEF.
+    """
+    same = 0
+    moved: list[tuple[int, int]] = []
+    for value, name in zip(table["VALUE"], table["NAME"], strict=True):
+        ours = BIT_OF_NAME.get(str(name).strip())
+        if ours == int(value):
+            same |= ours
+        elif ours is not None:
+            moved.append((int(value), ours))
+    out = bits & np.uint32(same)
+    for theirs, ours in moved:
+        out[(bits & np.uint32(theirs)) != 0] |= np.uint32(ours)
+    return out
+
+
+def _unsigned(raw: NDArray[Any], header: fits.Header) -> Flags32:
+    """Return unscaled FITS integers as uint32."""
+    zero = int(header.get("BZERO", 0))
+    if raw.dtype.itemsize == 4 and zero == UNSIGNED_ZERO:
+        native = np.ascontiguousarray(raw, dtype=np.int32).view(np.uint32)
+        native ^= np.uint32(UNSIGNED_ZERO)
+        return native
+    return np.ascontiguousarray(raw.astype(np.int64) + zero, dtype=np.uint32)
+
+
+def _check_length(hdus: fits.HDUList, path: Path) -> None:
+    """Refuse a file that ends before its last extension does."""
+    info = hdus[-1].fileinfo()
+    needed = info["datLoc"] + hdus[-1].size
+    if os.path.getsize(path) < needed:  # noqa: PTH202
+        raise OSError(f"truncated: {needed} bytes announced")

@@ -1,0 +1,13 @@
+"""Reference planes in house units, by stage of the path."""
+
+from .catalog_planes import load_catalog_planes
+from .ramp_planes import load_ramp_planes
+from .sky_planes import FlatPlanes, load_flat, load_sky_planes
+
+__all__ = [
+    "FlatPlanes",
+    "load_catalog_planes",
+    "load_flat",
+    "load_ramp_planes",
+    "load_sky_planes",
+]
