@@ -22,7 +22,7 @@ HASH_CARD: Final = "CONTHASH"
 _UNCOUNTED_HDUS: Final = ("ASDF", "PARAMETERS", "PROVENANCE")
 _UNCOUNTED_CARDS: Final = re.compile(
     r"DATE|CAL_VER|CAL_VCS|CRDS_VER|CRDS_CTX|SDP_VER|SDP_VCS|PRD_VER|OSS_VER|FILENAME"
-    r"|ASNTABLE|ASNPOOL|CONTHASH|WCSHASH|CHECKSUM|DATASUM|COMMENT|HISTORY|"
+    r"|ASNTABLE|ASNPOOL|CONTHASH|TASKKEY|WCSHASH|CHECKSUM|DATASUM|COMMENT|HISTORY|"
     r"|SIMPLE|XTENSION|EXTEND|PCOUNT|GCOUNT|EXTVER|NEXTEND|BSCALE|LONGSTRN"
 )
 _PIECE: Final = 1 << 18
@@ -111,7 +111,7 @@ def _hash_hdu(path: Path, hdu: Hdu) -> DataHash | None:
         piece = np.array(mapped[start : start + step])
         if is_float:
             np.copyto(piece, np.nan, where=np.isnan(piece))
-        digest.update(memoryview(piece.view(np.uint8)))
+        digest.update(piece.view(np.uint8).data)
     return digest
 
 

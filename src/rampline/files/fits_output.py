@@ -163,7 +163,7 @@ def _pieces(data: NDArray[Any]) -> Iterator[memoryview]:
             np.copyto(piece, np.nan, where=np.isnan(piece))
         if np.little_endian:
             piece.byteswap(inplace=True)
-        yield memoryview(piece.view(np.uint8))
+        yield piece.view(np.uint8).data
 
 
 def _encode(part: Part) -> _Block:

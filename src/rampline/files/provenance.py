@@ -42,6 +42,9 @@ STEP_CARD: Final = {
 }
 """JWST's card and comment of each step that has one."""
 
+KEY_CARD: Final = "TASKKEY"
+"""Card of `Provenance.task_key`."""
+
 REFERENCE_CARD: Final = {
     "abvegaoffset": "R_ABVEGA",
     "apcorr": "R_APCORR",
@@ -97,6 +100,9 @@ class Provenance:
         Context that chose the references; empty where they came from a folder.
     crds_version : str
         Of the ``crds`` client; empty as above.
+    task_key : str
+        Hash of all that determines the product: while it is the same, the product is up
+        to date; empty where nobody asks.
     """
 
     version: str
@@ -106,6 +112,7 @@ class Provenance:
     inputs: tuple[InputFile, ...] = ()
     crds_context: str = ""
     crds_version: str = ""
+    task_key: str = ""
 
 
 def provenance_cards(provenance: Provenance) -> tuple[Card, ...]:
@@ -115,6 +122,7 @@ def provenance_cards(provenance: Provenance) -> tuple[Card, ...]:
             "CAL_VER", f"rampline {provenance.version}", "Calibration Software Version"
         ),
         Card("CAL_VCS", "RELEASE", "Calibration Software Repository Version"),
+        *_key_cards(provenance),
         *_crds_cards(provenance),
         *(
             Card(STEP_CARD[run.step][0], run.status, STEP_CARD[run.step][1])
@@ -146,6 +154,13 @@ def provenance_table(provenance: Provenance) -> NDArray[np.void]:
     *words, seconds = zip(*rows, strict=True)
     table = _text_table(("kind", "name", "value"), words)
     return _with_column(table, "seconds", np.array(seconds, np.float64))
+
+
+def _key_cards(provenance: Provenance) -> tuple[Card, ...]:
+    """Return the card by which a product says whether it is up to date."""
+    if not provenance.task_key:
+        return ()
+    return (Card(KEY_CARD, provenance.task_key, "hash of what determines this file"),)
 
 
 def _crds_cards(provenance: Provenance) -> tuple[Card, ...]:

@@ -358,11 +358,13 @@ def _extras(
 
 def _photometry(path: Path, cards: Mapping[str, Any]) -> Photometry:
     """Read the flux conversion."""
-    found = [cards.get(keyword) for keyword in ("PHOTMJSR", "PIXAR_SR")]
-    if not all(isinstance(value, float) and value > 0 for value in found):
-        what = f"PHOTMJSR and PIXAR_SR are {found}, not two positive numbers"
+    factor, area = cards.get("PHOTMJSR"), cards.get("PIXAR_SR")
+    if not (
+        isinstance(factor, float) and isinstance(area, float) and factor * area > 0
+    ):
+        what = f"PHOTMJSR {factor} and PIXAR_SR {area} are not two positive numbers"
         raise InputError(str(path), what)
-    return Photometry(mjy_sr_per_dn_s=found[0], pixel_area_sr=found[1])
+    return Photometry(mjy_sr_per_dn_s=factor, pixel_area_sr=area)
 
 
 def _background(cards: Mapping[str, Any]) -> float:

@@ -6,7 +6,6 @@ Every function writes whole files or none and returns the content hash.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from .provenance import (
     provenance_cards,
     provenance_table,
 )
+from .stamp import stamp_cards
 
 _UNIT_COMMENT = "physical units of the array values"
 _LINEAR_WCS = ("CDELT1", "CDELT2", "PC1_1", "PC1_2", "PC2_1", "PC2_2")
@@ -201,13 +201,7 @@ def _primary(
     path: Path, header: Header, model: str, provenance: Provenance
 ) -> tuple[Card, ...]:
     """Return the primary cards of a product of one exposure."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
-    fresh = (
-        Card("DATE", now, "UTC date file created"),
-        Card("FILENAME", path.name, "Name of the file"),
-        Card("DATAMODL", model, "Type of data model"),
-        *provenance_cards(provenance),
-    )
+    fresh = (*stamp_cards(path, model), *provenance_cards(provenance))
     return put_cards(header.primary, fresh)
 
 
