@@ -17,6 +17,7 @@ import numpy as np
 from astropy.io import fits
 
 from .fits_layout import Hdu, scan_fits
+from .provenance import KEY_CARD
 
 HASH_CARD: Final = "CONTHASH"
 _UNCOUNTED_HDUS: Final = ("ASDF", "PARAMETERS", "PROVENANCE")
@@ -95,6 +96,12 @@ def recorded_hash(path: Path) -> str | None:
     `content_hash` knows.
     """
     value = scan_fits(path)[0].header.get(HASH_CARD)
+    return value if isinstance(value, str) else None
+
+
+def recorded_key(path: Path) -> str | None:
+    """Return TASKKEY of the header, None where there is none."""
+    value = scan_fits(path)[0].header.get(KEY_CARD)
     return value if isinstance(value, str) else None
 
 
