@@ -1,0 +1,137 @@
+"""Add exposures to a mosaic: sky, weight, variances, exposure time, context.
+
+Surface brightness is averaged, so no area factor enters: what is conserved is flux, the
+sum of sky times weight, over the output pixels (Fruchter & Hook 2002, equations 3 to 5).
+Variances are carried with squared weights, which is the variance of that weighted mean
+for independent pixels. Neighbouring output pixels share input pixels; their correlation is
+what `rampline.mosaic.noise` gives.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.geometry import PixelMap
+from ..exposure.records import Plane
+from .drizzle_kernel import DrizzlePlanes, Stamp, Sums, drizzle_pixels
+from .weights import NoisePlanes
+from .window import Window, lattice_of
+
+CONTEXT_BITS = 32
+
+
+class DrizzleInput(NamedTuple):
+    """One exposure, ready to be drizzled.
+
+    Attributes
+    ----------
+    sky : (rows, cols) float32, MJy/sr
+    weight : (rows, cols) float32
+        0 where a pixel must not enter.
+    noise : NoisePlanes
+    pixel_map : PixelMap
+    level : float, MJy/sr
+        Sky level to take off.
+    exposure_s : float, s
+    """
+
+    sky: Plane
+    weight: Plane
+    noise: NoisePlanes
+    pixel_map: PixelMap
+    level: float
+    exposure_s: float
+
+
+class MosaicPlanes(NamedTuple):
+    """A window of a mosaic; planes as in `rampline.exposure.records.Mosaic`."""
+
+    sky: Plane
+    err: Plane
+    weight: Plane
+    exposure_s: Plane
+    context: NDArray[np.int32]
+    var_poisson: Plane
+    var_read: Plane
+    var_flat: Plane
+
+
+def start_sums(window: Window, n_exposures: int, *, variances: bool = True) -> Sums:
+    """Return empty sums for a window."""
+    shape = window.shape
+    n_planes = (n_exposures + CONTEXT_BITS - 1) // CONTEXT_BITS
+    return Sums(
+        values=np.zeros((*shape, 5 if variances else 2)),
+        exposure_s=np.zeros(shape),
+        context=np.zeros((n_planes, *shape), np.int32),
+    )
+
+
+def add_exposure(
+    sums: Sums, window: Window, exposure: DrizzleInput, number: int, pixfrac: float
+) -> None:
+    """Drizzle one exposure into the sums of a window.
+
+    Parameters
+    ----------
+    sums : Sums
+        Owned by the caller and written into.
+    window : Window
+    exposure : DrizzleInput
+    number : int
+        Which context bit is set, from 0.
+    pixfrac : float
+        Side of the drop over the side of the pixel, above 0 and at most 1.
+
+    Notes
+    -----
+    Agrees with the ``square`` kernel of the ``drizzle`` package, where 2.2 places corners
+    between pixel centres by bilinear interpolation and sums in float32; here corners are
+    placed by the cubic of the pixel map and sums are float64.
+    """
+    planes = DrizzlePlanes(exposure.sky, exposure.weight, *exposure.noise)
+    lattice = lattice_of(exposure.pixel_map)
+    size = _reach(lattice.nodes, lattice.step)
+    bit = int(np.array(1 << number % CONTEXT_BITS, np.uint32).view(np.int32))
+    stamp = Stamp(exposure.level, exposure.exposure_s, number // CONTEXT_BITS, bit)
+    target = (sums, window, stamp)
+    drizzle_pixels(planes, lattice, pixfrac / 2, np.zeros((size, size + 1)), target)
+
+
+def _reach(nodes: NDArray[np.float64], step: int) -> int:
+    """Return how many output cells in a row or column one input pixel can touch."""
+    along = np.abs(np.diff(nodes, axis=0)).max(initial=0.0)
+    across = np.abs(np.diff(nodes, axis=1)).max(initial=0.0)
+    return int(np.ceil((along + across) / step)) + 2
+
+
+def finish_sums(sums: Sums) -> MosaicPlanes:
+    """Turn sums into mosaic planes.
+
+    Parameters
+    ----------
+    sums : Sums
+        With variances.
+
+    Returns
+    -------
+    MosaicPlanes
+        NaN in sky, error and variances where no exposure contributes.
+    """
+    weight = sums.values[..., 1]
+    reached = weight > 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sky = np.where(reached, sums.values[..., 0] / weight, np.nan)
+        scale = np.where(reached, 1.0 / (weight * weight), np.nan)
+    poisson, read, flat = (sums.values[..., k] * scale for k in (2, 3, 4))
+    return MosaicPlanes(
+        sky=sky.astype(np.float32),
+        err=np.sqrt(poisson + read + flat).astype(np.float32),
+        weight=weight.astype(np.float32),
+        exposure_s=sums.exposure_s.astype(np.float32),
+        context=sums.context,
+        var_poisson=poisson.astype(np.float32),
+        var_read=read.astype(np.float32),
+        var_flat=flat.astype(np.float32),
+    )

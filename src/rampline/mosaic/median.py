@@ -1,0 +1,126 @@
+"""The sky without its passing events: the median of the dithers.
+
+Each exposure is drizzled alone onto the window; output pixels that it covers too thinly
+are left out; the median of the others is the picture that outliers are held against.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.records import Plane
+from ..numerics.jit import kernel
+from .drizzle import DrizzleInput, add_exposure, start_sums
+from .window import Window
+
+CLIP_SIGMA = 3.0
+CLIP_ROUNDS = 5
+SAMPLES_PER_SIDE = 256
+
+
+def median_of_exposures(
+    exposures: Sequence[DrizzleInput],
+    least_weight: Sequence[float],
+    window: Window,
+    pixfrac: float = 1.0,
+) -> Plane:
+    """Return the median of exposures on a window of the grid.
+
+    Parameters
+    ----------
+    exposures : sequence of DrizzleInput
+    least_weight : sequence of float
+        For each exposure the drizzled weight below which a pixel is left out; see
+        `typical_weight`.
+    window : Window
+    pixfrac : float
+
+    Returns
+    -------
+    (rows, cols) float32, MJy/sr
+        NaN where fewer than two exposures are left: one exposure cannot judge itself.
+        The JWST pipeline keeps that one.
+    """
+    layers = np.full((len(exposures), *window.shape), np.nan, np.float32)
+    for layer, exposure, least in zip(layers, exposures, least_weight, strict=True):
+        sums = start_sums(window, 1, variances=False)
+        add_exposure(sums, window, exposure, 0, pixfrac)
+        weight = sums.values[..., 1]
+        thick = (weight > 0) & (weight >= least)
+        np.divide(sums.values[..., 0], weight, out=layer, where=thick, casting="unsafe")
+    median = np.empty(window.shape, np.float32)
+    median_of_layers(layers, median)
+    return median
+
+
+def typical_weight(exposure: DrizzleInput) -> float:
+    """Return the weight of an output pixel that an exposure covers fully.
+
+    Parameters
+    ----------
+    exposure : DrizzleInput
+
+    Returns
+    -------
+    float
+        The mean of the pixels' weights after clipping at 3 sigma, five times, over the area
+        of an input pixel in output pixels; 0 for an exposure without a usable pixel.
+
+    Notes
+    -----
+    The JWST pipeline takes the clipped mean of the drizzled weight image. Drizzle keeps the
+    sum of the weights, so inside the exposure the two are equal, and this one is known
+    before any window is drizzled. A regular sample of the pixels is enough.
+    """
+    rows, cols = (max(1, n // SAMPLES_PER_SIDE) for n in exposure.weight.shape)
+    weight = exposure.weight[::rows, ::cols].astype(np.float64)
+    weight = weight[weight > 0]
+    for _ in range(CLIP_ROUNDS):
+        if weight.size == 0:
+            return 0.0
+        middle, spread = np.median(weight), weight.std()
+        kept = weight[np.abs(weight - middle) <= CLIP_SIGMA * spread]
+        if kept.size == weight.size:
+            break
+        weight = kept
+    return float(weight.mean()) / _pixel_area(exposure)
+
+
+def _pixel_area(exposure: DrizzleInput) -> float:
+    """Return the mean area of an input pixel in output pixels."""
+    nodes, step = exposure.pixel_map.nodes, exposure.pixel_map.step
+    down = np.diff(nodes[:, :-1], axis=0) / step
+    along = np.diff(nodes[:-1], axis=1) / step
+    cross = down[..., 0] * along[..., 1] - down[..., 1] * along[..., 0]
+    return float(np.abs(cross).mean())
+
+
+@kernel
+def median_of_layers(layers: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    """Write the median over the first axis, NaN left out, NaN where fewer than two remain.
+
+    Insertion sort: for a dozen dithers nothing is faster on single pixels.
+    """
+    n_layers, rows, cols = layers.shape
+    sorted_ = np.empty(n_layers, np.float32)
+    for row in range(rows):
+        for col in range(cols):
+            n = 0
+            for k in range(n_layers):
+                value = layers[k, row, col]
+                if np.isnan(value):
+                    continue
+                place = n
+                while place > 0 and sorted_[place - 1] > value:
+                    sorted_[place] = sorted_[place - 1]
+                    place -= 1
+                sorted_[place] = value
+                n += 1
+            if n < 2:
+                out[row, col] = np.float32(np.nan)
+            elif n % 2:
+                out[row, col] = sorted_[n // 2]
+            else:
+                pair = sorted_[n // 2 - 1] + sorted_[n // 2]
+                out[row, col] = np.float32(0.5) * pair

@@ -1,0 +1,62 @@
+"""How much each pixel counts in a mosaic.
+
+The mean of least variance weights with the inverse variance; but a weight that knows a
+source's own photons pulls its flux down, because low draws look more certain. So the
+weight takes the noise of a pixel of blank sky: read noise and the sky's photons.
+"""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.records import Flags32, Plane
+
+WeightType = Literal["sky", "read"]
+
+
+class NoisePlanes(NamedTuple):
+    """The variances of one exposure, each (rows, cols) float32, (MJy/sr)**2."""
+
+    var_poisson: Plane
+    var_read: Plane
+    var_flat: Plane
+
+
+def weigh_pixels(
+    sky: Plane, flags: Flags32, noise: NoisePlanes, bad: int, kind: WeightType
+) -> NDArray[np.float32]:
+    """Return inverse-variance weights.
+
+    Parameters
+    ----------
+    sky : (rows, cols) float32, MJy/sr
+    flags : (rows, cols) uint32
+    noise : NoisePlanes
+    bad : int
+        Flags that give a pixel no weight.
+    kind : {"sky", "read"}
+        ``"sky"``: one over read-noise variance plus the Poisson variance of blank sky, the
+        median over usable pixels. ``"read"``: one over read-noise variance, the ``ivm``
+        of the JWST pipeline.
+
+    Returns
+    -------
+    (rows, cols) float32, (MJy/sr)**-2
+        0 where flagged, or where sky or weight would not be finite.
+
+    Notes
+    -----
+    For exposures of equal length the two differ little. Where lengths differ, read-noise
+    variance falls with the cube of the number of groups and the sky's with its first
+    power, so ``"read"`` gives long exposures more than they deserve.
+    """
+    usable = (flags & np.uint32(bad) == 0) & np.isfinite(sky)
+    variance = noise.var_read
+    if kind == "sky":
+        poisson = noise.var_poisson[usable & np.isfinite(noise.var_poisson)]
+        photons = np.median(poisson) if poisson.size else np.float32(0)
+        variance = variance + photons
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = np.float32(1) / variance
+    return np.where(usable & np.isfinite(weight), weight, np.float32(0))

@@ -1,0 +1,100 @@
+"""Outlier test: a hit among clean pixels, steep places, twin, stcal."""
+
+import numpy as np
+import pytest
+
+from rampline.mosaic.outliers import (
+    OutlierParams,
+    compare_pixels,
+    confirm_pixels,
+    flag_outliers,
+)
+
+from ..twins import mosaic as twins
+
+JWST = OutlierParams(snr_first=5.0, snr_second=4.0, interpolation="linear")
+
+
+def planes(rng, shape=(40, 50)):
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    star = 20 * np.exp(-((y - 20) ** 2 + (x - 22) ** 2) / 6)
+    blot = (star + 0.1).astype(np.float32)
+    err = rng.uniform(0.05, 0.15, shape).astype(np.float32)
+    return (blot + rng.normal(0, err)).astype(np.float32), err, blot
+
+
+def test_a_hit_is_flagged_with_the_neighbour_that_it_spills_on():
+    blot = np.zeros((5, 5), np.float32)
+    err = np.ones((5, 5), np.float32)
+    sky = blot.copy()
+    sky[2, 2], sky[2, 3], sky[0, 0] = 10.0, 3.5, 3.5
+    found = flag_outliers(sky, err, blot, 0.0, OutlierParams())
+    assert np.argwhere(found).tolist() == [[2, 2], [2, 3]]
+
+
+def test_a_steep_place_may_differ_by_its_steepness():
+    blot = np.zeros((1, 5), np.float32)
+    blot[0, 2] = 100.0
+    err = np.ones((1, 5), np.float32)
+    sky = blot + np.float32([[0, 0, 119, 0, 0]])
+    assert not flag_outliers(sky, err, blot, 0.0, OutlierParams()).any()
+    sky[0, 2] += 6
+    assert flag_outliers(sky, err, blot, 0.0, OutlierParams())[0, 2]
+
+
+def test_the_level_left_in_the_sky_is_no_outlier(rng):
+    sky, err, blot = planes(rng)
+    plain = flag_outliers(sky, err, blot, 0.0, JWST)
+    raised = flag_outliers(sky + np.float32(8), err, blot, 8.0, JWST)
+    assert np.array_equal(plain, raised)
+    assert flag_outliers(sky + np.float32(8), err, blot, 0.0, JWST).mean() > 0.9
+
+
+def test_nothing_is_said_where_the_median_is_unknown(rng):
+    sky, err, blot = planes(rng)
+    sky[5, 5] = 1e6
+    blot[5, 5] = np.nan
+    assert not flag_outliers(sky, err, blot, 0.0, OutlierParams())[5, 5]
+
+
+def test_clean_noise_is_rarely_flagged(rng):
+    err = np.ones((400, 400), np.float32)
+    sky = rng.normal(size=err.shape).astype(np.float32)
+    found = flag_outliers(sky, err, np.zeros_like(sky), 0.0, OutlierParams())
+    # beyond 4 sigma 6.3e-5, and beyond 3 next to one of those
+    assert found.mean() < 1e-4
+
+
+def nasty(rng):
+    sky, err, blot = planes(rng)
+    sky[rng.random(sky.shape) < 0.05] += 3
+    for plane in (sky, err, blot):
+        plane[rng.random(sky.shape) < 0.02] = np.nan
+    err[3, 3] = 0.0
+    return sky, err, blot
+
+
+def test_the_kernels_do_as_their_twins(rng):
+    sky, err, blot = nasty(rng)
+    limits = tuple(np.float32(v) for v in (5.0, 1.2, 4.0, 0.7))
+    fast, slow = np.zeros((2, *sky.shape), np.uint8)
+    compare_pixels(sky, err, blot, np.float32(0.1), limits, fast)
+    twins.compare_pixels(sky, err, blot, np.float32(0.1), limits, slow)
+    assert np.array_equal(fast, slow)
+    assert 0 < (fast == 3).sum() < fast.size / 2
+    found, kept = np.zeros((2, *sky.shape), np.bool_)
+    confirm_pixels(fast, found)
+    twins.confirm_pixels(slow, kept)
+    assert np.array_equal(found, kept)
+
+
+@pytest.mark.parity
+def test_stcal_flags_the_same_pixels(rng):
+    from stcal.outlier_detection.utils import flag_resampled_crs
+
+    for level in (0.0, 0.3):
+        sky, err, blot = nasty(rng)
+        ours = flag_outliers(sky, err, blot, level, JWST)
+        theirs = flag_resampled_crs(sky, err, blot, 5.0, 4.0, 1.2, 0.7, level)
+        assert np.array_equal(ours, theirs)
+        assert ours.any()
