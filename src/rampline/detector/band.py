@@ -1,0 +1,66 @@
+"""What the jump search and the slope fit take: a band of ramps, and the pixels' noise.
+
+A band is any number of whole rows with all their groups. The kernels see a few rows at
+a time, copied to contiguous arrays, so that their results depend neither on the memory
+layout of the band nor on its height.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+_BLOCK_SAMPLES = 1 << 18
+"""Samples copied at a time: 1 MB of float32, so that a block stays in cache."""
+
+
+class RampBand(NamedTuple):
+    """Ramps of some rows of one exposure."""
+
+    counts: NDArray[np.float32]
+    """(ints, groups, rows, cols), DN: linear counts."""
+    group_flags: NDArray[np.uint8]
+    """(ints, groups, rows, cols): JWST's group bits."""
+    pixel_flags: NDArray[np.uint32]
+    """(rows, cols)"""
+    zero_frame: NDArray[np.float32] | None = None
+    """(ints, rows, cols), DN: the first read; NaN where it is of no use."""
+
+
+class PixelNoise(NamedTuple):
+    """What makes the noise of each pixel."""
+
+    gain: NDArray[np.float32]
+    """(rows, cols), e-/DN; NaN or not positive where unknown."""
+    read_noise_dn: NDArray[np.float32]
+    """(rows, cols), DN: noise of a single read."""
+    dark_dn_s: NDArray[np.float32] | None = None
+    """(rows, cols), DN/s: dark current whose shot noise the ramps carry; None for none."""
+
+
+def row_blocks(shape: tuple[int, int, int, int]) -> Iterator[slice]:
+    """Yield slices of rows that hold about a megabyte of counts each."""
+    n_ints, n_groups, n_rows, n_cols = shape
+    height = max(1, _BLOCK_SAMPLES // (n_ints * n_groups * n_cols))
+    for first in range(0, n_rows, height):
+        yield slice(first, min(first + height, n_rows))
+
+
+def flat_block(cube: NDArray[Scalar], rows: slice) -> NDArray[Scalar]:
+    """Copy rows of a (..., rows, cols) array to a contiguous (..., pixels) array."""
+    block = cube[..., rows, :]
+    flat = np.empty(block.shape, cube.dtype)
+    flat[:] = block
+    return flat.reshape(*cube.shape[:-2], -1)
+
+
+class Hits(NamedTuple):
+    """Flagged differences of one block of pixels."""
+
+    where: NDArray[np.int32]
+    """(3, n): integration, later group, pixel of the block."""
+    size: NDArray[np.float32]
+    """(2, n): step over its noise; step in DN."""

@@ -1,0 +1,1 @@
+"""Slopes of ramps: weighted least squares by segments, and generalised least squares."""

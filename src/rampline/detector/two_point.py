@@ -1,0 +1,328 @@
+"""Two-point differences: the jump search of the standard pipeline.
+
+A difference of two groups that lies too far from the pixel's median difference is a
+jump (Anderson & Gordon 2011, PASP 123, 1237). Few differences are searched one by one,
+the worst first, with a median that leaves out the largest; many are searched at once;
+with a hundred integrations each difference is compared with itself in the others.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.timing import Readout
+from ..flags import BAD_FOR_SLOPE
+from ..numerics.jit import kernel
+from ..params import Count, Params, Sigma
+from .band import Hits, PixelNoise, RampBand, flat_block
+
+_CLIP_ITERATIONS = 5
+
+
+class TwoPointParams(Params):
+    """Thresholds of the two-point search; the defaults are those of ``jwst`` 3.0."""
+
+    rejection: Sigma = 4.0
+    """A difference is a jump above this, with four or more usable differences."""
+    rejection_three: Sigma = 5.0
+    """The same with three usable differences."""
+    rejection_two: Sigma = 6.0
+    """The same with two usable differences."""
+    single_pass: Count = 10
+    """Differences an integration from which on all are searched at once."""
+    clip_integrations: Count = 100
+    """Integrations from which on each difference is clipped over the integrations."""
+
+
+class _Block(NamedTuple):
+    """Pixels side by side, in electrons."""
+
+    counts: NDArray[np.float32]
+    flags: NDArray[np.uint8]
+    gain: NDArray[np.float32]
+    noise: NDArray[np.float64]
+
+
+def search_two_point(
+    band: RampBand,
+    noise: PixelNoise,
+    readout: Readout,
+    rows: slice,
+    params: TwoPointParams,
+) -> Hits:
+    """Find jumps in some rows of a band.
+
+    Parameters
+    ----------
+    band : RampBand
+    noise : PixelNoise
+    readout : Readout
+    rows : slice
+    params : TwoPointParams
+
+    Returns
+    -------
+    Hits
+
+    Notes
+    -----
+    Agrees with ``stcal`` 1.20 (``twopoint_difference.find_crs``) but for three things:
+    whether all differences are searched at once depends on the groups of the exposure,
+    not on how many of them are flagged over the whole frame; a group that is flagged in
+    nearly every pixel by the clipping over integrations keeps its flags; pixels without
+    a gain are not searched.
+    """
+    counts = flat_block(band.counts, rows)
+    n_ints, n_groups, n_pixels = counts.shape
+    gain = noise.gain[rows].reshape(-1)
+    sigma = noise.read_noise_dn[rows].reshape(-1).astype(np.float64) * gain
+    block = _Block(
+        counts,
+        flat_block(band.group_flags, rows),
+        np.ascontiguousarray(gain),
+        2.0 * sigma**2 / readout.n_frames,
+    )
+    limits = np.array([params.rejection, params.rejection_three, params.rejection_two])
+    capacity = n_ints * (n_groups - 1) * n_pixels
+    hits = Hits(np.empty((3, capacity), np.int32), np.empty((2, capacity), np.float32))
+    if n_ints >= params.clip_integrations:
+        n = _clip_integrations(block, BAD_FOR_SLOPE, params.rejection, hits)
+    else:
+        single = n_groups - 1 >= params.single_pass
+        n = _search_pixels(block, BAD_FOR_SLOPE, limits, single, hits)
+    return Hits(hits.where[:, :n].copy(), hits.size[:, :n].copy())
+
+
+@kernel
+def _search_pixels(
+    block: _Block,
+    bad: int,
+    limits: NDArray[np.float64],
+    single: bool,  # noqa: FBT001 - a kernel has no keywords
+    hits: Hits,
+) -> int:
+    """Search pixel after pixel; return the number of hits."""
+    n_ints, n_groups, n_pixels = block.counts.shape
+    steps = np.empty(n_ints * (n_groups - 1), np.float32)
+    outside = np.empty(steps.size, np.bool_)
+    ordered = np.empty_like(steps)
+    smallest = min(limits[0], limits[1], limits[2])
+    n_hits = 0
+    for pixel in range(n_pixels):
+        if not block.gain[pixel] > 0.0:
+            continue
+        low, high = _take_steps(block, pixel, bad, single, steps)
+        least = max(low, -high, 0.0)
+        variance = block.noise[pixel]
+        # no difference can stand out further than the range of all of them
+        if not (high - low) ** 2 > 0.999 * smallest**2 * (variance + least):
+            continue
+        low, high = _search_steps(steps, ordered, variance, limits, single)
+        if low <= high:
+            for k in range(steps.size):
+                size = steps[k] if single else abs(steps[k])
+                outside[k] = size < low or size > high
+            scale = variance, block.gain[pixel]
+            place = pixel, n_groups - 1, n_hits
+            n_hits = _note_hits(steps, ordered, outside, scale, place, hits)
+    return n_hits
+
+
+@kernel
+def _take_steps(
+    block: _Block,
+    pixel: int,
+    bad: int,
+    signed: bool,  # noqa: FBT001 - a kernel has no keywords
+    steps: NDArray[np.float32],
+) -> tuple[float, float]:
+    """Fill the differences, e-, NaN where unusable; return their least and greatest.
+
+    With ``signed`` false it is their absolute values that are compared.
+    """
+    n_ints, n_groups, _ = block.counts.shape
+    gain = block.gain[pixel]
+    low, high = np.inf, -np.inf
+    k = 0
+    for i in range(n_ints):
+        before = np.float32(np.nan)
+        for g in range(n_groups):
+            after = block.counts[i, g, pixel] * gain
+            if block.flags[i, g, pixel] & bad:
+                after = np.float32(np.nan)
+            if g > 0:
+                step = after - before
+                steps[k] = step
+                k += 1
+                size = step if signed else abs(step)
+                if size < low:  # noqa: PLR1730 - min() would pass on NaN
+                    low = size
+                if size > high:  # noqa: PLR1730
+                    high = size
+            before = after
+    return low, high
+
+
+@kernel
+def _sort_usable(
+    steps: NDArray[np.float32],
+    signed: bool,  # noqa: FBT001 - a kernel has no keywords
+    ordered: NDArray[np.float32],
+) -> int:
+    """Fill ``ordered`` with the usable differences in rising order; return their number."""
+    n = 0
+    for step in steps:
+        size = step if signed else abs(step)
+        if size == size:  # noqa: PLR0124 - false for NaN
+            k = n
+            while k > 0 and ordered[k - 1] > size:
+                ordered[k] = ordered[k - 1]
+                k -= 1
+            ordered[k] = size
+            n += 1
+    return n
+
+
+@kernel
+def _median(ordered: NDArray[np.float32], first: int, n: int) -> float:
+    """Return the median of ``n`` sorted values; NaN of none."""
+    if n == 0:
+        return np.nan
+    upper = np.float64(ordered[first + n // 2])
+    return 0.5 * (upper + np.float64(ordered[first + (n - 1) // 2]))
+
+
+@kernel
+def _search_steps(
+    steps: NDArray[np.float32],
+    ordered: NDArray[np.float32],
+    variance: float,
+    limits: NDArray[np.float64],
+    single: bool,  # noqa: FBT001 - a kernel has no keywords
+) -> tuple[float, float]:
+    """Return the range that differences without a jump lie in; (inf, -inf): no jump.
+
+    ``single``: signed differences about their median, all at once. Otherwise absolute
+    differences, the worst dropped until none stands out.
+    """
+    n = _sort_usable(steps, single, ordered)
+    if single:
+        middle = _median(ordered, 0, n)
+        reach = limits[0] * np.sqrt(abs(middle) + variance)
+        return middle - reach, middle + reach
+    first, last, found = 0, n, False
+    while last - first >= 2:
+        n = last - first
+        middle = _clipped_median(ordered, first, n)
+        below, above = middle - ordered[first], ordered[last - 1] - middle
+        limit = limits[0 if n >= 4 else 4 - n]
+        sigma = np.sqrt(middle + variance)
+        if sigma == 0.0 or not max(below, above) > limit * sigma:
+            break
+        found = True
+        top, bottom = ordered[last - 1], ordered[first]
+        while above >= below and last > first and ordered[last - 1] == top:
+            last -= 1
+        while below >= above and first < last and ordered[first] == bottom:
+            first += 1
+    if not found:
+        return np.inf, -np.inf
+    if first == last:
+        return -1.0, -1.0
+    return ordered[first], ordered[last - 1]
+
+
+@kernel
+def _clipped_median(ordered: NDArray[np.float32], first: int, n: int) -> float:
+    """Return the median without the largest; of three the middle, of two the smaller."""
+    if n == 2:
+        return np.float64(ordered[first])
+    if n == 3:
+        return np.float64(ordered[first + 1])
+    kept = n - 1
+    while kept > 0 and ordered[first + kept - 1] == ordered[first + n - 1]:
+        kept -= 1
+    return _median(ordered, first, kept)
+
+
+@kernel
+def _note_hits(
+    steps: NDArray[np.float32],
+    ordered: NDArray[np.float32],
+    outside: NDArray[np.bool_],
+    scale: tuple[float, float],
+    place: tuple[int, int, int],
+    hits: Hits,
+) -> int:
+    """Append the differences that are jumps to the hits; return how many there are now.
+
+    ``scale`` is (read variance in e-, gain), ``place`` is (pixel, differences of an
+    integration, hits so far).
+    """
+    variance, gain = scale
+    pixel, n_steps, n_hits = place
+    middle = _median(ordered, 0, _sort_usable(steps, True, ordered))
+    sigma = np.sqrt(abs(middle) + variance)
+    for k in range(steps.size):
+        if outside[k]:
+            hits.where[0, n_hits] = k // n_steps
+            hits.where[1, n_hits] = k % n_steps + 1
+            hits.where[2, n_hits] = pixel
+            hits.size[0, n_hits] = abs(steps[k] - middle) / sigma
+            hits.size[1, n_hits] = (steps[k] - middle) / gain
+            n_hits += 1
+    return n_hits
+
+
+@kernel
+def _clip_integrations(block: _Block, bad: int, limit: float, hits: Hits) -> int:
+    """Clip each difference over the integrations; return the number of hits."""
+    n_ints, n_groups, n_pixels = block.counts.shape
+    n_steps = n_groups - 1
+    steps = np.empty(n_ints * n_steps, np.float32)
+    outside = np.empty(n_ints * n_steps, np.bool_)
+    ordered = np.empty_like(steps)
+    n_hits = 0
+    for pixel in range(n_pixels):
+        if not block.gain[pixel] > 0.0:
+            continue
+        _take_steps(block, pixel, bad, True, steps)
+        found = False
+        for k in range(n_steps):
+            column = steps[k::n_steps]
+            n = _sort_usable(column, True, ordered)
+            low, high = _clip_sorted(ordered, n, limit)
+            for i in range(n_ints):
+                outside[i * n_steps + k] = column[i] < low or column[i] > high
+                found = found or outside[i * n_steps + k]
+        if found:
+            scale = block.noise[pixel], block.gain[pixel]
+            place = pixel, n_steps, n_hits
+            n_hits = _note_hits(steps, ordered, outside, scale, place, hits)
+    return n_hits
+
+
+@kernel
+def _clip_sorted(
+    ordered: NDArray[np.float32], n: int, limit: float
+) -> tuple[float, float]:
+    """Return the bounds of values clipped about their median until nothing changes."""
+    first, last = 0, n
+    low, high = -np.inf, np.inf
+    for _ in range(_CLIP_ITERATIONS):
+        kept = last - first
+        mean, square = 0.0, 0.0
+        for k in range(first, last):
+            mean += ordered[k] / kept
+        for k in range(first, last):
+            square += (ordered[k] - mean) ** 2 / kept
+        middle = _median(ordered, first, kept)
+        low, high = middle - limit * np.sqrt(square), middle + limit * np.sqrt(square)
+        while first < last and ordered[first] < low:
+            first += 1
+        while first < last and ordered[last - 1] > high:
+            last -= 1
+        if last - first == kept:
+            break
+    return low, high
