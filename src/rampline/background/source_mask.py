@@ -1,0 +1,140 @@
+"""Which pixels show sources, for measurements of the sky between them.
+
+Two tiers, both on 4 x 4 pixel blocks of the image less a smooth sky. Compact sources: blocks
+that stand out of the scatter of blocks, or hold a pixel that stands out of the scatter of
+pixels. Diffuse light: the same after smoothing over 16 pixels, where the wings of galaxies
+and bright stars rise above the noise long after single blocks do not. Scatter is measured
+in the lower half of the values, which sources do not widen. Both are grown.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..numerics.jit import kernel
+
+BLOCK: Final = 4
+"""Pixels a block is wide: two FWHM of the sharpest point-spread function."""
+SMOOTHING_BLOCKS: Final = 4.0
+"""Standard deviation of the smoothing for diffuse light, blocks."""
+PEAK_FACTOR: Final = 5.0 / 3.0
+"""Threshold of single pixels over that of blocks: there are sixteen times as many."""
+
+
+class Blocks(NamedTuple):
+    """An image in blocks of 4 x 4 pixels."""
+
+    mean: NDArray[np.float32]
+    """(block_rows, block_cols) of the usable pixels; NaN where there is none."""
+    peak: NDArray[np.float32]
+    """(block_rows, block_cols) brightest usable pixel; NaN where there is none."""
+
+
+def mask_sources(
+    blocks: Blocks, pixel_scatter: float, thresholds: tuple[float, float], grow_px: int
+) -> NDArray[np.bool_]:
+    """Find the blocks that sources reach.
+
+    Parameters
+    ----------
+    blocks : Blocks
+        Of an image less its sky.
+    pixel_scatter : float
+        Standard deviation of single pixels, same unit.
+    thresholds : (float, float), sigma
+        Of compact sources and of diffuse light.
+    grow_px : int, pixels
+        Growth of compact sources; diffuse light is grown twice as far.
+
+    Returns
+    -------
+    (block_rows, block_cols) bool
+    """
+    compact_sigma, diffuse_sigma = thresholds
+    scatter = _lower_scatter(blocks.mean)
+    smooth = _smooth(blocks.mean)
+    with np.errstate(invalid="ignore"):
+        compact = blocks.mean > compact_sigma * scatter
+        compact |= blocks.peak > PEAK_FACTOR * compact_sigma * pixel_scatter
+        diffuse = smooth > diffuse_sigma * _lower_scatter(smooth)
+    return _grow(compact, grow_px // BLOCK) | _grow(diffuse, 2 * grow_px // BLOCK)
+
+
+def average_blocks(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> Blocks:
+    """Return means and peaks of blocks.
+
+    Parameters
+    ----------
+    values : (rows, cols) float32
+    usable : (rows, cols) bool
+        NaN values are left out as well.
+    """
+    shape = tuple(-(-n // BLOCK) for n in values.shape)
+    mean = np.empty(shape, np.float32)
+    peak = np.empty(shape, np.float32)
+    _average_blocks(values, usable, BLOCK, mean, peak)
+    return Blocks(mean, peak)
+
+
+def spread_blocks(
+    blocks: NDArray[np.bool_], shape: tuple[int, int]
+) -> NDArray[np.bool_]:
+    """Return a mask of blocks as a mask of pixels, (rows, cols) bool."""
+    wide = np.repeat(np.repeat(blocks, BLOCK, axis=0), BLOCK, axis=1)
+    return wide[: shape[0], : shape[1]]
+
+
+def _lower_scatter(values: NDArray[np.float32]) -> float:
+    """Return median minus 15.87 % quantile, from every other row and column; inf if none."""
+    sample = values[::2, ::2]
+    finite = sample[np.isfinite(sample)]
+    if finite.size == 0:
+        return np.inf
+    low, middle = np.quantile(finite, [0.1587, 0.5])
+    return float(middle - low)
+
+
+def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the Gaussian mean of the finite values around each block."""
+    finite = np.isfinite(values)
+    filled = np.where(finite, values, np.float32(0))
+    total = ndimage.gaussian_filter(filled, SMOOTHING_BLOCKS, truncate=2.5)
+    if not finite.all():
+        weight = finite.astype(np.float32)
+        weight = ndimage.gaussian_filter(weight, SMOOTHING_BLOCKS, truncate=2.5)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            total = np.where(weight > 0.1, total / weight, np.float32(np.nan))
+    return np.asarray(total, np.float32)
+
+
+def _grow(found: NDArray[np.bool_], blocks: int) -> NDArray[np.bool_]:
+    """Return the squares of ``blocks`` to each side around the blocks found."""
+    size = 2 * blocks + 1
+    grown = ndimage.maximum_filter(found.view(np.uint8), size=size)
+    return np.asarray(grown, np.uint8).view(np.bool_)
+
+
+@kernel
+def _average_blocks(
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    size: int,
+    mean: NDArray[np.float32],
+    peak: NDArray[np.float32],
+) -> None:
+    """Fill means and peaks of square blocks; the last ones may be narrower."""
+    n_rows, n_cols = values.shape
+    for i in range(mean.shape[0]):
+        for j in range(mean.shape[1]):
+            total, count, highest = 0.0, 0, -np.inf
+            for row in range(i * size, min((i + 1) * size, n_rows)):
+                for col in range(j * size, min((j + 1) * size, n_cols)):
+                    value = values[row, col]
+                    if usable[row, col] and not np.isnan(value):
+                        total += value
+                        count += 1
+                        highest = max(highest, value)
+            mean[i, j] = total / count if count > 0 else np.nan
+            peak[i, j] = highest if count > 0 else np.nan
