@@ -57,13 +57,15 @@ def average_backgrounds(
     shapes = {exposure.slope.shape for exposure in exposures}
     if len(shapes) != 1:
         raise ValueError(f"background exposures must have one shape, not {shapes}")
-    stack = [
-        np.stack([np.asarray(getattr(e, name), np.float32) for e in exposures])
-        for name in ("slope", "err", "var_poisson", "var_read")
-    ]
+    stack = (
+        np.stack([exposure.slope for exposure in exposures]),
+        np.stack([exposure.err for exposure in exposures]),
+        np.stack([exposure.var_poisson for exposure in exposures]),
+        np.stack([exposure.var_read for exposure in exposures]),
+    )
     out = np.empty((3, *shapes.pop()), np.float32)
     by_errors = params.scatter == "errors"
-    _average_clipped(tuple(stack), params.clip, by_errors, out)
+    _average_clipped(stack, params.clip, by_errors, out)
     unusable = np.isnan(out[0])
     flags = np.where(unusable, np.uint32(DO_NOT_USE), np.uint32(0))
     mean, var_poisson, var_read = out
@@ -119,32 +121,63 @@ def _average_clipped(
     order = np.empty(n, np.int64)
     for row in range(n_rows):
         for col in range(n_cols):
-            count = 0
-            for k in range(n):
-                if not np.isnan(slope[k, row, col]):
-                    order[count] = k
-                    values[count] = slope[k, row, col]
-                    count += 1
-            while count > 1:
-                middle = np.median(values[:count])
-                spread = 0.0 if by_errors else np.std(values[:count])
-                kept = 0
-                for m in range(count):
-                    k = order[m]
-                    limit = clip * (err[k, row, col] if by_errors else spread)
-                    if not abs(values[m] - middle) > limit:
-                        order[kept] = k
-                        values[kept] = values[m]
-                        kept += 1
-                if kept in (count, 0):
-                    break
-                count = kept
+            count = _sort_finite(slope[:, row, col], values, order)
+            limits = err[:, row, col]
+            before = count + 1
+            while 1 < count < before:
+                before = count
+                count = _clip_once(values, order, count, limits, (clip, by_errors))
             total, poisson, read = 0.0, 0.0, 0.0
             for m in range(count):
-                k = order[m]
                 total += values[m]
-                poisson += var_poisson[k, row, col]
-                read += var_read[k, row, col]
+                poisson += var_poisson[order[m], row, col]
+                read += var_read[order[m], row, col]
             out[0, row, col] = total / count if count > 0 else np.nan
             out[1, row, col] = poisson / count**2 if count > 0 else np.nan
             out[2, row, col] = read / count**2 if count > 0 else np.nan
+
+
+@kernel
+def _sort_finite(
+    column: NDArray[np.float32], values: NDArray[np.float64], order: NDArray[np.int64]
+) -> int:
+    """Sort the finite values by insertion; return their number."""
+    count = 0
+    for k in range(column.size):
+        value = column[k]
+        if np.isnan(value):
+            continue
+        m = count
+        while m > 0 and values[m - 1] > value:
+            values[m] = values[m - 1]
+            order[m] = order[m - 1]
+            m -= 1
+        values[m] = value
+        order[m] = k
+        count += 1
+    return count
+
+
+@kernel
+def _clip_once(
+    values: NDArray[np.float64],
+    order: NDArray[np.int64],
+    count: int,
+    errors: NDArray[np.float32],
+    rule: tuple[float, bool],
+) -> int:
+    """Drop what is too far from the median; return how many values stay, never none."""
+    clip, by_errors = rule
+    middle = (values[(count - 1) // 2] + values[count // 2]) / 2.0
+    mean, square = 0.0, 0.0
+    for m in range(count):
+        mean += values[m] / count
+    for m in range(count):
+        square += (values[m] - mean) ** 2 / count
+    kept = 0
+    for m in range(count):
+        limit = clip * (errors[order[m]] if by_errors else np.sqrt(square))
+        if not abs(values[m] - middle) > limit:
+            values[kept], order[kept] = values[m], order[m]
+            kept += 1
+    return kept if kept > 0 else count
