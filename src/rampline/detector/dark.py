@@ -16,18 +16,22 @@ class DarkParams(StepParams):
     """Whether the dark is subtracted."""
 
 
-def subtract_dark(counts: NDArray[np.float32], dark: NDArray[np.float32]) -> None:
+def subtract_dark(
+    counts: NDArray[np.float32], dark: NDArray[np.float32], rows: slice
+) -> None:
     """Subtract the dark ramp, in place.
 
     Parameters
     ----------
     counts : (ints, groups, rows, cols) float32, DN
-        Owned by the caller; changed.
+        Owned by the caller; changed in ``rows`` only.
     dark : (groups, rows, cols) float32, DN
         In the exposure's read pattern; nothing is subtracted where it is NaN.
+    rows : slice
+        Rows to work on.
 
     Notes
     -----
     Agrees with the ``dark_current`` step of ``jwst``.
     """
-    subtract_known(counts, dark)
+    subtract_known(counts, dark, rows)

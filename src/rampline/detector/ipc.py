@@ -21,26 +21,27 @@ class IpcParams(StepParams):
 
 
 def correct_ipc(
-    samples: NDArray[np.float32],
+    samples: NDArray[np.uint16] | NDArray[np.float32],
     kernel: NDArray[np.float32],
-    light: NDArray[np.bool_],
+    readout: Readout,
+    rows: slice,
 ) -> NDArray[np.float32]:
     """Convolve each group with the inverse kernel.
 
-    A band of rows of a larger frame needs half the kernel more rows on either side.
-
     Parameters
     ----------
-    samples : (ints, groups, rows, cols) float32, DN
+    samples : (ints, groups, rows, cols) uint16 or float32, DN
         Raw counts.
     kernel : (k, k) float32
         Inverse of the coupling, k odd.
-    light : (rows, cols) bool
-        True on pixels that see light: see `sees_light`.
+    readout : Readout
+        Where the exposure lies in the detector.
+    rows : slice
+        Rows to work on.
 
     Returns
     -------
-    (ints, groups, rows, cols) float32, DN
+    (ints, groups, rows of the slice, cols) float32, DN
 
     Notes
     -----
@@ -48,19 +49,23 @@ def correct_ipc(
     the light-sensitive area counts as zero.
     """
     half = kernel.shape[0] // 2
-    n_rows, n_cols = samples.shape[2:]
-    edges = ((0, 0), (0, 0), (half, half), (half, half))
-    source = np.pad(np.where(light, samples, np.float32(0)), edges)
-    total = np.zeros_like(samples)
+    start = max(rows.start - half, 0)
+    wide = slice(start, min(rows.stop + half, readout.n_rows))
+    below, above = start - rows.start + half, rows.stop + half - wide.stop
+    light = _sees_light(readout)
+    counts = np.where(light[wide], samples[:, :, wide], 0).astype(np.float32)
+    source = np.pad(counts, ((0, 0), (0, 0), (below, above), (half, half)))
+    n_rows, n_cols = rows.stop - rows.start, readout.n_cols
+    total = np.zeros((*samples.shape[:2], n_rows, n_cols), np.float32)
     for (j, k), weight in np.ndenumerate(kernel):
         down, right = 2 * half - j, 2 * half - k
         total += weight * source[:, :, down : down + n_rows, right : right + n_cols]
-    return np.where(light, total, samples)
+    return np.where(light[rows], total, samples[:, :, rows]).astype(np.float32)
 
 
-def sees_light(readout: Readout) -> NDArray[np.bool_]:
+def _sees_light(readout: Readout) -> NDArray[np.bool_]:
     """Return which pixels of an exposure are not reference pixels, (rows, cols) bool."""
     row = readout.row_start + np.arange(readout.n_rows)
     col = readout.col_start + np.arange(readout.n_cols)
     inner = [(place >= EDGE) & (place < DETECTOR_SIZE - EDGE) for place in (row, col)]
-    return np.logical_and.outer(*inner)
+    return np.asarray(np.logical_and.outer(*inner), np.bool_)

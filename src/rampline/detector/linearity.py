@@ -23,6 +23,7 @@ def correct_linearity(
     group_flags: Flags8,
     coefficients: NDArray[np.float32],
     flags: Flags32 | None,
+    rows: slice,
 ) -> NDArray[np.bool_]:
     """Evaluate each pixel's polynomial at its counts, in place.
 
@@ -31,41 +32,46 @@ def correct_linearity(
     Parameters
     ----------
     counts : (ints, groups, rows, cols) float32, DN
-        Bias-subtracted; owned by the caller; changed.
+        Bias-subtracted; owned by the caller; changed in ``rows`` only.
     group_flags : (ints, groups, rows, cols) uint8
         SATURATED is read.
     coefficients : (coefficients, rows, cols) float32
         Constant term first.
     flags : (rows, cols) uint32, or None
         Flags of the linearity file: NO_LIN_CORR is read.
+    rows : slice
+        Rows to work on.
 
     Returns
     -------
-    (rows, cols) bool
+    (rows of the slice, cols) bool
         True where the polynomial is unknown: flagged, a NaN coefficient, or no linear term.
 
     Notes
     -----
     Agrees with the ``linearity`` step of ``jwst`` for files without inverse coefficients.
     """
-    unknown = _unknown_polynomials(coefficients)
+    unknown = _unknown_polynomials(coefficients, rows.start, rows.stop)
     if flags is not None:
-        unknown |= (flags & NO_LINEARITY) != 0
-    _evaluate(counts, group_flags, SATURATED, coefficients, unknown)
+        unknown |= (flags[rows] & NO_LINEARITY) != 0
+    _evaluate(counts, group_flags, SATURATED, coefficients, unknown, rows.start)
     return unknown
 
 
 @kernel
-def _unknown_polynomials(coefficients: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Return where a coefficient is NaN or the linear one is 0."""
-    n_coefficients, n_rows, n_cols = coefficients.shape
-    unknown = np.empty((n_rows, n_cols), np.bool_)
-    for row in range(n_rows):
+def _unknown_polynomials(
+    coefficients: NDArray[np.float32], start: int, stop: int
+) -> NDArray[np.bool_]:
+    """Return where a coefficient is NaN or the linear one is 0, in a band of rows."""
+    n_coefficients, _, n_cols = coefficients.shape
+    unknown = np.empty((stop - start, n_cols), np.bool_)
+    for row in range(start, stop):
+        own = unknown[row - start]
         for col in range(n_cols):
-            unknown[row, col] = coefficients[1, row, col] == 0
+            own[col] = coefficients[1, row, col] == 0
         for k in range(n_coefficients):
             for col in range(n_cols):
-                unknown[row, col] |= np.isnan(coefficients[k, row, col])
+                own[col] |= np.isnan(coefficients[k, row, col])
     return unknown
 
 
@@ -76,25 +82,28 @@ def _evaluate(
     saturated: int,
     coefficients: NDArray[np.float32],
     unknown: NDArray[np.bool_],
+    start: int,
 ) -> None:
-    """Replace counts by their polynomial where they are not saturated."""
-    n_ints, n_groups, n_rows, n_cols = counts.shape
-    n_coefficients = coefficients.shape[0]
+    """Replace counts by their polynomial where they are not saturated.
+
+    Row 0 of ``unknown`` belongs to row ``start`` of the others.
+    """
+    n_ints, n_groups, _, n_cols = counts.shape
+    last = coefficients.shape[0] - 1
     bit = np.uint8(saturated)
     linear = np.empty(n_cols, np.float32)
-    for row in range(n_rows):
+    for own in range(unknown.shape[0]):
+        row = start + own
         for i in range(n_ints):
             for group in range(n_groups):
-                linear[:] = coefficients[n_coefficients - 1, row]
-                for k in range(n_coefficients - 2, -1, -1):
-                    for col in range(n_cols):
-                        linear[col] = (
-                            linear[col] * counts[i, group, row, col]
-                            + coefficients[k, row, col]
-                        )
+                value = counts[i, group, row]
+                flags = group_flags[i, group, row]
                 for col in range(n_cols):
-                    keep = unknown[row, col] | (
-                        (group_flags[i, group, row, col] & bit) != 0
-                    )
-                    value = counts[i, group, row, col]
-                    counts[i, group, row, col] = value if keep else linear[col]
+                    linear[col] = coefficients[last, row, col]
+                for k in range(last - 1, -1, -1):
+                    term = coefficients[k, row]
+                    for col in range(n_cols):
+                        linear[col] = linear[col] * value[col] + term[col]
+                for col in range(n_cols):
+                    keep = unknown[own, col] | ((flags[col] & bit) != 0)
+                    value[col] = value[col] if keep else linear[col]

@@ -124,18 +124,17 @@ def measure_reference_offsets(
 def subtract_reference_offsets(
     counts: NDArray[np.float32], offsets: ReferenceOffsets, rows: slice
 ) -> None:
-    """Subtract what was measured from a band of rows, in place.
+    """Subtract what was measured, in place.
 
     Parameters
     ----------
-    counts : (ints, groups, rows of the band, cols) float32, DN
-        Owned by the caller; changed.
+    counts : (ints, groups, rows, cols) float32, DN
+        Owned by the caller; changed in ``rows`` only.
     offsets : ReferenceOffsets
-        Of the whole exposure.
     rows : slice
-        The band's rows within the exposure.
+        Rows to work on.
     """
-    _subtract(counts, offsets.columns, offsets.rows[:, :, rows])
+    _subtract_offsets(counts, offsets.columns, offsets.rows, rows.start, rows.stop)
 
 
 class _Edge(NamedTuple):
@@ -343,15 +342,17 @@ def _remove(ordered: NDArray[np.float32], n: int, value: float) -> int:
 
 
 @kernel
-def _subtract(
+def _subtract_offsets(
     counts: NDArray[np.float32],
     columns: NDArray[np.float32],
     rows: NDArray[np.float32],
+    start: int,
+    stop: int,
 ) -> None:
     """Subtract a value of each column, then one of each row."""
-    n_ints, n_groups, n_rows, n_cols = counts.shape
-    for i in range(n_ints):
-        for row in range(n_rows):
+    n_ints, n_groups, _, n_cols = counts.shape
+    for row in range(start, stop):
+        for i in range(n_ints):
             for group in range(n_groups):
                 level = rows[i, group, row]
                 for col in range(n_cols):

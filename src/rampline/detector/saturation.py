@@ -7,13 +7,13 @@ wrong. Two tests find these from the groups around; such a group is not saturate
 must not be used. A sample of 0 DN is the floor of the converter.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure.records import Flags8, Flags32, Plane
-from ..flags import AD_FLOOR, DO_NOT_USE, NO_SATURATION_CHECK, SATURATED
+from ..exposure.records import Flags8, Plane
+from ..flags import AD_FLOOR, DO_NOT_USE, SATURATED
 from ..numerics.jit import kernel
 from ..params import Params, Pixels
 
@@ -34,52 +34,36 @@ class SaturationParams(Params):
     """Whether groups of several reads are tested for saturation in their last reads."""
 
 
-def full_well_limit(full_well: Plane, flags: Flags32 | None) -> Plane:
-    """Return the full well with infinity where it is unknown or must not be checked.
+class Wells(NamedTuple):
+    """What the search for saturation takes of each pixel."""
 
-    Parameters
-    ----------
-    full_well : (rows, cols) float32, DN
-        NaN where unknown.
-    flags : (rows, cols) uint32, or None
-        Flags of the saturation file.
-    """
-    unknown = np.isnan(full_well)
-    if flags is not None:
-        unknown |= (flags & NO_SATURATION_CHECK) != 0
-    return np.where(unknown, np.float32(np.inf), full_well)
+    limit: Plane
+    """(rows, cols) DN: raw counts at the full well; infinite where not to be checked."""
+    bias: Plane
+    """(rows, cols) DN: superbias, NaN where unknown; for the test of the second group."""
+    unusable: NDArray[np.bool_]
+    """(rows, cols): pixels of which no group may be used."""
 
 
 def flag_saturation(
-    samples: Samples,
-    limit: Plane,
-    bias: Plane,
-    unusable: NDArray[np.bool_],
-    n_frames: int,
-    params: SaturationParams,
+    samples: Samples, wells: Wells, rows: slice, n_frames: int, params: SaturationParams
 ) -> Flags8:
     """Flag saturated and partly saturated groups, and those at the A/D floor.
-
-    A band of rows of a larger frame needs ``halo_rows(params)`` more rows on either side for
-    the flags of its own rows to be right.
 
     Parameters
     ----------
     samples : (ints, groups, rows, cols) uint16 or float32, DN
         Raw, before the superbias is removed.
-    limit : (rows, cols) float32, DN
-        Full well, infinite where unknown: see `full_well_limit`.
-    bias : (rows, cols) float32, DN
-        Superbias; the test of the second group needs it. NaN where unknown.
-    unusable : (rows, cols) bool
-        Pixels that no group may be used of.
+    wells : Wells
+    rows : slice
+        Rows to work on; what spills into them from rows beyond is seen.
     n_frames : int
         Reads averaged into a group.
     params : SaturationParams
 
     Returns
     -------
-    (ints, groups, rows, cols) uint8
+    (ints, groups, rows of the slice, cols) uint8
         SATURATED, AD_FLOOR and DO_NOT_USE bits to be added.
 
     Notes
@@ -87,46 +71,60 @@ def flag_saturation(
     Agrees with the ``saturation`` step of ``jwst`` (stcal 1.20): its read times leave out the
     dropped frames, and its first test takes the counts with their bias.
     """
-    n_groups = samples.shape[1]
-    first = grow_earliest(_first_saturated(samples, limit), params.grow)
-    flags = np.empty(samples.shape, np.uint8)
-    _flag_groups(samples, first, SATURATED, AD_FLOOR | DO_NOT_USE, flags)
+    # a partly saturated group may be one by the spill of a pixel two layers away
+    wide, inner = _widened(rows, 2 * params.grow, samples.shape[2])
+    own = Wells(wells.limit[wide], wells.bias[wide], wells.unusable[wide])
+    reached = _first_saturated(samples, wells.limit, wide.start, wide.stop)
+    first = _grown(reached, params.grow)
+    flags = _group_flags(samples, first, SATURATED, AD_FLOOR | DO_NOT_USE, wide.start)
     if params.averaged_groups:
-        dilution = _dilution(n_groups, n_frames)
-        partial = _partly_saturated(samples, first, limit, unusable, dilution)
-        _flag_partly(partial, params.grow, DO_NOT_USE, flags)
-        if n_groups > 2:
-            hidden = _hidden_in_second(samples, first, limit, bias, n_frames)
-            flags[:, 1][hidden] |= np.uint8(DO_NOT_USE)
-    return flags
+        band = samples[:, :, wide]
+        where = _partly_saturated(band, first, own, n_frames)
+        _flag_box(where, params.grow, DO_NOT_USE, flags)
+        if samples.shape[1] > 2:
+            where = _hidden_in_second(band, first, own, n_frames)
+            _flag_box(where, 0, DO_NOT_USE, flags)
+    return flags[:, :, inner]
 
 
-def halo_rows(params: SaturationParams) -> int:
-    """Return how many rows beyond a band its saturation flags depend on."""
-    return 2 * params.grow
-
-
-def mask_zero_frame(zero: Samples, limit: Plane, params: SaturationParams) -> Plane:
+def mask_zero_frame(
+    zero: Samples, wells: Wells, rows: slice, params: SaturationParams
+) -> Plane:
     """Return the zero frame with NaN where it is saturated or at the A/D floor.
 
     Parameters
     ----------
     zero : (ints, rows, cols) uint16 or float32, DN
-        First read of each integration, raw; with ``halo_rows(params)`` rows around a band.
-    limit : (rows, cols) float32, DN
-        Full well, infinite where unknown.
+        First read of each integration, raw.
+    wells : Wells
+    rows : slice
+        Rows to work on.
+    params : SaturationParams
 
     Returns
     -------
-    (ints, rows, cols) float32, DN
-        ``jwst`` marks such pixels by 0; otherwise as its ``saturation`` step.
+    (ints, rows of the slice, cols) float32, DN
+
+    Notes
+    -----
+    As the ``saturation`` step of ``jwst``, which marks such pixels by 0.
     """
-    first = grow_earliest(_first_saturated(zero[:, None], limit), params.grow)
-    lost = (first == 0) | (zero <= 0)
-    return np.where(lost, np.float32(np.nan), zero.astype(np.float32))
+    wide, inner = _widened(rows, params.grow, zero.shape[1])
+    reached = _first_saturated(zero[:, None], wells.limit, wide.start, wide.stop)
+    counts = zero[:, rows].astype(np.float32)
+    lost = (_grown(reached, params.grow)[:, inner] == 0) | (counts <= 0)
+    counts[lost] = np.nan
+    return counts
 
 
-def grow_earliest(first: Groups, layers: int) -> Groups:
+def _widened(rows: slice, halo: int, n_rows: int) -> tuple[slice, slice]:
+    """Return the band with ``halo`` more rows on either side, and itself within that."""
+    start = max(rows.start - halo, 0)
+    wide = slice(start, min(rows.stop + halo, n_rows))
+    return wide, slice(rows.start - start, rows.stop - start)
+
+
+def _grown(first: Groups, layers: int) -> Groups:
     """Return the earliest entry of the box of ``2 * layers + 1`` pixels around each.
 
     Parameters
@@ -136,101 +134,100 @@ def grow_earliest(first: Groups, layers: int) -> Groups:
     """
     grown = first
     for axis in (1, 2):
-        before = grown
-        grown = before.copy()
-        for shift in range(1, min(layers, before.shape[axis] - 1) + 1):
-            ahead = [slice(None)] * 3
-            behind = [slice(None)] * 3
-            ahead[axis], behind[axis] = slice(shift, None), slice(None, -shift)
-            a, b = tuple(ahead), tuple(behind)
-            np.minimum(grown[b], before[a], out=grown[b])
-            np.minimum(grown[a], before[b], out=grown[a])
-    return grown
-
-
-def _dilution(n_groups: int, n_frames: int) -> NDArray[np.float64]:
-    """Return mean over last read number of each group: the share of the last read's counts."""
-    last = np.arange(1, n_groups + 1) * float(n_frames)
-    return np.asarray((last - (n_frames - 1) / 2) / last, np.float64)
+        before = np.moveaxis(grown, axis, 0)
+        earliest = before.copy()
+        for shift in range(1, min(layers, len(before) - 1) + 1):
+            np.minimum(earliest[:-shift], before[shift:], out=earliest[:-shift])
+            np.minimum(earliest[shift:], before[:-shift], out=earliest[shift:])
+        grown = np.moveaxis(earliest, 0, axis)
+    return np.ascontiguousarray(grown)
 
 
 def _partly_saturated(
-    samples: Samples,
-    first: Groups,
-    limit: Plane,
-    unusable: NDArray[np.bool_],
-    dilution: NDArray[np.float64],
+    samples: Samples, first: Groups, wells: Wells, n_frames: int
 ) -> NDArray[np.intp]:
     """Find groups just before saturation whose last read must have been saturated.
 
+    Counts that rise steadily from 0 stand in the mean of a group at a known share of
+    what they are at its last read.
+
     Returns
     -------
-    (4, n) indices: integration, group, row, column
+    (4, n) : integration, group, row, column
     """
-    n_groups = samples.shape[1]
-    i, row, col = np.nonzero((first > 0) & (first < n_groups) & ~unusable)
+    suspect = (first > 0) & (first < samples.shape[1]) & ~wells.unusable
+    i, row, col = np.nonzero(suspect)
     group = first[i, row, col].astype(np.intp) - 1
+    last_read = (group + 1.0) * n_frames
+    share = (last_read - (n_frames - 1) / 2) / last_read
     value = samples[i, group, row, col]
-    full = value >= limit[row, col] * dilution[group]
-    partial = full & (value > 0) & (dilution[group] < 1)
-    return np.stack([axis[partial] for axis in (i, group, row, col)])
+    full = (value >= wells.limit[row, col] * share) & (value > 0) & (share < 1)
+    return np.stack([axis[full] for axis in (i, group, row, col)])
 
 
 def _hidden_in_second(
-    samples: Samples,
-    first: Groups,
-    limit: Plane,
-    bias: Plane,
-    n_frames: int,
-) -> NDArray[np.bool_]:
+    samples: Samples, first: Groups, wells: Wells, n_frames: int
+) -> NDArray[np.intp]:
     """Find pixels saturated from the third group on by an event late in the second.
 
     The first group foretells no saturation, yet the second rose by more than one saturated
     read of its ``n_frames`` would make it rise.
+
+    Returns
+    -------
+    (4, n) : integration, group, row, column
     """
-    hidden = np.zeros(first.shape, np.bool_)
     i, row, col = np.nonzero(first == 2)
-    end = np.where(np.isinf(limit[row, col]), _A_D_END_DN, limit[row, col])
-    offset = bias[row, col]
+    limit, bias = wells.limit[row, col], wells.bias[row, col]
+    end = np.where(np.isinf(limit), _A_D_END_DN, limit)
     one, two = (samples[i, g, row, col].astype(np.float32) for g in (0, 1))
     mean_read, last_read = np.float64((n_frames + 1) / 2), 3 * n_frames
-    expected = (one - offset) / mean_read * last_read + offset
-    hidden[i, row, col] = (expected < end) & (two - one > (end - one) / n_frames)
-    return hidden
+    expected = (one - bias) / mean_read * last_read + bias
+    hidden = (expected < end) & (two - one > (end - one) / n_frames)
+    return np.stack([axis[hidden] for axis in (i, np.ones_like(i), row, col)])
 
 
 @kernel
-def _first_saturated(samples: Samples, limit: Plane) -> Groups:
-    """Return the first group of each pixel at or above its limit."""
-    n_ints, n_groups, n_rows, n_cols = samples.shape
-    first = np.full((n_ints, n_rows, n_cols), n_groups, np.uint16)
-    for i in range(n_ints):
-        for row in range(n_rows):
+def _first_saturated(samples: Samples, limit: Plane, start: int, stop: int) -> Groups:
+    """Return the first group at or above the limit, of each pixel of a band of rows."""
+    n_ints, n_groups, _, n_cols = samples.shape
+    first = np.full((n_ints, stop - start, n_cols), n_groups, np.uint16)
+    for row in range(start, stop):
+        for i in range(n_ints):
+            own = first[i, row - start]
             for group in range(n_groups - 1, -1, -1):
+                this = np.uint16(group)
                 for col in range(n_cols):
-                    if np.float32(samples[i, group, row, col]) >= limit[row, col]:
-                        first[i, row, col] = group
+                    full = np.float32(samples[i, group, row, col]) >= limit[row, col]
+                    own[col] = this if full else own[col]
     return first
 
 
 @kernel
-def _flag_groups(
-    samples: Samples, first: Groups, full: int, floor: int, flags: Flags8
-) -> None:
-    """Set ``full`` from the first saturated group on and ``floor`` where nothing was read."""
-    n_ints, n_groups, n_rows, n_cols = samples.shape
+def _group_flags(
+    samples: Samples, first: Groups, full: int, floor: int, start: int
+) -> Flags8:
+    """Return ``full`` from the first saturated group on and ``floor`` where nothing was read.
+
+    Row 0 of ``first`` and of the result belongs to row ``start`` of the samples.
+    """
+    n_ints, n_groups, _, n_cols = samples.shape
+    n_rows = first.shape[1]
     saturated, at_floor, none = np.uint8(full), np.uint8(floor), np.uint8(0)
-    for i in range(n_ints):
-        for row in range(n_rows):
+    flags = np.empty((n_ints, n_groups, n_rows, n_cols), np.uint8)
+    for row in range(n_rows):
+        for i in range(n_ints):
             for group in range(n_groups):
+                this = np.uint16(group)
                 for col in range(n_cols):
-                    high = saturated if group >= first[i, row, col] else none
-                    low = at_floor if samples[i, group, row, col] <= 0 else none
+                    high = saturated if this >= first[i, row, col] else none
+                    low = at_floor if samples[i, group, start + row, col] <= 0 else none
                     flags[i, group, row, col] = high | low
+    return flags
 
 
 @kernel
-def _flag_partly(where: NDArray[np.intp], layers: int, bit: int, flags: Flags8) -> None:
+def _flag_box(where: NDArray[np.intp], layers: int, bit: int, flags: Flags8) -> None:
     """Set ``bit`` in the box of ``layers`` pixels around each place of ``where``."""
     n_rows, n_cols = flags.shape[2:]
     added = np.uint8(bit)

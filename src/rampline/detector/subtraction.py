@@ -6,22 +6,33 @@ from numpy.typing import NDArray
 from ..numerics.jit import kernel
 
 
-@kernel
-def subtract_known(counts: NDArray[np.float32], planes: NDArray[np.float32]) -> None:
+def subtract_known(
+    counts: NDArray[np.float32], planes: NDArray[np.float32], rows: slice
+) -> None:
     """Subtract, in place, a plane of each group where the plane is not NaN.
 
     Parameters
     ----------
     counts : (ints, groups, rows, cols) float32
-        Owned by the caller; changed.
+        Owned by the caller; changed in ``rows`` only.
     planes : (groups or 1, rows, cols) float32
         One plane serves all groups.
+    rows : slice
+        Rows to work on.
     """
-    n_ints, n_groups, n_rows, n_cols = counts.shape
+    _subtract_known(counts, planes, rows.start, rows.stop)
+
+
+@kernel
+def _subtract_known(
+    counts: NDArray[np.float32], planes: NDArray[np.float32], start: int, stop: int
+) -> None:
+    """Subtract planes where they are not NaN."""
+    n_ints, n_groups, _, n_cols = counts.shape
     step = 0 if planes.shape[0] == 1 else 1
     zero = np.float32(0)
-    for i in range(n_ints):
-        for row in range(n_rows):
+    for row in range(start, stop):
+        for i in range(n_ints):
             for group in range(n_groups):
                 plane = group * step
                 for col in range(n_cols):

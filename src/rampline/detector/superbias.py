@@ -16,18 +16,20 @@ class SuperbiasParams(StepParams):
     """Whether the superbias is subtracted."""
 
 
-def subtract_superbias(counts: NDArray[np.float32], bias: Plane) -> None:
+def subtract_superbias(counts: NDArray[np.float32], bias: Plane, rows: slice) -> None:
     """Subtract the superbias from every group, in place.
 
     Parameters
     ----------
     counts : (ints, groups, rows, cols) float32, DN
-        Owned by the caller; changed.
+        Owned by the caller; changed in ``rows`` only.
     bias : (rows, cols) float32, DN
         Nothing is subtracted where it is NaN.
+    rows : slice
+        Rows to work on.
 
     Notes
     -----
     Agrees with the ``superbias`` step of ``jwst``.
     """
-    subtract_known(counts, bias[None])
+    subtract_known(counts, bias[None], rows)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..detector.dark import DarkParams, subtract_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
 from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
-from ..detector.ipc import IpcParams, correct_ipc, sees_light
+from ..detector.ipc import IpcParams, correct_ipc
 from ..detector.linearity import LinearityParams, correct_linearity
 from ..detector.reference_pixels import (
     ReferencePixelParams,
@@ -20,9 +20,8 @@ from ..detector.reference_pixels import (
 )
 from ..detector.saturation import (
     SaturationParams,
+    Wells,
     flag_saturation,
-    full_well_limit,
-    halo_rows,
     mask_zero_frame,
 )
 from ..detector.superbias import SuperbiasParams, subtract_superbias
@@ -76,7 +75,7 @@ def ramp_to_slope(
 def group_scale(
     ramp: LinearRamp, _planes: RampPlanes, _params: GroupScaleParams
 ) -> Banded[LinearRamp]:
-    """Raw samples become float counts."""
+    """Turn raw samples into float counts."""
     factor = _group_scale(ramp.header)
 
     def work(rows: slice) -> None:
@@ -88,7 +87,7 @@ def group_scale(
 def data_quality(
     ramp: LinearRamp, planes: RampPlanes, _params: DataQualityParams
 ) -> Banded[LinearRamp]:
-    """Flags begin with the bad-pixel mask."""
+    """Begin the flags with the bad-pixel mask."""
     mask = planes.flags.get("mask")
 
     def work(rows: slice) -> None:
@@ -106,32 +105,21 @@ def saturation(
     ramp: LinearRamp, planes: RampPlanes, params: SaturationParams
 ) -> Banded[LinearRamp]:
     """Flag full wells in the raw counts; what saturated in the zero frame becomes NaN."""
-    readout = ramp.header.readout
-    factor = _group_scale(ramp.header)
-    mask = planes.flags.get("mask", np.zeros((1, 1), np.uint32))
-    unusable = np.broadcast_to((mask & DO_NOT_USE) != 0, planes.full_well_dn.shape)
-    limits = planes.flags.get("saturation")
+    samples = _scaled(ramp.raw, _group_scale(ramp.header))
+    wells = _wells(planes)
+    flags = planes.flags.get("saturation")
 
     def work(rows: slice) -> None:
-        wide, inner = _with_halo(rows, halo_rows(params), readout.n_rows)
-        flags = None if limits is None else limits[wide]
-        limit = full_well_limit(planes.full_well_dn[wide], flags)
-        found = flag_saturation(
-            _scaled(ramp.raw.samples[:, :, wide], factor),
-            limit,
-            planes.superbias_dn[wide],
-            unusable[wide],
-            readout.n_frames,
-            params,
-        )
+        n_frames = ramp.header.readout.n_frames
+        found = flag_saturation(samples, wells, rows, n_frames, params)
         band = ramp.rows(rows)
-        np.bitwise_or(band.group_flags, found[:, :, inner], out=band.group_flags)
-        unknown = np.isinf(limit[inner])
+        np.bitwise_or(band.group_flags, found, out=band.group_flags)
+        unknown = np.isinf(wells.limit[rows])
         band.pixel_flags[unknown] |= np.uint32(NO_SATURATION_CHECK)
-        _add_flags(band.pixel_flags, limits, rows)
+        _add_flags(band.pixel_flags, flags, rows)
         if ramp.raw.zero_frame is not None and band.zero_frame is not None:
-            zero = mask_zero_frame(ramp.raw.zero_frame[:, wide], limit, params)
-            band.zero_frame[:] = zero[:, inner]
+            zero = mask_zero_frame(ramp.raw.zero_frame, wells, rows, params)
+            band.zero_frame[:] = zero
 
     return Banded(ramp, work)
 
@@ -141,13 +129,11 @@ def ipc(ramp: LinearRamp, planes: RampPlanes, _params: IpcParams) -> Banded[Line
     kernel = planes.ipc_kernel
     if kernel is None:
         raise ValueError("the ipc step needs an ipc reference file")
-    light = sees_light(ramp.header.readout)
-    factor = _group_scale(ramp.header)
+    samples = _scaled(ramp.raw, _group_scale(ramp.header))
 
     def work(rows: slice) -> None:
-        wide, inner = _with_halo(rows, len(kernel) // 2, ramp.header.readout.n_rows)
-        counts = ramp.raw.samples[:, :, wide].astype(np.float32) * np.float32(factor)
-        ramp.counts[:, :, rows] = correct_ipc(counts, kernel, light[wide])[:, :, inner]
+        decoupled = correct_ipc(samples, kernel, ramp.header.readout, rows)
+        ramp.counts[:, :, rows] = decoupled
 
     return Banded(ramp, work)
 
@@ -156,13 +142,13 @@ def superbias(
     ramp: LinearRamp, planes: RampPlanes, _params: SuperbiasParams
 ) -> Banded[LinearRamp]:
     """Subtract the superbias.  DN in, DN out."""
+    zero = ramp.zero_frame
 
     def work(rows: slice) -> None:
-        band = ramp.rows(rows)
-        subtract_superbias(band.counts, planes.superbias_dn[rows])
-        if band.zero_frame is not None:
-            subtract_superbias(band.zero_frame[:, None], planes.superbias_dn[rows])
-        _add_flags(band.pixel_flags, planes.flags.get("superbias"), rows)
+        subtract_superbias(ramp.counts, planes.superbias_dn, rows)
+        if zero is not None:
+            subtract_superbias(zero[:, None], planes.superbias_dn, rows)
+        _add_flags(ramp.pixel_flags[rows], planes.flags.get("superbias"), rows)
 
     return Banded(ramp, work)
 
@@ -175,19 +161,18 @@ def reference_pixels(
     flags = np.zeros(bias.shape, np.uint32)
     for kind in ("mask", "saturation", "superbias"):
         _add_flags(flags, planes.flags.get(kind), slice(None))
-    samples = _scaled(ramp.raw.samples, _group_scale(ramp.header))
+    samples = _scaled(ramp.raw, _group_scale(ramp.header))
     offsets = measure_reference_offsets(samples, bias, flags, readout, params)
-    zero = ramp.raw.zero_frame
-    if zero is not None:
+    raw_zero, zero = ramp.raw.zero_frame, ramp.zero_frame
+    if raw_zero is not None:
         zero_offsets = measure_reference_offsets(
-            zero[:, None], bias, flags, readout, params
+            raw_zero[:, None], bias, flags, readout, params
         )
 
     def work(rows: slice) -> None:
-        band = ramp.rows(rows)
-        subtract_reference_offsets(band.counts, offsets, rows)
-        if band.zero_frame is not None:
-            subtract_reference_offsets(band.zero_frame[:, None], zero_offsets, rows)
+        subtract_reference_offsets(ramp.counts, offsets, rows)
+        if zero is not None:
+            subtract_reference_offsets(zero[:, None], zero_offsets, rows)
 
     return Banded(ramp, work)
 
@@ -197,18 +182,19 @@ def linearity(
 ) -> Banded[LinearRamp]:
     """Make counts proportional to charge.  DN in, DN out."""
     flags = planes.flags.get("linearity")
+    zero, polynomial = ramp.zero_frame, planes.linearity
+    if zero is not None:
+        unflagged = np.zeros(zero[:, None].shape, np.uint8)
 
     def work(rows: slice) -> None:
-        band = ramp.rows(rows)
-        coefficients = planes.linearity[:, rows]
-        own = None if flags is None else flags[rows]
-        unknown = correct_linearity(band.counts, band.group_flags, coefficients, own)
-        if band.zero_frame is not None:
-            zero = band.zero_frame[:, None]
-            never = np.zeros(zero.shape, np.uint8)
-            correct_linearity(zero, never, coefficients, own)
-        band.pixel_flags[unknown] |= np.uint32(NO_LINEARITY)
-        _add_flags(band.pixel_flags, flags, rows)
+        unknown = correct_linearity(
+            ramp.counts, ramp.group_flags, polynomial, flags, rows
+        )
+        if zero is not None:
+            correct_linearity(zero[:, None], unflagged, polynomial, flags, rows)
+        pixel_flags = ramp.pixel_flags[rows]
+        pixel_flags[unknown] |= np.uint32(NO_LINEARITY)
+        _add_flags(pixel_flags, flags, rows)
 
     return Banded(ramp, work)
 
@@ -219,9 +205,8 @@ def dark(
     """Subtract the dark ramp.  DN in, DN out; the zero frame is left as it is."""
 
     def work(rows: slice) -> None:
-        band = ramp.rows(rows)
-        subtract_dark(band.counts, planes.dark_dn[:, rows])
-        _add_flags(band.pixel_flags, planes.flags.get("dark"), rows)
+        subtract_dark(ramp.counts, planes.dark_dn, rows)
+        _add_flags(ramp.pixel_flags[rows], planes.flags.get("dark"), rows)
 
     return Banded(ramp, work)
 
@@ -235,20 +220,25 @@ def _group_scale(header: Header) -> float:
     return group_scale_factor(header.readout.n_frames, known)
 
 
-def _scaled(
-    samples: NDArray[np.uint16] | NDArray[np.float32], factor: float
-) -> NDArray[np.uint16] | NDArray[np.float32]:
-    """Return samples times ``factor``: themselves where it is 1."""
+def _scaled(raw: Ramp, factor: float) -> NDArray[np.uint16] | NDArray[np.float32]:
+    """Return the samples times ``factor``: themselves where it is 1."""
     if factor == 1.0:
-        return samples
-    return samples.astype(np.float32) * np.float32(factor)
+        return raw.samples
+    return raw.samples.astype(np.float32) * np.float32(factor)
 
 
-def _with_halo(rows: slice, halo: int, n_rows: int) -> tuple[slice, slice]:
-    """Return the band with ``halo`` more rows on either side, and itself within that."""
-    start = max(rows.start - halo, 0)
-    wide = slice(start, min(rows.stop + halo, n_rows))
-    return wide, slice(rows.start - start, rows.stop - start)
+def _wells(planes: RampPlanes) -> Wells:
+    """Return what the search for saturation takes of each pixel."""
+    unknown = np.isnan(planes.full_well_dn)
+    flags = planes.flags.get("saturation")
+    if flags is not None:
+        unknown |= (flags & NO_SATURATION_CHECK) != 0
+    mask = planes.flags.get("mask")
+    return Wells(
+        np.where(unknown, np.float32(np.inf), planes.full_well_dn),
+        planes.superbias_dn,
+        np.zeros_like(unknown) if mask is None else (mask & DO_NOT_USE) != 0,
+    )
 
 
 def _add_flags(pixel_flags: Flags32, flags: Flags32 | None, rows: slice) -> None:
