@@ -98,14 +98,14 @@ def correlated_noise_factor(
     Returns
     -------
     float
-        Root of (w C w) over (w w), w the aperture's weights and C the noise covariance in
-        units of the pixel variance.
+        Root of (w C w) over the sum of w, w the aperture's weights and C the noise
+        covariance in units of the pixel variance: `photutils` sums w times the variance.
     """
     weights = _disk(radius_px)
     pad = autocorrelation.shape[0] // 2
     padded = np.pad(weights, pad)
     smeared = ndimage.convolve(padded, autocorrelation, mode="constant")
-    return float(np.sqrt((padded * smeared).sum() / (weights**2).sum()))
+    return float(np.sqrt((padded * smeared).sum() / weights.sum()))
 
 
 def _disk(radius_px: float, fine: int = 20) -> NDArray[np.float64]:

@@ -34,9 +34,11 @@ class DetectionParams(Params):
     deblend: bool = True
     """Whether overlapping sources are separated."""
     deblend_levels: Count = 32
-    """Number of levels between isophote and peak at which a saddle is looked for."""
+    """Number of levels between isophote and peak at which parts are looked for."""
     deblend_contrast: Fraction = 0.005
     """Least share of a blend's flux that makes a part a source of its own."""
+    saddle_depth: Sigma = 3.0
+    """How far the peak of a part of a blend rises above the saddle to the others."""
     spike_factor: Factor = 2.0
     """A part of a blend must exceed the same place on the star's other spikes by this."""
 
@@ -127,11 +129,12 @@ def _matched_filter(
     inverse = np.zeros_like(err)
     np.divide(1.0, err**2, out=inverse, where=valid)
     sigma = fwhm_px / FWHM_PER_SIGMA
-    top = ndimage.gaussian_filter(np.where(valid, signal, 0.0) * inverse, sigma)
+    weighted = np.where(valid, signal, 0.0) * inverse
+    # beyond the edge there are no data, hence no weight
+    top = ndimage.gaussian_filter(weighted, sigma, mode="constant")
     # the square of a Gaussian kernel is a narrower Gaussian of area 1 / (4 pi sigma^2)
-    below = ndimage.gaussian_filter(inverse, sigma / np.sqrt(2)) / (
-        4 * np.pi * sigma**2
-    )
+    narrow = ndimage.gaussian_filter(inverse, sigma / np.sqrt(2), mode="constant")
+    below = narrow / (4 * np.pi * sigma**2)
     ratio = np.zeros_like(signal)
     np.divide(top, np.sqrt(np.maximum(below, 0)), out=ratio, where=valid & (below > 0))
     scale = _scatter_below_zero(ratio[valid])
@@ -202,28 +205,49 @@ def _rejoin_weak(
 ) -> Labels:
     """Give back parts of a blend that are no sources of their own.
 
-    A part stays if its peak reaches the detection level and if it is not a feature of the
-    brightest part's PSF: the telescope's pupil has a sixfold symmetry, so a speck on a
-    spike or ring repeats at the same distance every 60 degrees, and at least opposite.
+    A part stays if its peak reaches the detection level, rises well above its saddle, and
+    is not a feature of the brightest part's PSF: the telescope's pupil has a sixfold
+    symmetry, so a speck on a spike or ring repeats at the same distance every 60 degrees,
+    and at least opposite.
     """
     count = int(children.max())
     index = np.arange(1, count + 1)
     peak = ndimage.maximum(ratio, children, index)
     place = np.array(ndimage.maximum_position(ratio, children, index))
     parent = parents[place[:, 0], place[:, 1]]
+    is_weak = (peak < params.peak) | (
+        peak - _saddles(ratio, children) < params.saddle_depth
+    )
     new = index.copy()
     for family in np.flatnonzero(np.bincount(parent) > 1):
         members = np.flatnonzero(parent == family)
         main = members[np.argmax(peak[members])]
         for child in members[members != main]:
             echo = _echo(ratio, place[main], place[child])
-            is_feature = peak[child] < params.spike_factor * echo
-            if peak[child] < params.peak or is_feature:
+            if is_weak[child] or peak[child] < params.spike_factor * echo:
                 new[child] = index[main]
     kept = np.unique(new)
     table = np.zeros(count + 1, np.int32)
     table[1:] = np.searchsorted(kept, new) + 1
     return np.asarray(table[children], np.int32)
+
+
+def _saddles(ratio: Plane, labels: Labels) -> NDArray[np.float64]:
+    """Return the highest point of each segment's border with another, -inf without one."""
+    saddle = np.full(int(labels.max()) + 1, -np.inf)
+    here, below = (slice(None), slice(None, -1)), (slice(None), slice(1, None))
+    rows_here, rows_below = (
+        (slice(None, -1), slice(None)),
+        (slice(1, None), slice(None)),
+    )
+    for one, other in ((here, below), (rows_here, rows_below)):
+        border = (
+            (labels[one] != labels[other]) & (labels[one] > 0) & (labels[other] > 0)
+        )
+        height = np.minimum(ratio[one], ratio[other])[border]
+        np.maximum.at(saddle, labels[one][border], height)
+        np.maximum.at(saddle, labels[other][border], height)
+    return saddle[1:]
 
 
 def _echo(ratio: Plane, star: NDArray[Any], speck: NDArray[Any]) -> float:
