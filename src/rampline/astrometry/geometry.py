@@ -17,12 +17,17 @@ from ..exposure.header import Pointing
 from ..exposure.planes import SkyPlanes
 from ..exposure.timing import Readout
 from ..numerics.nodes import count_nodes, interpolate_nodes, invert_nodes
+from ..params import Params
 from ..units import ARCSEC_PER_RAD
 
 NODE_STEP = 32
 """Cubics from nodes 32 pixels apart are good to 1e-7 pixels for NIRCam's distortion."""
 
 Vectors = NDArray[np.float64]
+
+
+class GeometryParams(Params):
+    """The geometry has nothing to choose: it is what the header and distortion say."""
 
 
 def make_geometry(

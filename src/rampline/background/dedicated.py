@@ -18,7 +18,7 @@ from ..numerics.jit import kernel
 from ..params import Sigma, StepParams
 
 
-class BackgroundExposureParams(StepParams):
+class DedicatedBackgroundParams(StepParams):
     """How dedicated background exposures are averaged."""
 
     clip: Sigma = 3.0
@@ -28,7 +28,7 @@ class BackgroundExposureParams(StepParams):
 
 
 def average_backgrounds(
-    exposures: Sequence[SlopePlanes], params: BackgroundExposureParams
+    exposures: Sequence[SlopePlanes], params: DedicatedBackgroundParams
 ) -> SlopePlanes:
     """Return the clipped mean of background exposures.
 
@@ -36,7 +36,7 @@ def average_backgrounds(
     ----------
     exposures : sequence of SlopePlanes of (rows, cols), DN/s
         Same detector, filter and subarray as the target.
-    params : BackgroundExposureParams
+    params : DedicatedBackgroundParams
 
     Returns
     -------

@@ -5,17 +5,10 @@ says how. The nominal pixel area goes with it, so that sums over pixels become f
 area of each pixel over the nominal one is a plane of its own and is not multiplied in.
 """
 
-from typing import Final
-
 import numpy as np
 
-from ..exposure.header import Card
-from ..exposure.records import Photometry
 from ..params import Params
-from ..units import ARCSEC2_PER_SR
 from .flat import SkyBuffers
-
-MICROJANSKY_PER_MEGAJANSKY: Final = 1.0e12
 
 
 class FluxParams(Params):
@@ -43,15 +36,3 @@ def convert_to_sky(planes: SkyBuffers, mjy_sr_per_dn_s: float) -> None:
         np.multiply(plane, factor, out=plane)
     for plane in (planes.var_poisson, planes.var_read, planes.var_flat):
         np.multiply(plane, square, out=plane)
-
-
-def photometry_cards(photometry: Photometry) -> tuple[Card, ...]:
-    """Return PHOTMJSR, PHOTUJA2, PIXAR_SR and PIXAR_A2 of a sky image."""
-    factor, area = photometry.mjy_sr_per_dn_s, photometry.pixel_area_sr
-    micro = factor * MICROJANSKY_PER_MEGAJANSKY / ARCSEC2_PER_SR
-    return (
-        Card("PHOTMJSR", factor, "Flux density (MJy/steradian) producing 1 cps"),
-        Card("PHOTUJA2", micro, "Flux density (uJy/arcsec2) producing 1 cps"),
-        Card("PIXAR_SR", area, "Nominal pixel area in steradians"),
-        Card("PIXAR_A2", area * ARCSEC2_PER_SR, "Nominal pixel area in arcsec^2"),
-    )

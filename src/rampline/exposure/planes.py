@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .records import Flags32, Plane
+from .records import Flags32, Plane, SlopePlanes
 
 
 class UsedFile(NamedTuple):
@@ -85,6 +85,8 @@ class SkyPlanes:
         The ``astropy.modeling`` model of the distortion file, detector to (V2, V3).
     filter_offset_px : (float, float)
         Column and row offset of the filter (filteroffset file), pixels.
+    dedicated_background : SlopePlanes of (rows, cols), DN/s, or None
+        Mean of the exposure's dedicated background exposures, where it has any.
     files : tuple of UsedFile
     """
 
@@ -97,6 +99,7 @@ class SkyPlanes:
     mjy_sr_per_dn_s_err: float
     distortion: Any
     filter_offset_px: tuple[float, float] = (0.0, 0.0)
+    dedicated_background: SlopePlanes | None = None
     files: tuple[UsedFile, ...] = ()
 
 

@@ -106,6 +106,27 @@ class Photometry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SkyIntegrations:
+    """Surface brightness of each integration of a time series, MJy/sr.
+
+    Attributes
+    ----------
+    sky, err : (ints, rows, cols) float32, MJy/sr
+    var_poisson, var_read, var_flat : (ints, rows, cols) float32, (MJy/sr)**2
+    flags : (ints, rows, cols) uint32
+    int_times : record array or None
+    """
+
+    sky: Plane
+    err: Plane
+    var_poisson: Plane
+    var_read: Plane
+    var_flat: Plane
+    flags: Flags32
+    int_times: TableData | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SkyImage:
     """One exposure as surface brightness, MJy/sr.
 
@@ -123,6 +144,8 @@ class SkyImage:
     background_mjy_sr : float
         Level of the sky measured with sources masked; NaN where not measured.
     background_subtracted : bool
+    integrations : SkyIntegrations or None
+        Kept for time series.
     extras : mapping of name to array
     """
 
@@ -138,6 +161,7 @@ class SkyImage:
     geometry: Geometry
     background_mjy_sr: float = float("nan")
     background_subtracted: bool = False
+    integrations: SkyIntegrations | None = None
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
 
 

@@ -1,0 +1,299 @@
+"""The path from a slope image to surface brightness with a place on the sky, in order.
+
+Each step here only names the planes that it takes and gives; the work is in
+``background/``, ``astrometry/`` and ``calibration/``. The slopes are copied first, into
+buffers of the bench, so that the slope image stays as it was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from ..astrometry.geometry import GeometryParams, make_geometry
+from ..background.dedicated import (
+    DedicatedBackgroundParams,
+    average_backgrounds,
+    subtract_background,
+)
+from ..background.sky_model import SkyModelParams, evaluate_sky, model_sky
+from ..calibration.flat import (
+    FlatParams,
+    FlatPlanes,
+    SkyBuffers,
+    divide_by_flat,
+    leave_flat,
+)
+from ..calibration.flux import FluxParams, convert_to_sky
+from ..exposure.geometry import Geometry
+from ..exposure.header import Header
+from ..exposure.planes import SkyPlanes
+from ..exposure.records import (
+    Photometry,
+    Plane,
+    SkyImage,
+    SkyIntegrations,
+    SlopeImage,
+    SlopePlanes,
+)
+from ..flags import BAD_FOR_MOSAIC
+from ..numerics.workspace import Workspace
+from ..params import Params
+from .runner import Runner
+
+
+class SlopeToSky(Params):
+    """Parameters of every step on this path, in the order of the path."""
+
+    dedicated_background: DedicatedBackgroundParams = DedicatedBackgroundParams()
+    """Background exposures that belong to the target's."""
+    flat: FlatParams = FlatParams()
+    """Response of each pixel."""
+    geometry: GeometryParams = GeometryParams()
+    """Where each pixel looks."""
+    flux: FluxParams = FluxParams()
+    """Surface brightness."""
+    sky_model: SkyModelParams = SkyModelParams()
+    """Level and shape of the sky between the sources."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSlopes:
+    """One exposure on its way from slopes to sky; its buffers are owned by the path.
+
+    Attributes
+    ----------
+    source : SlopeImage
+        As it came: never written into.
+    exposure : SkyBuffers of (rows, cols)
+    integrations : tuple of SkyBuffers of (rows, cols)
+        Views, one an integration, of ``cube``.
+    cube : SkyBuffers of (ints, rows, cols) or None
+    """
+
+    source: SlopeImage
+    exposure: SkyBuffers
+    integrations: tuple[SkyBuffers, ...] = ()
+    cube: SkyBuffers | None = None
+
+    @property
+    def images(self) -> tuple[SkyBuffers, ...]:
+        """The exposure and its integrations: all that a step must treat."""
+        return (self.exposure, *self.integrations)
+
+
+class LocatedSlopes(NamedTuple):
+    """Slopes of which it is known where they look."""
+
+    slopes: OpenSlopes
+    geometry: Geometry
+
+
+def slope_to_sky(
+    slope: SlopeImage, run: Runner[SkyPlanes], params: SlopeToSky
+) -> SkyImage:
+    """Walk one exposure from slopes to sky; a time series with its integrations.
+
+    Parameters
+    ----------
+    slope : SlopeImage
+    run : Runner of SkyPlanes
+    params : SlopeToSky
+
+    Returns
+    -------
+    SkyImage
+        Its arrays are lent by the runner's bench as long as they are referred to.
+    """
+    slopes = open_slopes(slope, run.bench.workspace)
+    if run.planes.dedicated_background is not None:
+        slopes = run.maybe(dedicated_background, slopes, params.dedicated_background)
+    slopes = run.maybe(flat, slopes, params.flat)
+    located = run(geometry, slopes, params.geometry)
+    image = run(flux, located, params.flux)
+    return run.maybe(sky_model, image, params.sky_model)
+
+
+def slope_to_flat_slope(
+    slope: SlopeImage, run: Runner[SkyPlanes], params: SlopeToSky
+) -> SlopeImage:
+    """Walk a dispersed exposure (NRC_WFSS) as far as it goes: to flat-fielded slopes.
+
+    Returns
+    -------
+    SlopeImage
+        DN/s, with the variance of the flat in ``extras["VAR_FLAT"]``.
+    """
+    slopes = open_slopes(slope, run.bench.workspace)
+    slopes = run.maybe(flat, slopes, params.flat)
+    done = slopes.exposure
+    planes = SlopePlanes(
+        slope=done.signal,
+        err=done.err,
+        var_poisson=done.var_poisson,
+        var_read=done.var_read,
+        flags=done.flags,
+    )
+    return replace(
+        slope, planes=planes, extras={**slope.extras, "VAR_FLAT": done.var_flat}
+    )
+
+
+def with_backgrounds(
+    planes: SkyPlanes,
+    header: Header,
+    backgrounds: Sequence[SlopeImage],
+    params: DedicatedBackgroundParams,
+) -> SkyPlanes:
+    """Return reference planes with the mean of an exposure's background exposures.
+
+    Parameters
+    ----------
+    planes : SkyPlanes
+    header : Header
+        Of the target.
+    backgrounds : sequence of SlopeImage
+        At least one; same detector, filter, pupil and subarray as the target.
+    params : DedicatedBackgroundParams
+
+    Raises
+    ------
+    ValueError
+        If a background exposure was taken with something else.
+    """
+    for background in backgrounds:
+        if _optics(background.header) != _optics(header):
+            raise ValueError(
+                f"{background.header.root} is no background for {header.root}: "
+                "detector, filter, pupil or subarray differ"
+            )
+    mean = average_backgrounds([b.planes for b in backgrounds], params)
+    return replace(planes, dedicated_background=mean)
+
+
+def open_slopes(slope: SlopeImage, workspace: Workspace) -> OpenSlopes:
+    """Copy slopes into buffers; until a flat is known its variance is zero."""
+    exposure = _copy_planes(slope.planes, workspace)
+    is_series = slope.header.exp_type == "NRC_TSIMAGE"
+    if slope.integrations is None or not is_series:
+        return OpenSlopes(source=slope, exposure=exposure)
+    cube = _copy_planes(slope.integrations, workspace)
+    n_ints = cube.signal.shape[0]
+    views = tuple(SkyBuffers(*(plane[k] for plane in cube)) for k in range(n_ints))
+    return OpenSlopes(source=slope, exposure=exposure, integrations=views, cube=cube)
+
+
+def dedicated_background(
+    slopes: OpenSlopes, planes: SkyPlanes, _params: DedicatedBackgroundParams
+) -> OpenSlopes:
+    """Subtract the mean background.  DN/s in, DN/s out."""
+    if planes.dedicated_background is not None:
+        for image in slopes.images:
+            variances = (image.var_poisson, image.var_read)
+            subtract_background(
+                image.signal, variances, image.flags, planes.dedicated_background
+            )
+    return slopes
+
+
+def flat(slopes: OpenSlopes, planes: SkyPlanes, _params: FlatParams) -> OpenSlopes:
+    """Divide by the flat.  DN/s in, DN/s out."""
+    response = FlatPlanes(planes.flat, planes.flat_err, planes.flat_flags)
+    for image in slopes.images:
+        divide_by_flat(image, response)
+    return slopes
+
+
+def geometry(
+    slopes: OpenSlopes, planes: SkyPlanes, _params: GeometryParams
+) -> LocatedSlopes:
+    """Evaluate distortion and attitude."""
+    header = slopes.source.header
+    return LocatedSlopes(slopes, make_geometry(planes, header.pointing, header.readout))
+
+
+def flux(located: LocatedSlopes, planes: SkyPlanes, _params: FluxParams) -> SkyImage:
+    """Convert to surface brightness.  DN/s in, MJy/sr out."""
+    slopes = located.slopes
+    for image in slopes.images:
+        convert_to_sky(image, planes.mjy_sr_per_dn_s)
+    done, cube, source = slopes.exposure, slopes.cube, slopes.source
+    # bits go with the pixels; planes in DN/s stay with the slopes
+    bits = {name: p for name, p in source.extras.items() if p.dtype.kind == "u"}
+    return SkyImage(
+        header=source.header,
+        sky=done.signal,
+        err=done.err,
+        var_poisson=done.var_poisson,
+        var_read=done.var_read,
+        var_flat=done.var_flat,
+        flags=done.flags,
+        area=planes.area,
+        photometry=Photometry(
+            mjy_sr_per_dn_s=planes.mjy_sr_per_dn_s, pixel_area_sr=planes.pixel_area_sr
+        ),
+        geometry=located.geometry,
+        integrations=None if cube is None else _integrations(cube, source),
+        extras=bits,
+    )
+
+
+def sky_model(image: SkyImage, _planes: SkyPlanes, params: SkyModelParams) -> SkyImage:
+    """Measure the sky between the sources.  MJy/sr in, MJy/sr out."""
+    usable = (image.flags & np.uint32(BAD_FOR_MOSAIC)) == 0
+    found = model_sky(image.sky, usable, params)
+    if not params.subtract or not np.isfinite(found.level):
+        return replace(image, background_mjy_sr=found.level)
+    shape = (image.sky.shape[0], image.sky.shape[1])
+    surface = evaluate_sky(found.coefficients, shape)
+    np.subtract(image.sky, surface, out=image.sky)
+    if image.integrations is not None:
+        cube = image.integrations.sky
+        np.subtract(cube, surface, out=cube)
+    return replace(
+        image,
+        background_mjy_sr=found.level,
+        background_subtracted=True,
+        extras={**image.extras, "SKYMODEL": surface},
+    )
+
+
+def _copy_planes(planes: SlopePlanes, workspace: Workspace) -> SkyBuffers:
+    """Return copies of slopes, errors, variances and flags."""
+
+    def copy(values: Plane) -> Plane:
+        buffer = workspace.lend(values.shape, np.float32)
+        buffer[...] = values
+        return buffer
+
+    flags = workspace.lend(planes.flags.shape, np.uint32)
+    flags[...] = planes.flags
+    buffers = SkyBuffers(
+        signal=copy(planes.slope),
+        err=copy(planes.err),
+        var_poisson=copy(planes.var_poisson),
+        var_read=copy(planes.var_read),
+        var_flat=workspace.lend(planes.slope.shape, np.float32),
+        flags=flags,
+    )
+    leave_flat(buffers)
+    return buffers
+
+
+def _integrations(cube: SkyBuffers, source: SlopeImage) -> SkyIntegrations:
+    """Return the finished integrations as a record."""
+    return SkyIntegrations(
+        sky=cube.signal,
+        err=cube.err,
+        var_poisson=cube.var_poisson,
+        var_read=cube.var_read,
+        var_flat=cube.var_flat,
+        flags=cube.flags,
+        int_times=source.int_times,
+    )
+
+
+def _optics(header: Header) -> tuple[str, ...]:
+    """Return what a background exposure must share with its target."""
+    return (header.detector, header.filter, header.pupil, header.readout.subarray)
