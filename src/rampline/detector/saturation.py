@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure.records import Flags8, Plane
+from ..exposure.records import Flags8, Flags32, Plane
 from ..flags import AD_FLOOR, DO_NOT_USE, SATURATED
 from ..numerics.jit import kernel
 from ..params import Params, Pixels
@@ -38,11 +38,11 @@ class Wells(NamedTuple):
     """What the search for saturation takes of each pixel."""
 
     limit: Plane
-    """(rows, cols) DN: raw counts at the full well; infinite where not to be checked."""
+    """(rows, cols) DN: raw counts at the full well; NaN where not to be checked."""
     bias: Plane
     """(rows, cols) DN: superbias, NaN where unknown; for the test of the second group."""
-    unusable: NDArray[np.bool_]
-    """(rows, cols): pixels of which no group may be used."""
+    flags: Flags32
+    """(rows, cols): of pixels with DO_NOT_USE no group is used anyway."""
 
 
 def flag_saturation(
@@ -71,19 +71,20 @@ def flag_saturation(
     Agrees with the ``saturation`` step of ``jwst`` (stcal 1.20): its read times leave out the
     dropped frames, and its first test takes the counts with their bias.
     """
-    # a partly saturated group may be one by the spill of a pixel two layers away
+    # a group may be partly saturated by the spill of a pixel two layers away
     wide, inner = _widened(rows, 2 * params.grow, samples.shape[2])
-    own = Wells(wells.limit[wide], wells.bias[wide], wells.unusable[wide])
     reached = _first_saturated(samples, wells.limit, wide.start, wide.stop)
     first = _grown(reached, params.grow)
     flags = _group_flags(samples, first, SATURATED, AD_FLOOR | DO_NOT_USE, wide.start)
     if params.averaged_groups:
-        band = samples[:, :, wide]
-        where = _partly_saturated(band, first, own, n_frames)
-        _flag_box(where, params.grow, DO_NOT_USE, flags)
-        if samples.shape[1] > 2:
-            where = _hidden_in_second(band, first, own, n_frames)
-            _flag_box(where, 0, DO_NOT_USE, flags)
+        own = Wells(wells.limit[wide], wells.bias[wide], wells.flags[wide])
+        late = np.flatnonzero(first < samples.shape[1])
+        where = np.stack(np.unravel_index(late, first.shape))
+        band, group = samples[:, :, wide], first.reshape(-1)[late].astype(np.intp)
+        partly = _partly_saturated(band, where, group, own, n_frames)
+        _flag_box(partly, params.grow, DO_NOT_USE, flags)
+        hidden = _hidden_in_second(band, where, group, own, n_frames)
+        _flag_box(hidden, 0, DO_NOT_USE, flags)
     return flags[:, :, inner]
 
 
@@ -132,59 +133,77 @@ def _grown(first: Groups, layers: int) -> Groups:
     first : (ints, rows, cols) uint16
         Group from which on a pixel is saturated; the number of groups if it never is.
     """
-    grown = first
-    for axis in (1, 2):
-        before = np.moveaxis(grown, axis, 0)
-        earliest = before.copy()
-        for shift in range(1, min(layers, len(before) - 1) + 1):
-            np.minimum(earliest[:-shift], before[shift:], out=earliest[:-shift])
-            np.minimum(earliest[shift:], before[:-shift], out=earliest[shift:])
-        grown = np.moveaxis(earliest, 0, axis)
-    return np.ascontiguousarray(grown)
+    earliest = first.copy()
+    for shift in range(1, min(layers, first.shape[1] - 1) + 1):
+        _lower(earliest[:, :-shift], first[:, shift:])
+        _lower(earliest[:, shift:], first[:, :-shift])
+    grown = earliest.copy()
+    for shift in range(1, min(layers, first.shape[2] - 1) + 1):
+        _lower(grown[:, :, :-shift], earliest[:, :, shift:])
+        _lower(grown[:, :, shift:], earliest[:, :, :-shift])
+    return grown
+
+
+def _lower(values: Groups, others: Groups) -> None:
+    """Lower ``values`` to ``others`` where these are smaller, in place."""
+    np.minimum(values, others, out=values)
 
 
 def _partly_saturated(
-    samples: Samples, first: Groups, wells: Wells, n_frames: int
+    samples: Samples,
+    where: NDArray[np.intp],
+    group: NDArray[np.intp],
+    wells: Wells,
+    n_frames: int,
 ) -> NDArray[np.intp]:
     """Find groups just before saturation whose last read must have been saturated.
 
     Counts that rise steadily from 0 stand in the mean of a group at a known share of
     what they are at its last read.
 
+    Parameters
+    ----------
+    where : (3, n)
+        Integration, row, column of pixels that saturate.
+    group : (n,)
+        The first saturated group of each.
+
     Returns
     -------
     (4, n) : integration, group, row, column
     """
-    suspect = (first > 0) & (first < samples.shape[1]) & ~wells.unusable
-    i, row, col = np.nonzero(suspect)
-    group = first[i, row, col].astype(np.intp) - 1
-    last_read = (group + 1.0) * n_frames
+    i, row, col = where[:, group > 0]
+    before = group[group > 0] - 1
+    last_read = (before + 1.0) * n_frames
     share = (last_read - (n_frames - 1) / 2) / last_read
-    value = samples[i, group, row, col]
+    value = samples[i, before, row, col]
     full = (value >= wells.limit[row, col] * share) & (value > 0) & (share < 1)
-    return np.stack([axis[full] for axis in (i, group, row, col)])
+    full &= (wells.flags[row, col] & DO_NOT_USE) == 0
+    return np.stack([axis[full] for axis in (i, before, row, col)])
 
 
 def _hidden_in_second(
-    samples: Samples, first: Groups, wells: Wells, n_frames: int
+    samples: Samples,
+    where: NDArray[np.intp],
+    group: NDArray[np.intp],
+    wells: Wells,
+    n_frames: int,
 ) -> NDArray[np.intp]:
     """Find pixels saturated from the third group on by an event late in the second.
 
     The first group foretells no saturation, yet the second rose by more than one saturated
-    read of its ``n_frames`` would make it rise.
-
-    Returns
-    -------
-    (4, n) : integration, group, row, column
+    read of its ``n_frames`` would make it rise. Parameters and result as above.
     """
-    i, row, col = np.nonzero(first == 2)
+    i, row, col = where[:, group == 2]
     limit, bias = wells.limit[row, col], wells.bias[row, col]
-    end = np.where(np.isinf(limit), _A_D_END_DN, limit)
-    one, two = (samples[i, g, row, col].astype(np.float32) for g in (0, 1))
+    end = np.where(np.isnan(limit), _A_D_END_DN, limit)
+    second = np.ones_like(i)
+    one = samples[i, 0, row, col].astype(np.float32)
+    two = samples[i, second, row, col].astype(np.float32)
     mean_read, last_read = np.float64((n_frames + 1) / 2), 3 * n_frames
     expected = (one - bias) / mean_read * last_read + bias
     hidden = (expected < end) & (two - one > (end - one) / n_frames)
-    return np.stack([axis[hidden] for axis in (i, np.ones_like(i), row, col)])
+    return np.stack([axis[hidden] for axis in (i, second, row, col)])
 
 
 @kernel

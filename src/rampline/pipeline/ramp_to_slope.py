@@ -29,7 +29,7 @@ from ..exposure.header import Header
 from ..exposure.planes import RampPlanes
 from ..exposure.ramp_state import LinearRamp, open_ramp
 from ..exposure.records import Flags32, Ramp
-from ..flags import DO_NOT_USE, NO_LINEARITY, NO_SATURATION_CHECK
+from ..flags import NO_LINEARITY, NO_SATURATION_CHECK
 from ..params import Params
 from .runner import Banded, Runner
 
@@ -114,7 +114,7 @@ def saturation(
         found = flag_saturation(samples, wells, rows, n_frames, params)
         band = ramp.rows(rows)
         np.bitwise_or(band.group_flags, found, out=band.group_flags)
-        unknown = np.isinf(wells.limit[rows])
+        unknown = np.isnan(wells.limit[rows])
         band.pixel_flags[unknown] |= np.uint32(NO_SATURATION_CHECK)
         _add_flags(band.pixel_flags, flags, rows)
         if ramp.raw.zero_frame is not None and band.zero_frame is not None:
@@ -229,16 +229,14 @@ def _scaled(raw: Ramp, factor: float) -> NDArray[np.uint16] | NDArray[np.float32
 
 def _wells(planes: RampPlanes) -> Wells:
     """Return what the search for saturation takes of each pixel."""
-    unknown = np.isnan(planes.full_well_dn)
-    flags = planes.flags.get("saturation")
-    if flags is not None:
-        unknown |= (flags & NO_SATURATION_CHECK) != 0
+    limit = planes.full_well_dn
+    unchecked = planes.flags.get("saturation")
+    if unchecked is not None:
+        nowhere = (unchecked & NO_SATURATION_CHECK) != 0
+        limit = np.where(nowhere, np.float32(np.nan), limit)
     mask = planes.flags.get("mask")
-    return Wells(
-        np.where(unknown, np.float32(np.inf), planes.full_well_dn),
-        planes.superbias_dn,
-        np.zeros_like(unknown) if mask is None else (mask & DO_NOT_USE) != 0,
-    )
+    flags = np.zeros(limit.shape, np.uint32) if mask is None else mask
+    return Wells(limit, planes.superbias_dn, flags)
 
 
 def _add_flags(pixel_flags: Flags32, flags: Flags32 | None, rows: slice) -> None:
