@@ -19,7 +19,7 @@ LAST_PRODUCT: Final[Mapping[str, str]] = {
 }
 """Last product of each exposure type; empty: read for the persistence ledger only."""
 
-_JWST: Final = "the STScI pipeline (jwst) reduces it"
+_JWST: Final = "use jwst"
 _SPECTRA: Final = {
     "NRC_GRISM": "use jwst (calwebb_spec2)",
     "NRC_TSGRISM": "use jwst (calwebb_tso3) or Eureka!",
@@ -66,6 +66,19 @@ def refuse_foreign(path: str, cards: Mapping[str, Any], suffix: str) -> None:
         raise InputError(path, f"data of {instrument}, not NIRCAM", _JWST)
     _refuse_spectra(path, str(cards.get("DATAMODL", "")), suffix)
     _refuse_exposure_type(path, cards)
+
+
+def refuse_mosaic(path: str, cards: Mapping[str, Any]) -> None:
+    """Refuse a mosaic where an exposure is wanted.
+
+    Raises
+    ------
+    InputError
+    """
+    if "NDRIZ" in cards or cards.get("DATAMODL") == "SegmentationMapModel":
+        raise InputError(
+            path, "a mosaic, not an exposure", "give the _cal or _rate files"
+        )
 
 
 def _refuse_spectra(path: str, model: str, suffix: str) -> None:

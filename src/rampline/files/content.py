@@ -2,8 +2,8 @@
 
 It covers the pixels of all images, the rows of all science tables and the cards of their
 headers, sorted; not times of writing, names of files, versions of software, nor what is
-told twice or is about the run: the ASDF extension, PARAMETERS and PROVENANCE. All NaN
-count as one.
+told twice or is about the run: the ASDF extension, PARAMETERS, PROVENANCE and HDRTAB. All
+NaN count as one.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from .fits_layout import Hdu, scan_fits
 from .provenance import KEY_CARD
 
 HASH_CARD: Final = "CONTHASH"
-_UNCOUNTED_HDUS: Final = ("ASDF", "PARAMETERS", "PROVENANCE")
+_UNCOUNTED_HDUS: Final = ("ASDF", "PARAMETERS", "PROVENANCE", "HDRTAB")
 _UNCOUNTED_CARDS: Final = re.compile(
     r"DATE|CAL_VER|CAL_VCS|CRDS_VER|CRDS_CTX|SDP_VER|SDP_VCS|PRD_VER|OSS_VER|FILENAME"
     r"|ASNTABLE|ASNPOOL|CONTHASH|TASKKEY|WCSHASH|CHECKSUM|DATASUM|COMMENT|HISTORY|"

@@ -16,7 +16,6 @@ from astropy.io import fits
 from ..errors import InputError
 from ..exposure.header import Card, CardValue, Header, Pointing
 from ..exposure.timing import PATTERNS, Readout
-from .accepted import refuse_foreign
 from .names import parse_product
 
 _STRUCTURAL: Final = re.compile(
@@ -69,11 +68,9 @@ def typed_header(
     Raises
     ------
     InputError
-        A file of another kind; a keyword that is missing, out of its range, or
-        contradicts another.
+        A keyword that is missing, out of its range, or contradicts another.
     """
     name = parse_product(path.name)
-    refuse_foreign(str(path), primary, name.suffix)
     first, second = _Keywords(path, primary, "primary"), _Keywords(path, science, "SCI")
     detector = first.text("DETECTOR")
     if detector not in _DETECTORS:

@@ -17,7 +17,7 @@ from ..params import ParameterRow
 
 STEP_CARD: Final = {
     "group_scale": ("S_GRPSCL", "Group Scale Correction"),
-    "dq_init": ("S_DQINIT", "Data Quality Initialization"),
+    "data_quality": ("S_DQINIT", "Data Quality Initialization"),
     "saturation": ("S_SATURA", "Saturation Checking"),
     "ipc": ("S_IPC", "Interpixel Capacitance Correction"),
     "superbias": ("S_SUPERB", "Superbias Subtraction"),

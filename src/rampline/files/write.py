@@ -17,6 +17,7 @@ from ..units import ARCSEC2_PER_SR
 from .embedded import ASDF_HDU, embedded_sha256, embedded_tree
 from .fits_output import Part, write_fits
 from .geometry_table import GEOMETRY_HDU, geometry_cards
+from .mosaic_headers import without_wcs
 from .provenance import (
     Provenance,
     parameters_table,
@@ -26,7 +27,6 @@ from .provenance import (
 from .stamp import stamp_cards
 
 _UNIT_COMMENT = "physical units of the array values"
-_LINEAR_WCS = ("CDELT1", "CDELT2", "PC1_1", "PC1_2", "PC2_1", "PC2_2")
 
 
 def write_slope(path: Path, image: SlopeImage, provenance: Provenance) -> str:
@@ -49,7 +49,7 @@ def write_slope(path: Path, image: SlopeImage, provenance: Provenance) -> str:
     RamplineError
         Where the file cannot be written.
     """
-    science = put_cards(image.header.science, (_unit("DN/s"),))
+    science = put_cards(image.header.science, (unit_card("DN/s"),))
     parts = _slope_parts(image.planes, science)
     primary = _primary(path, image.header, "ImageModel", provenance)
     return write_fits(
@@ -81,7 +81,7 @@ def write_slope_ints(path: Path, image: SlopeImage, provenance: Provenance) -> s
     """
     if image.integrations is None:
         raise ValueError("slope image without its integrations")
-    science = put_cards(image.header.science, (_unit("DN/s"),))
+    science = put_cards(image.header.science, (unit_card("DN/s"),))
     parts = _slope_parts(image.integrations, science)
     if image.int_times is not None:
         parts.insert(3, Part("INT_TIMES", image.int_times))
@@ -97,6 +97,8 @@ def write_sky(
     provenance: Provenance,
 ) -> str:
     """Write ``_cal`` or ``_crf``: surface brightness of an exposure, MJy/sr.
+
+    Planes with the integrations as first axis make a ``_calints``.
 
     Parameters
     ----------
@@ -122,7 +124,7 @@ def write_sky(
     science = _sky_science(image, sip_cards)
     parts = [
         Part("SCI", image.sky, science),
-        Part("ERR", image.err, (_unit("MJy/sr"),)),
+        Part("ERR", image.err, (unit_card("MJy/sr"),)),
         Part("DQ", image.flags),
         Part("AREA", image.area),
         Part("VAR_POISSON", image.var_poisson),
@@ -134,8 +136,9 @@ def write_sky(
         image.geometry.v2v3_arcsec,
         geometry_cards(image.geometry, embedded_sha256(tree)),
     )
+    model = "ImageModel" if image.sky.ndim == 2 else "CubeModel"
     primary = put_cards(
-        _primary(path, image.header, "ImageModel", provenance), _background_cards(image)
+        _primary(path, image.header, model, provenance), _background_cards(image)
     )
     closing = _closing(image.extras.items(), provenance, tree)
     return write_fits(path, primary, [*parts, geometry, *closing])
@@ -160,7 +163,7 @@ def _slope_parts(planes: SlopePlanes, science: tuple[Card, ...]) -> list[Part]:
     """Return the extensions of slopes in JWST's order."""
     return [
         Part("SCI", planes.slope, science),
-        Part("ERR", planes.err, (_unit("DN/s"),)),
+        Part("ERR", planes.err, (unit_card("DN/s"),)),
         Part("DQ", planes.flags),
         Part("VAR_POISSON", planes.var_poisson),
         Part("VAR_RNOISE", planes.var_read),
@@ -168,15 +171,13 @@ def _slope_parts(planes: SlopePlanes, science: tuple[Card, ...]) -> list[Part]:
 
 
 def _sky_science(image: SkyImage, sip_cards: Sequence[Card]) -> tuple[Card, ...]:
-    """Return the SCI cards of a sky image: the raw exposure's plain WCS gives way."""
-    kept = tuple(
-        card for card in image.header.science if card.keyword not in _LINEAR_WCS
-    )
+    """Return the SCI cards of a sky image: its former WCS gives way."""
+    kept = without_wcs(image.header.science)
     flux = image.photometry
     return put_cards(
         kept,
         (
-            _unit("MJy/sr"),
+            unit_card("MJy/sr"),
             *photometry_cards(flux.mjy_sr_per_dn_s, flux.pixel_area_sr),
             *sip_cards,
         ),
@@ -217,5 +218,6 @@ def _closing(
     ]
 
 
-def _unit(name: str) -> Card:
+def unit_card(name: str) -> Card:
+    """Return BUNIT."""
     return Card("BUNIT", name, _UNIT_COMMENT)

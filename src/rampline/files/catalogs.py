@@ -1,0 +1,168 @@
+"""Catalogues as ECSV and associations as JSON: text files, written whole or not at all."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from .content import HASH_CARD
+from .fits_output import whole_file
+from .provenance import Provenance
+
+
+def write_catalog(path: Path, table: Any, provenance: Provenance) -> str:
+    """Write a catalogue, ``_cat.ecsv``, with its content hash in the meta data.
+
+    Parameters
+    ----------
+    path : Path
+    table : astropy.table.Table
+    provenance : Provenance
+        Its version, parameters and inputs go into the meta data.
+
+    Returns
+    -------
+    str
+        sha256 over names, units and values of all columns.
+
+    Raises
+    ------
+    RamplineError
+        Where the file cannot be written.
+    """
+    described = table.copy(copy_data=False)
+    found = _table_hash(described)
+    described.meta = {
+        **table.meta,
+        "software": f"rampline {provenance.version}",
+        "inputs": {file.name: file.content_hash for file in provenance.inputs},
+        "parameters": {row.name: row.value for row in provenance.parameters},
+        HASH_CARD.lower(): found,
+    }
+    with whole_file(path) as beside:
+        described.write(beside, format="ascii.ecsv", overwrite=True)
+    return found
+
+
+def read_catalog(path: Path) -> Any:
+    """Read a catalogue: ours, that of `jwst`, or one the user gives.
+
+    Returns
+    -------
+    astropy.table.QTable
+
+    Raises
+    ------
+    InputError
+        A file that is no ECSV table.
+    """
+    from astropy.table import QTable  # noqa: PLC0415  0.3 s, for catalogues only
+
+    try:
+        return QTable.read(path, format="ascii.ecsv")
+    except (OSError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(str(path), f"no ECSV table ({reason})") from error
+
+
+def write_association(
+    path: Path, product: str, members: Sequence[str], program: str, version: str
+) -> None:
+    """Write the association of a mosaic, ``_asn.json``, for `jwst`'s stage 3.
+
+    Parameters
+    ----------
+    path : Path
+    product : str
+        Root of the mosaic's name.
+    members : sequence of str
+        File names of the exposures, beside the association.
+    program : str
+    version : str
+        Of rampline.
+
+    Raises
+    ------
+    RamplineError
+        Where the file cannot be written.
+    """
+    content = {
+        "asn_type": "image3",
+        "asn_rule": "DMS_Level3_Base",
+        "version_id": None,
+        "code_version": f"rampline {version}",
+        "degraded_status": "No known degraded exposures in association.",
+        "program": program,
+        "constraints": "No constraints",
+        "asn_id": "a3001",
+        "target": "none",
+        "asn_pool": "none",
+        "products": [
+            {
+                "name": product,
+                "members": [
+                    {"expname": name, "exptype": "science"} for name in members
+                ],
+            }
+        ],
+    }
+    with whole_file(path) as beside:
+        beside.write_text(json.dumps(content, indent=4) + "\n")
+
+
+def read_association(path: Path) -> dict[str, list[str]]:
+    """Read which science exposures make which product.
+
+    Returns
+    -------
+    dict
+        Product name to the members' file names as the association has them.
+
+    Raises
+    ------
+    InputError
+        A file that is no association.
+    """
+    try:
+        content = json.loads(path.read_text())
+        return {
+            product["name"]: [
+                member["expname"]
+                for member in product["members"]
+                if member["exptype"] == "science"
+            ]
+            for product in content["products"]
+        }
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(str(path), f"no association ({error})") from error
+
+
+def _table_hash(table: Any) -> str:
+    """Hash names, units and values, column by column."""
+    digest = hashlib.sha256()
+    for name in table.colnames:
+        for part in _plain_columns(table[name]):
+            digest.update(f"{name} {getattr(table[name], 'unit', None)}".encode())
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _plain_columns(column: Any) -> list[bytes]:
+    """Return a column's values as bytes; sky positions are two columns."""
+    if hasattr(column, "spherical"):
+        return [_bytes(column.ra.deg), _bytes(column.dec.deg)]
+    return [_bytes(getattr(column, "value", column))]
+
+
+def _bytes(values: Any) -> bytes:
+    """Return values in one byte order with one kind of NaN."""
+    array = np.array(values)
+    if array.dtype.kind == "f":
+        array[np.isnan(array)] = np.nan
+    if array.dtype.kind in "OU":
+        return "\n".join(map(str, array.reshape(-1))).encode()
+    return array.astype(array.dtype.newbyteorder("<")).tobytes()

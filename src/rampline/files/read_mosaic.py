@@ -1,0 +1,125 @@
+"""Reading mosaics back, ours or those of `jwst`, and the cards of any image."""
+
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+
+from ..errors import InputError
+from ..exposure.grid import Grid
+from ..exposure.header import CardValue, Header
+from ..exposure.records import Mosaic, TableData
+from .accepted import refuse_foreign
+from .fits_layout import Hdu, find_hdu, read_image, read_table, scan_fits
+from .headers import typed_header
+from .mosaic_headers import is_exposure_science
+from .names import parse_product
+from .planes import check_unit, find_science, read_plane
+
+
+def read_image_cards(path: Path) -> tuple[dict[str, CardValue], tuple[int, int]]:
+    """Read the cards and the shape of an image: SCI, or the first with pixels.
+
+    Parameters
+    ----------
+    path : Path
+        Any FITS file: a mosaic, or a grid that the user gives.
+
+    Returns
+    -------
+    cards : dict
+    shape : (int, int)
+        Rows and columns.
+
+    Raises
+    ------
+    InputError
+        A file that is no FITS file or has no image.
+    """
+    hdus = scan_fits(path)
+    images = [hdu for hdu in hdus if not hdu.is_table and len(hdu.shape) == 2]
+    image = find_hdu(tuple(images), "SCI") or next(iter(images), None)
+    if image is None:
+        raise InputError(str(path), "no image in this file")
+    return dict(image.header), (image.shape[0], image.shape[1])
+
+
+def read_mosaic(path: Path, grid: Grid) -> Mosaic:
+    """Read an ``_i2d`` mosaic.
+
+    Parameters
+    ----------
+    path : Path
+    grid : Grid
+        As its cards describe it (`read_image_cards`).
+
+    Returns
+    -------
+    Mosaic
+        Exposure times NaN where the file, not being ours, has none.
+
+    Raises
+    ------
+    InputError
+        A file that is no whole mosaic.
+    """
+    hdus = scan_fits(path)
+    name = parse_product(path.name)
+    cards = hdus[0].header
+    refuse_foreign(str(path), cards, name.suffix)
+    science, context = find_science(path, hdus), find_hdu(hdus, "CON")
+    check_unit(path, science, "MJy/sr", "mosaic", (2,))
+    if context is None:
+        raise InputError(str(path), "no mosaic (it has no CON extension)")
+    return Mosaic(
+        grid=grid,
+        filter=cards["FILTER"],
+        pupil=cards["PUPIL"],
+        channel=cards["CHANNEL"],
+        name=name.root,
+        sky=read_plane(path, hdus, "SCI"),
+        err=read_plane(path, hdus, "ERR"),
+        weight=read_plane(path, hdus, "WHT"),
+        exposure_s=read_plane(path, hdus, "EXPOSURE", np.nan),
+        context=read_image(path, context),
+        var_poisson=read_plane(path, hdus, "VAR_POISSON"),
+        var_read=read_plane(path, hdus, "VAR_RNOISE"),
+        var_flat=read_plane(path, hdus, "VAR_FLAT", 0.0),
+        pixel_area_sr=float(science.header["PIXAR_SR"]),
+        headers=_inputs(path, hdus, science),
+    )
+
+
+def _inputs(path: Path, hdus: tuple[Hdu, ...], science: Hdu) -> tuple[Header, ...]:
+    """Make the headers of the inputs out of HDRTAB."""
+    table = find_hdu(hdus, "HDRTAB")
+    if table is None:
+        return ()
+    rows = read_table(path, table)
+    of_science = {
+        name
+        for name in rows.dtype.names or ()
+        if name in science.header or is_exposure_science(name)
+    }
+    comments = {
+        card.keyword: card.comment
+        for card in (*hdus[0].header.cards, *science.header.cards)
+    }
+    return tuple(_input(path, row, of_science, comments) for row in rows)
+
+
+def _input(
+    path: Path, row: TableData, of_science: set[str], comments: dict[str, str]
+) -> Header:
+    """Make the header of one input out of its row, with the mosaic's comments."""
+    primary, science = fits.Header(), fits.Header()
+    for name in row.dtype.names or ():
+        value = row[name].item()
+        if isinstance(value, bytes):
+            value = value.decode("ascii")
+        if value != "":
+            card = fits.Card(name, value, comments.get(name, ""))
+            (science if name in of_science else primary).append(card)
+    own = path.with_name(str(primary.get("FILENAME", path.name)))
+    shape = (int(primary["SUBSIZE2"]), int(primary["SUBSIZE1"]))
+    return typed_header(own, primary, science, shape)

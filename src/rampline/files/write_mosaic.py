@@ -1,0 +1,155 @@
+"""Writing mosaics and the segmentation maps made from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..exposure.header import Card, put_cards
+from ..exposure.records import Labels, Mosaic
+from .embedded import ASDF_HDU, embedded_tree
+from .fits_output import Part, write_fits
+from .mosaic_headers import blend_headers, header_table
+from .provenance import (
+    Provenance,
+    parameters_table,
+    provenance_cards,
+    provenance_table,
+)
+from .stamp import stamp_cards
+from .write import photometry_cards, unit_card
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MosaicWorld:
+    """Where a mosaic lies, as files say it.
+
+    Attributes
+    ----------
+    gwcs : gwcs.WCS
+        Of the mosaic's grid.
+    cards : tuple of Card
+        The same as FITS cards, with S_REGION, the outline of the exposed area.
+    pixel_fraction, scale_ratio : float
+        Size of the drops over input pixels, and of output over input pixels.
+    association : str
+        Name of the association file; empty if none.
+    """
+
+    gwcs: Any
+    cards: tuple[Card, ...]
+    pixel_fraction: float = 1.0
+    scale_ratio: float = 1.0
+    association: str = ""
+
+
+def write_mosaic(
+    path: Path, mosaic: Mosaic, world: MosaicWorld, provenance: Provenance
+) -> str:
+    """Write ``_i2d``: one filter on the common grid, MJy/sr.
+
+    Parameters
+    ----------
+    path : Path
+    mosaic : Mosaic
+        Planes may be memory maps: they are read piece by piece.
+    world : MosaicWorld
+    provenance : Provenance
+
+    Returns
+    -------
+    str
+        Content hash.
+
+    Raises
+    ------
+    RamplineError
+        Where the file cannot be written.
+    """
+    primary, science = _cards(path, mosaic, world, provenance)
+    parts = [
+        Part("SCI", mosaic.sky, science),
+        Part("ERR", mosaic.err, (unit_card("MJy/sr"),)),
+        Part("CON", mosaic.context),
+        Part("WHT", mosaic.weight),
+        Part("VAR_POISSON", mosaic.var_poisson),
+        Part("VAR_RNOISE", mosaic.var_read),
+        Part("VAR_FLAT", mosaic.var_flat),
+        Part("EXPOSURE", mosaic.exposure_s, (Card("BUNIT", "s", "exposure time"),)),
+        Part("HDRTAB", header_table(mosaic.headers)),
+    ]
+    return write_fits(path, primary, [*parts, *_closing(provenance, world)])
+
+
+def write_segmentation(
+    path: Path,
+    labels: Labels,
+    mosaic: Mosaic,
+    world: MosaicWorld,
+    provenance: Provenance,
+    catalog: str = "",
+) -> str:
+    """Write ``_segm``: the label of the source that each pixel of a mosaic belongs to.
+
+    Parameters
+    ----------
+    path : Path
+    labels : (rows, cols) integers
+        0 is sky.
+    mosaic : Mosaic
+        From which the sources were found.
+    world : MosaicWorld
+    provenance : Provenance
+    catalog : str
+        File name of the catalogue with the same labels.
+
+    Returns
+    -------
+    str
+        Content hash.
+
+    Raises
+    ------
+    RamplineError
+        Where the file cannot be written.
+    """
+    primary, _ = _cards(path, mosaic, world, provenance)
+    named = (
+        Card("DATAMODL", "SegmentationMapModel"),
+        Card("SCATFILE", catalog, "Source catalog file"),
+    )
+    part = Part("SCI", labels.astype(np.uint32), world.cards)
+    return write_fits(
+        path, put_cards(primary, named), [part, *_closing(provenance, world)]
+    )
+
+
+def _cards(
+    path: Path, mosaic: Mosaic, world: MosaicWorld, provenance: Provenance
+) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
+    """Return the primary and the SCI cards of a mosaic."""
+    primary, science = blend_headers(mosaic.headers)
+    made = (
+        *stamp_cards(path, "ImageModel"),
+        *provenance_cards(provenance),
+        Card("RESWHT", "ivm", "Type of drizzle weighting"),
+        Card("PIXFRAC", world.pixel_fraction, "Size of drops over input pixels"),
+        Card("PXSCLRT", world.scale_ratio, "Output over input pixel scale"),
+        *((Card("ASNTABLE", world.association, ""),) if world.association else ()),
+    )
+    area = mosaic.pixel_area_sr
+    # A mosaic has no one conversion from counts: exposures differ.
+    pixel = photometry_cards(1.0, area)[2:]
+    flux = (unit_card("MJy/sr"), *pixel, *world.cards)
+    return put_cards(primary, made), put_cards(science, flux)
+
+
+def _closing(provenance: Provenance, world: MosaicWorld) -> Sequence[Part]:
+    """Return the extensions that follow JWST's own."""
+    return (
+        Part("PARAMETERS", parameters_table(provenance.parameters)),
+        Part("PROVENANCE", provenance_table(provenance)),
+        Part(ASDF_HDU, embedded_tree(world.gwcs)),
+    )
