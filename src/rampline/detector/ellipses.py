@@ -1,0 +1,121 @@
+"""Ellipses round the events of a group: the snowball masks of the standard pipeline.
+
+A region of flags is described by the ellipse that has its second moments. Coordinates
+follow ``stcal``: first the column, then the row; axes are full lengths, the minor one
+first; the angle is that of the major axis from the row axis, in degrees.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from .regions import Regions, region_mask
+
+_MIN_RING = 8
+"""Pixels of the smallest ring that encloses a hole."""
+
+
+class Ellipse(NamedTuple):
+    """One ellipse in a plane."""
+
+    col: float
+    row: float
+    minor: float
+    major: float
+    angle_deg: float
+
+
+def fit_ellipses(regions: Regions, min_area: float) -> list[Ellipse]:
+    """Describe the regions of at least ``min_area`` pixels, holes filled, by ellipses."""
+    box = regions.box
+    enclosed = (box[:, 1] - box[:, 0] + 1) * (box[:, 3] - box[:, 2] + 1)
+    large = regions.area >= min_area
+    open_question = ~large & (regions.area >= _MIN_RING) & (enclosed >= min_area)
+    for index in np.flatnonzero(open_question):
+        filled = ndimage.binary_fill_holes(
+            region_mask(regions, int(index)), np.ones((3, 3))
+        )
+        large[index] = np.count_nonzero(filled) >= min_area
+    return [_fit(regions, int(index)) for index in np.flatnonzero(large)]
+
+
+def _fit(regions: Regions, index: int) -> Ellipse:
+    """Return the ellipse with the second moments of a region."""
+    n = int(regions.area[index])
+    r, c, rr, rc, cc = (int(s) for s in regions.sums[index])
+    # exact integers: equal moments give an angle by convention, not by rounding
+    row_row, row_col, col_col = n * rr - r * r, n * rc - r * c, n * cc - c * c
+    middle, half = 0.5 * (row_row + col_col), 0.5 * (row_row - col_col)
+    reach = math.hypot(half, row_col)
+    angle = -0.25 * math.pi if row_col <= 0 else 0.25 * math.pi
+    if half != 0:
+        angle = 0.5 * math.atan2(2 * row_col, row_row - col_col)
+    return Ellipse(
+        col=regions.box[index, 2] + c / n,
+        row=regions.box[index, 0] + r / n,
+        minor=4.0 * math.sqrt(max(middle - reach, 0.0)) / n - 1.0,
+        major=4.0 * math.sqrt(middle + reach) / n - 1.0,
+        angle_deg=math.degrees(angle),
+    )
+
+
+def expanded(ellipse: Ellipse, factor: float, max_width: float) -> Ellipse:
+    """Return the ellipse with both axes longer by what ``factor`` adds to the minor."""
+    grown = (factor - 1.0) * min(ellipse.minor, ellipse.major)
+    minor = min(ellipse.minor + grown, max_width)
+    major = min(ellipse.major + grown, max_width)
+    return ellipse._replace(minor=minor, major=major)
+
+
+def contains(ellipse: Ellipse, col: float, row: float) -> bool:
+    """Return whether a point lies in an ellipse, as ``stcal`` tests it.
+
+    It measures the angle from the column axis there, so that an elongated ellipse is
+    mirrored about the diagonal in this test alone.
+    """
+    angle = math.radians(180.0 - ellipse.angle_deg)
+    x, y = col - ellipse.col, row - ellipse.row
+    along = x * math.cos(angle) - y * math.sin(angle)
+    across = x * math.sin(angle) + y * math.cos(angle)
+    semi_major = 0.5 * max(ellipse.major, ellipse.minor)
+    semi_minor = 0.5 * min(ellipse.major, ellipse.minor)
+    if semi_major == 0.0 or semi_minor == 0.0:
+        return False
+    return (along / semi_major) ** 2 + (across / semi_minor) ** 2 <= 1.0
+
+
+def ellipse_mask(
+    ellipse: Ellipse, shape: tuple[int, int]
+) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
+    """Draw a filled ellipse, centre and semi-axes rounded to pixels.
+
+    Parameters
+    ----------
+    ellipse : Ellipse
+    shape : (int, int)
+        Rows and columns of the plane.
+
+    Returns
+    -------
+    window : (slice, slice)
+        Where in the plane the mask belongs.
+    mask : (rows, cols) bool
+    """
+    col, row = round(ellipse.col), round(ellipse.row)
+    semi_minor, semi_major = round(ellipse.minor / 2), round(ellipse.major / 2)
+    reach = max(semi_minor, semi_major) + 2
+    window = (
+        slice(max(row - reach, 0), min(row + reach + 1, shape[0])),
+        slice(max(col - reach, 0), min(col + reach + 1, shape[1])),
+    )
+    r, c = np.ogrid[window]
+    r, c = r - row, c - col
+    if semi_minor == 0 or semi_major == 0:
+        return window, np.zeros(np.broadcast_shapes(r.shape, c.shape), np.bool_)
+    angle = math.radians(ellipse.angle_deg) % math.pi
+    along = (r * math.cos(angle) + c * math.sin(angle)) / semi_major
+    across = (r * math.sin(angle) - c * math.cos(angle)) / semi_minor
+    return window, along**2 + across**2 < 1.0

@@ -1,0 +1,174 @@
+"""Connected regions of flagged pixels, from their runs along the rows.
+
+A flag plane has few events, so it is read in words of eight pixels; each row's runs are
+joined with those of the row before, and what a region is known by, its area, box and
+moments, is summed up over the runs. No label image is made.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..numerics.jit import kernel
+
+_WORD: Final = 8
+_EVERY_BYTE: Final = 0x0101010101010101
+
+
+class Event(NamedTuple):
+    """Which pixels count: those with ``bit``, unless the veto plane has ``veto``."""
+
+    bit: int
+    veto: int
+
+
+class Regions(NamedTuple):
+    """Eight-connected regions, one entry each, in the order of their first pixel."""
+
+    area: NDArray[np.int64]
+    """Pixels."""
+    box: NDArray[np.int64]
+    """(n, 4): first row, last row, first column, last column, inclusive."""
+    sums: NDArray[np.int64]
+    """(n, 5): sums of r, c, r**2, r * c, c**2, counted from the corner of the box."""
+    runs: NDArray[np.int32]
+    """(n_runs, 4): row, first column, column after the last, region."""
+
+
+def find_regions(
+    flags: NDArray[np.uint8], event: Event, veto: NDArray[np.uint8]
+) -> Regions:
+    """Find the eight-connected regions of events in a plane of flags.
+
+    Parameters
+    ----------
+    flags : (rows, cols) uint8
+    event : Event
+    veto : (rows, cols) uint8
+        Plane whose ``event.veto`` bit takes a pixel out.
+
+    Returns
+    -------
+    Regions
+    """
+    shift = event.bit.bit_length() - event.veto.bit_length()
+    bits = (event.bit, event.veto, shift)
+    runs, first = _find_runs(_as_words(flags), _as_words(veto), bits)
+    n = _join_runs(runs, first)
+    return _sum_regions(runs, n)
+
+
+def region_mask(regions: Regions, index: int) -> NDArray[np.bool_]:
+    """Return the pixels of one region within its box, (rows, cols) bool."""
+    top, bottom, left, right = regions.box[index]
+    mask = np.zeros((bottom - top + 1, right - left + 1), np.bool_)
+    for row, start, stop, _ in regions.runs[regions.runs[:, 3] == index]:
+        mask[row - top, start - left : stop - left] = True
+    return mask
+
+
+def _as_words(flags: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Return (rows, words) of eight pixels a word, padded with zeros."""
+    n_rows, n_cols = flags.shape
+    if n_cols % _WORD == 0 and flags.flags.c_contiguous:
+        return flags.view(np.uint64)
+    padded = np.zeros((n_rows, -(-n_cols // _WORD) * _WORD), np.uint8)
+    padded[:, :n_cols] = flags
+    return padded.view(np.uint64)
+
+
+@kernel
+def _find_runs(
+    words: NDArray[np.uint64], veto: NDArray[np.uint64], bits: tuple[int, int, int]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return the runs (row, start, stop, -) and the first run of each row."""
+    n_rows, n_words = words.shape
+    every, shift = np.uint64(_EVERY_BYTE), np.uint64(bits[2])
+    wanted, vetoed = every * np.uint64(bits[0]), every * np.uint64(bits[1])
+    runs = np.empty((4096, 4), np.int32)
+    first = np.zeros(n_rows + 1, np.int64)
+    n = 0
+    for row in range(n_rows):
+        first[row] = n
+        stop = -1
+        for k in range(n_words):
+            word = words[row, k] & wanted & ~((veto[row, k] & vetoed) << shift)
+            if word == 0:
+                continue
+            if n + _WORD > len(runs):
+                larger = np.empty((2 * len(runs), 4), np.int32)
+                larger[:n] = runs[:n]
+                runs = larger
+            for b in range(_WORD):
+                if (word >> np.uint64(8 * b)) & np.uint64(255):
+                    col = _WORD * k + b
+                    if col != stop:
+                        runs[n, 0], runs[n, 1] = row, col
+                        n += 1
+                    stop = col + 1
+                    runs[n - 1, 2] = stop
+    first[n_rows] = n
+    return runs[:n].copy(), first
+
+
+@kernel
+def _root(parent: NDArray[np.int64], k: int) -> int:
+    """Return the root of a tree, shortening the path on the way."""
+    while parent[k] != k:
+        parent[k] = parent[parent[k]]
+        k = parent[k]
+    return k
+
+
+@kernel
+def _join_runs(runs: NDArray[np.int32], first: NDArray[np.int64]) -> int:
+    """Give each run the number of its region; return how many regions there are."""
+    parent = np.arange(len(runs))
+    for row in range(1, len(first) - 1):
+        above = first[row - 1]
+        for k in range(first[row], first[row + 1]):
+            while above < first[row] and runs[above, 2] < runs[k, 1]:
+                above += 1
+            other = above
+            while other < first[row] and runs[other, 1] <= runs[k, 2]:
+                a, b = _root(parent, other), _root(parent, k)
+                parent[max(a, b)] = min(a, b)
+                other += 1
+    n = 0
+    for k in range(len(runs)):
+        root = _root(parent, k)
+        if root == k:
+            runs[k, 3] = n
+            n += 1
+        else:
+            runs[k, 3] = runs[root, 3]
+    return n
+
+
+@kernel
+def _sum_regions(runs: NDArray[np.int32], n: int) -> Regions:
+    """Sum areas, boxes and moments over the runs."""
+    area = np.zeros(n, np.int64)
+    box = np.empty((n, 4), np.int64)
+    sums = np.zeros((n, 5), np.int64)
+    for k in range(len(runs)):
+        row, start, stop, region = runs[k]
+        if area[region] == 0:
+            box[region, 0], box[region, 1] = row, row
+            box[region, 2], box[region, 3] = start, stop - 1
+        box[region, 1] = max(box[region, 1], row)
+        box[region, 2] = min(box[region, 2], start)
+        box[region, 3] = max(box[region, 3], stop - 1)
+        area[region] += stop - start
+    for k in range(len(runs)):
+        row, start, stop, region = runs[k]
+        r = row - box[region, 0]
+        for col in range(start, stop):
+            c = col - box[region, 2]
+            sums[region, 0] += r
+            sums[region, 1] += c
+            sums[region, 2] += r * r
+            sums[region, 3] += r * c
+            sums[region, 4] += c * c
+    return Regions(area, box, sums, runs)

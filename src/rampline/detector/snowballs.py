@@ -1,0 +1,176 @@
+"""Large cosmic-ray events, known as snowballs.
+
+A heavy ion saturates a core of some pixels and leaves a round halo of up to hundreds,
+whose outskirts stay below the threshold of the jump search. The core keeps its charge
+through the rest of the integration and glows in the next.
+"""
+
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..flags import JUMP, SATURATED
+from ..params import Factor, Params, Pixels, PixelsFloat, Seconds, StepParams
+from .ellipses import Ellipse, contains, ellipse_mask, expanded, fit_ellipses
+from .regions import Event, find_regions
+
+_Drawn: TypeAlias = tuple[tuple[slice, slice], NDArray[np.bool_]]
+"""A mask and where it belongs."""
+
+_NEW_SATURATION = Event(SATURATED, SATURATED)
+_JUMP = Event(JUMP, SATURATED)
+
+
+class EllipseParams(Params):
+    """The ellipses of ``jwst``; NIRCam's usual values."""
+
+    min_core_area: Pixels = 15
+    """Area of newly saturated pixels that makes a core."""
+    min_jump_area: Pixels = 15
+    """Area of jumps that is looked at."""
+    expand: Factor = 2.0
+    """Growth of the minor axis; the major grows by as many pixels."""
+    core_required: bool = True
+    """Whether a snowball must have a core, but near the edge."""
+    edge: Pixels = 25
+    """Distance from the edge within which no core is required."""
+    min_core_width: PixelsFloat = 2.5
+    """Minor axis of a core from which on it is enlarged and carried on."""
+    core_growth: PixelsFloat = 2.0
+    """Radius added to a core."""
+    max_radius: PixelsFloat = 200.0
+    """Largest semi-axis."""
+
+
+class SnowballParams(StepParams):
+    """How snowballs are found and masked."""
+
+    algorithm: Literal["jwst"] = "jwst"
+    """``jwst``: expanded ellipses."""
+    ellipses: EllipseParams = EllipseParams()
+    """What ``jwst`` takes for a snowball."""
+    core_masked: Seconds = 4000.0
+    """Time from the start of the next integration in which cores are flagged again."""
+
+
+class Snowball(NamedTuple):
+    """One event, for the log."""
+
+    integration: int
+    group: int
+    row: float
+    col: float
+    radius: float
+    """Pixels: half the mean of the axes of what was flagged."""
+
+
+def flag_snowballs(
+    group_flags: NDArray[np.uint8], group_s: float, params: SnowballParams
+) -> list[Snowball]:
+    """Enlarge the flags of snowballs, in the whole frame.
+
+    Parameters
+    ----------
+    group_flags : (ints, groups, rows, cols) uint8
+        With JUMP and SATURATED bits. Owned: JUMP is added in halos, SATURATED around
+        cores to the end of the integration, JUMP on cores in the next integration.
+    group_s : float, s
+        Time between two groups.
+    params : SnowballParams
+
+    Returns
+    -------
+    list of Snowball
+
+    Notes
+    -----
+    ``jwst`` agrees with ``flag_large_events`` of ``stcal`` 1.20; a core there loses its
+    other bits, here SATURATED is added to them; and the edge of a subarray that is not
+    square is its own in both directions.
+    """
+    n_ints, n_groups = group_flags.shape[:2]
+    snowballs, cores = [], []
+    for i in range(n_ints):
+        found, glowing = _flag_integration(group_flags[i], params.ellipses)
+        snowballs += [_as_snowball(i, g, ellipse) for g, ellipse in found]
+        cores.append(glowing)
+    masked_groups = min(int(params.core_masked // group_s), n_groups)
+    for i in range(1, n_ints):
+        for window, core in cores[i - 1]:
+            masked = group_flags[i, 1:masked_groups][(slice(None), *window)]
+            masked |= core * np.uint8(JUMP)
+    return snowballs
+
+
+def _flag_integration(
+    flags: NDArray[np.uint8], params: EllipseParams
+) -> tuple[list[tuple[int, Ellipse]], list[_Drawn]]:
+    """Flag the snowballs of one integration; return them by group, and their cores."""
+    n_groups, *shape = flags.shape
+    found, glowing = [], []
+    for g in range(1, n_groups):
+        jumps = _ellipses(flags[g], _JUMP, flags[g], params.min_jump_area)
+        cores = _ellipses(flags[g], _NEW_SATURATION, flags[g - 1], params.min_core_area)
+        later = []
+        if g + 1 < n_groups:
+            later = _ellipses(
+                flags[g + 1], _NEW_SATURATION, flags[g], params.min_core_area
+            )
+        if params.core_required:
+            jumps = [
+                jump
+                for jump in jumps
+                if _is_near_edge(jump, (shape[0], shape[1]), params.edge)
+                or any(contains(jump, core.col, core.row) for core in cores + later)
+            ]
+            glowing += _carry_cores(flags[g:], cores, params)
+        for jump in jumps:
+            halo = expanded(jump, params.expand, 2 * params.max_radius)
+            window, mask = ellipse_mask(halo, (shape[0], shape[1]))
+            group = flags[g][window]
+            group[mask & (group & SATURATED == 0)] |= np.uint8(JUMP)
+            found.append((g, halo))
+    return found, glowing
+
+
+def _ellipses(
+    flags: NDArray[np.uint8], event: Event, veto: NDArray[np.uint8], min_area: int
+) -> list[Ellipse]:
+    """Return the ellipses of the larger events of a plane."""
+    return fit_ellipses(find_regions(flags, event, veto), min_area)
+
+
+def _is_near_edge(ellipse: Ellipse, shape: tuple[int, int], edge: int) -> bool:
+    """Return whether the centre is so close to the edge that a core may lie outside."""
+    rows, cols = shape
+    return not (
+        edge <= ellipse.row <= max(0, rows - edge)
+        and edge <= ellipse.col <= max(0, cols - edge)
+    )
+
+
+def _carry_cores(
+    flags: NDArray[np.uint8], cores: list[Ellipse], params: EllipseParams
+) -> list[_Drawn]:
+    """Flag enlarged cores as saturated in all groups; return the cores as they were."""
+    carried = []
+    for core in cores:
+        if min(core.minor, core.major) <= params.min_core_width:
+            continue
+        growth, widest = 2 * params.core_growth, 2 * params.max_radius
+        larger = core._replace(
+            minor=min(core.minor + growth, widest),
+            major=min(core.major + growth, widest),
+        )
+        window, mask = ellipse_mask(larger, flags.shape[1:])
+        later = flags[(slice(None), *window)]
+        later |= mask * np.uint8(SATURATED)
+        carried.append(ellipse_mask(core, flags.shape[1:]))
+    return carried
+
+
+def _as_snowball(integration: int, group: int, ellipse: Ellipse) -> Snowball:
+    """Describe what was flagged."""
+    radius = 0.25 * (ellipse.minor + ellipse.major)
+    return Snowball(integration, group, ellipse.row, ellipse.col, radius)
