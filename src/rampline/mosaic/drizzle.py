@@ -7,18 +7,29 @@ for independent pixels. Neighbouring output pixels share input pixels; their cor
 what `rampline.mosaic.noise` gives.
 """
 
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
+from ..params import Params, Unit
 from .drizzle_kernel import DrizzlePlanes, Stamp, Sums, drizzle_pixels
-from .weights import NoisePlanes
+from .weights import NoisePlanes, WeightType
 from .window import Window, lattice_of
 
 CONTEXT_BITS = 32
+
+
+class DrizzleParams(Params):
+    """How exposures are added to a mosaic."""
+
+    pixfrac: Annotated[float, Field(gt=0, le=1), Unit("1")] = 1.0
+    """Side of the drop over the side of the input pixel."""
+    weight: WeightType = "sky"
+    """Weights: one over the variance of blank sky, or (read) of the read noise alone."""
 
 
 class DrizzleInput(NamedTuple):

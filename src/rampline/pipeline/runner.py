@@ -7,7 +7,7 @@ band stays in cache from its first step to its last; the result does not depend 
 height of the bands nor on the number of threads.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,19 +28,12 @@ Work: TypeAlias = Callable[[slice], None]
 
 
 class Footprint(NamedTuple):
-    """What one step left on the trail; one row of the PROVENANCE table.
-
-    A step that is left out leaves one too, with its parameters saying so.
-    """
+    """What one step left on the trail; one row of the PROVENANCE table."""
 
     step: str
     seconds: float
     """Time in the step, summed over threads."""
     params: Params
-
-
-def _nothing(_rows: slice) -> None:
-    """Do what a step that is left out does."""
 
 
 class Banded(NamedTuple, Generic[B]):
@@ -65,8 +58,12 @@ class Bench:
             slice(start, min(start + self.band_rows, n_rows))
             for start in range(0, n_rows, self.band_rows)
         ]
+        self.over(bands, work)
+
+    def over(self, pieces: Iterable[A], work: Callable[[A], None]) -> None:
+        """Call ``work`` for every piece; the first error is raised."""
         mapped = map if self._pool is None else self._pool.map
-        for _ in mapped(work, bands):
+        for _ in mapped(work, pieces):
             pass
 
     def __enter__(self) -> Self:
@@ -102,11 +99,7 @@ class Sweep(Generic[Planes]):
 
     def maybe(self, step: Callable[[A, Planes, S], Banded[A]], item: A, params: S) -> A:
         """Prepare a step that may be left out: so it returns what it takes."""
-        if params.enabled:
-            return self(step, item, params)
-        self.steps.append((step.__name__, params, _nothing))
-        self.seconds.append(0.0)
-        return item
+        return self(step, item, params) if params.enabled else item
 
     def work(self, rows: slice) -> list[float]:
         """Run all steps on one band; return the time of each."""
@@ -135,10 +128,7 @@ class Runner(Generic[Planes]):
 
     def maybe(self, step: Callable[[A, Planes, S], A], item: A, params: S) -> A:
         """Run a step that may be left out: so it returns what it takes."""
-        if params.enabled:
-            return self(step, item, params)
-        self.trail.append(Footprint(step.__name__, 0.0, params))
-        return item
+        return self(step, item, params) if params.enabled else item
 
     @contextmanager
     def bands(self, n_rows: int) -> Iterator[Sweep[Planes]]:

@@ -1,0 +1,320 @@
+"""From the aligned exposures of one filter to its mosaic.
+
+Three passes over the pixels: the median of the dithers, window by window; the comparison of
+each exposure with it; the drizzle of what is left, window by window. Windows and exposures
+go to the bench's threads; the result does not depend on how.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..astrometry.pixel_map import map_to_grid
+from ..exposure.geometry import Geometry, PixelMap
+from ..exposure.grid import Grid
+from ..exposure.header import Header
+from ..exposure.records import Flags32, Mosaic, Plane, SkyImage
+from ..flags import BAD_FOR_MOSAIC, DO_NOT_USE, OUTLIER
+from ..mosaic.blot import blot_plane
+from ..mosaic.drizzle import (
+    CONTEXT_BITS,
+    DrizzleInput,
+    DrizzleParams,
+    MosaicPlanes,
+    add_exposure,
+    finish_sums,
+    start_sums,
+)
+from ..mosaic.median import median_of_exposures, typical_weight
+from ..mosaic.outliers import OutlierParams, flag_outliers
+from ..mosaic.weights import NoisePlanes, weigh_pixels
+from ..mosaic.window import Window, box_of, overlapping, split_grid
+from .runner import Bench
+from .shelf import Shelf
+
+WINDOW_ROWS, WINDOW_COLS = 256, 4096
+"""Small enough for the sums of two threads (50 MB each), large enough for few edges."""
+BYTES_PER_PIXEL = 24
+"""Six float32 planes of an exposure on the shelf."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dither:
+    """One exposure of a mosaic; its pixels stay on disk until they are needed.
+
+    Attributes
+    ----------
+    header : Header
+    geometry : Geometry
+        Aligned.
+    level_mjy_sr : float, MJy/sr
+        Sky level to be taken off in the mosaic.
+    load : callable
+        Returns the calibrated image; may be called more than once.
+    """
+
+    header: Header
+    geometry: Geometry
+    level_mjy_sr: float
+    load: Callable[[], SkyImage]
+
+
+class CombinedDithers(NamedTuple):
+    """A mosaic and what was found on the way."""
+
+    mosaic: Mosaic
+    outliers: tuple[NDArray[np.bool_], ...]
+    """For each exposure the pixels that disagree with the others, (rows, cols)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShelfItem:
+    """The planes of one exposure in memory."""
+
+    ready: DrizzleInput
+    err: Plane
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worktable:
+    """What all passes over one filter share.
+
+    Attributes
+    ----------
+    shelf : Shelf of ShelfItem
+    maps : tuple of PixelMap
+    boxes : tuple of Window
+        The part of the grid that each exposure may reach.
+    shape : (int, int)
+        Rows and columns of the grid.
+    bench : Bench
+    outliers : list of (rows, cols) bool
+        Of each exposure: its weight is 0 there. Filled by `find_outliers`.
+    """
+
+    shelf: Shelf[ShelfItem]
+    maps: tuple[PixelMap, ...]
+    boxes: tuple[Window, ...]
+    shape: tuple[int, int]
+    bench: Bench
+    outliers: list[NDArray[np.bool_]]
+
+    def windows(self) -> list[Window]:
+        """Return the windows that any exposure may reach."""
+        return [
+            window
+            for window in split_grid(self.shape, WINDOW_ROWS, WINDOW_COLS)
+            if overlapping(self.boxes, window)
+        ]
+
+
+def combine_dithers(
+    dithers: Sequence[Dither],
+    grid: Grid,
+    name: str,
+    bench: Bench,
+    params: tuple[OutlierParams, DrizzleParams],
+    max_bytes: int = 2**30,
+) -> CombinedDithers:
+    """Make the mosaic of one filter.
+
+    Parameters
+    ----------
+    dithers : sequence of Dither
+        At least one, all of one filter.
+    grid : Grid
+    name : str
+        Product root of the mosaic.
+    bench : Bench
+    params : (OutlierParams, DrizzleParams)
+    max_bytes : int, bytes
+        For exposures in memory; one is always kept.
+
+    Returns
+    -------
+    CombinedDithers
+    """
+    outlier_params, drizzle_params = params
+    table = lay_table(dithers, grid, bench, drizzle_params, max_bytes)
+    if outlier_params.enabled and len(dithers) > 1:
+        find_outliers(table, outlier_params)
+    planes = drizzle_dithers(table, drizzle_params)
+    first = dithers[0].header
+    mosaic = Mosaic(
+        grid=grid,
+        filter=first.filter,
+        pupil=first.pupil,
+        channel=first.channel,
+        name=name,
+        **planes._asdict(),
+        pixel_area_sr=grid.pixel_area_sr,
+        headers=tuple(dither.header for dither in dithers),
+    )
+    return CombinedDithers(mosaic, tuple(table.outliers))
+
+
+def lay_table(
+    dithers: Sequence[Dither],
+    grid: Grid,
+    bench: Bench,
+    params: DrizzleParams,
+    max_bytes: int,
+) -> Worktable:
+    """Map all exposures onto the grid and make ready to load them."""
+    shape = (grid.n_rows, grid.n_cols)
+    maps = tuple(map_to_grid(dither.geometry, grid) for dither in dithers)
+    pixels = max(int(np.prod(m.shape)) for m in maps)
+
+    outliers = [np.zeros(m.shape, np.bool_) for m in maps]
+
+    def make(k: int) -> ShelfItem:
+        item = prepare_exposure(dithers[k], maps[k], params)
+        item.ready.weight[outliers[k]] = 0.0
+        return item
+
+    return Worktable(
+        shelf=Shelf(make, len(dithers), max_bytes // (pixels * BYTES_PER_PIXEL)),
+        maps=maps,
+        boxes=tuple(box_of(m, shape) for m in maps),
+        shape=shape,
+        bench=bench,
+        outliers=outliers,
+    )
+
+
+def prepare_exposure(
+    dither: Dither, pixel_map: PixelMap, params: DrizzleParams
+) -> ShelfItem:
+    """Load one exposure and weigh its pixels."""
+    image = dither.load()
+    noise = NoisePlanes(image.var_poisson, image.var_read, image.var_flat)
+    weight = weigh_pixels(image.sky, image.flags, noise, BAD_FOR_MOSAIC, params.weight)
+    ready = DrizzleInput(
+        sky=image.sky,
+        weight=weight,
+        noise=noise,
+        pixel_map=pixel_map,
+        level=dither.level_mjy_sr,
+        exposure_s=dither.header.exposure_s,
+    )
+    return ShelfItem(ready=ready, err=image.err)
+
+
+def find_outliers(table: Worktable, params: OutlierParams) -> None:
+    """Compare each exposure with the median of all; what disagrees loses its weight.
+
+    Parameters
+    ----------
+    table : Worktable
+        Its ``outliers`` are filled.
+    params : OutlierParams
+    """
+    median = np.full(table.shape, np.nan, np.float32)
+    least = [0.0] * len(table.shelf)
+
+    def measure(k: int) -> None:
+        least[k] = params.least_weight * typical_weight(table.shelf.take(k).ready)
+
+    def fill(window: Window) -> None:
+        seen = overlapping(table.boxes, window)
+        ready = [table.shelf.take(k).ready for k in seen]
+        thin = [least[k] for k in seen]
+        median[window.slices] = median_of_exposures(ready, thin, window)
+
+    def compare(k: int) -> None:
+        item = table.shelf.take(k)
+        sky, level = item.ready.sky, item.ready.level
+        blot = blot_plane(median, table.maps[k], params.interpolation)
+        found = flag_outliers(sky, item.err, blot, level, params)
+        table.outliers[k][:] = found
+        item.ready.weight[found] = 0.0
+
+    table.bench.over(range(len(table.shelf)), measure)
+    table.bench.over(table.windows(), fill)
+    table.bench.over(range(len(table.shelf)), compare)
+
+
+def drizzle_dithers(table: Worktable, params: DrizzleParams) -> MosaicPlanes:
+    """Drizzle all exposures onto the grid.
+
+    Parameters
+    ----------
+    table : Worktable
+    params : DrizzleParams
+
+    Returns
+    -------
+    MosaicPlanes
+    """
+    n = len(table.shelf)
+    planes = _empty_planes(table.shape, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)
+
+    def fill(window: Window) -> None:
+        sums = start_sums(window, n)
+        for k in overlapping(table.boxes, window):
+            ready = table.shelf.take(k).ready
+            add_exposure(sums, window, ready, k, params.pixfrac)
+        for plane, part in zip(planes, finish_sums(sums), strict=True):
+            plane[(..., *window.slices)] = part
+
+    table.bench.over(table.windows(), fill)
+    return planes
+
+
+def _empty_planes(shape: tuple[int, int], n_context: int) -> MosaicPlanes:
+    """Return the planes of a mosaic to which nothing contributes."""
+
+    def unknown() -> Plane:
+        return np.full(shape, np.nan, np.float32)
+
+    return MosaicPlanes(
+        sky=unknown(),
+        err=unknown(),
+        weight=np.zeros(shape, np.float32),
+        exposure_s=np.zeros(shape, np.float32),
+        context=np.zeros((n_context, *shape), np.int32),
+        var_poisson=unknown(),
+        var_read=unknown(),
+        var_flat=unknown(),
+    )
+
+
+def mark_outliers(
+    image: SkyImage, found: NDArray[np.bool_], dither: Dither
+) -> SkyImage:
+    """Return an exposure as it entered its mosaic: flagged, aligned, with its level.
+
+    Parameters
+    ----------
+    image : SkyImage
+    found : (rows, cols) bool
+        Outliers; they get OUTLIER and DO_NOT_USE.
+    dither : Dither
+
+    Returns
+    -------
+    SkyImage
+        NaN in all planes where DO_NOT_USE, as the JWST pipeline leaves its ``_crf``.
+    """
+    bits = np.uint32(OUTLIER | DO_NOT_USE)
+    flags: Flags32 = image.flags | np.where(found, bits, np.uint32(0))
+    lost = flags & np.uint32(DO_NOT_USE) != 0
+
+    def masked(plane: Plane) -> Plane:
+        return np.where(lost, np.float32(np.nan), plane)
+
+    return replace(
+        image,
+        sky=masked(image.sky),
+        err=masked(image.err),
+        var_poisson=masked(image.var_poisson),
+        var_read=masked(image.var_read),
+        var_flat=masked(image.var_flat),
+        flags=flags,
+        geometry=dither.geometry,
+        background_mjy_sr=dither.level_mjy_sr,
+        background_subtracted=False,
+    )

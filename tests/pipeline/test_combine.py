@@ -1,0 +1,225 @@
+"""From sky images to a mosaic: outliers, memory, threads, and the JWST pipeline."""
+
+import numpy as np
+import pytest
+
+from rampline import flags
+from rampline.mosaic.drizzle import DrizzleParams
+from rampline.mosaic.outliers import OutlierParams
+from rampline.pipeline.combine import Dither, combine_dithers, mark_outliers
+from rampline.pipeline.runner import Bench
+
+from . import dithers as field
+
+JWST = (
+    OutlierParams(snr_first=5.0, snr_second=4.0, interpolation="linear"),
+    DrizzleParams(weight="read"),
+)
+DEFAULT = (OutlierParams(), DrizzleParams())
+
+
+def as_dither(image, level=None):
+    return Dither(
+        header=image.header,
+        geometry=image.geometry,
+        level_mjy_sr=image.background_mjy_sr if level is None else level,
+        load=lambda: image,
+    )
+
+
+def combine(images, params=DEFAULT, grid=None, threads=1, max_bytes=2**30):
+    with Bench(threads) as bench:
+        return combine_dithers(
+            [as_dither(image) for image in images],
+            grid or field.grid(),
+            "field",
+            bench,
+            params,
+            max_bytes,
+        )
+
+
+def test_a_mosaic_of_one_exposure_has_no_outliers(rng):
+    made = combine(field.make_field(rng, 1))
+    assert not made.outliers[0].any()
+    assert np.isfinite(made.mosaic.sky).sum() > 9000
+    assert made.mosaic.context.max() == 1
+
+
+def test_hits_are_found_and_leave_the_mosaic(rng):
+    images = field.make_field(rng, 4)
+    clean = combine(images).mosaic
+    struck = [field.hit(image, rng) for image in images]
+    made = combine([image for image, _ in struck])
+    inner = (slice(12, -12), slice(12, -12))
+    pairs = zip(struck, made.outliers, strict=True)
+    missed = sum((where & ~found)[inner].sum() for (_, where), found in pairs)
+    n_hits = sum(w[inner].sum() for _, w in struck)
+    assert missed < 0.05 * n_hits
+    both = np.isfinite(clean.sky) & np.isfinite(made.mosaic.sky)
+    both &= clean.context[0] == 15
+    change = ((made.mosaic.sky - clean.sky) / clean.err)[both]
+    assert np.std(change) < 0.5
+    off = combine(
+        [image for image, _ in struck], (OutlierParams(enabled=False), DEFAULT[1])
+    )
+    assert not any(found.any() for found in off.outliers)
+    assert np.nanmax(np.abs(off.mosaic.sky - clean.sky)[both] / clean.err[both]) > 20
+
+
+def test_the_sky_is_the_truth_within_its_errors(rng):
+    made = combine(field.make_field(rng, 6)).mosaic
+    blank = (made.context[0] == 63) & (made.sky < 5 * made.err)
+    chi = made.sky[blank] / made.err[blank]
+    assert np.median(chi) == pytest.approx(0.0, abs=0.1)
+    assert 1.4826 * np.median(np.abs(chi)) == pytest.approx(1.0, abs=0.1)
+
+
+def test_threads_and_memory_change_nothing(rng):
+    images = [field.hit(image, rng)[0] for image in field.make_field(rng, 4)]
+    one = combine(images)
+    for threads, max_bytes in ((2, 2**30), (2, 0), (1, 0)):
+        other = combine(images, threads=threads, max_bytes=max_bytes)
+        for ours, theirs in zip(one.outliers, other.outliers, strict=True):
+            assert np.array_equal(ours, theirs)
+        for name in ("sky", "err", "weight", "exposure_s", "context", "var_flat"):
+            ours, theirs = getattr(one.mosaic, name), getattr(other.mosaic, name)
+            assert np.array_equal(ours, theirs, equal_nan=True)
+
+
+def test_the_exposure_time_is_that_of_the_contributors(rng):
+    made = combine(field.make_field(rng, 3)).mosaic
+    full = made.context[0] == 7
+    assert np.all(made.exposure_s[full] == 841 + 842 + 843)
+
+
+def test_marked_exposures_keep_their_flags_and_lose_their_outliers(rng):
+    image = field.make_field(rng, 1)[0]
+    found = np.zeros(image.sky.shape, np.bool_)
+    found[4, 5] = True
+    before = image.sky.copy()
+    marked = mark_outliers(image, found, as_dither(image, level=0.7))
+    gained = marked.flags & ~image.flags
+    assert gained[4, 5] & flags.OUTLIER
+    assert (gained != 0).sum() == 1
+    assert np.isnan(marked.sky[4, 5])
+    assert np.isnan(marked.var_flat[4, 5])
+    assert marked.background_mjy_sr == 0.7
+    assert np.array_equal(image.sky, before, equal_nan=True)
+    bad = marked.flags & flags.DO_NOT_USE != 0
+    assert np.isnan(marked.err[bad]).all()
+
+
+def to_model(image):
+    """The same exposure as a data model of the JWST pipeline."""
+    from stdatamodels.jwst import datamodels
+
+    from rampline.astrometry.footprint import s_region
+    from rampline.astrometry.gwcs_model import build_gwcs
+
+    model = datamodels.ImageModel(image.sky.copy())
+    model.dq, model.err = image.flags.copy(), image.err
+    model.var_poisson, model.var_rnoise = image.var_poisson, image.var_read
+    model.var_flat = image.var_flat
+    head = image.header
+    model.meta.wcs = build_gwcs(field.sky_planes(), head.pointing, head.readout)
+    model.meta.wcs.array_shape = image.sky.shape
+    model.meta.wcsinfo.s_region = s_region(image.geometry)
+    model.meta.wcsinfo.ra_ref = head.pointing.ra_ref_deg
+    model.meta.wcsinfo.dec_ref = head.pointing.dec_ref_deg
+    model.meta.filename = f"{head.root}_cal.fits"
+    model.meta.observation.observation_number = "001"
+    for name in ("program_number", "visit_number", "visit_group", "sequence_id"):
+        setattr(model.meta.observation, name, "1")
+    model.meta.observation.activity_id = "1"
+    model.meta.observation.exposure_number = head.root[-11:-6]
+    model.meta.exposure.exposure_time = head.exposure_s
+    model.meta.exposure.measurement_time = head.exposure_s
+    model.meta.exposure.duration = head.exposure_s
+    model.meta.exposure.start_time = head.start_mjd
+    model.meta.exposure.end_time = head.end_mjd
+    model.meta.exposure.type = "NRC_IMAGE"
+    model.meta.instrument.name = "NIRCAM"
+    model.meta.photometry.pixelarea_steradians = field.PIXEL_SR
+    model.meta.bunit_data = "MJy/sr"
+    model.meta.background.level = image.background_mjy_sr
+    model.meta.background.subtracted = False
+    return model
+
+
+def resample_as_jwst(images, grid):
+    from jwst.datamodels import ModelLibrary
+    from jwst.resample.resample import ResampleImage
+
+    from rampline.astrometry.gwcs_model import grid_gwcs
+
+    library = ModelLibrary([to_model(image) for image in images], on_disk=False)
+    return ResampleImage(
+        library,
+        good_bits="~DO_NOT_USE+NON_SCIENCE",
+        blendheaders=False,
+        output_wcs={"wcs": grid_gwcs(grid), "pixel_scale": grid.scale_arcsec},
+        compute_err="from_var",
+    ).resample_many_to_one()
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("angle", "scale"), [(0.0, 0.03), (78.0, 0.0311)])
+def test_the_jwst_pipeline_resamples_to_the_same_sky_and_weight(rng, angle, scale):
+    images = field.make_field(rng, 4)
+    grid = field.grid(150, angle, scale)
+    no_outliers = OutlierParams(enabled=False)
+    ours = combine(images, (no_outliers, JWST[1]), grid).mosaic
+    theirs = resample_as_jwst(images, grid)
+    both = (ours.weight > 0) & (theirs.wht > 0)
+    # an overlap below 1e-6 of a pixel may be there for one and not for the other
+    assert ((ours.weight > 1) != (theirs.wht > 1)).sum() == 0
+    assert both.sum() > 9000
+    # their sums are float32: single rounding of a bright star is more than 1e-4 sigma
+    allowed = 1e-4 * ours.err + 2e-7 * np.abs(ours.sky)
+    excess = (np.abs(ours.sky - theirs.data) / allowed)[both]
+    assert np.mean(excess > 1) < 1e-3
+    assert excess.max() < 10  # thinly covered edges
+    weight = np.abs(ours.weight[both] / theirs.wht[both] - 1)
+    assert np.percentile(weight, 99) < 1e-5
+    contributes = theirs.con[0].view(np.uint32)
+    assert np.mean(ours.context[0].view(np.uint32) != contributes) < 1e-4
+    # variances differ on purpose: theirs squares mean errors, ours has squared weights
+    ratio = np.median((ours.err / theirs.err)[both & (ours.context[0] == 15)])
+    assert 0.6 < ratio < 0.9
+
+
+@pytest.mark.parity
+def test_the_jwst_pipeline_finds_the_same_outliers(rng, monkeypatch):
+    from jwst.datamodels import ModelLibrary
+    from jwst.outlier_detection import imaging
+    from jwst.resample import resample
+
+    from rampline.astrometry.gwcs_model import grid_gwcs
+
+    images = [field.hit(image, rng)[0] for image in field.make_field(rng, 5)]
+    grid = field.grid(140, 12.0, 0.0311)
+    output = {"wcs": grid_gwcs(grid), "pixel_scale": grid.scale_arcsec}
+    original = resample.ResampleImage
+
+    def on_our_grid(*args, **kwargs):
+        return original(*args, output_wcs=output, **kwargs)
+
+    monkeypatch.setattr(imaging.resample, "ResampleImage", on_our_grid)
+    library = ModelLibrary([to_model(image) for image in images], on_disk=False)
+    imaging.detect_outliers(
+        library, False, "~DO_NOT_USE", 0.7, 5.0, 4.0, 1.2, 0.7, 0.0, True, "ivm",
+        1.0, "square", "NAN", True, None,
+    )  # fmt: skip
+    ours = combine(images, JWST, grid).outliers
+    with library:
+        found = []
+        for model in library:
+            found.append(model.dq & flags.OUTLIER != 0)
+            library.shelve(model, modify=False)
+    differing = sum((a != b).sum() for a, b in zip(ours, found, strict=True))
+    agreeing = sum((a & b).sum() for a, b in zip(ours, found, strict=True))
+    assert agreeing > 80
+    # ours leave the rim alone where one exposure looks, and clip input weights instead of
+    # drizzled ones
+    assert differing < 0.05 * agreeing
