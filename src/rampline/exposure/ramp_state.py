@@ -12,7 +12,8 @@ The contract of the detector's kernels. They take plain arrays, a band of rows o
 Counts of groups with SATURATED or DO_NOT_USE are finite, but mean nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,9 @@ class LinearRamp:
         First read of each integration; NaN where saturated or at the A/D floor.
     workspace : Workspace
         Where steps take large arrays from.
+    found : dict
+        What the jump search found, by first row of the band: the search fills it, the steps
+        after it read it.
     """
 
     header: Header
@@ -48,6 +52,7 @@ class LinearRamp:
     pixel_flags: Flags32
     zero_frame: Plane | None
     workspace: Workspace
+    found: dict[int, Any] = field(default_factory=dict)
 
     def rows(self, rows: slice) -> "LinearRamp":
         """Return the band ``rows`` as views; ``raw`` stays whole."""

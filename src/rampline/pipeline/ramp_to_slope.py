@@ -5,14 +5,22 @@ Pixel-local steps are swept together over bands of rows; between the sweeps stan
 that need the whole frame.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ..detector.band import PixelNoise, RampBand
 from ..detector.dark import DarkParams, subtract_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
+from ..detector.gain_scale import GainScaleParams, scale_gain
 from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
 from ..detector.ipc import IpcParams, correct_ipc
+from ..detector.jumps import JumpParams, find_jumps, merge_jumps
 from ..detector.linearity import LinearityParams, correct_linearity
+from ..detector.neighbors import NeighborParams, flag_neighbors
+from ..detector.ramp_fit.planes import SlopeFit, rows_of
+from ..detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from ..detector.reference_pixels import (
     ReferencePixelParams,
     measure_reference_offsets,
@@ -24,12 +32,14 @@ from ..detector.saturation import (
     flag_saturation,
     mask_zero_frame,
 )
+from ..detector.snowballs import SnowballParams, flag_snowballs
 from ..detector.superbias import SuperbiasParams, subtract_superbias
 from ..exposure.header import Header
 from ..exposure.planes import RampPlanes
 from ..exposure.ramp_state import LinearRamp, open_ramp
-from ..exposure.records import Flags32, Ramp
+from ..exposure.records import Flags32, Ramp, SlopeImage, SlopePlanes
 from ..flags import NO_LINEARITY, NO_SATURATION_CHECK
+from ..numerics.workspace import Workspace
 from ..params import Params
 from .runner import Banded, Runner
 
@@ -53,14 +63,35 @@ class RampToSlope(Params):
     """Counts proportional to charge."""
     dark: DarkParams = DarkParams()
     """Ramp in the dark."""
+    jumps: JumpParams = JumpParams()
+    """Cosmic rays."""
+    neighbors: NeighborParams = NeighborParams()
+    """Neighbours of cosmic rays."""
+    snowballs: SnowballParams = SnowballParams()
+    """Large cosmic-ray events."""
+    slopes: SlopeParams = SlopeParams()
+    """Counts a second."""
+    gain_scale: GainScaleParams = GainScaleParams()
+    """Non-standard gain."""
 
 
 def ramp_to_slope(
     raw: Ramp, run: Runner[RampPlanes], params: RampToSlope
-) -> LinearRamp:
-    """Walk one exposure from samples to slopes."""
+) -> SlopeImage:
+    """Walk one exposure from samples to slopes.
+
+    Parameters
+    ----------
+    raw : Ramp
+        Never written into.
+    run : Runner
+        With the exposure's reference planes; its bench lends the buffers, those of the
+        result too: they are lent again when nobody refers to them any more.
+    params : RampToSlope
+    """
     ramp = open_ramp(raw, run.bench.workspace)
-    with run.bands(raw.header.readout.n_rows) as band:
+    n_rows = raw.header.readout.n_rows
+    with run.bands(n_rows) as band:
         ramp = band(group_scale, ramp, params.group_scale)
         ramp = band(data_quality, ramp, params.data_quality)
         ramp = band(saturation, ramp, params.saturation)
@@ -69,7 +100,12 @@ def ramp_to_slope(
         ramp = band.maybe(reference_pixels, ramp, params.reference_pixels)
         ramp = band.maybe(linearity, ramp, params.linearity)
         ramp = band.maybe(dark, ramp, params.dark)
-    return ramp
+        ramp = band.maybe(jumps, ramp, params.jumps)
+    ramp = run.maybe(neighbors, ramp, params.neighbors)
+    ramp = run.maybe(snowballs, ramp, params.snowballs)
+    with run.bands(n_rows) as band:
+        image = band(slopes, ramp, params.slopes)
+    return run.maybe(gain_scale, image, params.gain_scale)
 
 
 def group_scale(
@@ -209,6 +245,113 @@ def dark(
         _add_flags(ramp.pixel_flags[rows], planes.flags.get("dark"), rows)
 
     return Banded(ramp, work)
+
+
+def jumps(
+    ramp: LinearRamp, planes: RampPlanes, params: JumpParams
+) -> Banded[LinearRamp]:
+    """Find cosmic rays and flag them."""
+    noise = _noise(planes)
+
+    def work(rows: slice) -> None:
+        readout = ramp.header.readout
+        found = find_jumps(_band(ramp, rows), _rows_of(noise, rows), readout, params)
+        ramp.found[rows.start] = found
+
+    return Banded(ramp, work)
+
+
+def neighbors(
+    ramp: LinearRamp, _planes: RampPlanes, params: NeighborParams
+) -> LinearRamp:
+    """Flag the neighbours of cosmic rays, across the bands."""
+    starts = sorted(ramp.found)
+    found = merge_jumps([ramp.found[start] for start in starts], starts)
+    flag_neighbors(ramp.group_flags, found, params)
+    return ramp
+
+
+def snowballs(
+    ramp: LinearRamp, _planes: RampPlanes, params: SnowballParams
+) -> LinearRamp:
+    """Enlarge the flags of large events."""
+    flag_snowballs(ramp.group_flags, ramp.header.readout.group_s, params)
+    return ramp
+
+
+def slopes(
+    ramp: LinearRamp, planes: RampPlanes, params: SlopeParams
+) -> Banded[SlopeImage]:
+    """Fit slopes; those of the integrations are kept where there are several."""
+    readout = ramp.header.readout
+    noise = _noise(planes)
+    shape = (readout.n_rows, readout.n_cols)
+    fit = SlopeFit(
+        _lent_planes(ramp.workspace, shape),
+        _lent_planes(ramp.workspace, (readout.n_ints, *shape)),
+        ramp.workspace.lend(shape, np.float32),
+    )
+    is_series = readout.n_ints > 1 or ramp.header.exp_type == "NRC_TSIMAGE"
+    image = SlopeImage(
+        header=ramp.header,
+        planes=fit.exposure,
+        integrations=fit.integrations if is_series else None,
+        int_times=ramp.raw.int_times,
+    )
+
+    def work(rows: slice) -> None:
+        own, its_noise = _band(ramp, rows), _rows_of(noise, rows)
+        fit_slopes(own, its_noise, readout, params, rows_of(fit, rows))
+
+    return Banded(image, work)
+
+
+def gain_scale(
+    image: SlopeImage, planes: RampPlanes, _params: GainScaleParams
+) -> SlopeImage:
+    """Undo a non-standard gain.  DN/s in, DN/s out."""
+    factor = planes.gain_factor
+    integrations = image.integrations
+    return replace(
+        image,
+        planes=scale_gain(image.planes, factor),
+        integrations=None if integrations is None else scale_gain(integrations, factor),
+    )
+
+
+def _band(ramp: LinearRamp, rows: slice) -> RampBand:
+    """Return a band of ramps as the search for jumps and the fit take it."""
+    own = ramp.rows(rows)
+    return RampBand(own.counts, own.group_flags, own.pixel_flags, own.zero_frame)
+
+
+def _noise(planes: RampPlanes) -> PixelNoise:
+    """Return what makes the noise of each pixel."""
+    dark = None
+    if planes.average_dark_e_s.any():
+        dark = (planes.average_dark_e_s / planes.gain).astype(np.float32)
+    return PixelNoise(planes.gain, planes.read_noise_dn, dark)
+
+
+def _rows_of(noise: PixelNoise, rows: slice) -> PixelNoise:
+    """Return the noise of a band of rows."""
+    dark = noise.dark_dn_s
+    return PixelNoise(
+        noise.gain[rows],
+        noise.read_noise_dn[rows],
+        None if dark is None else dark[rows],
+    )
+
+
+def _lent_planes(workspace: Workspace, shape: tuple[int, ...]) -> SlopePlanes:
+    """Return slope planes of arbitrary content."""
+    return SlopePlanes(
+        slope=workspace.lend(shape, np.float32),
+        err=workspace.lend(shape, np.float32),
+        var_poisson=workspace.lend(shape, np.float32),
+        var_read=workspace.lend(shape, np.float32),
+        flags=workspace.lend(shape, np.uint32),
+    )
 
 
 def _group_scale(header: Header) -> float:
