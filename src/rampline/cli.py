@@ -180,7 +180,7 @@ def parameters(step: str = "") -> int:
     step
         Only this step's.
     """
-    from .program.parameters import parameter_lines
+    from .program.parameter_tree import parameter_lines
 
     _print_all(parameter_lines(step))
     return 0

@@ -1,0 +1,136 @@
+"""One exposure from its raw file to its calibrated image: the task that runs in parallel."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import InputError
+from ..exposure.header import Header
+from ..exposure.records import SlopeImage
+from ..files.provenance import StepRun
+from ..files.read import read_header
+from .make_cal import make_cal
+from .make_rate import make_rate
+from .parameter_tree import Parameters
+from .pictures import draw_sky, draw_slope
+from .products import Workplace
+
+log = logging.getLogger(__name__)
+
+LEDGER_ONLY = ("NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureRequest:
+    """What the task of one exposure is to do.
+
+    Attributes
+    ----------
+    path : Path
+        The file to start from.
+    suffix : str
+        ``uncal``, ``rate`` or ``cal``.
+    place : Workplace
+    parameters : Parameters
+    until_cal : bool
+        Whether to go on to the calibrated image.
+    """
+
+    path: Path
+    suffix: str
+    place: Workplace
+    parameters: Parameters
+    until_cal: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureResult:
+    """What became of an exposure.
+
+    Attributes
+    ----------
+    root : str
+    rate, cal : Path or None
+    made : tuple of str
+        Products that were made; the others were up to date.
+    """
+
+    root: str
+    rate: Path | None
+    cal: Path | None
+    made: tuple[str, ...]
+
+
+def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
+    """Make the rate and, where asked, the calibrated image of one exposure.
+
+    Raises
+    ------
+    RamplineError
+        One line that says why this exposure cannot be reduced.
+    """
+    header = read_header(request.path)
+    _refuse_ledger_only(request.path, header)
+    if request.suffix == "cal":
+        return ExposureResult(root=header.root, rate=None, cal=request.path, made=())
+    made: list[str] = []
+    rate, slope = request.path, None
+    if request.suffix == "uncal":
+        rate, slope = _rate(request, header, made)
+    cal = _cal(request, header, rate, slope, made) if request.until_cal else None
+    return ExposureResult(root=header.root, rate=rate, cal=cal, made=tuple(made))
+
+
+def _rate(
+    request: ExposureRequest, header: Header, made: list[str]
+) -> tuple[Path, SlopeImage | None]:
+    result = make_rate(
+        request.path,
+        header,
+        request.place,
+        request.parameters.ramp_to_slope,
+    )
+    _log_steps(result.path, result.steps)
+    if result.slope is not None:
+        made.append("rate")
+        draw_slope(request.place.pictures, header.root, result.slope)
+    return result.path, result.slope
+
+
+def _cal(
+    request: ExposureRequest,
+    header: Header,
+    rate: Path,
+    slope: SlopeImage | None,
+    made: list[str],
+) -> Path:
+    result = make_cal(
+        rate,
+        slope,
+        header,
+        request.place,
+        request.parameters.slope_to_sky,
+    )
+    _log_steps(result.path, result.steps)
+    if result.is_new:
+        made.append("cal")
+    if result.sky is not None:
+        draw_sky(request.place.pictures, header.root, result.sky)
+    return result.path
+
+
+def _log_steps(path: Path, steps: tuple[StepRun, ...]) -> None:
+    if not steps:
+        log.info("%s is up to date", path.name)
+    for step in steps:
+        log.info("%s: %s %.3f s", step.step, step.status.lower(), step.seconds)
+
+
+def _refuse_ledger_only(path: Path, header: Header) -> None:
+    """Refuse exposures that only say what persistence to expect in later ones."""
+    if header.exp_type in LEDGER_ONLY:
+        raise InputError(
+            str(path),
+            f"an exposure without an image of the sky ({header.exp_type})",
+            "it would serve a persistence model, which this version does not have",
+        )

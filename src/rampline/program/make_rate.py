@@ -1,0 +1,87 @@
+"""From a raw exposure to its slopes: ``_uncal`` to ``_rate`` and ``_rateints``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from ..exposure.header import Header
+from ..exposure.records import SlopeImage
+from ..files.names import product_name
+from ..files.provenance import InputFile, StepRun
+from ..files.read import read_ramp
+from ..files.write import write_slope, write_slope_ints
+from ..flags import REFERENCE_PIXEL
+from ..pipeline.ramp_to_slope import RampToSlope, ramp_to_slope
+from ..pipeline.runner import Runner
+from ..reference.planes import load_ramp_planes
+from ..reference.select import RAMP_KINDS
+from .products import Workplace, bench, is_current, list_steps, reference_source, trace
+from .task_key import hash_file, make_key
+
+MODULE = "program.make_rate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateResult:
+    """A ``_rate`` file.
+
+    Attributes
+    ----------
+    path : Path
+    slope : SlopeImage or None
+        What was written; None where the file was up to date.
+    steps : tuple of StepRun
+    """
+
+    path: Path
+    slope: SlopeImage | None
+    steps: tuple[StepRun, ...]
+
+
+def make_rate(
+    raw: Path, header: Header, place: Workplace, params: RampToSlope
+) -> RateResult:
+    """Make the slopes of one exposure unless they are up to date.
+
+    Parameters
+    ----------
+    raw : Path
+    header : Header
+        Of the raw file.
+    place : Workplace
+    params : RampToSlope
+
+    Raises
+    ------
+    RamplineError
+        One line that says why there are no slopes.
+    """
+    path = place.folder / product_name(header.root, "rate")
+    kinds = (*RAMP_KINDS, "ipc") if params.ipc.enabled else RAMP_KINDS
+    files = reference_source(place.references).select(header, kinds)
+    raw_hash = hash_file(raw)
+    key = make_key(MODULE, [raw_hash], params, files.used)
+    if is_current(path, key):
+        return RateResult(path=path, slope=None, steps=())
+    ramp = read_ramp(raw)
+    planes = load_ramp_planes(files, header, want_ipc=params.ipc.enabled)
+    run = Runner(planes, bench(place.threads))
+    slope = ramp_to_slope(ramp, run, params)
+    _refuse_empty(raw, slope)
+    steps = list_steps(run.trail, params)
+    provenance = trace(steps, params, files, [InputFile(raw.name, raw_hash)], key)
+    if slope.integrations is not None:
+        ints = place.folder / product_name(header.root, "rateints")
+        write_slope_ints(ints, slope, provenance)
+    write_slope(path, slope, provenance)
+    return RateResult(path=path, slope=slope, steps=steps)
+
+
+def _refuse_empty(raw: Path, slope: SlopeImage) -> None:
+    """Refuse an exposure without a single slope: nothing can come of it."""
+    lit = (slope.planes.flags & REFERENCE_PIXEL) == 0
+    if not np.isfinite(slope.planes.slope[lit]).any():
+        what = "no pixel has a slope: all are saturated, flagged or without data"
+        raise InputError(str(raw), what, "leave it out with --exclude")

@@ -1,0 +1,40 @@
+"""The parameters of the whole path, by stage and step."""
+
+from collections.abc import Iterator
+
+from ..errors import ParameterError
+from ..params import Params
+from ..pipeline.mosaic_to_catalog import MosaicToCatalog
+from ..pipeline.ramp_to_slope import RampToSlope
+from ..pipeline.slope_to_sky import SlopeToSky
+from .parameters import toml_lines
+
+
+class Parameters(Params):
+    """All parameters in the order of the path."""
+
+    ramp_to_slope: RampToSlope = RampToSlope()
+    """Raw ramps to slopes, DN/s."""
+    slope_to_sky: SlopeToSky = SlopeToSky()
+    """Slopes to surface brightness, MJy/sr."""
+    mosaic_to_catalog: MosaicToCatalog = MosaicToCatalog()
+    """Mosaics to catalogues."""
+
+
+def parameter_lines(step: str = "") -> Iterator[str]:
+    """Yield the tree, or one step of it, as a TOML file.
+
+    Raises
+    ------
+    ParameterError
+        Where there is no such step.
+    """
+    lines = list(toml_lines(Parameters(), step))
+    if step and not lines:
+        steps = dict.fromkeys(
+            name
+            for stage in Parameters.model_fields.values()
+            for name in getattr(stage.annotation, "model_fields", ())
+        )
+        raise ParameterError(f"no step {step}; the steps are {', '.join(steps)}")
+    yield from lines

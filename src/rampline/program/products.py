@@ -1,0 +1,94 @@
+"""What all tasks that make a product share: is it up to date, and where it came from."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from .. import __version__
+from ..errors import InputError
+from ..files.content import recorded_key
+from ..files.provenance import InputFile, Provenance, StepRun
+from ..params import Params, walk_params
+from ..pipeline.runner import Bench, Footprint
+from ..reference.select import ReferenceFiles, ReferenceSource, open_source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workplace:
+    """Where and with what the tasks of a run work.
+
+    Attributes
+    ----------
+    folder : Path
+        Products of single exposures.
+    pictures : Path
+    references : str
+        ``crds`` or a folder.
+    threads : int
+        Of one task.
+    """
+
+    folder: Path
+    pictures: Path
+    references: str
+    threads: int = 1
+
+
+def is_current(path: Path, key: str) -> bool:
+    """Return whether a product is there, whole, and made from just this."""
+    if not path.is_file():
+        return False
+    try:
+        return recorded_key(path) == key
+    except InputError:
+        # damaged since: it is made again
+        return False
+
+
+def list_steps(trail: Sequence[Footprint], params: Params) -> tuple[StepRun, ...]:
+    """Return the steps that were run, with their times, and those left out."""
+    done = {footprint.step for footprint in trail}
+    skipped = [name for name in type(params).model_fields if name not in done]
+    return (
+        *(StepRun(footprint.step, footprint.seconds) for footprint in trail),
+        *(StepRun(name, 0.0, "SKIPPED") for name in skipped),
+    )
+
+
+def trace(
+    steps: Iterable[StepRun],
+    params: Params,
+    files: ReferenceFiles,
+    inputs: Iterable[InputFile],
+    key: str,
+) -> Provenance:
+    """Return the provenance of a product of one exposure."""
+    return Provenance(
+        version=__version__,
+        steps=tuple(steps),
+        parameters=tuple(walk_params(params)),
+        references=files.used,
+        inputs=tuple(inputs),
+        crds_context=files.context,
+        crds_version=_crds_version() if files.context else "",
+        task_key=key,
+    )
+
+
+@cache
+def reference_source(where: str) -> ReferenceSource:
+    """Return the source of reference files, opened once a process."""
+    return open_source(where)
+
+
+@cache
+def bench(threads: int) -> Bench:
+    """Return this process's threads and buffers, which serve exposure after exposure."""
+    return Bench(threads)
+
+
+def _crds_version() -> str:
+    from importlib.metadata import version
+
+    return version("crds")
