@@ -51,14 +51,15 @@ def flag_neighbors(
     ``jwst`` agrees with ``flag_4_neighbors`` of ``stcal`` 1.20.
     """
     chosen = (jumps.ratio > params.min_ratio) & (jumps.ratio < params.max_ratio)
-    where = np.stack(jumps[:4])[:, chosen]
+    # in 64 bits, in which a kernel's index and index + 1 are of one type
+    where = np.stack(jumps[:4])[:, chosen].astype(np.int64)
     _flag_crosses(group_flags, where, BAD_FOR_SLOPE, JUMP)
     return int(where.shape[1])
 
 
 @kernel
 def _flag_crosses(
-    group_flags: NDArray[np.uint8], where: NDArray[np.int32], bad: int, jump: int
+    group_flags: NDArray[np.uint8], where: NDArray[np.int64], bad: int, jump: int
 ) -> None:
     """Flag the four neighbours of the samples ``where`` (integration, group, row, col)."""
     _, _, n_rows, n_cols = group_flags.shape
