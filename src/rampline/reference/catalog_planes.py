@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from ..errors import MissingReferenceError
 from ..exposure.header import Header
 from ..exposure.planes import CatalogPlanes
 from .asdf_file import read_tree
+from .fits_file import open_fits
 from .selection import CATALOG_KINDS, ReferenceFiles
 
 ENCIRCLED_ENERGY = (0.3, 0.5, 0.7)
@@ -58,16 +58,13 @@ def load_catalog_planes(
 def _apcorr_row(path: Path, header: Header, fraction: float) -> dict[str, float]:
     """Return the row of this filter, pupil and fraction, by column."""
     names = ("eefraction", "radius", "apcorr", "skyin", "skyout")
-    try:
-        with fits.open(path) as hdus:
-            table = hdus["APCORR"].data
-            index = np.flatnonzero(
-                _is_filter(table["filter"], table["pupil"], header)
-                & (np.round(table["eefraction"] * 100) == round(fraction * 100))
-            )
-            rows = [{name: float(table[name][i]) for name in names} for i in index]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise _no_row(header, "apcorr", path, f"readable table ({error})") from error
+    with open_fits(path, "apcorr", header) as hdus:
+        table = hdus["APCORR"].data
+        index = np.flatnonzero(
+            _is_filter(table["filter"], table["pupil"], header)
+            & (np.round(table["eefraction"] * 100) == round(fraction * 100))
+        )
+        rows = [{name: float(table[name][i]) for name in names} for i in index]
     if len(rows) != 1:
         what = f"row for encircled energy {fraction:g}"
         raise _no_row(header, "apcorr", path, what)

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
-from astropy.io import fits
 
 from ..errors import MissingReferenceError
 from ..exposure.header import Header
+from .fits_file import open_fits
 
 DAYS_PER_YEAR: Final = 365.0
 """As the reference files are made; not the Julian year."""
@@ -50,22 +50,16 @@ def read_photom(path: Path, header: Header) -> FluxConversion:
     and pupil, and by subarray where the table has that column. On purpose not as there:
     a missing row is an error, where `jwst` leaves the image in DN/s.
     """
-    try:
-        with fits.open(path) as hdus:
-            table = hdus["PHOTOM"].data
-            row = _find_row(table, header, path)
-            fraction = 1.0
-            for name, law in LAWS.items():
-                if name in hdus:
-                    fraction *= law(hdus[name].data[row], mid_time_mjd(header))
-            conversion = float(table["photmjsr"][row])
-            err = float(table["uncertainty"][row])
-            area = hdus[0].header.get("PIXAR_SR")
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
-        reason = " ".join(str(error).split())
-        raise MissingReferenceError(
-            f"{header.root}: photom reference file {path} cannot be read: {reason}"
-        ) from error
+    with open_fits(path, "photom", header) as hdus:
+        table = hdus["PHOTOM"].data
+        row = _find_row(table, header, path)
+        fraction = 1.0
+        for name, law in LAWS.items():
+            if name in hdus:
+                fraction *= law(hdus[name].data[row], mid_time_mjd(header))
+        conversion = float(table["photmjsr"][row])
+        err = float(table["uncertainty"][row])
+        area = hdus[0].header.get("PIXAR_SR")
     if not (np.isfinite(conversion) and fraction > 0.0):
         raise MissingReferenceError(
             f"{header.root}: photom reference file {path.name} has no finite conversion "

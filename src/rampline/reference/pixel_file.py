@@ -5,8 +5,6 @@ keywords of both, as `jwst` does, and brought to native byte order. Flags come w
 table of their own (DQ_DEF) that gives each bit a name; the name counts, not the bit.
 """
 
-import os
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
 from numpy.typing import NDArray
 
 from .. import flags
 from ..errors import MissingReferenceError
 from ..exposure.header import Header
 from ..exposure.records import Flags32, Plane
+from .fits_file import open_fits
 from .metadata import FULL_SIZE
 
 BIT_OF_NAME: Final = {name: bit for bit, name in flags.NAME.items()}
@@ -84,8 +82,13 @@ class PixelFile:
         Bits are translated by the names in DQ_DEF, and bits whose name is unknown are
         dropped, as ``stdatamodels.dynamicdq.dynamic_mask`` does. A file without DQ_DEF
         has JWST's bits already.
+
+        Raises
+        ------
+        MissingReferenceError
+            A mask file without flags.
         """
-        if "DQ" not in self.hdus:
+        if "DQ" not in self.hdus and self.kind != "mask":
             readout = self.header.readout
             return np.zeros((readout.n_rows, readout.n_cols), np.uint32)
         bits = _unsigned(self.raw("DQ"), self.hdus["DQ"].header)
@@ -133,18 +136,8 @@ def open_pixel_file(path: Path, kind: str, header: Header) -> Iterator[PixelFile
     MissingReferenceError
         Where the file, or what is read from it inside the ``with`` block, is damaged.
     """
-    try:
-        with warnings.catch_warnings():
-            # a truncated file is refused below, in our own words
-            warnings.simplefilter("ignore", AstropyUserWarning)
-            with fits.open(path, memmap=True, do_not_scale_image_data=True) as hdus:
-                _check_length(hdus, path)
-                yield PixelFile(hdus, header, kind, path)
-    except (OSError, ValueError, TypeError, KeyError, IndexError) as error:
-        reason = " ".join(str(error).split())
-        raise MissingReferenceError(
-            f"{header.root}: {kind} reference file {path} cannot be read: {reason}"
-        ) from error
+    with open_fits(path, kind, header) as hdus:
+        yield PixelFile(hdus, header, kind, path)
 
 
 def translate(bits: Flags32, table: NDArray[Any]) -> Flags32:
@@ -179,11 +172,3 @@ def _unsigned(raw: NDArray[Any], header: fits.Header) -> Flags32:
         native ^= np.uint32(UNSIGNED_ZERO)
         return native
     return np.ascontiguousarray(raw.astype(np.int64) + zero, dtype=np.uint32)
-
-
-def _check_length(hdus: fits.HDUList, path: Path) -> None:
-    """Refuse a file that ends before its last extension does."""
-    info = hdus[-1].fileinfo()
-    needed = info["datLoc"] + hdus[-1].size
-    if os.path.getsize(path) < needed:  # noqa: PTH202
-        raise OSError(f"truncated: {needed} bytes announced")

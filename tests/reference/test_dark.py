@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+
+from rampline.reference.dark import ROWS_AT_ONCE, average_dark
+
+from .exposures import make_readout
+
+
+def test_groups_are_means_of_frames_with_a_gap():
+    frames = np.arange(12, dtype=np.float32)[:, None, None] * np.ones((12, 2, 3))
+    readout = make_readout(pattern="SHALLOW4", n_groups=2)
+    dark = average_dark(frames.astype(">f4"), (1, 0), readout)
+    np.testing.assert_array_equal(dark[:, 0, 0], [1.5, 6.5])
+    assert dark.dtype == np.float32
+    assert dark.dtype.isnative
+
+
+def test_a_file_of_the_same_pattern_is_taken_as_it_is(rng):
+    cube = rng.normal(size=(5, 2, 3)).astype(np.float32)
+    dark = average_dark(cube, (8, 2), make_readout(n_groups=3))
+    np.testing.assert_array_equal(dark, cube[:3])
+
+
+def test_unknown_samples_count_as_zero():
+    cube = np.ones((8, 1, 2), np.float32)
+    cube[3, 0, 0] = np.nan
+    dark = average_dark(cube, (1, 0), make_readout(n_groups=1))
+    np.testing.assert_array_equal(dark[0, 0], [7 / 8, 1.0])
+
+
+def test_a_short_file_goes_on_along_its_last_difference():
+    cube = np.array([0.0, 1.0, 3.0], np.float32)[:, None, None]
+    dark = average_dark(cube, (1, 0), make_readout(pattern="RAPID", n_groups=6))
+    np.testing.assert_array_equal(dark[:, 0, 0], [0, 1, 3, 5, 7, 9])
+
+
+def test_what_cannot_be_averaged_or_continued_is_refused():
+    cube = np.zeros((1, 1, 1), np.float32)
+    with pytest.raises(ValueError, match="averages 4 and drops 1 frames"):
+        average_dark(cube, (4, 1), make_readout())
+    with pytest.raises(ValueError, match="too few"):
+        average_dark(cube, (1, 0), make_readout())
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    ("pattern", "n_groups", "n_dark"),
+    [
+        ("RAPID", 10, 12),
+        ("BRIGHT1", 5, 12),
+        ("BRIGHT2", 5, 12),
+        ("SHALLOW4", 4, 12),
+        ("MEDIUM8", 3, 28),
+        ("MEDIUM8", 4, 28),
+        ("DEEP8", 2, 20),
+    ],
+)
+def test_it_equals_jwst(rng, pattern, n_groups, n_dark):
+    from stcal.dark_current import dark_sub
+    from stcal.dark_current.dark_class import DarkData, ScienceData
+
+    readout = make_readout(pattern=pattern, n_groups=n_groups)
+    shape = (ROWS_AT_ONCE + 3, 4)
+    cube = rng.normal(1.0, 10.0, (n_dark, *shape)).astype(np.float32)
+    cube[rng.random(cube.shape) < 1e-2] = np.nan
+
+    theirs, science = DarkData(), ScienceData()
+    theirs.data, theirs.groupdq = cube.copy(), np.zeros(shape, np.uint32)
+    theirs.exp_nframes, theirs.exp_ngroups, theirs.exp_groupgap = 1, n_dark, 0
+    science.data = np.zeros((1, n_groups, *shape), np.float32)
+    science.groupdq = np.zeros(science.data.shape, np.uint8)
+    science.pixeldq = np.zeros(shape, np.uint32)
+    science.exp_nframes, science.exp_groupgap = readout.n_frames, readout.n_dropped
+    out, _ = dark_sub.do_correction_data(science, theirs)
+
+    ours = average_dark(cube.astype(">f4"), (1, 0), readout)
+    np.testing.assert_allclose(ours, -out.data[0], rtol=1e-6, atol=1e-5)
