@@ -1,0 +1,356 @@
+"""Relative and absolute alignment of all exposures of a field, all filters together.
+
+Sources of all images are laid into one tangent plane. Exposures are first linked to each
+other and to the reference catalogue by histograms of displacements (`linking`), then one
+robust solution for all pointings is found (`joint_solve`), stars being matched anew within
+shrinking radii. The outcome of every image is OK, WEAK or FAILED, with the reason: a FAILED
+image keeps its header's pointing. Without a reference catalogue the mean correction is
+zero, as far as the headers agree.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..params import Arcsec, Count, Params
+from .association import Entries, join_catalog
+from .evidence import KEPT_PULL, collect_evidence, scatter
+from .image_sources import ImageSources, ReferencePositions
+from .joint_solve import (
+    CATALOG,
+    TERMS,
+    JointSolution,
+    Layout,
+    Observations,
+    PriorParams,
+    make_layout,
+    move_images,
+    move_observations,
+    solve_jointly,
+)
+from .linking import Links, SourceList, Tie, link_exposures, merge_lists, tie_group
+from .matching import MatchParams, Motion, rotation
+from .verdict import Evidence, Status, Verdict, VerdictParams, judge_image
+
+Points = NDArray[np.float64]
+Indices = NDArray[np.intp]
+RADII = (3.75, 1.5, 1.0)
+"""Matching radii of the three rounds, in units of the last one."""
+
+
+class AlignmentParams(Params):
+    """How exposures are aligned."""
+
+    match: MatchParams = MatchParams()
+    """The search for matches."""
+    priors: PriorParams = PriorParams()
+    """Usual errors of pointing."""
+    verdict: VerdictParams = VerdictParams()
+    """What makes an alignment OK, WEAK or FAILED."""
+    enough_stars: Count = 25
+    """Below so many stars an image (median), compact sources are used as well."""
+    floor: Arcsec = 0.00005
+    """Scatter added to the centroids' errors at least."""
+    compact_floor: Arcsec = 0.003
+    """Scatter added to the errors of compact sources that are not stars."""
+    catalog_floor: Arcsec = 0.0002
+    """Scatter added to the reference catalogue's errors at least; more is added where the
+    residuals ask for it."""
+    catalog_error: Arcsec = 0.005
+    """Error of reference positions that bring none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageAlignment:
+    """How one image was aligned.
+
+    Attributes
+    ----------
+    correction : (2, 3) float64, arcsec
+        To be applied after `Geometry.correction` of the geometry the sources were placed
+        with (`geometry.combine_corrections`); the identity if FAILED.
+    status : "OK", "WEAK" or "FAILED"
+    reason : str
+        Why not OK; empty if OK.
+    n_sources, n_matched, n_catalog : int
+        Sources that took part, those matched to other images or the catalogue, and those
+        matched to the catalogue.
+    rms_arcsec : float, arcsec
+        Robust scatter of the matched sources on either axis; NaN if there are none.
+    error_arcsec : float, arcsec
+        Formal error of the position relative to the other images.
+    shift_arcsec : (float, float), arcsec
+        Correction of the reference point to the east and north.
+    roll_deg : float, deg
+        Correction of the roll, from east towards north.
+    """
+
+    correction: NDArray[np.float64]
+    status: Status
+    reason: str
+    n_sources: int
+    n_matched: int
+    n_catalog: int
+    rms_arcsec: float
+    error_arcsec: float
+    shift_arcsec: tuple[float, float]
+    roll_deg: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alignment:
+    """How all images of a field were aligned.
+
+    Attributes
+    ----------
+    images : tuple of ImageAlignment
+        In the order given.
+    n_stars : int
+        Stars seen by two or more images, or by one and the catalogue.
+    n_catalog : int
+        Of these, stars of the reference catalogue.
+    rms_arcsec, catalog_rms_arcsec : float, arcsec
+        Robust scatter on either axis, of the images and of the reference catalogue.
+    observation_image : (n,) int
+        Image of each observation of a star; -1 for the reference catalogue.
+    observation_star : (n,) int
+    residual_arcsec : (n, 2) float64, arcsec
+        Observation minus its star, east and north.
+    pull : (n,) float64
+        Length of the residual over its error.
+    """
+
+    images: tuple[ImageAlignment, ...]
+    n_stars: int
+    n_catalog: int
+    rms_arcsec: float
+    catalog_rms_arcsec: float
+    observation_image: Indices
+    observation_star: Indices
+    residual_arcsec: Points
+    pull: NDArray[np.float64]
+
+
+def align_exposures(
+    images: Sequence[ImageSources],
+    catalog: ReferencePositions | None,
+    params: AlignmentParams,
+) -> Alignment:
+    """Align all images with each other and with a reference catalogue.
+
+    Parameters
+    ----------
+    images : sequence of ImageSources
+        One for each detector of each exposure, all filters.
+    catalog : ReferencePositions or None
+        None: relative alignment only.
+    params : AlignmentParams
+
+    Returns
+    -------
+    Alignment
+
+    Notes
+    -----
+    ``jwst``'s tweakreg fits one image after the other to a growing catalogue, and what it
+    fits need not be right (it moved a field by 60 mas and said COMPLETE); here all images,
+    filters and reference stars enter one solution that says how sure it is.
+    """
+    entries = _choose_sources(images, params)
+    layout = make_layout(
+        [(image.visit, image.exposure, image.detector) for image in images],
+        np.array([image.centre for image in images]).reshape(-1, 2),
+        np.array([image.axes for image in images]).reshape(-1, 2, 2),
+        params.priors,
+    )
+    reference = _usable_references(catalog, params)
+    values, is_tied = _link_and_tie(entries, layout, reference, params)
+    floors = (params.floor, params.catalog_floor)
+    catalog_radius = max(1.0, 4 * _median(reference[1]) / params.match.radius)
+    for factor in RADII:
+        near = factor * params.match.radius
+        moved = move_observations(layout, values, entries.image, entries.position)
+        observations = join_catalog(
+            entries,
+            moved,
+            is_tied[entries.image],
+            reference,
+            (near, near * catalog_radius),
+        )
+        solution = solve_jointly(layout, observations, values, floors)
+        values = solution.values
+    evidence = collect_evidence(images, entries, layout, observations, solution)
+    verdicts = [
+        judge_image(entry, params.verdict, with_catalog=catalog is not None)
+        for entry in evidence
+    ]
+    aligned = _make_images(images, layout, values, evidence, verdicts)
+    return _summarise(aligned, observations, solution)
+
+
+def _choose_sources(images: Sequence[ImageSources], params: AlignmentParams) -> Entries:
+    """Return the stars of all images, with compact sources where stars are few."""
+    n_stars = [int(image.is_star.sum()) for image in images]
+    few = not n_stars or np.median(n_stars) < params.enough_stars
+    chosen = [image.is_compact if few else image.is_star for image in images]
+    parts = list(zip(images, chosen, strict=True))
+    is_star = _join([image.is_star[mine] for image, mine in parts]).astype(np.bool_)
+    error = _join([image.error[mine] for image, mine in parts])
+    return Entries(
+        image=np.repeat(np.arange(len(images)), [mine.sum() for mine in chosen]),
+        position=_join([image.position[mine] for image, mine in parts]).reshape(-1, 2),
+        error=np.hypot(error, np.where(is_star, 0.0, params.compact_floor)),
+        snr=_join([image.snr[mine] for image, mine in parts]),
+        is_star=is_star,
+    )
+
+
+def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    """Return the parts one after the other."""
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _usable_references(
+    catalog: ReferencePositions | None, params: AlignmentParams
+) -> tuple[Points, NDArray[np.float64]]:
+    """Return positions and errors of the reference stars; none without a catalogue."""
+    if catalog is None:
+        return np.empty((0, 2)), np.empty(0)
+    known = np.isfinite(catalog.error) & (catalog.error > 0)
+    return catalog.position, np.where(known, catalog.error, params.catalog_error)
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Return the median, 0 where there is nothing."""
+    return float(np.median(values)) if len(values) else 0.0
+
+
+def _link_and_tie(
+    entries: Entries,
+    layout: Layout,
+    reference: tuple[Points, NDArray[np.float64]],
+    params: AlignmentParams,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return terms to begin with, and which images were matched to the catalogue."""
+    numbers, exposure = np.unique(layout.terms[:, 1], return_inverse=True)
+    of_entry = exposure[entries.image]
+    lists = [
+        SourceList(entries.position[of_entry == e], entries.snr[of_entry == e])
+        for e in range(len(numbers))
+    ]
+    links = link_exposures(lists, params.match)
+    radius = max(params.match.radius, 4 * _median(reference[1]))
+    match = params.match.model_copy(update={"radius": radius})
+    ties = {}
+    for group in np.unique(links.groups):
+        members = np.flatnonzero(links.groups == group)
+        stars = SourceList(np.empty((0, 2)), np.empty(0))
+        for e in members:
+            moved = SourceList(links.motions[e].move(lists[e].position), lists[e].snr)
+            stars = merge_lists(stars, moved, 3 * params.match.radius)
+        ties[int(group)] = tie_group(stars, reference[0], match)
+    values = _start_values(layout, numbers, links, ties)
+    tied = np.array([ties[int(group)].is_found for group in links.groups], np.bool_)
+    return values, tied[exposure] if len(tied) else np.empty(0, np.bool_)
+
+
+def _start_values(
+    layout: Layout, exposures: Indices, links: Links, ties: dict[int, Tie]
+) -> NDArray[np.float64]:
+    """Turn links and ties into terms: the median into the visits, the rest into exposures.
+
+    What a group of exposures without a tie has in common stays out: the headers know it
+    better than the exposure on which the group happened to be built.
+    """
+    values = np.zeros((len(layout.pivots), TERMS))
+    pivots = layout.pivots[exposures]
+    for e, motion in enumerate(links.motions):
+        values[exposures[e]] = _as_term(motion, pivots[e])
+    for number, tie in ties.items():
+        members = np.flatnonzero(links.groups == number)
+        common = tie.motion
+        if not tie.is_found:
+            shift_x, shift_y, roll = np.median(values[exposures[members]], axis=0)
+            shift = np.array([-shift_x, -shift_y])
+            common = Motion(shift, -float(roll), pivots[members].mean(axis=0))
+        for e in map(int, members):
+            moved = Motion(values[exposures[e], :2], 0.0, pivots[e]).move(pivots[e])
+            further = common.move(moved) - pivots[e]
+            values[exposures[e]] = *further, values[exposures[e], 2] + common.roll
+    visits = layout.terms[:, 0]
+    for visit in np.unique(visits):
+        terms = np.unique(layout.terms[visits == visit, 1])
+        common_term = np.median(values[terms], axis=0)
+        arm = layout.pivots[terms] - layout.pivots[visit]
+        values[visit] = common_term
+        values[terms] -= common_term
+        values[terms, :2] -= arm @ rotation(common_term[2]).T - arm
+    return values
+
+
+def _as_term(motion: Motion, pivot: Points) -> tuple[float, float, float]:
+    """Return shift at ``pivot`` and roll of a motion about another centre."""
+    shift = motion.move(pivot) - pivot
+    return float(shift[0]), float(shift[1]), motion.roll
+
+
+def _make_images(
+    images: Sequence[ImageSources],
+    layout: Layout,
+    values: NDArray[np.float64],
+    evidence: Sequence[Evidence],
+    verdicts: Sequence[Verdict],
+) -> tuple[ImageAlignment, ...]:
+    """Express the solution as corrections in the images' own tangent planes."""
+    shifts, rolls = move_images(layout, values)
+    found = zip(images, shifts, rolls, evidence, verdicts, strict=True)
+    return tuple(
+        _make_image(image.jacobian, shift, float(roll), entry, verdict)
+        for image, shift, roll, entry, verdict in found
+    )
+
+
+def _make_image(
+    jacobian: Points, shift: Points, roll: float, evidence: Evidence, verdict: Verdict
+) -> ImageAlignment:
+    """Express the motion of one image in its own tangent plane; rest if it FAILED."""
+    if verdict.status == "FAILED":
+        shift, roll = np.zeros(2), 0.0
+    inverse = np.linalg.inv(jacobian)
+    linear = inverse @ rotation(roll) @ jacobian
+    return ImageAlignment(
+        correction=np.column_stack([linear, inverse @ shift]),
+        status=verdict.status,
+        reason=verdict.reason,
+        n_sources=evidence.n_sources,
+        n_matched=evidence.n_matched,
+        n_catalog=evidence.n_catalog,
+        rms_arcsec=evidence.rms_arcsec,
+        error_arcsec=evidence.error_arcsec,
+        shift_arcsec=(float(shift[0]), float(shift[1])),
+        roll_deg=float(np.degrees(roll)),
+    )
+
+
+def _summarise(
+    images: tuple[ImageAlignment, ...],
+    observations: Observations,
+    solution: JointSolution,
+) -> Alignment:
+    """Count stars and measure the scatter of all images together."""
+    kept = solution.pull < KEPT_PULL
+    from_catalog = observations.image == CATALOG
+    return Alignment(
+        images=images,
+        n_stars=len(np.unique(observations.star)),
+        n_catalog=int(from_catalog.sum()),
+        rms_arcsec=scatter(solution.residual[kept & ~from_catalog]),
+        catalog_rms_arcsec=scatter(solution.residual[kept & from_catalog]),
+        observation_image=observations.image,
+        observation_star=observations.star,
+        residual_arcsec=solution.residual,
+        pull=solution.pull,
+    )

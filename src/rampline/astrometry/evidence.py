@@ -1,0 +1,169 @@
+"""What speaks for and against the alignment of each image: counts, scatter, overlaps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse.csgraph import connected_components
+
+from .association import Entries
+from .image_sources import ImageSources
+from .joint_solve import CATALOG, JointSolution, Layout, Observations, move_observations
+from .verdict import Evidence
+
+Points = NDArray[np.float64]
+Indices = NDArray[np.intp]
+KEPT_PULL = 5.0
+"""Observations with longer residuals, in errors, count as far off."""
+MEDIAN_TO_SIGMA = 0.8493218002880191
+"""Standard deviation on one axis over the median length of a two-dimensional residual."""
+
+
+def collect_evidence(
+    images: Sequence[ImageSources],
+    entries: Entries,
+    layout: Layout,
+    observations: Observations,
+    solution: JointSolution,
+) -> list[Evidence]:
+    """Collect what is known of each image's alignment.
+
+    Parameters
+    ----------
+    images : sequence of ImageSources
+    entries : Entries
+        All sources that took part.
+    layout : Layout
+    observations : Observations
+        Of the last round.
+    solution : JointSolution
+
+    Returns
+    -------
+    list of Evidence
+    """
+    n = len(images)
+    kept = solution.pull < KEPT_PULL
+    ours = observations.image != CATALOG
+    counts = np.bincount(observations.image[kept & ours], minlength=n)
+    flagged = np.bincount(observations.image[~kept & ours], minlength=n)
+    ties = _count_ties(observations, kept, n)
+    is_found = np.zeros(len(entries.image), np.bool_)
+    is_found[observations.entry[kept & ours]] = True
+    is_expected, overlap = _find_expected(images, entries, layout, solution)
+    n_sources = np.bincount(entries.image, minlength=n)
+    expected = np.bincount(entries.image[is_expected], minlength=n)
+    found = np.bincount(entries.image[is_expected & is_found], minlength=n)
+    group_ties = _sum_over_groups(observations, kept, ties, n)
+    exposure, visit = (_matched_elsewhere(layout.terms[:, j], counts) for j in (1, 0))
+    weight = np.bincount(observations.image[ours], solution.weight[ours], n)
+    return [
+        Evidence(
+            n_sources=int(n_sources[k]),
+            n_matched=int(counts[k]),
+            n_flagged=int(flagged[k]),
+            n_catalog=int(ties[k]),
+            n_expected=int(expected[k]),
+            n_found=int(found[k]),
+            n_exposure=int(exposure[k]),
+            n_visit=int(visit[k]),
+            n_ties=int(group_ties[k]),
+            has_overlap=bool(overlap[k]),
+            rms_arcsec=scatter(
+                solution.residual[ours & kept & (observations.image == k)]
+            ),
+            error_arcsec=float(weight[k] ** -0.5) if weight[k] > 0 else np.nan,
+        )
+        for k in range(n)
+    ]
+
+
+def scatter(residual: Points) -> float:
+    """Return the robust standard deviation on either axis; NaN if there are none."""
+    if len(residual) == 0:
+        return float("nan")
+    return float(MEDIAN_TO_SIGMA * np.median(np.hypot(*residual.T)))
+
+
+def _count_ties(observations: Observations, kept: NDArray[np.bool_], n: int) -> Indices:
+    """Return how many kept observations of each image are of stars with a kept tie."""
+    from_catalog = observations.image == CATALOG
+    tied = np.isin(observations.star, observations.star[from_catalog & kept])
+    mine = kept & tied & ~from_catalog
+    return np.bincount(observations.image[mine], minlength=n)
+
+
+def _sum_over_groups(
+    observations: Observations, kept: NDArray[np.bool_], ties: Indices, n: int
+) -> Indices:
+    """Return the reference stars of all images that share stars with each image."""
+    ours = kept & (observations.image != CATALOG)
+    n_stars = int(observations.star.max(initial=-1)) + 1
+    link = sparse.coo_array(
+        (
+            np.ones(ours.sum()),
+            (observations.image[ours], n + observations.star[ours]),
+        ),
+        (n + n_stars, n + n_stars),
+    )
+    _, group = connected_components(link, directed=False)
+    tied = np.unique(observations.star[kept & (observations.image == CATALOG)])
+    total = np.bincount(group[n + tied], minlength=len(group))
+    return np.where(ties.sum() > 0, total[group[:n]], 0)
+
+
+def _matched_elsewhere(term: Indices, counts: Indices) -> Indices:
+    """Return the matched sources of the other images that share a term."""
+    return np.bincount(term, counts).astype(np.intp)[term] - counts
+
+
+def _find_expected(
+    images: Sequence[ImageSources],
+    entries: Entries,
+    layout: Layout,
+    solution: JointSolution,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tell the stars that another image of the filter should see, and images that overlap."""
+    values = solution.values
+    moved = move_observations(layout, values, entries.image, entries.position)
+    outlines = [
+        move_observations(layout, values, np.full(4, k, np.intp), image.outline)
+        for k, image in enumerate(images)
+    ]
+    is_expected = np.zeros(len(moved), np.bool_)
+    has_overlap = np.zeros(len(images), np.bool_)
+    for k, image in enumerate(images):
+        mine = np.flatnonzero((entries.image == k) & entries.is_star)
+        for j in _neighbours(outlines, k):
+            has_overlap[k] = True
+            if images[j].band == image.band:
+                is_expected[mine] |= is_inside(moved[mine], outlines[j])
+    return is_expected, has_overlap
+
+
+def _neighbours(outlines: Sequence[Points], k: int) -> list[int]:
+    """Return the other images whose outlines overlap that of image ``k``."""
+    return [
+        j for j, other in enumerate(outlines) if j != k and _overlap(outlines[k], other)
+    ]
+
+
+def _overlap(first: Points, second: Points) -> bool:
+    """Tell whether two convex quadrilaterals overlap, by their separating axes."""
+    for outline in (first, second):
+        edge = np.roll(outline, -1, axis=0) - outline
+        normal = np.column_stack([-edge[:, 1], edge[:, 0]])
+        a, b = first @ normal.T, second @ normal.T
+        apart = (a.max(axis=0) <= b.min(axis=0)) | (b.max(axis=0) <= a.min(axis=0))
+        if apart.any():
+            return False
+    return True
+
+
+def is_inside(points: Points, outline: Points) -> NDArray[np.bool_]:
+    """Tell the points inside a convex quadrilateral, corners in either order."""
+    edge = np.roll(outline, -1, axis=0) - outline
+    arm = points[:, None, :] - outline
+    side = edge[:, 0] * arm[..., 1] - edge[:, 1] * arm[..., 0]
+    return np.asarray((side >= 0).all(axis=1) | (side <= 0).all(axis=1))

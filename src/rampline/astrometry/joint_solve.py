@@ -1,0 +1,342 @@
+"""One robust least-squares solution for the pointing of all images at once.
+
+Every image moves by the sum of small terms: one of its visit (guide star), one of its
+exposure (dither), one of its detector and filter (distortion and filter offset) and a last
+one of its own, each with a prior that says how large it usually is. The position of each
+star is eliminated. A reference catalogue is one more observer, which does not move.
+Observations carry Cauchy's weights and priors a Huber loss, so that neither false matches
+nor one bad header pull on the rest.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import sparse
+from scipy.sparse.linalg import splu
+
+from ..params import Arcsec, Params, Unit
+from .matching import CAUCHY
+
+Points = NDArray[np.float64]
+Indices = NDArray[np.intp]
+CHI2_MEDIAN = 2.0 * np.log(2.0)
+"""Median of chi-squared with two degrees of freedom."""
+CATALOG = -1
+"""Image number of the reference catalogue's observations."""
+MAX_STEPS = 20
+KINDS = ("visit", "exposure", "detector", "image")
+DETECTOR = 2
+"""The detectors' terms shift along the telescope's axes and turn about the image."""
+TERMS = 3
+"""Unknowns of a term: two shifts (arcsec) and a roll (rad)."""
+
+Milliradian = Annotated[float, Field(gt=0), Unit("mrad")]
+
+
+class PriorParams(Params):
+    """How large the errors of pointing usually are; larger ones are found all the same."""
+
+    visit_shift: Arcsec = 0.2
+    """Error of a visit's pointing (guide-star position)."""
+    visit_roll: Milliradian = 0.5
+    """Error of a visit's roll."""
+    exposure_shift: Arcsec = 0.01
+    """Error of a dither within its visit."""
+    exposure_roll: Milliradian = 0.02
+    """Change of the roll between the dithers of a visit."""
+    detector_shift: Arcsec = 0.005
+    """Error of the place of a detector and filter in the focal plane."""
+    detector_roll: Milliradian = 0.05
+    """Error of the orientation of a detector and filter in the focal plane."""
+    image_shift: Arcsec = 0.0005
+    """What remains of a single image's position."""
+    image_roll: Milliradian = 0.005
+    """What remains of a single image's roll."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """Which terms move which image.
+
+    Attributes
+    ----------
+    terms : (images, 4) int
+        Numbers of the visit's, exposure's, detector's and image's own term.
+    pivots : (terms, 2) float64, arcsec
+        Centres about which the terms turn.
+    centres : (images, 2) float64, arcsec
+        Reference points of the images.
+    axes : (images, 2, 2) float64
+        Telescope axes of each image in the field plane: those of the detectors' shifts.
+    sigmas : (terms, 3) float64
+        Priors: shift in arcsec, twice, and roll in rad.
+    """
+
+    terms: Indices
+    pivots: Points
+    centres: Points
+    axes: NDArray[np.float64]
+    sigmas: NDArray[np.float64]
+
+
+class Observations(NamedTuple):
+    """Positions of stars that belong together."""
+
+    image: Indices
+    """(n,) number of the image, CATALOG for the reference catalogue"""
+    star: Indices
+    """(n,) number of the star, from 0 without gaps"""
+    position: Points
+    """(n, 2) arcsec in the field plane, by the header"""
+    error: NDArray[np.float64]
+    """(n,) arcsec on either axis"""
+    entry: Indices
+    """(n,) where it stands in the list it came from"""
+
+
+class JointSolution(NamedTuple):
+    """The terms and what is left over."""
+
+    values: NDArray[np.float64]
+    """(terms, 3): shift in arcsec, roll in rad"""
+    residual: Points
+    """(n, 2) arcsec: observation minus its star"""
+    pull: NDArray[np.float64]
+    """(n,) length of the residual over its error, the star's own error allowed for"""
+    weight: NDArray[np.float64]
+    """(n,) 1/arcsec2"""
+
+
+def make_layout(
+    keys: list[tuple[str, str, str]], centres: Points, axes: Points, priors: PriorParams
+) -> Layout:
+    """Give the terms of all images their numbers.
+
+    Parameters
+    ----------
+    keys : list of (visit, exposure, detector)
+        Names of each image; images share the terms whose names they share.
+    centres : (images, 2) float64, arcsec
+    axes : (images, 2, 2) float64
+    priors : PriorParams
+
+    Returns
+    -------
+    Layout
+    """
+    numbers: dict[tuple[str, str], int] = {}
+    terms = np.empty((len(keys), len(KINDS)), np.intp)
+    for k, key in enumerate(keys):
+        for j, name in enumerate((*key, str(k))):
+            terms[k, j] = numbers.setdefault((KINDS[j], name), len(numbers))
+    pivots = np.array(
+        [centres[(terms == n).any(axis=1)].mean(axis=0) for n in range(len(numbers))]
+    )
+    sigmas = np.empty((len(numbers), TERMS))
+    for (kind, _), n in numbers.items():
+        sigmas[n, :2] = getattr(priors, f"{kind}_shift")
+        sigmas[n, 2] = getattr(priors, f"{kind}_roll") * 1e-3
+    return Layout(terms=terms, pivots=pivots, centres=centres, axes=axes, sigmas=sigmas)
+
+
+def move_images(
+    layout: Layout, values: NDArray[np.float64]
+) -> tuple[Points, NDArray[np.float64]]:
+    """Return each image's shift (images, 2), arcsec, and roll (images,), rad.
+
+    The roll is about the image's own centre.
+    """
+    shift = np.zeros_like(layout.centres)
+    for j in range(layout.terms.shape[1]):
+        term = layout.terms[:, j]
+        if j == DETECTOR:
+            shift += np.einsum("kab,kb->ka", layout.axes, values[term, :2])
+            continue
+        arm = layout.centres - layout.pivots[term]
+        shift += values[term, :2] + _turn(arm, values[term, 2]) - arm
+    return shift, values[layout.terms, 2].sum(axis=1)
+
+
+def move_observations(
+    layout: Layout, values: NDArray[np.float64], image: Indices, position: Points
+) -> Points:
+    """Return positions after the images' motions, (n, 2), arcsec; the catalogue's stay."""
+    shift, roll = move_images(layout, values)
+    moved = position.copy()
+    ours = image != CATALOG
+    k = image[ours]
+    arm = position[ours] - layout.centres[k]
+    moved[ours] = _turn(arm, roll[k]) + layout.centres[k] + shift[k]
+    return moved
+
+
+def solve_jointly(
+    layout: Layout,
+    observations: Observations,
+    start: NDArray[np.float64],
+    floors: tuple[float, float],
+) -> JointSolution:
+    """Solve for all terms.
+
+    Parameters
+    ----------
+    layout : Layout
+    observations : Observations
+    start : (terms, 3) float64
+        Terms to begin with.
+    floors : (float, float), arcsec
+        Lowest scatter of the images' and of the catalogue's positions, to be added in
+        quadrature; more is added where the residuals say so.
+
+    Returns
+    -------
+    JointSolution
+
+    Notes
+    -----
+    Iteratively reweighted Gauss-Newton. Star positions m are eliminated exactly: with
+    rows B and weights W of the observations and the weights' sums D of the stars, the
+    normal matrix is B'WB - (S'WB)' D^-1 (S'WB).
+    """
+    values, n_stars = start.copy(), int(observations.star.max(initial=-1)) + 1
+    weight = 1.0 / (observations.error**2 + max(floors) ** 2)
+    pull = residual = np.empty(0)
+    for _ in range(MAX_STEPS):
+        moved = move_observations(
+            layout, values, observations.image, observations.position
+        )
+        residual, share = _leave_stars(moved, observations.star, weight, n_stars)
+        variance = _measured_variance(observations, residual, share, floors)
+        pull = np.hypot(*residual.T) / np.sqrt(variance * np.maximum(1 - share, 0.05))
+        weight = 1.0 / variance / (1.0 + pull**2 / (2.0 * CAUCHY**2))
+        # Residuals must balance under the very weights of the step, or it has a component
+        # along the shift of all images together, which nothing but the priors resists.
+        residual, _ = _leave_stars(moved, observations.star, weight, n_stars)
+        step = _solve_step(layout, observations, values, residual, weight)
+        values = values + step
+        if np.abs(step[:, :2]).max() < 1e-7 and np.abs(step[:, 2]).max() < 1e-9:
+            break
+    return JointSolution(values, residual, pull, weight)
+
+
+def _leave_stars(
+    moved: Points, star: Indices, weight: NDArray[np.float64], n_stars: int
+) -> tuple[Points, NDArray[np.float64]]:
+    """Return residuals from the stars' mean positions and the shares of the weights."""
+    total = np.bincount(star, weight, n_stars)
+    mean = np.stack(
+        [np.bincount(star, weight * moved[:, a], n_stars) / total for a in (0, 1)],
+        axis=1,
+    )
+    return moved - mean[star], weight / total[star]
+
+
+def _measured_variance(
+    observations: Observations,
+    residual: Points,
+    share: NDArray[np.float64],
+    floors: tuple[float, float],
+) -> NDArray[np.float64]:
+    """Return variances (arcsec2) whose median pull is that of normal errors, or more."""
+    variance = observations.error**2
+    square = (residual**2).sum(axis=1) / np.maximum(1.0 - share, 0.05)
+    from_catalog = observations.image == CATALOG
+    for of_kind, floor in zip((~from_catalog, from_catalog), floors, strict=True):
+        if of_kind.any():
+            extra = _extra_variance(square[of_kind], variance[of_kind])
+            variance[of_kind] += max(extra, floor**2)
+    return variance
+
+
+def _extra_variance(
+    square: NDArray[np.float64], variance: NDArray[np.float64]
+) -> float:
+    """Return what must be added to variances to explain squared residuals, by bisection."""
+    low, high = 0.0, float(np.median(square)) / CHI2_MEDIAN
+    for _ in range(30):
+        middle = (low + high) / 2.0
+        too_small = np.median(square / (variance + middle)) > CHI2_MEDIAN
+        low, high = (middle, high) if too_small else (low, middle)
+    return low
+
+
+def _solve_step(
+    layout: Layout,
+    observations: Observations,
+    values: NDArray[np.float64],
+    residual: Points,
+    weight: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the change of the terms that removes the residuals, (terms, 3)."""
+    ours = observations.image != CATALOG
+    rows = _design(
+        layout, values, observations.image[ours], observations.position[ours]
+    )
+    w = np.repeat(weight[ours], 2)
+    total = np.bincount(observations.star, weight)
+    star = 2 * np.repeat(observations.star[ours], 2) + np.tile([0, 1], ours.sum())
+    n = len(star)
+    sums = sparse.csr_array((w, (star, np.arange(n))), (2 * len(total), n)) @ rows
+    weighted = rows.T.multiply(w).tocsr()
+    normal = weighted @ rows - sums.T @ sums.multiply(
+        np.repeat(1.0 / total, 2)[:, None]
+    )
+    right = -(weighted @ residual[ours].ravel())
+    prior = _prior_weights(layout, values).ravel()
+    normal = (normal + sparse.diags_array(prior)).tocsc()
+    return np.asarray(splu(normal).solve(right - prior * values.ravel())).reshape(
+        values.shape
+    )
+
+
+def _design(
+    layout: Layout, values: NDArray[np.float64], image: Indices, position: Points
+) -> sparse.csr_array:
+    """Return the derivatives of moved positions with the terms, (2 n, 3 terms).
+
+    They must be exact: stars fix the images to each other a thousand times better than a
+    catalogue fixes them to the sky, and a small inconsistency between the turns of two
+    images would outweigh the catalogue.
+    """
+    n, kinds = len(image), layout.terms.shape[1]
+    _, rolls = move_images(layout, values)
+    own = _turn(position - layout.centres[image], rolls[image])
+    block = np.zeros((n, 2, kinds, TERMS))
+    for j in range(kinds):
+        term = layout.terms[:, j]
+        arm = own
+        if j == DETECTOR:
+            block[:, :, j, :2] = layout.axes[image]
+        else:
+            block[:, :, j, :2] = np.eye(2)
+            between = _turn(layout.centres - layout.pivots[term], values[term, 2])
+            arm = own + between[image]
+        block[:, 0, j, 2], block[:, 1, j, 2] = -arm[:, 1], arm[:, 0]
+    column = layout.terms[image][:, None, :, None] * TERMS + np.arange(TERMS)
+    column = np.broadcast_to(column, block.shape).reshape(-1)
+    starts = np.arange(0, block.size + 1, kinds * TERMS)
+    shape = (2 * n, len(layout.pivots) * TERMS)
+    return sparse.csr_array((block.reshape(-1), column, starts), shape=shape)
+
+
+def _turn(arms: Points, rolls: NDArray[np.float64]) -> Points:
+    """Return (n, 2) arms turned by (n,) angles, rad."""
+    c, s = np.cos(rolls), np.sin(rolls)
+    x, y = arms.T
+    return np.stack([c * x - s * y, s * x + c * y], axis=1)
+
+
+def _prior_weights(layout: Layout, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights of the priors, (terms, 3).
+
+    Large terms cost in proportion to their size, not its square (a smooth Huber loss), so
+    that a bad header is free to move; being convex, this cannot set terms of opposite sign
+    running away from each other as Cauchy's loss would.
+    """
+    pull = values / layout.sigmas
+    shift = (pull[:, 0] ** 2 + pull[:, 1] ** 2)[:, None]
+    square = np.concatenate([shift, shift, pull[:, 2:] ** 2], axis=1)
+    return np.asarray(1.0 / layout.sigmas**2 / np.sqrt(1.0 + square))
