@@ -16,7 +16,7 @@ from ..errors import MissingReferenceError
 from ..exposure.header import CardValue, Header
 from ..exposure.planes import UsedFile
 from .checksum import verified_sha1
-from .selection import ReferenceFiles, describe_exposure, missing_line, observed_at
+from .selection import ReferenceFiles, missing_line, observed_at
 
 NETWORK_TIMEOUT_S: Final = 30
 """The client's own default is an hour; a network that drops packets must not hang us."""
@@ -71,22 +71,17 @@ class CrdsSource:
         """
         wanted = tuple(kinds)
         client = _client()
+        parameters = crds_parameters(header)
         try:
             context = client.context_name(self.context)
-            # the client is handed the context by name, so it asks nobody for it again
-            answers = client.references(crds_parameters(header), wanted, context)
+            answers = client.references(parameters, wanted, context)
         except client.errors as error:
-            reason = " ".join(str(error).split())
-            raise MissingReferenceError(
-                f"{header.root}: CRDS has no answer for {describe_exposure(header)}: "
-                f"{reason}"
-            ) from error
+            failed, reason = client.first_failure(parameters, wanted, self.context)
+            line = missing_line(
+                header, failed, f"CRDS (cache {os.environ['CRDS_PATH']})"
+            )
+            raise MissingReferenceError(f"{line}: {reason or error}") from error
         found = {kind: Path(path) for kind, path in answers.items() if _applies(path)}
-        absent = [kind for kind, path in found.items() if not path.is_file()]
-        if absent:
-            names = ", ".join(found[kind].name for kind in absent)
-            where = f"the CRDS cache {os.environ['CRDS_PATH']}, nor fetched ({names}),"
-            raise MissingReferenceError(missing_line(header, absent, where))
         used = tuple(
             UsedFile(kind, path.name, verified_sha1(path, client.sha1_on_record))
             for kind, path in found.items()
@@ -130,6 +125,14 @@ def _applies(answer: str) -> bool:
     return "N/A" not in answer.upper()
 
 
+def _one_line(error: BaseException) -> str:
+    """Return the client's reason on one line."""
+    if isinstance(error, SystemExit):
+        server = os.environ["CRDS_SERVER_URL"]
+        return f"neither a cache nor the server {server} is there"
+    return " ".join(str(error).split())
+
+
 class _Client:
     """The few calls of the ``crds`` package that are needed."""
 
@@ -144,7 +147,8 @@ class _Client:
             log.set_verbose(-3)  # what goes wrong is told by our own one line
         self._crds, self._heavy = crds, heavy_client
         self._locking = crds_cache_locking
-        self.errors = (CrdsError, OSError, AssertionError, KeyError, ValueError)
+        # without cache and server the client ends the program: SystemExit
+        self.errors = (CrdsError, OSError, LookupError, ValueError, SystemExit)
 
     @staticmethod
     def _set_environment() -> None:
@@ -168,10 +172,26 @@ class _Client:
                 return str(latest)
         return str(self._heavy.get_context_name("jwst", chosen or None))
 
+    def first_failure(
+        self, parameters: dict[str, Any], kinds: tuple[str, ...], wanted: str
+    ) -> tuple[tuple[str, ...], str]:
+        """Return the first type that cannot be had and why; all, where none can."""
+        try:
+            context = self.context_name(wanted)
+        except self.errors as error:
+            return kinds, _one_line(error)
+        for kind in kinds:
+            try:
+                self.references(parameters, (kind,), context)
+            except self.errors as error:
+                return (kind,), _one_line(error)
+        return kinds, ""
+
     def references(
         self, parameters: dict[str, Any], kinds: tuple[str, ...], context: str
     ) -> dict[str, str]:
         """Return the path of each type; one process at a time fills the cache."""
+        # the context goes in by name, so that the client asks nobody for it again
         with self._locking.get_cache_lock():
             answers: dict[str, str] = self._crds.getreferences(
                 parameters, reftypes=kinds, context=context, observatory="jwst"
