@@ -96,6 +96,7 @@ class ProcessEngine:
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._pool = self._start()
+        self._busy = False
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -106,6 +107,7 @@ class ProcessEngine:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Run independent tasks and yield each as it ends."""
+        self._busy = True
         waiting: dict[Future[Outcome], Task] = {
             self._pool.submit(execute, task): task for task in tasks
         }
@@ -120,6 +122,7 @@ class ProcessEngine:
                     waiting = {}
                     yield from self._one_by_one(lost)
                     break
+        self._busy = False
 
     def _one_by_one(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Run the tasks of a broken pool singly, so that only the culprit fails."""
@@ -134,12 +137,11 @@ class ProcessEngine:
 
     def close(self) -> None:
         """Give back what the engine holds; stop what still runs."""
-        processes = list((self._pool._processes or {}).values())  # noqa: SLF001
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.join()
+        if self._busy:
+            # the pool has no public way to stop a task that runs
+            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001
+                process.terminate()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def make_engine(kind: str, workers: int) -> Engine:

@@ -1,0 +1,63 @@
+"""How many exposures fit into memory at once, and what a run will take."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..exposure.header import Header
+from .options import ReduceOptions
+
+BASE_BYTES = 400_000_000
+"""A process with its libraries and compiled kernels."""
+RAMP_BYTES = 7
+"""Each sample: raw (2), linear counts (4), flags (1)."""
+PLANE_BYTES = 120
+"""Each pixel: reference planes, results and their copies on the way to disk."""
+RATE_BYTES = 24
+CAL_BYTES = 28
+"""Each pixel of a product on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may use.
+
+    Attributes
+    ----------
+    workers : int
+        Exposures at once.
+    threads : int
+        Of each worker.
+    bytes_each : int
+        Memory that the largest exposure needs.
+    """
+
+    workers: int
+    threads: int
+    bytes_each: int
+
+
+def plan_budget(headers: Sequence[Header], options: ReduceOptions) -> Budget:
+    """Choose the number of workers from cores, memory and the user's word."""
+    each = max((exposure_bytes(header) for header in headers), default=BASE_BYTES)
+    cores = os.cpu_count() or 1
+    fitting = max(1, options.max_memory_bytes // each)
+    wanted = options.workers or min(cores, fitting, max(len(headers), 1))
+    workers = 1 if options.engine == "serial" else wanted
+    return Budget(workers, max(1, cores // workers), each)
+
+
+def exposure_bytes(header: Header) -> int:
+    """Estimate the memory that the reduction of one exposure takes."""
+    readout = header.readout
+    pixels = readout.n_rows * readout.n_cols
+    samples = readout.n_ints * readout.n_groups * RAMP_BYTES
+    return BASE_BYTES + pixels * (samples + readout.n_groups * 4 + PLANE_BYTES)
+
+
+def product_bytes(header: Header) -> int:
+    """Estimate the disk space of the products of one exposure."""
+    readout = header.readout
+    ints = readout.n_ints if readout.n_ints > 1 else 0
+    per_pixel = RATE_BYTES * (1 + ints) + CAL_BYTES
+    return readout.n_rows * readout.n_cols * per_pixel

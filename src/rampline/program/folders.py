@@ -1,0 +1,59 @@
+"""Where a run puts what: one output folder with few rooms."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import RamplineError
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """The rooms of an output folder.
+
+    Attributes
+    ----------
+    out : Path
+        The output folder itself: the journal and the summary.
+    """
+
+    out: Path
+
+    @property
+    def exposures(self) -> Path:
+        """Products of single exposures: ``_rate``, ``_cal``, ``_crf``."""
+        return self.out / "exposures"
+
+    @property
+    def mosaics(self) -> Path:
+        """Mosaics, catalogues, segmentation maps, associations, the alignment table."""
+        return self.out / "mosaics"
+
+    @property
+    def pictures(self) -> Path:
+        """A PNG beside every product."""
+        return self.out / "pictures"
+
+    @property
+    def logs(self) -> Path:
+        """A log file for each task."""
+        return self.out / "logs"
+
+    def make(self) -> None:
+        """Make all of them.
+
+        Raises
+        ------
+        RamplineError
+            Where the place is not writable.
+        """
+        for folder in (self.exposures, self.mosaics, self.pictures, self.logs):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                probe = folder / ".writable"
+                probe.touch()
+                probe.unlink()
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise RamplineError(
+                    f"{folder}: cannot be written ({reason})"
+                ) from error

@@ -1,0 +1,70 @@
+"""Run the tasks of one stage: journal, progress, and what failed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import RamplineError
+from .engine import Engine, Outcome, Task
+from .journal import Journal, State
+from .progress import Progress
+
+
+@dataclass
+class Desk:
+    """What all stages of a run share.
+
+    Attributes
+    ----------
+    engine : Engine
+    journal : Journal
+    progress : Progress
+    log_folder : Path
+    failures : list of str
+        One line for each task that failed.
+    """
+
+    engine: Engine
+    journal: Journal
+    progress: Progress
+    log_folder: Path
+    failures: list[str] = field(default_factory=list)
+
+    def task(self, name: str, function: Any, request: Any) -> Task:
+        """Return a task that logs under its own name."""
+        return Task(name, function, request, self.log_folder / f"{name}.log")
+
+    def run_stage(self, title: str, tasks: Sequence[Task]) -> list[Outcome]:
+        """Run independent tasks; return the outcomes in the tasks' order.
+
+        What a task returns may have ``made``, the products that were not up to date, and
+        ``note``, a line for the user.
+        """
+        self.journal.note_all((task.name, "waiting", 0.0, "") for task in tasks)
+        self.progress.start_stage(title, len(tasks))
+        outcomes: dict[str, Outcome] = {}
+        for outcome in self.engine.run(tasks):
+            outcomes[outcome.task.name] = outcome
+            state = _state(outcome)
+            note = getattr(outcome.value, "note", "")
+            self.journal.note(
+                outcome.task.name, state, outcome.seconds, outcome.error or note
+            )
+            self.progress.show(outcome, state, note)
+            if outcome.error:
+                self.failures.append(outcome.error)
+        return [outcomes[task.name] for task in tasks]
+
+    def refuse(self, name: str, error: RamplineError) -> None:
+        """Write down a file that cannot be reduced at all."""
+        self.failures.append(str(error))
+        self.journal.note(name, "failed", 0.0, str(error))
+        self.progress.say(f"failed: {error}")
+
+
+def _state(outcome: Outcome) -> State:
+    if outcome.error:
+        return "failed"
+    made = getattr(outcome.value, "made", None)
+    return "reused" if made == () else "done"
