@@ -203,7 +203,7 @@ def plane_to_sky(
         Right ascension from 0 to 360.
     """
     angles = np.degrees(_angles(_lift(plane) @ tangent_frame(ra_deg, dec_deg)))
-    return angles[..., 0] % 360.0, angles[..., 1]
+    return np.asarray(angles[..., 0] % 360.0), angles[..., 1]
 
 
 def geometry_vectors(geometry: Geometry) -> Vectors:
