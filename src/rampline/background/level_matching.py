@@ -1,0 +1,291 @@
+"""Sky levels of exposures that overlap, so that mosaics have no steps.
+
+Zodiacal and stray light differ between exposures, and no exposure alone can tell them from
+the sky. Where two of them look at the same place, the difference of their levels can be
+measured: each is reduced to medians of 64-pixel cells with the sources masked, one grid of
+cells is interpolated at the cells of the other, and the median of the differences counts.
+One least-squares solution makes a level for each exposure of it. What all exposures of a
+connected group have in common stays undetermined and is set by convention.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy.ndimage import map_coordinates
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ..numerics.meshes import Mesh, measure_mesh
+from ..params import Count, Factor, Fraction, StepParams, Unit
+
+Floats = NDArray[np.float64]
+CAUCHY = 2.385
+"""Scale of Cauchy's weights at 95 % efficiency for normal errors (Holland & Welsch 1977)."""
+
+
+class LevelMatchingParams(StepParams):
+    """How sky levels are matched between exposures."""
+
+    mesh: Annotated[int, Field(ge=8), Unit("pixel")] = 64
+    """Width of the cells whose medians are compared."""
+    min_filled: Fraction = 0.3
+    """Lowest share of usable pixels in a cell."""
+    min_cells: Count = 4
+    """Fewest common cells of two exposures."""
+    gauge: Literal["lowest", "mean"] = "lowest"
+    """What is zero in each connected group: the lowest level, or the mean level."""
+    max_scatter: Factor = 5.0
+    """A cell whose difference lies so many robust deviations off is left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkyCells:
+    """The sky of one exposure in cells.
+
+    Attributes
+    ----------
+    level : (cell_rows, cell_cols) float64, MJy/sr
+        Medians of the cells; NaN where too few pixels are usable.
+    error : (cell_rows, cell_cols) float64, MJy/sr
+        Of the medians.
+    grid_position : (cell_rows, cell_cols, 2) float64, pixels
+        Row and column of the cells' centres on the common grid.
+    """
+
+    level: Floats
+    error: Floats
+    grid_position: Floats
+
+
+class LevelDifference(NamedTuple):
+    """How much brighter the sky is in one exposure than in another."""
+
+    first: int
+    second: int
+    difference: float
+    """MJy/sr, first minus second"""
+    error: float
+    """MJy/sr"""
+    n_cells: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkyLevels:
+    """What is to be subtracted from each exposure.
+
+    Attributes
+    ----------
+    level : (exposures,) float64, MJy/sr
+        Zero for an exposure that overlaps no other.
+    error : (exposures,) float64, MJy/sr
+        Relative to the mean of its group; NaN for an exposure that overlaps no other.
+    group : (exposures,) int
+        Exposures with the same number hang together by overlaps.
+    differences : tuple of LevelDifference
+        What was measured.
+    residual_rms : float, MJy/sr
+        Root mean square of the differences that the levels leave; NaN without any.
+    """
+
+    level: Floats
+    error: Floats
+    group: NDArray[np.intp]
+    differences: tuple[LevelDifference, ...]
+    residual_rms: float
+
+
+def cell_centres(
+    shape: tuple[int, int], params: LevelMatchingParams
+) -> tuple[Floats, Floats]:
+    """Return the pixel rows and columns of the cells' centres, (cell_rows, cell_cols).
+
+    The caller finds out where these lie on the common grid.
+    """
+    rows, cols = (
+        np.minimum(np.arange(0, n, params.mesh) + params.mesh, n) / 2.0
+        + np.arange(0, n, params.mesh) / 2.0
+        - 0.5
+        for n in shape
+    )
+    return tuple(np.meshgrid(rows, cols, indexing="ij"))  # type: ignore[return-value]
+
+
+def measure_sky_cells(
+    sky: NDArray[np.float32],
+    is_sky: NDArray[np.bool_],
+    grid_position: Floats,
+    params: LevelMatchingParams,
+) -> SkyCells:
+    """Reduce one exposure to the levels of its cells.
+
+    Parameters
+    ----------
+    sky : (rows, cols) float32, MJy/sr
+    is_sky : (rows, cols) bool
+        Usable pixels without sources.
+    grid_position : (cell_rows, cell_cols, 2) float64, pixels
+        Row and column of `cell_centres` on the common grid.
+    params : LevelMatchingParams
+
+    Returns
+    -------
+    SkyCells
+    """
+    mesh = measure_mesh(sky, is_sky, params.mesh)
+    wanted = params.min_filled * _pixels_per_cell(sky.shape, mesh)
+    filled = (mesh.n_used >= wanted) & (mesh.n_used > 0)
+    n_used = np.maximum(mesh.n_used, 1)
+    # A median scatters 1.253 times more than a mean (normal noise).
+    error = 1.253 * mesh.scatter / np.sqrt(n_used)
+    return SkyCells(
+        level=np.where(filled, mesh.level, np.nan).astype(np.float64),
+        error=np.where(filled, error, np.nan).astype(np.float64),
+        grid_position=grid_position,
+    )
+
+
+def _pixels_per_cell(shape: tuple[int, ...], mesh: Mesh) -> NDArray[np.int64]:
+    """Return how many pixels each cell has, the narrower last ones allowed for."""
+    widths = [
+        np.minimum(mesh.size, n - np.arange(0, n, mesh.size)).astype(np.int64)
+        for n in shape
+    ]
+    return np.multiply.outer(widths[0], widths[1])
+
+
+def match_levels(
+    exposures: Sequence[SkyCells], params: LevelMatchingParams
+) -> SkyLevels:
+    """Find the sky level of each exposure from all overlaps.
+
+    Parameters
+    ----------
+    exposures : sequence of SkyCells
+        Exposures of one filter on a common grid.
+    params : LevelMatchingParams
+
+    Returns
+    -------
+    SkyLevels
+
+    Notes
+    -----
+    As ``jwst``'s skymatch with ``skymethod="match"``, but with medians of cells in place of
+    clipped means of polygons, weights from the measured scatter, robust against a bad pair,
+    and each connected group solved by itself.
+    """
+    n = len(exposures)
+    found = [
+        difference
+        for i in range(n)
+        for j in range(i + 1, n)
+        if (difference := compare_levels(exposures, (i, j), params)) is not None
+    ]
+    links = coo_array(
+        (np.ones(len(found)), ([d.first for d in found], [d.second for d in found])),
+        shape=(n, n),
+    )
+    _, group = connected_components(links, directed=False)
+    level, covariance = _solve_levels(n, found, group)
+    for g in np.unique(group):
+        mine = group == g
+        level[mine] -= level[mine].min() if params.gauge == "lowest" else 0.0
+    alone = np.bincount(group)[group] == 1 if n else np.empty(0, np.bool_)
+    left = [d.difference - level[d.first] + level[d.second] for d in found]
+    return SkyLevels(
+        level=level,
+        error=np.where(alone, np.nan, np.sqrt(np.maximum(np.diag(covariance), 0.0))),
+        group=group.astype(np.intp),
+        differences=tuple(found),
+        residual_rms=float(np.sqrt(np.mean(np.square(left)))) if left else float("nan"),
+    )
+
+
+def compare_levels(
+    exposures: Sequence[SkyCells], pair: tuple[int, int], params: LevelMatchingParams
+) -> LevelDifference | None:
+    """Measure the difference of the sky levels of two exposures, None without overlap."""
+    first, second = exposures[pair[0]], exposures[pair[1]]
+    if not _boxes_overlap(first.grid_position, second.grid_position):
+        return None
+    there, there_error = _interpolate_cells(second, first.grid_position)
+    apart = first.level - there
+    common = np.isfinite(apart)
+    if common.sum() < max(params.min_cells, 1):
+        return None
+    apart = apart[common]
+    noise = np.hypot(first.error, there_error)[common]
+    middle = np.median(apart)
+    sigma = max(
+        1.4826 * float(np.median(np.abs(apart - middle))), float(np.median(noise))
+    )
+    apart = apart[np.abs(apart - middle) <= params.max_scatter * max(sigma, 1e-12)]
+    return LevelDifference(
+        *pair,
+        difference=float(np.median(apart)),
+        error=1.253 * max(sigma, 1e-12) / np.sqrt(len(apart)),
+        n_cells=len(apart),
+    )
+
+
+def _boxes_overlap(first: Floats, second: Floats) -> bool:
+    """Tell whether the bounding boxes of two sets of cells overlap."""
+    a, b = first.reshape(-1, 2), second.reshape(-1, 2)
+    return bool((a.max(0) >= b.min(0)).all() and (b.max(0) >= a.min(0)).all())
+
+
+def _interpolate_cells(cells: SkyCells, grid_position: Floats) -> tuple[Floats, Floats]:
+    """Return level and error of an exposure's cells at grid positions, bilinearly.
+
+    The way from the grid to the cells' own rows and columns is affine to a few hundredths
+    of a cell. NaN outside the outermost centres and beside empty cells.
+    """
+    shape = cells.level.shape
+    own = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    known = cells.grid_position.reshape(-1, 2)
+    matrix = np.column_stack([known, np.ones(len(known))])
+    affine, *_ = np.linalg.lstsq(matrix, own.reshape(-1, 2).astype(float), rcond=None)
+    index = grid_position @ affine[:2] + affine[2]
+    # Cells at the same place must not be lost to rounding at the outermost centres.
+    near = np.round(index)
+    index = np.where(np.abs(index - near) < 1e-6, near, index)
+    at = np.moveaxis(index, -1, 0)
+    level, error = (
+        map_coordinates(plane, at, order=1, mode="constant", cval=np.nan)
+        for plane in (cells.level, cells.error)
+    )
+    return level, error
+
+
+def _solve_levels(
+    n: int, differences: Sequence[LevelDifference], group: NDArray[np.int32]
+) -> tuple[Floats, Floats]:
+    """Return levels of zero mean in each group, and their covariance."""
+    design = np.zeros((len(differences), n))
+    for k, d in enumerate(differences):
+        design[k, d.first], design[k, d.second] = 1.0, -1.0
+    measured = np.array([d.difference for d in differences])
+    error = np.array([d.error for d in differences])
+    level, covariance = np.zeros(n), np.zeros((n, n))
+    if not len(differences):
+        return level, covariance
+    # Undetermined means cost nothing to fix at zero: one row for each group.
+    means = (group == np.unique(group)[:, None]).astype(float) / error.mean()
+    weight = 1.0 / error**2
+    for _ in range(10):
+        normal = design.T @ (weight[:, None] * design) + means.T @ means
+        level = np.linalg.solve(normal, design.T @ (weight * measured))
+        pull = (measured - design @ level) / error
+        scale = max(1.4826 * float(np.median(np.abs(pull))), 1.0)
+        weight = 1.0 / (error * scale) ** 2 / (1.0 + (pull / (CAUCHY * scale)) ** 2)
+    return level, np.linalg.inv(normal) - _gauge_part(normal, means)
+
+
+def _gauge_part(normal: Floats, means: Floats) -> Floats:
+    """Return the part of the covariance that only the rows for the means produce."""
+    inverse = np.linalg.inv(normal)
+    return np.asarray(inverse @ means.T @ means @ inverse)
