@@ -220,3 +220,7 @@ def _complain(line: str, status_code: int) -> int:
 def _print_all(lines: Iterable[str]) -> None:
     for line in lines:
         print(line)  # noqa: T201 - the answer of the command
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The house keeps its own laws."""
+
+import importlib
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rampline
+from rampline import flags
+from rampline.params import Params
+from rampline.program.parameter_tree import Parameters
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = sorted(
+    path.name for path in (ROOT / "src" / "rampline").iterdir() if path.is_dir()
+)
+
+
+def _modules():
+    found = pkgutil.walk_packages(rampline.__path__, "rampline.")
+    return [importlib.import_module(info.name) for info in found]
+
+
+def _kernels():
+    for module in _modules():
+        for name, value in vars(module).items():
+            own = getattr(value, "__module__", "") == module.__name__
+            if own and hasattr(value, "py_func"):
+                yield module.__name__.split(".")[1], name
+
+
+def _parameter_classes(tree):
+    yield tree
+    for info in tree.model_fields.values():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, Params):
+            yield from _parameter_classes(info.annotation)
+
+
+def test_every_kernel_has_a_twin():
+    kernels = list(_kernels())
+    assert kernels
+    missing = []
+    for room, name in kernels:
+        twins = ROOT / "tests" / "twins" / f"{room}.py"
+        plain = name.lstrip("_")
+        text = twins.read_text() if twins.exists() else ""
+        if not re.search(rf"^def {plain}\(", text, re.MULTILINE):
+            missing.append(f"{room}: {plain}")
+    assert not missing, missing
+
+
+@pytest.mark.parametrize("params", list(_parameter_classes(Parameters)))
+def test_every_parameter_says_what_it_is_and_in_which_unit(params):
+    for name, info in params.model_fields.items():
+        assert info.description, f"{params.__name__}.{name}: no docstring"
+        if info.annotation in (int, float):
+            units = [item for item in info.metadata if type(item).__name__ == "Unit"]
+            assert units, f"{params.__name__}.{name}: a number without a unit"
+
+
+@pytest.mark.parametrize("stage", list(Parameters.model_fields))
+def test_step_names_are_unique_over_all_stages(stage):
+    fields = Parameters.model_fields
+    own = set(fields[stage].annotation.model_fields)
+    for other in set(fields) - {stage}:
+        assert not own & set(fields[other].annotation.model_fields)
+
+
+def test_every_flag_has_a_name_and_a_meaning():
+    bits = {v for k, v in vars(flags).items() if k.isupper() and isinstance(v, int)}
+    single = {bit for bit in bits if bit & (bit - 1) == 0}
+    assert single == set(flags.NAME) == set(flags.MEANING)
+
+
+def test_rooms_are_those_of_the_plan():
+    plan = (ROOT / "ARCHITECTURE.md").read_text()
+    absent = [
+        room for room in ROOMS if room != "__pycache__" and f"{room}/" not in plan
+    ]
+    assert not absent
+
+
+def test_the_road_to_slopes_imports_nothing_heavy():
+    heavy = (
+        "photutils gwcs pysiaf stdatamodels jwst crds astroquery matplotlib poppy asdf"
+    )
+    code = (
+        "import sys, rampline.program.make_rate\n"
+        f"print([m for m in {heavy.split()!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_help_fits_on_one_screen():
+    done = subprocess.run(
+        [sys.executable, "-m", "rampline.cli", "reduce", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.count("\n") < 60
+    assert "--references" in done.stdout
