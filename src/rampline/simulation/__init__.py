@@ -1,1 +1,1 @@
-"""Raw NIRCam exposures of a known sky, and the reference files that match them."""
+"""Raw exposures of a known sky, their reference files, and the truth beside them."""

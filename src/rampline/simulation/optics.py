@@ -1,0 +1,201 @@
+"""What the telescope makes of a point: a diffraction image of the segmented pupil.
+
+Monochromatic images of eighteen hexagons, their gaps and the three struts (poppy), with
+a fixed smooth wavefront error, are summed over the band; diffusion of charge between
+pixels and the square pixel itself are applied as exact factors in Fourier space. The
+result is the effective PSF: the share of a star's light that falls on a pixel as a
+function of where its centre lies, on a grid ``OVERSAMPLE`` times finer than pixels.
+Light beyond the stamp is lost, so its sum is below one, and encircled energies refer to
+all light.
+"""
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from astropy import units
+from numpy.typing import NDArray
+from scipy import fft
+
+from .instrument import Detector, Passband
+from .streams import stream
+
+OVERSAMPLE: Final = 4
+STAMP_PIXELS: Final = 301
+"""Width of the widest stamp in pixels of the detector."""
+DIFFUSION_PX: Final = 0.16
+"""Gaussian sigma of charge diffusion, pixels (about 3 um)."""
+WAVEFRONT_NM: Final = 60.0
+"""RMS of the fixed wavefront error."""
+_PUPIL_SAMPLES: Final = 768
+_VERSION: Final = "1"
+_PUPIL_M: Final = 6.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointSpread:
+    """The effective PSF of a band.
+
+    Attributes
+    ----------
+    values : (n, n) float32
+        Share of the light per detector pixel, centred on ``(n - 1) / 2``, n odd.
+    oversample : int
+        Samples per detector pixel.
+    """
+
+    values: NDArray[np.float32]
+    oversample: int
+
+
+def point_spread(band: Passband, detector: Detector) -> PointSpread:
+    """Return the effective PSF of a band on a detector, from the disk cache if there.
+
+    The cache is the folder named by ``RAMPLINE_CACHE``, else ``~/.cache/rampline``.
+    """
+    return _point_spread(band, detector.nominal_scale_arcsec)
+
+
+@lru_cache(maxsize=16)
+def _point_spread(band: Passband, scale_arcsec: float) -> PointSpread:
+    path = (
+        _cache_folder()
+        / f"psf_{band.name.lower()}_{_fingerprint(band, scale_arcsec)}.npy"
+    )
+    if path.exists():
+        values = np.load(path)
+    else:
+        values = _compute(band, scale_arcsec)
+        _store(path, values)
+    return PointSpread(values=values, oversample=OVERSAMPLE)
+
+
+def _cache_folder() -> Path:
+    chosen = os.environ.get("RAMPLINE_CACHE")
+    return Path(chosen) if chosen else Path.home() / ".cache" / "rampline"
+
+
+def _fingerprint(band: Passband, scale_arcsec: float) -> str:
+    recipe = (
+        _VERSION, band.pivot_um, band.width_um, scale_arcsec, OVERSAMPLE, STAMP_PIXELS,
+        DIFFUSION_PX, WAVEFRONT_NM, _PUPIL_SAMPLES,
+    )  # fmt: skip
+    return hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
+
+
+def _store(path: Path, values: NDArray[np.float32]) -> None:
+    """Write a PSF beside its name and move it there: other workers never see half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        dir=path.parent, suffix=".tmp", delete=False
+    ) as file:
+        np.save(file, values)
+    Path(file.name).replace(path)
+
+
+def _compute(band: Passband, scale_arcsec: float) -> NDArray[np.float32]:
+    system = _telescope(scale_arcsec / OVERSAMPLE)
+    width = band.width_um / band.pivot_um
+    n_waves = 7 if width > 0.3 else 5 if width > 0.1 else 1
+    offsets = (np.arange(n_waves) + 0.5) / n_waves - 0.5
+    image = sum(
+        _monochromatic(system, band.pivot_um + offset * band.width_um)
+        for offset in offsets
+    )
+    # Light per square of the fine grid becomes light per detector pixel.
+    return _blur(np.asarray(image) / n_waves) * np.float32(OVERSAMPLE**2)
+
+
+def _monochromatic(system: Any, wavelength_um: float) -> NDArray[np.float64]:
+    return np.asarray(system.calc_psf(wavelength_um * 1e-6, normalize="first")[0].data)
+
+
+def _telescope(sample_arcsec: float) -> Any:
+    """Return poppy's optical system: pupil, struts, wavefront error, fine detector."""
+    # Half a second to import, and needed only where no PSF is cached.
+    import poppy  # noqa: PLC0415
+
+    metre = units.m
+    system = poppy.OpticalSystem(npix=_PUPIL_SAMPLES, pupil_diameter=_PUPIL_M * metre)
+    segments = poppy.MultiHexagonAperture(
+        rings=2, flattoflat=1.32 * metre, gap=0.007 * metre
+    )
+    struts = poppy.AsymmetricSecondaryObscuration(
+        secondary_radius=0.37, support_width=0.11, support_angle=(0.0, 150.0, 210.0)
+    )
+    wavefront = poppy.ZernikeWFE(
+        radius=_PUPIL_M / 2 * metre, coefficients=_zernike_m(), aperture_stop=False
+    )
+    system.add_pupil(poppy.CompoundAnalyticOptic([segments, struts]))
+    system.add_pupil(wavefront)
+    width = STAMP_PIXELS * OVERSAMPLE
+    system.add_detector(
+        pixelscale=sample_arcsec, fov_pixels=width - (1 - width % 2), oversample=1
+    )
+    return system
+
+
+def _zernike_m() -> list[float]:
+    """Return a fixed smooth wavefront error: Zernike terms 4 to 28, falling with order."""
+    terms = np.arange(4, 29)
+    amplitudes = stream(0, "wavefront").standard_normal(terms.size) / terms
+    amplitudes *= WAVEFRONT_NM * 1e-9 / np.sqrt(np.sum(amplitudes**2))
+    return [0.0, 0.0, 0.0, *map(float, amplitudes)]
+
+
+def _blur(image: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Convolve with the square pixel and with charge diffusion."""
+    size = image.shape[0]
+    frequency = fft.fftfreq(size) * OVERSAMPLE
+    factor = np.sinc(frequency) * np.exp(-2 * (np.pi * DIFFUSION_PX * frequency) ** 2)
+    half = factor[: size // 2 + 1]
+    spectrum = fft.rfft2(image) * factor[:, None] * half[None, :]
+    return np.asarray(fft.irfft2(spectrum, s=image.shape), np.float32)
+
+
+def coupled(spread: PointSpread, kernel3: NDArray[np.float64]) -> PointSpread:
+    """Return the PSF as seen through a 3 x 3 coupling between detector pixels."""
+    step = spread.oversample
+    padded = np.pad(spread.values.astype(np.float64), step)
+    size = spread.values.shape[0]
+    total = np.zeros_like(spread.values, np.float64)
+    for i in range(3):
+        for j in range(3):
+            shifted = padded[i * step : i * step + size, j * step : j * step + size]
+            total += kernel3[i, j] * shifted
+    return PointSpread(values=total.astype(np.float32), oversample=step)
+
+
+def encircled_energy(
+    spread: PointSpread, radii_px: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the share of all light within circles about the centre.
+
+    Parameters
+    ----------
+    spread : PointSpread
+    radii_px : (n,) float64, pixels
+
+    Returns
+    -------
+    (n,) float64
+
+    Notes
+    -----
+    The effective PSF already holds the pixel, so this is what an aperture on the
+    detector's pixels measures on average over sub-pixel positions.
+    """
+    size = spread.values.shape[0]
+    offset = (np.arange(size) - (size - 1) / 2) / spread.oversample
+    radius = np.hypot(offset[:, None], offset[None, :]).ravel()
+    order = np.argsort(radius, kind="stable")
+    shares = np.cumsum(spread.values.ravel()[order], dtype=np.float64)
+    shares /= spread.oversample**2
+    # The n-th sample in order of radius closes the area n: interpolate in area.
+    area = (np.arange(shares.size) + 0.5) / spread.oversample**2
+    return np.interp(np.pi * np.asarray(radii_px) ** 2, area, shares)

@@ -1,0 +1,70 @@
+"""Scenes that are often wanted."""
+
+from .scene import (
+    ActivityParams,
+    ClusterParams,
+    FieldParams,
+    GalaxyParams,
+    SceneParams,
+    StarParams,
+    VisitParams,
+)
+
+
+def demo_scene(*, full: bool = False) -> SceneParams:
+    """Return the field of the demonstration.
+
+    Parameters
+    ----------
+    full : bool
+        Four short-wavelength detectors and the long-wavelength one of module B, full
+        frame, instead of one of each in a subarray.
+
+    Returns
+    -------
+    SceneParams
+        A small field near SMACS J0723 with stars, galaxies and the edge of a cluster,
+        in F200W and F444W at four dithers.
+    """
+    if full:
+        return _full_demo()
+    return SceneParams(
+        field=FieldParams(
+            half_width_arcsec=26.0,
+            stars=StarParams(number=420, brightest=19.5, faintest=28.3, slope=0.06),
+            galaxies=GalaxyParams(number=160, brightest=21.0, faintest=27.8),
+            cluster=ClusterParams(
+                members=14, brightest=19.5, half_light_arcsec=0.9, core_arcsec=4.0,
+                offset_arcsec=(9.0, -9.0),
+            ),
+        ),
+        visit=VisitParams(aperture="NRCB5_SUB640", dither="4-POINT", points=4),
+        activities=(ActivityParams(subarray="SUB640"),),
+    )  # fmt: skip
+
+
+def _full_demo() -> SceneParams:
+    detectors = ("NRCB1", "NRCB2", "NRCB3", "NRCB4", "NRCBLONG")
+    return SceneParams(
+        field=FieldParams(
+            half_width_arcsec=85.0,
+            stars=StarParams(number=1500, brightest=19.0, faintest=28.5, slope=0.08),
+            galaxies=GalaxyParams(number=2500),
+            cluster=ClusterParams(members=60, brightest=17.5, half_light_arcsec=3.0),
+        ),
+        visit=VisitParams(aperture="NRCB5_FULL", dither="SMACS-9", points=4),
+        activities=(ActivityParams(detectors=detectors),),
+    )
+
+
+def benchmark_scene(*, points: int = 9) -> SceneParams:
+    """Return full-frame exposures of NRCB1 in F200W, MEDIUM8 with 9 groups."""
+    return SceneParams(
+        field=FieldParams(
+            half_width_arcsec=50.0,
+            stars=StarParams(number=600, brightest=18.5, faintest=28.5, slope=0.08),
+            galaxies=GalaxyParams(number=1200),
+        ),
+        visit=VisitParams(aperture="NRCB1_FULL", dither="9-POINT", points=points),
+        activities=(ActivityParams(detectors=("NRCB1",)),),
+    )

@@ -1,0 +1,145 @@
+"""A scene turned into a folder of raw exposures, reference files and truth."""
+
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..files.write_raw import write_level1b
+from .catalog import Sources, draw_sources
+from .expose import detector_planes, expose
+from .optics import point_spread
+from .pixels import pixel_planes
+from .pointing import Exposure, plan_exposures
+from .references import write_references
+from .scene import SceneParams
+from .truth import write_alignment_catalog, write_catalog, write_truth
+
+Progress = Callable[[str, int, int], None]
+"""Called with what was finished, how many are done, and of how many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulated:
+    """Where everything is.
+
+    Attributes
+    ----------
+    raw : tuple of Path
+        ``_uncal.fits``, in the order of time.
+    truth : tuple of Path
+        ``_truth.fits``, one for each raw file.
+    references : Path
+        Folder of the reference files.
+    catalog : Path
+        True catalogue.
+    alignment_catalog : Path
+        Stars for absolute alignment.
+    """
+
+    raw: tuple[Path, ...]
+    truth: tuple[Path, ...]
+    references: Path
+    catalog: Path
+    alignment_catalog: Path
+
+
+def _silent(_what: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
+def simulate(
+    scene: SceneParams, out: Path, workers: int = 1, progress: Progress = _silent
+) -> Simulated:
+    """Simulate a scene.
+
+    Parameters
+    ----------
+    scene : SceneParams
+    out : Path
+        Folder; gets ``raw``, ``references``, ``truth`` and two catalogues. Files of
+        the same names are replaced.
+    workers : int
+        Exposures at once. The content does not depend on it.
+    progress : callable
+        Called after each file, from any thread.
+
+    Returns
+    -------
+    Simulated
+
+    Raises
+    ------
+    ParameterError
+        The scene asks for what the instrument does not have.
+    RamplineError
+        A file cannot be written.
+    """
+    exposures = plan_exposures(scene)
+    sources = draw_sources(scene.field, scene.seed)
+    raw, truth, references = (out / name for name in ("raw", "truth", "references"))
+    for folder in (raw, truth, references):
+        folder.mkdir(parents=True, exist_ok=True)
+    kinds = _one_of_each(exposures) if scene.references.write else ()
+    total = len(exposures) + len(kinds)
+    done = itertools.count(1)
+    # What all exposures of a detector share is made before threads ask for it at once.
+    for exposure in _one_of_each(exposures):
+        point_spread(exposure.band, exposure.detector)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+
+    def make_references(exposure: Exposure) -> None:
+        pixels = detector_planes(exposure, scene.seed)
+        write_references(references, scene, exposure, pixels)
+        progress(f"references of {exposure.detector.name}", next(done), total)
+
+    def make_exposure(exposure: Exposure) -> tuple[Path, Path]:
+        paths = _write_exposure((raw, truth), scene, exposure, (sources, threads))
+        progress(exposure.root, next(done), total)
+        return paths
+
+    by_detector = sorted(exposures, key=lambda e: (e.detector.name, e.key))
+    with ThreadPoolExecutor(workers) as pool:
+        list(pool.map(make_references, kinds))
+        made = list(pool.map(make_exposure, by_detector))
+    written = {e.root: paths for e, paths in zip(by_detector, made, strict=True)}
+    bands = tuple(dict.fromkeys(exposure.band for exposure in exposures))
+    catalog, alignment = out / "truth_catalog.ecsv", out / "alignment_catalog.ecsv"
+    write_catalog(catalog, sources, bands)
+    write_alignment_catalog(alignment, sources, scene)
+    pixel_planes.cache_clear()
+    pairs = [written[exposure.root] for exposure in exposures]
+    return Simulated(
+        raw=tuple(pair[0] for pair in pairs),
+        truth=tuple(pair[1] for pair in pairs),
+        references=references,
+        catalog=catalog,
+        alignment_catalog=alignment,
+    )
+
+
+def _one_of_each(exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
+    """Return one exposure of each detector, band, subarray and pattern."""
+    first: dict[tuple[object, ...], Exposure] = {}
+    for exposure in exposures:
+        readout = exposure.readout
+        shape = readout.subarray, readout.pattern, readout.n_groups
+        first.setdefault((exposure.detector.name, exposure.band.name, *shape), exposure)
+    return tuple(first.values())
+
+
+def _write_exposure(
+    folders: tuple[Path, Path],
+    scene: SceneParams,
+    exposure: Exposure,
+    means: tuple[Sources, int],
+) -> tuple[Path, Path]:
+    sources, threads = means
+    exposed = expose(scene, exposure, sources, threads)
+    raw = folders[0] / f"{exposure.root}_uncal.fits"
+    truth = folders[1] / f"{exposure.root}_truth.fits"
+    write_level1b(raw, exposed.ramp)
+    write_truth(truth, scene, exposure, exposed)
+    return raw, truth

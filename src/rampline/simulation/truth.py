@@ -1,0 +1,145 @@
+"""The truth beside each exposure, and the true and the alignment catalogues."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units
+from astropy.table import QTable
+from numpy.typing import NDArray
+
+from ..exposure.header import Card
+from ..files.fits_output import Part, whole_file, write_fits
+from ..units import MAS_PER_ARCSEC
+from .catalog import Sources, catalog_table
+from .expose import Exposed
+from .instrument import Passband
+from .light import flux_conversion, nominal_area_sr
+from .pointing import Exposure, pointing_errors
+from .scene import SceneParams
+from .streams import stream
+
+_BRIGHT_ENOUGH = 24.5
+"""AB magnitude of the faintest stars of the alignment catalogue."""
+_SHALLOWEST = 19.5
+
+
+def write_truth(
+    path: Path, scene: SceneParams, exposure: Exposure, exposed: Exposed
+) -> None:
+    """Write what is true of one exposure.
+
+    Parameters
+    ----------
+    path : Path
+        ``<root>_truth.fits``.
+    scene : SceneParams
+    exposure : Exposure
+    exposed : Exposed
+
+    Notes
+    -----
+    Extensions: SOURCES, SKY, DARK, WARM (DN/s, with the response in them), FLAT, AREA;
+    EVENTS (integration, frame counted over all reads from the reset, row, col,
+    electrons, number of the ray); POSITIONS (0-based row and column of each catalogue
+    source on the detector, total rate in DN/s). The primary header has the true pointing
+    and how it differs from the one the raw header names.
+    """
+    light = exposed.light
+    planes = {
+        "SOURCES": light.sources,
+        "SKY": light.sky,
+        "DARK": light.dark,
+        "WARM": light.warm,
+        "FLAT": light.flat,
+        "AREA": light.area,
+    }
+    parts = [Part(name, plane) for name, plane in planes.items()]
+    parts.append(Part("EVENTS", _event_table(exposed)))
+    parts.append(Part("POSITIONS", _position_table(exposure, exposed)))
+    write_fits(path, _pointing_cards(scene, exposure), parts)
+
+
+def write_catalog(path: Path, sources: Sources, bands: tuple[Passband, ...]) -> None:
+    """Write the true catalogue as ECSV."""
+    _write_table(path, catalog_table(sources, bands))
+
+
+def write_alignment_catalog(path: Path, sources: Sources, scene: SceneParams) -> None:
+    """Write stars with positions as an astrometric catalogue would have them.
+
+    Columns RA, DEC (deg), RA_ERR, DEC_ERR (mas), mag (AB at 2 um): the stars of AB 19.5
+    to 24.5, with the noise that the scene's references ask for.
+    """
+    magnitude = -2.5 * np.log10(sources.flux_jy / 3630.780547701014)
+    chosen = sources.is_star & (magnitude > _SHALLOWEST) & (magnitude < _BRIGHT_ENOUGH)
+    sigma = scene.references.catalog_mas
+    draw = stream(scene.seed, "reference_catalog")
+    noise = sigma / MAS_PER_ARCSEC / 3600.0 * draw.standard_normal((2, chosen.size))
+    dec = sources.dec_deg
+    table = QTable()
+    table["RA"] = (sources.ra_deg + noise[0] / np.cos(np.radians(dec)))[
+        chosen
+    ] * units.deg
+    table["DEC"] = (dec + noise[1])[chosen] * units.deg
+    table["RA_ERR"] = np.full(chosen.sum(), sigma) * units.mas
+    table["DEC_ERR"] = np.full(chosen.sum(), sigma) * units.mas
+    table["mag"] = magnitude[chosen]
+    _write_table(path, table)
+
+
+def _write_table(path: Path, table: Any) -> None:
+    with whole_file(path) as beside:
+        table.write(beside, format="ascii.ecsv", overwrite=True)
+
+
+def _event_table(exposed: Exposed) -> NDArray[np.void]:
+    layout = [
+        ("integration", "i4"), ("frame", "i4"), ("row", "i4"), ("col", "i4"),
+        ("electrons", "f4"), ("ray", "i4"),
+    ]  # fmt: skip
+    tables = []
+    for integration, events in enumerate(exposed.events):
+        table = np.zeros(events.row.size, layout)
+        table["integration"], table["frame"] = integration, events.frame
+        table["row"], table["col"] = events.row, events.col
+        table["electrons"], table["ray"] = events.electrons, events.group
+        tables.append(table)
+    return np.concatenate(tables)
+
+
+def _position_table(exposure: Exposure, exposed: Exposed) -> NDArray[np.void]:
+    """Return the sources that lie on the detector."""
+    position, rate = exposed.light.position, exposed.light.rate
+    size = exposure.readout.n_rows, exposure.readout.n_cols
+    inside = ((position > -0.5) & (position < np.array(size) - 0.5)).all(axis=1)
+    table = np.zeros(
+        int(inside.sum()), [("id", "i4"), ("row", "f8"), ("col", "f8"), ("rate", "f8")]
+    )
+    table["id"] = np.flatnonzero(inside) + 1
+    table["row"], table["col"] = position[inside].T
+    table["rate"] = rate[inside]
+    return table
+
+
+def _pointing_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
+    number = scene.activities.index(exposure.activity)
+    east, north, roll = pointing_errors(scene, number, exposure.dither)
+    true = exposure.true.pointing()
+    return (
+        Card("ROOT", exposure.root, "raw exposure that this is the truth of"),
+        Card("SEED", scene.seed, "seed of the simulation"),
+        Card("RA_REF", true.ra_ref_deg, "[deg] true RA of the reference point"),
+        Card("DEC_REF", true.dec_ref_deg, "[deg] true Dec of the reference point"),
+        Card(
+            "ROLL_REF", true.roll_ref_deg, "[deg] true V3 roll at the reference point"
+        ),
+        Card("V2_REF", true.v2_ref_arcsec, "[arcsec] V2 of the reference point"),
+        Card("V3_REF", true.v3_ref_arcsec, "[arcsec] V3 of the reference point"),
+        Card("VA_SCALE", true.va_scale, "velocity-aberration scale factor"),
+        Card("ERR_EAST", east, "[arcsec] true minus header pointing, east"),
+        Card("ERR_NRTH", north, "[arcsec] true minus header pointing, north"),
+        Card("ERR_ROLL", roll, "[deg] true minus header roll"),
+        Card("PHOTMJSR", flux_conversion(exposure), "(MJy/sr)/(DN/s)"),
+        Card("PIXAR_SR", nominal_area_sr(exposure.true), "[sr] nominal pixel area"),
+    )
