@@ -1,0 +1,123 @@
+"""Remove 1/f noise: stripes along the rows, one level for each amplifier and row.
+
+The reference voltages of the readout drift with a spectrum that rises towards low
+frequencies. Within the 5 ms that an amplifier takes for a row the drift is nearly
+constant, so it shows as stripes 512 pixels long. What is measured is the mean, not the
+median, of the pixels of a row that show only sky: the correction is linear in the data.
+Common to the amplifiers is a part of it, so rows that sources cover are filled up from
+the others, as much as the noise of their few pixels demands. What is left over: drifts
+within a row, and drifts that all amplifiers share and that look like a tilted sky.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.records import Flags32, Plane
+from ..flags import DO_NOT_USE, NON_SCIENCE, REFERENCE_PIXEL, SATURATED
+from ..params import Factor, Sigma, StepParams
+from .stripes import find_levels, sum_strips
+
+_UNUSABLE = DO_NOT_USE | NON_SCIENCE | REFERENCE_PIXEL | SATURATED
+_STEP = 4
+"""Every fourth row and column is enough for the level of the sky."""
+_SKY_ROUNDS = 3
+
+
+class FlickerNoiseParams(StepParams):
+    """How stripes are measured."""
+
+    pixel_clip: Sigma = 4.0
+    """Pixels this far from the sky are left out."""
+    source_clip: Sigma = 3.0
+    """Blocks of 8, 24 and 72 pixels this far above the sky are left out."""
+    strength: Factor = 1.0
+    """Prior variance of the stripes over the one measured; larger shrinks less."""
+
+
+class FlickerNoise(NamedTuple):
+    """Removed stripes."""
+
+    slope: Plane
+    """(rows, cols), DN/s: the corrected image."""
+    stripes: Plane
+    """(rows, cols), DN/s: what was subtracted; 0 where nothing could be measured."""
+    stripe_err: NDArray[np.float32]
+    """(outputs, rows), DN/s: uncertainty of the level of each amplifier row."""
+    usable: NDArray[np.float32]
+    """(outputs, rows): fraction of each amplifier row that showed only sky."""
+
+
+def remove_flicker_noise(
+    slope: Plane,
+    pixel_flags: Flags32,
+    n_outputs: int,
+    params: FlickerNoiseParams,
+    flat: Plane | None = None,
+    scene: Plane | None = None,
+) -> FlickerNoise:
+    """Measure and subtract the stripes of a slope image.
+
+    Parameters
+    ----------
+    slope : (rows, cols) float32, DN/s
+    pixel_flags : (rows, cols) uint32
+    n_outputs : int
+        Amplifiers read at once: the columns are shared out evenly among them.
+    params : FlickerNoiseParams
+    flat : (rows, cols) float32, optional
+        Flat field: the sky is smooth only once it is divided out.
+    scene : (rows, cols) float32, DN/s, optional
+        Model of the sources, subtracted before anything is measured.
+
+    Returns
+    -------
+    FlickerNoise
+
+    Notes
+    -----
+    The sky model and the masks come from the image over the flat; the stripes are
+    measured on the image less sky times flat, and subtracted from the image as it came.
+    The sum of the stripes of an amplifier is zero, so the sky level is kept. A level is
+    the conditional mean of a common and an own Gaussian part given the row means of all
+    amplifiers and their white noise; both variances are measured from the row means.
+    """
+    image = slope if scene is None else slope - scene
+    response = np.ones((1, 1), np.float32) if flat is None else flat
+    usable = (pixel_flags & np.uint32(_UNUSABLE)) == 0
+    level, scatter = _measure_sky(image, usable, flat)
+    clip = params.pixel_clip * scatter
+    strips = sum_strips(image, usable, response, (level, clip))
+    levels = find_levels(strips, n_outputs, params.source_clip, params.strength)
+    stripes = _spread(levels.level, slope.shape)
+    return FlickerNoise(slope - stripes, stripes, levels.err, levels.usable)
+
+
+def _measure_sky(
+    image: Plane, usable: NDArray[np.bool_], flat: Plane | None
+) -> tuple[float, float]:
+    """Return level and scatter of the sky, from the lower half of a sample of pixels."""
+    sample = image[::_STEP, ::_STEP]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        sample = sample if flat is None else sample / flat[::_STEP, ::_STEP]
+    values = sample[usable[::_STEP, ::_STEP] & np.isfinite(sample)]
+    if values.size == 0:
+        return 0.0, 0.0
+    level, scatter = 0.0, 0.0
+    for _ in range(_SKY_ROUNDS):
+        low, level = (float(q) for q in np.percentile(values, (15.87, 50.0)))
+        scatter = level - low
+        values = values[values <= level + 3.0 * scatter]
+    return level, scatter
+
+
+def _spread(level: NDArray[np.float32], shape: tuple[int, int]) -> Plane:
+    """Return the levels of the amplifier rows as an image."""
+    n_outputs = len(level)
+    image = np.empty(shape, np.float32)
+    width = shape[1] // n_outputs
+    for k in range(n_outputs):
+        stop = shape[1] if k == n_outputs - 1 else (k + 1) * width
+        image[:, k * width : stop] = level[k][:, None]
+    return image

@@ -1,0 +1,236 @@
+"""Levels of amplifier rows, from sums over strips of eight pixels.
+
+After one pass over the image everything is done on strips, an eighth of its size: the
+source mask in blocks of 8 x 8 pixels, its repetition on the destriped image, and the
+row means themselves.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..numerics.jit import kernel
+
+STRIP: Final = 8
+"""Pixels of a strip, and rows of a block."""
+_ROUNDS: Final = 3
+_MIN_FILLED: Final = 0.3
+"""Blocks with a smaller fraction of usable pixels are taken for a source."""
+_CLEAN: Final = 0.5
+"""Rows with a larger usable fraction in all amplifiers tell the prior variances."""
+
+
+_CONTAMINATED: Final = 2.5
+"""An amplifier this many standard deviations above the others is full of sources."""
+
+
+class Strips(NamedTuple):
+    """Sums over the usable pixels of strips, image less sky."""
+
+    total: NDArray[np.float32]
+    """(rows, strips), DN/s"""
+    used: NDArray[np.float32]
+    """(rows, strips): pixels summed."""
+    variance: float
+    """Of a single pixel, (DN/s)**2."""
+
+
+class Levels(NamedTuple):
+    """What the amplifier rows are off by."""
+
+    level: NDArray[np.float32]
+    """(outputs, rows), DN/s"""
+    err: NDArray[np.float32]
+    """(outputs, rows), DN/s"""
+    usable: NDArray[np.float32]
+    """(outputs, rows), fraction of the pixels"""
+
+
+def sum_strips(
+    image: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    flat: NDArray[np.float32],
+    sky: tuple[float, float],
+) -> Strips:
+    """Sum the image less sky over strips, outliers left out.
+
+    Parameters
+    ----------
+    image : (rows, cols) float32, DN/s
+    usable : (rows, cols) bool
+    flat : (rows, cols) float32, or (1, 1) for none
+    sky : (float, float), DN/s
+        Level of the flat-fielded sky; pixels further than the second are left out.
+    """
+    n_rows, n_cols = image.shape
+    n_strips = -(-n_cols // STRIP)
+    total = np.zeros((n_rows, n_strips), np.float32)
+    count = np.zeros((n_rows, n_strips), np.float32)
+    square = _fill_strips(image, usable, flat, sky, total, count)
+    n = float(count.sum(dtype=np.float64))
+    return Strips(total, count, square / max(n, 1.0))
+
+
+def find_levels(
+    strips: Strips, n_outputs: int, source_clip: float, strength: float
+) -> Levels:
+    """Estimate the level of each amplifier row from the strips that show only sky.
+
+    Parameters
+    ----------
+    strips : Strips
+    n_outputs : int
+    source_clip : float, sigma
+        Blocks, and three by three blocks, this far above the sky are left out.
+    strength : float
+        Factor on the prior variance of the levels.
+    """
+    n_rows, n_strips = strips.total.shape
+    output = np.arange(n_strips) * n_outputs // n_strips
+    total = strips.total
+    level = _first_levels(strips, output)
+    for _ in range(_ROUNDS):
+        blocks = _block_sums(total - strips.used * level[output].T, strips.used)
+        is_source = _find_sources(*blocks, source_clip)
+        total = total - strips.used * _sky_excess(*blocks, is_source, n_rows)
+        seen = np.repeat(~is_source, STRIP, axis=0)[:n_rows]
+        sums = np.stack([total * seen, strips.used * seen])
+        summed = np.stack([sums[:, :, output == k].sum(2) for k in range(n_outputs)])
+        level, err = _conditional_mean(summed[:, 0], summed[:, 1], strips, strength)
+    width = n_strips * STRIP / n_outputs
+    return Levels(level, err, (summed[:, 1] / width).astype(np.float32))
+
+
+def _first_levels(strips: Strips, output: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Return the median strip of each amplifier row: good enough to find sources on."""
+    filled = strips.used > _MIN_FILLED * STRIP
+    mean = np.where(filled, strips.total / np.maximum(strips.used, 1.0), np.nan)
+    level = np.zeros((output[-1] + 1, len(mean)), np.float32)
+    for k in range(len(level)):
+        own = np.sort(mean[:, output == k], axis=1)
+        n = np.count_nonzero(own == own, axis=1)  # noqa: PLR0124 - NaN sort last
+        middle = own[np.arange(len(own)), np.maximum(n - 1, 0) // 2]
+        level[k] = np.where(n > 0, middle, 0.0)
+    common = np.median(level, axis=0)
+    own = level - common
+    limit = _CONTAMINATED * 1.4826 * np.median(np.abs(own - np.median(own)))
+    level[own > limit] = np.broadcast_to(common, own.shape)[own > limit]
+    return level
+
+
+@kernel
+def _fill_strips(
+    image: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    flat: NDArray[np.float32],
+    sky: tuple[float, float],
+    total: NDArray[np.float32],
+    count: NDArray[np.float32],
+) -> float:
+    """Sum the image less sky over strips; return the sum of its squares."""
+    level, clip = np.float32(sky[0]), np.float32(sky[1])
+    n_rows, n_cols = image.shape
+    has_flat = 1 if flat.size > 1 else 0
+    square = 0.0
+    for row in range(n_rows):
+        for col in range(n_cols):
+            response = flat[row * has_flat, col * has_flat]
+            value = image[row, col] - response * level
+            if usable[row, col] and abs(value) < clip:
+                total[row, col // STRIP] += value
+                count[row, col // STRIP] += np.float32(1.0)
+                square += value * value
+    return square
+
+
+def _block_sums(
+    total: NDArray[np.float32], count: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Sum the strips over eight rows each."""
+    first = np.arange(0, len(total), STRIP)
+    return np.add.reduceat(total, first), np.add.reduceat(count, first)
+
+
+def _find_sources(
+    total: NDArray[np.float32], count: NDArray[np.float32], clip: float
+) -> NDArray[np.bool_]:
+    """Return the blocks that sources reach, one block around them included."""
+    is_source = count < _MIN_FILLED * STRIP**2
+    for size in (1, 3, 9):
+        wide_total = ndimage.uniform_filter(total, size, mode="constant")
+        wide_count = ndimage.uniform_filter(count, size, mode="constant")
+        mean = wide_total / np.maximum(wide_count, 1e-3)
+        low, middle = np.percentile(mean[~is_source], (15.87, 50.0))
+        is_source = is_source | (mean > middle + clip * (middle - low))
+    return np.asarray(ndimage.binary_dilation(is_source, np.ones((3, 3))), np.bool_)
+
+
+def _sky_excess(
+    total: NDArray[np.float32],
+    count: NDArray[np.float32],
+    is_source: NDArray[np.bool_],
+    n_rows: int,
+) -> NDArray[np.float32]:
+    """Return the plane that the unmasked sky is above its model, for every strip."""
+    seen = count * ~is_source
+    y, x = np.indices(seen.shape, np.float32)
+    y, x = (y + 0.5) * STRIP / n_rows - 0.5, (x + 0.5) / seen.shape[1] - 0.5
+    terms = np.stack([np.ones_like(x), x, y])
+    normal = np.einsum("ibc,jbc,bc->ij", terms, terms, seen, dtype=np.float64)
+    right = np.einsum("ibc,bc->i", terms, total * ~is_source, dtype=np.float64)
+    a, b, c = np.linalg.lstsq(normal, right, rcond=1e-9)[0]
+    rows = (np.arange(n_rows) + 0.5) / n_rows - 0.5
+    return (a + b * x[0] + c * rows[:, None]).astype(np.float32)
+
+
+def _conditional_mean(
+    total: NDArray[np.float32],
+    count: NDArray[np.float32],
+    strips: Strips,
+    strength: float,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the levels (outputs, rows) given the row means, and their errors."""
+    n_outputs = len(total)
+    mean = (total / np.maximum(count, 1.0)).T.astype(np.float64)
+    noise = strips.variance / np.maximum(count.T.astype(np.float64), 1e-6)
+    common, own = _prior_variances(mean, noise, count.T)
+    prior = strength * (common + own * np.eye(n_outputs))
+    noisy = prior + noise[:, :, None] * np.eye(n_outputs)
+    gain = np.linalg.solve(noisy, np.broadcast_to(prior, noisy.shape)).transpose(
+        0, 2, 1
+    )
+    level = np.einsum("rij,rj->ir", gain, mean)
+    left = np.einsum("ii->i", prior) - np.einsum("rij,ij->ri", gain, prior)
+    level -= level.mean(axis=1, keepdims=True)
+    err = np.sqrt(np.maximum(left, 0.0)).T
+    return level.astype(np.float32), err.astype(np.float32)
+
+
+def _prior_variances(
+    mean: NDArray[np.float64], noise: NDArray[np.float64], count: NDArray[np.float32]
+) -> tuple[float, float]:
+    """Measure the variances of the common and of the own part of the levels."""
+    n_outputs = mean.shape[1]
+    full = count.max() if count.size else 0.0
+    clean = (count > _CLEAN * full).all(axis=1)
+    if np.count_nonzero(clean) < 16:
+        clean = (count > 0.0).any(axis=1)
+    mean, noise = mean[clean], noise[clean]
+    if len(mean) < 2:
+        return 0.0, 0.0
+    white = float(np.median(noise))
+    rows = mean.mean(axis=1)
+    spread = 1.4826 * float(np.median(np.abs(rows - np.median(rows))))
+    if n_outputs == 1:
+        return 0.0, max(spread**2 - white, 0.0)
+    middle = _chi2_median(n_outputs - 1)
+    own = max(float(np.median(mean.var(axis=1, ddof=1))) / middle - white, 0.0)
+    common = max(spread**2 - (own + white) / n_outputs, 0.0)
+    return common, own
+
+
+def _chi2_median(n: int) -> float:
+    """Return the median of chi2 per degree of freedom (Wilson and Hilferty 1931)."""
+    return (1.0 - 2.0 / (9.0 * n)) ** 3
