@@ -59,9 +59,7 @@ def refuse_foreign(path: str, cards: Mapping[str, Any], suffix: str) -> None:
         raise InputError(path, f"no JWST file (TELESCOP is {telescope!r})")
     if cards.get("EXP_TYPE") in _GUIDE_STAR:
         what = f"a guide-star file of {instrument} ({cards['EXP_TYPE']})"
-        raise InputError(
-            path, what, _JWST.replace("reduces", "(calwebb_guider) reduces")
-        )
+        raise InputError(path, what, "use jwst (calwebb_guider)")
     if instrument != "NIRCAM":
         raise InputError(path, f"data of {instrument}, not NIRCAM", _JWST)
     _refuse_spectra(path, str(cards.get("DATAMODL", "")), suffix)

@@ -194,13 +194,14 @@ def _scan(file: IO[bytes], path: Path) -> Iterator[Hdu]:
             return
         offset = position + length
         n_bytes = _data_bytes(header)
-        # Real files end with whole blocks; only a missing byte of data is an error.
-        if offset + n_bytes > size:
-            what = f"truncated: {size} of at least {offset + n_bytes} bytes"
+        # The padding counts too: where it is cut, later extensions may be gone.
+        end = offset + whole_blocks(n_bytes)
+        if end > size:
+            what = f"truncated: {size} of at least {end} bytes"
             raise InputError(str(path), what, AGAIN)
         name = "PRIMARY" if first else str(header.get("EXTNAME", "")).strip().upper()
         yield Hdu(name, int(header.get("EXTVER", 1)), header, offset, n_bytes)
-        position, first = offset + whole_blocks(n_bytes), False
+        position, first = end, False
 
 
 def _refuse_other_formats(file: IO[bytes], path: Path, size: int) -> None:

@@ -76,7 +76,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         what = f"{path}: cannot be written ({error.strerror or error})"
         raise RamplineError(what) from error
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.exists():
+            beside.unlink()
 
 
 def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> str:

@@ -180,10 +180,11 @@ def _readout(
     if abs(group_s - expected_s) > 1e-3 * expected_s:
         what = f"TGROUP {group_s} s contradicts TFRAME {frame_s} s ({expected_s:g} s)"
         raise InputError(str(path), what)
-    n_rows, n_cols = shape or (
+    size = (
         words.count("SUBSIZE2", 1, _FULL_SIZE),
         words.count("SUBSIZE1", 1, _FULL_SIZE),
     )
+    n_rows, n_cols = shape or size
     return Readout(
         pattern=pattern,
         n_ints=_integrations(path, words, cards),
