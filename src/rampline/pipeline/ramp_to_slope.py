@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..detector.band import PixelNoise, RampBand
 from ..detector.dark import DarkParams, subtract_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
+from ..detector.flicker_noise import FlickerNoiseParams, remove_flicker_noise
 from ..detector.gain_scale import GainScaleParams, scale_gain
 from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
 from ..detector.ipc import IpcParams, correct_ipc
@@ -73,6 +74,8 @@ class RampToSlope(Params):
     """Counts a second."""
     gain_scale: GainScaleParams = GainScaleParams()
     """Non-standard gain."""
+    flicker_noise: FlickerNoiseParams = FlickerNoiseParams()
+    """Stripes of 1/f noise."""
 
 
 def ramp_to_slope(
@@ -105,7 +108,8 @@ def ramp_to_slope(
     ramp = run.maybe(snowballs, ramp, params.snowballs)
     with run.bands(n_rows) as band:
         image = band(slopes, ramp, params.slopes)
-    return run.maybe(gain_scale, image, params.gain_scale)
+    image = run.maybe(gain_scale, image, params.gain_scale)
+    return run.maybe(flicker_noise, image, params.flicker_noise)
 
 
 def group_scale(
@@ -316,6 +320,27 @@ def gain_scale(
         image,
         planes=scale_gain(image.planes, factor),
         integrations=None if integrations is None else scale_gain(integrations, factor),
+    )
+
+
+def flicker_noise(
+    image: SlopeImage, _planes: RampPlanes, params: FlickerNoiseParams
+) -> SlopeImage:
+    """Remove the stripes of 1/f noise; each integration has its own."""
+    n_outputs = image.header.readout.n_outputs
+    planes, integrations = image.planes, image.integrations
+    clean = remove_flicker_noise(planes.slope, planes.flags, n_outputs, params)
+    if integrations is not None:
+        own = [
+            remove_flicker_noise(slope, flags, n_outputs, params).slope
+            for slope, flags in zip(integrations.slope, integrations.flags, strict=True)
+        ]
+        integrations = replace(integrations, slope=np.stack(own))
+    return replace(
+        image,
+        planes=replace(planes, slope=clean.slope),
+        integrations=integrations,
+        extras={**image.extras, "STRIPES": clean.stripes},
     )
 
 
