@@ -180,7 +180,7 @@ def test_asdf_reference_files_are_models(tmp_path):
         "column_offset": -1.0,
     }
     about = {
-        "instrument": {"detector": "NRCB1"},
+        "instrument": {"detector": "NRCB1", "channel": "SHORT", "module": "B"},
         "useafter": "2022-01-01T00:00:00",
         "author": "rampline",
         "pedigree": "DUMMY",
