@@ -3,8 +3,8 @@
 Zodiacal light, scattered light and the thermal glow of the telescope vary over a detector by
 a few per cent at most, so a polynomial of low order fitted to the medians of square cells
 describes them. Sources are masked first, with the sky of the round before; cells that still
-stand out are rejected. What is left in: sources too faint to be found, which raise medians
-by less than a tenth of their mean surface brightness.
+stand out are rejected, above sooner than below. Sources too faint to be found stay in, and
+so does light that fills the frame.
 """
 
 from typing import Annotated, Final, NamedTuple
@@ -28,8 +28,10 @@ ROUNDS: Final = 2
 """Masks are found with the sky of the round before; a third changes nothing."""
 LEAST_USED: Final = 0.2
 """Fraction of a cell that must be free of sources, or its median is theirs."""
-CLIP_SIGMA: Final = 3.0
-"""Cells farther than this from the surface are rejected."""
+CLIP_HIGH: Final = 2.5
+CLIP_LOW: Final = 4.0
+"""Cells farther above or below the surface are rejected; what sources add is above."""
+CLIP_ROUNDS: Final = 20
 
 
 class SkyModelParams(StepParams):
@@ -190,10 +192,11 @@ def _fit_clipped(
     residual = values - np.median(values)
     kept = np.ones(len(values), np.bool_)
     solution = np.zeros(design.shape[1], np.float64)
-    for _ in range(10):
-        scatter = 1.4826 * np.median(np.abs(residual[kept] - np.median(residual[kept])))
+    for _ in range(CLIP_ROUNDS):
+        below = residual[kept & (residual < 0)]
+        scatter = np.sqrt(np.mean(below**2)) if below.size else 0.0
         before = kept
-        kept = np.abs(residual - np.median(residual[kept])) <= CLIP_SIGMA * scatter
+        kept = np.abs(residual) <= np.where(residual > 0, CLIP_HIGH, CLIP_LOW) * scatter
         if kept.sum() < design.shape[1]:
             kept = before
         w = weight[kept]

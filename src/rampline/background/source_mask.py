@@ -4,7 +4,7 @@ Two tiers, both on 4 x 4 pixel blocks of the image less a smooth sky. Compact so
 that stand out of the scatter of blocks, or hold a pixel that stands out of the scatter of
 pixels. Diffuse light: the same after smoothing over 16 pixels, where the wings of galaxies
 and bright stars rise above the noise long after single blocks do not. Scatter is measured
-in the lower half of the values, which sources do not widen. Both are grown.
+on differences between blocks, which slowly varying light does not widen. Both are grown.
 """
 
 from typing import Final, NamedTuple
@@ -14,11 +14,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..numerics.jit import kernel
+from ..numerics.selection import MAD_TO_SIGMA
 
 BLOCK: Final = 4
 """Pixels a block is wide: two FWHM of the sharpest point-spread function."""
 SMOOTHING_BLOCKS: Final = 4.0
 """Standard deviation of the smoothing for diffuse light, blocks."""
+DECORRELATED: Final = 12
+"""Blocks after which smoothed noise no longer knows of itself: three deviations."""
 PEAK_FACTOR: Final = 5.0 / 3.0
 """Threshold of single pixels over that of blocks: there are sixteen times as many."""
 
@@ -53,12 +56,12 @@ def mask_sources(
     (block_rows, block_cols) bool
     """
     compact_sigma, diffuse_sigma = thresholds
-    scatter = _lower_scatter(blocks.mean)
+    scatter = _scatter(blocks.mean, lag=1)
     smooth = _smooth(blocks.mean)
     with np.errstate(invalid="ignore"):
         compact = blocks.mean > compact_sigma * scatter
         compact |= blocks.peak > PEAK_FACTOR * compact_sigma * pixel_scatter
-        diffuse = smooth > diffuse_sigma * _lower_scatter(smooth)
+        diffuse = smooth > diffuse_sigma * _scatter(smooth, lag=DECORRELATED)
     return _grow(compact, grow_px // BLOCK) | _grow(diffuse, 2 * grow_px // BLOCK)
 
 
@@ -86,14 +89,16 @@ def spread_blocks(
     return wide[: shape[0], : shape[1]]
 
 
-def _lower_scatter(values: NDArray[np.float32]) -> float:
-    """Return median minus 15.87 % quantile, from every other row and column; inf if none."""
-    sample = values[::2, ::2]
-    finite = sample[np.isfinite(sample)]
-    if finite.size == 0:
-        return np.inf
-    low, middle = np.quantile(finite, [0.1587, 0.5])
-    return float(middle - low)
+def _scatter(values: NDArray[np.float32], lag: int) -> float:
+    """Return the standard deviation from differences between blocks ``lag`` apart.
+
+    Light that varies slowly cancels out, so it may fill the frame; inf without blocks.
+    """
+    steps = [values[lag::2, ::2] - values[:-lag:2, ::2]]
+    steps.append(values[::2, lag::2] - values[::2, :-lag:2])
+    size = np.abs(np.concatenate([step.ravel() for step in steps]))
+    size = size[np.isfinite(size)]
+    return float(np.median(size)) * MAD_TO_SIGMA / 2**0.5 if size.size else np.inf
 
 
 def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
