@@ -1,6 +1,7 @@
 """The house keeps its own laws."""
 
 import importlib
+import importlib.util
 import pkgutil
 import re
 import subprocess
@@ -107,3 +108,12 @@ def test_help_fits_on_one_screen():
     )
     assert done.stdout.count("\n") < 60
     assert "--references" in done.stdout
+
+
+def test_generated_pages_are_those_of_the_code():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    for page, text in generate.PAGES.items():
+        stored = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        assert stored == text(), f"docs/{page}: run docs/generate.py"
