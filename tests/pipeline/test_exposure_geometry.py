@@ -1,0 +1,71 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rampline.astrometry.geometry import (
+    combine_corrections,
+    make_geometry,
+    pixel_to_sky,
+)
+from rampline.exposure.header import Card
+from rampline.pipeline.exposure_geometry import product_wcs, realigned_wcs
+
+from ..astrometry.fields import (
+    CORRECTION,
+    POINTING,
+    SMALL,
+    offset_mas,
+    random_pixels,
+    sky_planes,
+)
+from .exposures import make_header
+
+PLANES = sky_planes()
+
+
+def located(correction=None):
+    return make_geometry(PLANES, POINTING, SMALL, correction)
+
+
+def cards_of(world):
+    return {card.keyword: card.value for card in world.cards}
+
+
+def test_gwcs_and_cards_are_of_the_same_geometry(rng):
+    geometry = located(CORRECTION)
+    world = product_wcs(geometry, PLANES, make_header())
+    rows, cols = random_pixels(rng, geometry.shape)
+    sky = pixel_to_sky(geometry, rows, cols)
+    assert offset_mas(*world.gwcs(cols, rows), *sky) < 1e-4
+    cards = cards_of(world)
+    centre = pixel_to_sky(geometry, cards["CRPIX2"] - 1, cards["CRPIX1"] - 1)
+    np.testing.assert_allclose((cards["CRVAL1"], cards["CRVAL2"]), centre, atol=1e-10)
+    assert cards["S_REGION"].startswith("POLYGON ICRS")
+
+
+def test_only_an_aligned_exposure_has_the_frame_of_the_correction():
+    plain = product_wcs(located(), PLANES, make_header())
+    aligned = product_wcs(located(CORRECTION), PLANES, make_header())
+    assert "v2v3corr" not in plain.gwcs.available_frames
+    assert "v2v3corr" in aligned.gwcs.available_frames
+
+
+@pytest.mark.parametrize("stored", [np.eye(2, 3), CORRECTION])
+def test_a_stored_exposure_is_aligned_anew(rng, stored):
+    header = make_header()
+    before = located(stored)
+    shift = np.array([[1.0, 1e-4, 0.02], [-1e-4, 1.0, -0.03]])
+    after = replace(before, correction=combine_corrections(stored, shift))
+    gwcs = product_wcs(before, PLANES, header).gwcs
+    world = realigned_wcs(gwcs, before, after, header)
+    rows, cols = random_pixels(rng, before.shape)
+    sky = pixel_to_sky(after, rows, cols)
+    assert offset_mas(*world.gwcs(cols, rows), *sky) < 1e-4
+
+
+def test_the_reference_pixel_of_the_header_is_kept():
+    science = (Card("CRPIX1", 12.5), Card("CRPIX2", 30.25))
+    world = product_wcs(located(), PLANES, make_header(science=science))
+    cards = cards_of(world)
+    assert (cards["CRPIX1"], cards["CRPIX2"]) == (12.5, 30.25)
