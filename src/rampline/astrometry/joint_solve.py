@@ -103,7 +103,7 @@ class JointSolution(NamedTuple):
     values: NDArray[np.float64]
     """(terms, 3): shift in arcsec, roll in rad"""
     residual: Points
-    """(n, 2) arcsec: observation minus its star"""
+    """(n, 2) arcsec: observation minus its star, widened for the star's leaning towards it"""
     pull: NDArray[np.float64]
     """(n,) length of the residual over its error, the star's own error allowed for"""
     weight: NDArray[np.float64]
@@ -134,7 +134,7 @@ def make_layout(
             terms[k, j] = numbers.setdefault((KINDS[j], name), len(numbers))
     pivots = np.array(
         [centres[(terms == n).any(axis=1)].mean(axis=0) for n in range(len(numbers))]
-    )
+    ).reshape(-1, 2)
     sigmas = np.empty((len(numbers), TERMS))
     for (kind, _), n in numbers.items():
         sigmas[n, :2] = getattr(priors, f"{kind}_shift")
@@ -217,8 +217,13 @@ def solve_jointly(
         residual, _ = _leave_stars(moved, observations.star, weight, n_stars)
         step = _solve_step(layout, observations, values, residual, weight)
         values = values + step
-        if np.abs(step[:, :2]).max() < 1e-7 and np.abs(step[:, 2]).max() < 1e-9:
+        largest = np.abs(step).max(axis=0, initial=0.0)
+        if largest[:2].max() < 1e-7 and largest[2] < 1e-9:
             break
+    # A star's mean leans towards each of its observations: undo that in the residuals.
+    moved = move_observations(layout, values, observations.image, observations.position)
+    residual, share = _leave_stars(moved, observations.star, weight, n_stars)
+    residual = residual / np.sqrt(np.maximum(1.0 - share, 0.05))[:, None]
     return JointSolution(values, residual, pull, weight)
 
 

@@ -20,7 +20,7 @@ from .matching import (
 )
 
 Points = NDArray[np.float64]
-FEWEST_PAIRS = 3
+FEWEST_PAIRS = 2
 """Pairs that must remain after sharpening."""
 RETRY = 1.5
 """A failed match is tried again when the shared list has grown by this factor."""

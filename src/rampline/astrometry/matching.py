@@ -97,7 +97,8 @@ def find_offset(moving: Points, fixed: Points, params: MatchParams) -> Offset:
     -----
     A few rolls are tried where ``max_roll`` would smear the peak over more than a cell.
     Chance: Poisson tail of the peak's count over the local mean of the histogram, times
-    the number of cells and rolls that were tried.
+    the number of rolls that were tried and of cells no further from no shift at all, times
+    the number of octaves of distance: small shifts are more credible than large ones.
     """
     moving, fixed = moving[: params.most], fixed[: params.most]
     centre = moving.mean(axis=0) if len(moving) else np.zeros(2)
@@ -132,16 +133,32 @@ def _find_peak(
     n_bins = int(np.ceil(2 * params.reach / params.bin_width))
     edges = (np.arange(n_bins + 1) - n_bins / 2) * params.bin_width
     counts, _, _ = np.histogram2d(apart[:, 0], apart[:, 1], bins=(edges, edges))
-    cells = uniform_filter(counts, CELLS, mode="constant") * CELLS**2
-    i, j = np.unravel_index(np.argmax(cells), cells.shape)
+    cells = np.round(uniform_filter(counts, CELLS, mode="constant") * CELLS**2)
+    middles = (edges[1:] + edges[:-1]) / 2
+    distance = np.hypot(middles[:, None], middles)
+    # Of equal peaks the one that moves least.
+    i, j = np.unravel_index(np.argmax(cells - distance / params.reach / 4), cells.shape)
     n_pairs = round(float(cells[i, j]))
-    around = uniform_filter(counts, AROUND, mode="nearest")[i, j]
-    expected = max(float(around) * CELLS**2, CELLS**2 / counts.size)
-    middle = (edges[[i, j]] + edges[[i + 1, j + 1]]) / 2
+    expected = _expected_pairs(counts, int(i), int(j), n_pairs)
+    tried = np.pi * (distance[i, j] / params.bin_width + CELLS) ** 2
+    octaves = np.log2(n_bins / CELLS) + 1
+    log_trials = float(np.log(min(tried * octaves, counts.size * octaves)))
+    middle = np.array([middles[i], middles[j]])
     near = np.abs(apart - middle).max(axis=1) <= CELLS / 2 * params.bin_width
     shift = apart[near].mean(axis=0) if near.any() else np.zeros(2)
     offset = Offset(Motion(shift, 0.0, np.zeros(2)), n_pairs, expected, 1.0)
-    return offset, _log_tail(n_pairs, expected) + float(np.log(counts.size))
+    return offset, _log_tail(n_pairs, expected) + log_trials
+
+
+def _expected_pairs(counts: NDArray[np.float64], i: int, j: int, n_pairs: int) -> float:
+    """Return what chance puts into the cell at (i, j): what lies around it.
+
+    Not below half of what all bins have in the mean.
+    """
+    half = AROUND // 2
+    box = counts[max(i - half, 0) : i + half + 1, max(j - half, 0) : j + half + 1]
+    around = max(box.sum() - n_pairs, 0.0) / max(box.size - CELLS**2, 1)
+    return float(CELLS**2 * max(around, counts.mean() / 2, 0.5 / counts.size))
 
 
 def _log_tail(n: int, mean: float) -> float:

@@ -17,6 +17,8 @@ from ..units import DEG_PER_ARCSEC, MAS_PER_ARCSEC
 Floats = NDArray[np.float64]
 J2000_MJD = 51544.5
 DAYS_PER_YEAR = 365.25
+PRECESSION = 3.8246e-5
+"""Of the equinox, deg/day: the Almanac's longitudes are those of date."""
 ORBIT_AU = 1.01
 """Mean distance of L2 from the Sun."""
 NAMES = {
@@ -160,14 +162,17 @@ def move_to_epoch(
 
 
 def _earth_au(mjd: float) -> Floats:
-    """Return the Earth's heliocentric position, equatorial, au."""
+    """Return the Earth's heliocentric position, equator and equinox of J2000, au."""
     n = mjd - J2000_MJD
     anomaly = np.radians(357.528 + 0.9856003 * n)
     longitude = np.radians(
-        280.460 + 0.9856474 * n + 1.915 * np.sin(anomaly) + 0.020 * np.sin(2 * anomaly)
+        280.460
+        + (0.9856474 - PRECESSION) * n
+        + 1.915 * np.sin(anomaly)
+        + 0.020 * np.sin(2 * anomaly)
     )
     distance = 1.00014 - 0.01671 * np.cos(anomaly) - 0.00014 * np.cos(2 * anomaly)
-    tilt = np.radians(23.439 - 4e-7 * n)
+    tilt = np.radians(23.439)
     to_sun = np.array(
         [
             np.cos(longitude),

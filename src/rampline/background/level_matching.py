@@ -212,13 +212,13 @@ def compare_levels(
     first, second = exposures[pair[0]], exposures[pair[1]]
     if not _boxes_overlap(first.grid_position, second.grid_position):
         return None
-    there, there_error = _interpolate_cells(second, first.grid_position)
-    apart = first.level - there
-    common = np.isfinite(apart)
-    if common.sum() < max(params.min_cells, 1):
+    # Both ways, so that the answer does not depend on the order of the exposures.
+    there, noise_there = _subtract_cells(first, second)
+    here, noise_here = _subtract_cells(second, first)
+    if min(len(there), len(here)) < max(params.min_cells, 1):
         return None
-    apart = apart[common]
-    noise = np.hypot(first.error, there_error)[common]
+    apart = np.concatenate([there, -here])
+    noise = np.concatenate([noise_there, noise_here])
     middle = np.median(apart)
     sigma = max(
         1.4826 * float(np.median(np.abs(apart - middle))), float(np.median(noise))
@@ -227,8 +227,8 @@ def compare_levels(
     return LevelDifference(
         *pair,
         difference=float(np.median(apart)),
-        error=1.253 * max(sigma, 1e-12) / np.sqrt(len(apart)),
-        n_cells=len(apart),
+        error=1.253 * max(sigma, 1e-12) / np.sqrt(len(apart) / 2),
+        n_cells=(len(apart) + 1) // 2,
     )
 
 
@@ -236,6 +236,14 @@ def _boxes_overlap(first: Floats, second: Floats) -> bool:
     """Tell whether the bounding boxes of two sets of cells overlap."""
     a, b = first.reshape(-1, 2), second.reshape(-1, 2)
     return bool((a.max(0) >= b.min(0)).all() and (b.max(0) >= a.min(0)).all())
+
+
+def _subtract_cells(first: SkyCells, second: SkyCells) -> tuple[Floats, Floats]:
+    """Return first minus second at the first's cells in the overlap, and the noise."""
+    there, there_error = _interpolate_cells(second, first.grid_position)
+    apart = first.level - there
+    common = np.isfinite(apart)
+    return apart[common], np.hypot(first.error, there_error)[common]
 
 
 def _interpolate_cells(cells: SkyCells, grid_position: Floats) -> tuple[Floats, Floats]:
@@ -282,10 +290,8 @@ def _solve_levels(
         pull = (measured - design @ level) / error
         scale = max(1.4826 * float(np.median(np.abs(pull))), 1.0)
         weight = 1.0 / (error * scale) ** 2 / (1.0 + (pull / (CAUCHY * scale)) ** 2)
-    return level, np.linalg.inv(normal) - _gauge_part(normal, means)
-
-
-def _gauge_part(normal: Floats, means: Floats) -> Floats:
-    """Return the part of the covariance that only the rows for the means produce."""
-    inverse = np.linalg.inv(normal)
-    return np.asarray(inverse @ means.T @ means @ inverse)
+    # The noise of an exposure is the same in all its overlaps: half of each difference's
+    # variance is taken to be common to all differences of either exposure.
+    shared = design * error[:, None] * scale / np.sqrt(2.0)
+    spread = np.linalg.solve(normal, design.T @ (weight[:, None] * shared))
+    return level, spread @ spread.T

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from rampline.numerics.selection import select, select_median
+
+from ..twins import numerics as twins
+
+
+def test_the_smallest_the_middle_and_the_largest_are_found():
+    values = np.array([5, 1, 4, 2, 3, 99], np.float32)
+    assert select(values.copy(), 5, 0) == 1
+    assert select_median(values.copy(), 5) == 3
+    assert select(values.copy(), 5, 4) == 5
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 101])
+@pytest.mark.parametrize("kind", ["random", "ties", "sorted", "reversed", "infinite"])
+def test_twin_any_rank_equals_a_full_sort(rng, n, kind):
+    values = rng.normal(size=n).astype(np.float32)
+    if kind == "ties":
+        values = np.round(values)
+    elif kind == "infinite":
+        values[rng.random(n) < 0.3] = np.inf
+    elif kind != "random":
+        values = np.sort(values)[:: 1 if kind == "sorted" else -1].copy()
+    for k in range(n):
+        assert select(values.copy(), n, k) == twins.select(values, n, k)
+    assert select_median(values.copy(), n) == twins.select_median(values, n)
+
+
+def test_values_beyond_n_are_left_alone(rng):
+    values = rng.normal(size=20).astype(np.float32)
+    work = values.copy()
+    select(work, 10, 4)
+    assert np.array_equal(work[10:], values[10:])
+    assert np.array_equal(np.sort(work[:10]), np.sort(values[:10]))
