@@ -12,3 +12,5 @@ def _own_cache(tmp_path_factory, monkeypatch):
     cache.forget()
     checksum._known.clear()
     sky_planes._models.clear()
+    yield
+    cache.settle()

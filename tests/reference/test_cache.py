@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rampline.reference import cache
-from rampline.reference.cache import cache_dir, entry_name, forget, recall
+from rampline.reference.cache import cache_dir, entry_name, recall, settle
 
 
 def built(rng, size=1000):
@@ -16,6 +16,11 @@ def built(rng, size=1000):
         "flags.mask": rng.integers(0, 9, size, dtype=np.uint32),
         "gain_factor": np.array([2.0]),
     }
+
+
+def forget():
+    settle()
+    cache.forget()
 
 
 def refuse():
@@ -31,6 +36,7 @@ def assert_same(found, expected):
 
 
 def entries():
+    settle()
     return sorted(path.name for path in (cache_dir() / "planes").iterdir())
 
 
@@ -55,13 +61,17 @@ def test_the_same_arrays_are_handed_to_everyone(rng):
 
 def test_a_write_does_not_reach_the_disk(rng):
     expected = built(rng)
-    recall("one", lambda: expected)["plane"][:] = 0.0
+    recall("one", lambda: expected)
+    forget()
+    recall("one", refuse)["plane"][:] = 0.0
     forget()
     assert_same(recall("one", refuse), expected)
 
 
 def test_arrays_are_plain_and_writable_so_that_kernels_take_them_as_such(rng):
-    found = recall("one", lambda: built(rng))["plane"]
+    recall("one", lambda: built(rng))
+    forget()
+    found = recall("one", refuse)["plane"]
     assert type(found) is np.ndarray
     assert found.flags.writeable
 
@@ -84,6 +94,7 @@ def test_the_disk_holds_the_entries_used_last(rng, monkeypatch):
     monkeypatch.setenv("RAMPLINE_CACHE_GB", str(2.5 * size / 1e9))
     for age, name in enumerate("abc"):
         recall(name, lambda: built(rng))
+        settle()
         os.utime(cache_dir() / "planes" / name, (age, age))
     assert entries() == ["b", "c"]
     forget()
@@ -96,7 +107,17 @@ def test_an_entry_above_the_limit_is_not_kept(rng, monkeypatch):
     monkeypatch.setenv("RAMPLINE_CACHE_GB", "0")
     expected = built(rng)
     assert_same(recall("one", lambda: expected), expected)
+    settle()
     assert not (cache_dir() / "planes").exists()
+
+
+def test_what_a_killed_process_left_is_swept_away(rng):
+    for name, age in (("part-1", 0.0), ("part-2", None)):
+        (cache_dir() / "planes" / name).mkdir(parents=True)
+        if age is not None:
+            os.utime(cache_dir() / "planes" / name, (age, age))
+    recall("one", lambda: built(rng))
+    assert entries() == ["one", "part-2"]
 
 
 def test_a_damaged_entry_is_built_again(rng):

@@ -153,6 +153,7 @@ def test_a_file_without_its_planes_is_one_line(paths, kind):
 def test_a_second_process_needs_only_the_cache(paths):
     files = files_of(**paths)
     first = load_ramp_planes(files, make_header())
+    cache.settle()
     cache.forget()
     for path in paths.values():
         path.unlink()

@@ -7,7 +7,8 @@ memory, so that a second process has them at once and all share the same pages.
 
 An entry is a folder named by a hash of what went into it. It is written beside its
 place and renamed, so a reader sees it whole or not at all; the entries that were not
-used for longest go when the cache grows beyond its limit.
+used for longest go when the cache grows beyond its limit. Writing takes as long as the
+disk likes, so it has a thread of its own, which only reads what it writes.
 """
 
 import hashlib
@@ -15,10 +16,11 @@ import logging
 import os
 import shutil
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any, Final, TypeAlias
 from uuid import uuid4
 
@@ -34,7 +36,13 @@ DEFAULT_LIMIT_GB: Final = 12.0
 KEPT_IN_PROCESS: Final = 4
 """Detector planes, dark, flat and areas of the detector and filter in hand."""
 
+UNFINISHED: Final = "part-"
+"""Names of folders that are being written or removed begin like this."""
+STALE_S: Final = 3600.0
+"""Age at which an unfinished entry is taken to be that of a killed process."""
+
 _recent: OrderedDict[str, Arrays] = OrderedDict()
+_writers: list[Thread] = []
 _lock = Lock()
 
 
@@ -87,9 +95,8 @@ def recall(
     arrays = _load(name) if on_disk else None
     if arrays is None:
         arrays = dict(build())
-        if on_disk and _store(name, arrays):
-            # mapped pages are shared with other processes, private ones are not
-            arrays = _load(name) or arrays
+        if on_disk and sum(array.nbytes for array in arrays.values()) <= limit_bytes():
+            _store_aside(name, arrays)
     with _lock:
         _recent[name] = arrays
         while len(_recent) > KEPT_IN_PROCESS:
@@ -101,6 +108,15 @@ def forget() -> None:
     """Drop what this process holds; the files stay."""
     with _lock:
         _recent.clear()
+
+
+def settle() -> None:
+    """Wait until all entries are on disk; the end of the process waits by itself."""
+    with _lock:
+        writers = list(_writers)
+        _writers.clear()
+    for writer in writers:
+        writer.join()
 
 
 def _folder() -> Path:
@@ -126,13 +142,19 @@ def _mapped(file: Path) -> NDArray[Any]:
     return np.asarray(np.load(file, mmap_mode="c", allow_pickle=False))
 
 
-def _store(name: str, arrays: Mapping[str, NDArray[Any]]) -> bool:
-    """Write an entry; False where the disk does not let us, which is no error."""
-    limit = limit_bytes()
-    if sum(array.nbytes for array in arrays.values()) > limit:
-        return False
+def _store_aside(name: str, arrays: Arrays) -> None:
+    """Write an entry while its arrays are already in use."""
+    writer = Thread(target=_store, args=(name, arrays), name="reference planes")
+    with _lock:
+        _writers[:] = [other for other in _writers if other.is_alive()]
+        _writers.append(writer)
+    writer.start()
+
+
+def _store(name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an entry; where the disk does not let us the next process builds again."""
     place = _folder() / name
-    beside = _folder() / f"new-{os.getpid()}-{uuid4().hex}"
+    beside = _folder() / f"{UNFINISHED}{os.getpid()}-{uuid4().hex}"
     try:
         beside.mkdir(parents=True)
         for key, array in arrays.items():
@@ -141,12 +163,10 @@ def _store(name: str, arrays: Mapping[str, NDArray[Any]]) -> bool:
             # an entry that could not be loaded, or another process was faster
             _remove(place)
         beside.rename(place)
+        _evict(limit_bytes(), keep=place)
     except OSError as error:
         log.info("reference planes not kept in %s: %s", _folder(), error)
         shutil.rmtree(beside, ignore_errors=True)
-        return place.exists()
-    _evict(limit, keep=place)
-    return True
 
 
 def _evict(limit: int, keep: Path) -> None:
@@ -154,10 +174,15 @@ def _evict(limit: int, keep: Path) -> None:
     sizes: list[tuple[float, int, Path]] = []
     for place in _folder().iterdir():
         try:
+            age = place.stat().st_mtime
             size = sum(file.stat().st_size for file in place.iterdir())
-            sizes.append((place.stat().st_mtime, size, place))
         except OSError as error:
             log.debug("%s went while it was measured: %s", place, error)
+            continue
+        if not place.name.startswith(UNFINISHED):
+            sizes.append((age, size, place))
+        elif time.time() - age > STALE_S:
+            shutil.rmtree(place, ignore_errors=True)
     total = sum(size for _, size, _ in sizes)
     for _, size, place in sorted(sizes):
         if total <= limit:
@@ -169,7 +194,7 @@ def _evict(limit: int, keep: Path) -> None:
 
 def _remove(place: Path) -> None:
     """Take an entry away at once; processes that mapped it keep their pages."""
-    aside = place.with_name(f"old-{os.getpid()}-{uuid4().hex}")
+    aside = place.with_name(f"{UNFINISHED}{os.getpid()}-{uuid4().hex}")
     try:
         place.rename(aside)
     except OSError as error:
