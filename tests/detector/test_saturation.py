@@ -9,7 +9,7 @@ from rampline.detector.saturation import (
     mask_zero_frame,
 )
 from rampline.flags import AD_FLOOR, DO_NOT_USE, NO_SATURATION_CHECK, SATURATED
-from tests.twins import detector_samples as twins
+from tests.twins import detector as twins
 
 from .exposures import every_row
 

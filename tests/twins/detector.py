@@ -1,4 +1,4 @@
-"""Slow twins of the kernels that lead from samples to linear counts: NumPy and SciPy."""
+"""Slow twins of the kernels of ``rampline.detector``: NumPy and SciPy."""
 
 import numpy as np
 from scipy import stats
