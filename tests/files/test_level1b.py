@@ -309,6 +309,34 @@ def test_a_broken_axis_card_is_corruption(raw):
     assert "corrupt FITS header" in message(raw)
 
 
+@pytest.mark.parametrize(
+    ("card", "broken"),
+    [
+        (b"NAXIS1  =                   20", b"NAXIS1  =                  -20"),
+        (b"BITPIX  =                   16", b"BITPIX  =                   17"),
+        (b"PCOUNT  =                    0", b"PCOUNT  =                    ?"),
+    ],
+)
+def test_broken_structure_is_corruption(raw, card, broken):
+    raw.write_bytes(raw.read_bytes().replace(card, broken))
+    assert "corrupt FITS header" in message(raw) or "none that FITS knows" in message(
+        raw
+    )
+
+
+def test_a_bare_nan_is_no_fits_value(raw):
+    data = raw.read_bytes()
+    start = data.index(b"RA_REF  =") + 10
+    raw.write_bytes(data[:start] + b"NaN".rjust(20) + data[start + 20 :])
+    assert message(raw) == "the value of RA_REF is none that FITS knows"
+
+
+def test_a_lost_end_of_a_header_is_corruption(raw):
+    data = raw.read_bytes()
+    raw.write_bytes(data.replace(b"END".ljust(80), b" " * 80))
+    assert "corrupt: no header where one should be" in message(raw)
+
+
 def test_data_without_groups_are_named(raw):
     blank = np.zeros((1, 0, ROWS, COLS), np.uint16)
     with fits.open(raw) as file:

@@ -5,6 +5,7 @@ known before a pixel is touched. Pixels are big-endian, and unsigned integers ar
 as signed ones with an offset of half the range: both are undone in one pass.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ _IMAGE_DTYPE: Final = {
     -32: ">f4",
     -64: ">f8",
 }
+_PRINTABLE: Final = bytes(range(32, 127))
 _GZIP: Final = b"\x1f\x8b"
 AGAIN: Final = "fetch it again"
 
@@ -93,7 +95,7 @@ def scan_fits(path: Path) -> tuple[Hdu, ...]:
     try:
         with path.open("rb") as file:
             return tuple(_scan(file, path))
-    except (VerifyError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             str(path), f"a corrupt FITS header ({error})", AGAIN
         ) from error
@@ -219,36 +221,42 @@ def _read_header(
     file: IO[bytes], path: Path, *, first: bool
 ) -> tuple[fits.Header | None, int]:
     """Read one header; None where only padding follows."""
-    text = b""
+    blocks: list[bytes] = []
     while True:
         block = file.read(BLOCK)
-        if not text and not block.strip(b"\0 "):
+        if not blocks and not block.strip(b"\0 "):
             return None, 0
-        if not text and not first and not block.startswith(b"XTENSION"):
+        starts_well = first or blocks or block.startswith(b"XTENSION")
+        if not starts_well or block.translate(None, _PRINTABLE):
             raise InputError(str(path), "corrupt: no header where one should be", AGAIN)
         if len(block) < BLOCK:
             raise InputError(str(path), "truncated within a header", AGAIN)
-        text += block
+        blocks.append(block)
         if any(block[i : i + 80] == _END for i in range(0, BLOCK, 80)):
             break
-    return fits.Header.fromstring(text), len(text)
+    header = fits.Header.fromstring(b"".join(blocks))
+    _check_cards(header, path)
+    return header, BLOCK * len(blocks)
+
+
+def _check_cards(header: fits.Header, path: Path) -> None:
+    """Parse every card once, so that later none can fail."""
+    for card in header.cards:
+        try:
+            _ = card.value
+        except VerifyError as error:
+            what = f"the value of {card.keyword} is none that FITS knows"
+            raise InputError(str(path), what) from error
 
 
 def _data_bytes(header: fits.Header) -> int:
     """Length of the data that a header announces (FITS standard 4.0, eq. 2)."""
-    n_axes = int(header["NAXIS"])
-    if n_axes == 0:
-        return 0
-    n_pixels = 1
-    for axis in range(1, n_axes + 1):
-        n_pixels *= int(header[f"NAXIS{axis}"])
-    groups = int(header.get("GCOUNT", 1))
-    return (
-        abs(int(header["BITPIX"]))
-        // 8
-        * groups
-        * (int(header.get("PCOUNT", 0)) + n_pixels)
-    )
+    n_axes, bits = int(header["NAXIS"]), int(header["BITPIX"])
+    axes = [int(header[f"NAXIS{axis}"]) for axis in range(1, n_axes + 1)]
+    extra, groups = int(header.get("PCOUNT", 0)), int(header.get("GCOUNT", 1))
+    if bits not in _IMAGE_DTYPE or min(0, n_axes, extra, groups, *axes) < 0:
+        raise ValueError(f"BITPIX {bits}, axes {axes}")
+    return abs(bits) // 8 * groups * (extra + math.prod(axes)) if axes else 0
 
 
 def whole_blocks(n_bytes: int) -> int:

@@ -28,7 +28,7 @@ STEP_CARD: Final = {
     "charge_migration": ("S_CHGMIG", "Charge Migration"),
     "jumps": ("S_JUMP", "Jump Detection"),
     "flicker_noise": ("S_CLNFNS", "Clean Flicker Noise"),
-    "ramp_fit": ("S_RAMP", "Ramp Fitting"),
+    "slopes": ("S_RAMP", "Ramp Fitting"),
     "gain_scale": ("S_GANSCL", "Gain Scale Correction"),
     "geometry": ("S_WCS", "Assign World Coordinate System"),
     "dedicated_background": ("S_BKDSUB", "Background Subtraction"),
