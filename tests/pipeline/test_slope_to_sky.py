@@ -2,6 +2,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from rampline.background.dedicated import DedicatedBackgroundParams
 from rampline.background.sky_model import SkyModelParams
@@ -15,6 +16,7 @@ from rampline.pipeline.exposure_geometry import product_wcs
 from rampline.pipeline.runner import Bench, Runner
 from rampline.pipeline.slope_to_sky import (
     SlopeToSky,
+    integration_images,
     slope_to_flat_slope,
     slope_to_sky,
     with_backgrounds,
@@ -137,6 +139,22 @@ def test_every_integration_of_a_time_series_is_treated_as_an_exposure(rng):
 def test_images_keep_no_integrations(rng):
     image, _ = walk(slope_image(rng, n_ints=2), reference_planes(rng))
     assert image.integrations is None
+    with pytest.raises(ValueError, match="no integrations"):
+        integration_images(image)
+
+
+def test_the_integrations_of_a_series_are_written_as_calints(rng, tmp_path):
+    planes = reference_planes(rng)
+    series = slope_image(rng, n_ints=3, exp_type="NRC_TSIMAGE")
+    image, _ = walk(series, planes)
+    world = product_wcs(image.geometry, planes, image.header)
+    cube = integration_images(image)
+    path = tmp_path / f"{image.header.root}_calints.fits"
+    write_sky(path, cube, world.gwcs, world.cards, Provenance(version="0"))
+    with fits.open(path) as hdus:
+        assert hdus["SCI"].data.shape == (3, *SHAPE)
+        np.testing.assert_array_equal(hdus["SCI"].data, image.integrations.sky)
+        assert hdus["AREA"].data.shape == SHAPE
 
 
 def test_a_dispersed_exposure_ends_as_flat_fielded_slopes(rng):

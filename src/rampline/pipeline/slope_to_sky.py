@@ -140,6 +140,40 @@ def slope_to_flat_slope(
     )
 
 
+def integration_images(image: SkyImage) -> SkyImage:
+    """Return the integrations of a time series as a record of their own.
+
+    Parameters
+    ----------
+    image : SkyImage
+        Of a time series, with its integrations.
+
+    Returns
+    -------
+    SkyImage
+        Sky, errors, variances and flags are (ints, rows, cols): the content of a
+        ``_calints``.
+
+    Raises
+    ------
+    ValueError
+        If the image has no integrations.
+    """
+    cube = image.integrations
+    if cube is None:
+        raise ValueError(f"{image.header.root}: no integrations")
+    return replace(
+        image,
+        sky=cube.sky,
+        err=cube.err,
+        var_poisson=cube.var_poisson,
+        var_read=cube.var_read,
+        var_flat=cube.var_flat,
+        flags=cube.flags,
+        integrations=None,
+    )
+
+
 def with_backgrounds(
     planes: SkyPlanes,
     header: Header,
