@@ -103,6 +103,7 @@ class ProcessEngine:
             self.workers,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_prepare_worker,
+            initargs=(logging.getLogger("rampline").getEffectiveLevel(),),
         )
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
@@ -182,9 +183,9 @@ def execute(task: Task) -> Outcome:
     return Outcome(task, value, error, time.perf_counter() - start)
 
 
-def _prepare_worker() -> None:
+def _prepare_worker(log_level: int) -> None:
     """Leave Ctrl-C to the parent, and the cores to the processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
-    logging.getLogger("rampline").setLevel(logging.INFO)
+    logging.getLogger("rampline").setLevel(log_level)
