@@ -22,8 +22,8 @@ _CLEAN: Final = 0.5
 """Rows with a larger usable fraction in all amplifiers tell the prior variances."""
 
 
-_CONTAMINATED: Final = 2.5
-"""An amplifier this many standard deviations above the others is full of sources."""
+_UNEVEN: Final = 1.5
+"""Scatter of an amplifier row's blocks over the usual one that tells a large source."""
 
 
 class Strips(NamedTuple):
@@ -89,8 +89,10 @@ def find_levels(
     """
     n_rows, n_strips = strips.total.shape
     output = np.arange(n_strips) * n_outputs // n_strips
-    total = strips.total
-    level = _first_levels(strips, output)
+    blocks = _block_sums(strips.total, strips.used)
+    is_source = _find_sources(*blocks, source_clip)
+    total = strips.total - strips.used * _sky_excess(*blocks, is_source, n_rows)
+    level = _first_levels(total, strips.used, output)
     for _ in range(_ROUNDS):
         blocks = _block_sums(total - strips.used * level[output].T, strips.used)
         is_source = _find_sources(*blocks, source_clip)
@@ -103,21 +105,40 @@ def find_levels(
     return Levels(level, err, (summed[:, 1] / width).astype(np.float32))
 
 
-def _first_levels(strips: Strips, output: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Return the median strip of each amplifier row: good enough to find sources on."""
-    filled = strips.used > _MIN_FILLED * STRIP
-    mean = np.where(filled, strips.total / np.maximum(strips.used, 1.0), np.nan)
-    level = np.zeros((output[-1] + 1, len(mean)), np.float32)
-    for k in range(len(level)):
-        own = np.sort(mean[:, output == k], axis=1)
-        n = np.count_nonzero(own == own, axis=1)  # noqa: PLR0124 - NaN sort last
-        middle = own[np.arange(len(own)), np.maximum(n - 1, 0) // 2]
-        level[k] = np.where(n > 0, middle, 0.0)
-    common = np.median(level, axis=0)
-    own = level - common
-    limit = _CONTAMINATED * 1.4826 * np.median(np.abs(own - np.median(own)))
-    level[own > limit] = np.broadcast_to(common, own.shape)[own > limit]
+def _first_levels(
+    total: NDArray[np.float32], used: NDArray[np.float32], output: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Return the median strip of each amplifier row: good enough to find sources on.
+
+    Where an amplifier's blocks scatter unusually, a large source may fill it: its
+    median is replaced by that of the other amplifiers.
+    """
+    n_outputs = int(output[-1]) + 1
+    mean = np.where(used > _MIN_FILLED * STRIP, total / np.maximum(used, 1.0), np.nan)
+    sums = _block_sums(total, used)
+    blocks = np.where(sums[1] > 0.0, sums[0] / np.maximum(sums[1], 1.0), np.nan)
+    level = np.empty((n_outputs, len(mean)), np.float32)
+    uneven = np.empty(level.shape, np.bool_)
+    for k in range(n_outputs):
+        level[k] = _row_quantiles(mean[:, output == k], (0.5,))[0]
+        low, high = _row_quantiles(blocks[:, output == k], (0.16, 0.84))
+        spread = np.repeat(high - low, STRIP)[: len(mean)]
+        uneven[k] = spread > _UNEVEN * np.median(spread)
+    even = np.where(uneven, np.nan, level)
+    common = _row_quantiles(even.T, (0.5,))[0]
+    np.copyto(level, common, where=uneven & ~uneven.all(axis=0))
     return level
+
+
+def _row_quantiles(
+    values: NDArray[np.float32], quantiles: tuple[float, ...]
+) -> list[NDArray[np.float32]]:
+    """Return quantiles of each row without its NaN; 0 for a row of nothing else."""
+    ordered = np.sort(values, axis=1)
+    n = np.count_nonzero(np.isfinite(ordered), axis=1)
+    rows = np.arange(len(ordered))
+    picked = [ordered[rows, (np.maximum(n - 1, 0) * q).astype(int)] for q in quantiles]
+    return [np.where(n > 0, values, np.float32(0.0)) for values in picked]
 
 
 @kernel
@@ -162,6 +183,8 @@ def _find_sources(
         wide_total = ndimage.uniform_filter(total, size, mode="constant")
         wide_count = ndimage.uniform_filter(count, size, mode="constant")
         mean = wide_total / np.maximum(wide_count, 1e-3)
+        if is_source.all():
+            break
         low, middle = np.percentile(mean[~is_source], (15.87, 50.0))
         is_source = is_source | (mean > middle + clip * (middle - low))
     return np.asarray(ndimage.binary_dilation(is_source, np.ones((3, 3))), np.bool_)
@@ -182,7 +205,7 @@ def _sky_excess(
     right = np.einsum("ibc,bc->i", terms, total * ~is_source, dtype=np.float64)
     a, b, c = np.linalg.lstsq(normal, right, rcond=1e-9)[0]
     rows = (np.arange(n_rows) + 0.5) / n_rows - 0.5
-    return (a + b * x[0] + c * rows[:, None]).astype(np.float32)
+    return np.asarray(a + b * x[0] + c * rows[:, None], np.float32)
 
 
 def _conditional_mean(
@@ -197,7 +220,8 @@ def _conditional_mean(
     noise = strips.variance / np.maximum(count.T.astype(np.float64), 1e-6)
     common, own = _prior_variances(mean, noise, count.T)
     prior = strength * (common + own * np.eye(n_outputs))
-    noisy = prior + noise[:, :, None] * np.eye(n_outputs)
+    least = np.finfo(np.float32).tiny
+    noisy = prior + (noise[:, :, None] + least) * np.eye(n_outputs)
     gain = np.linalg.solve(noisy, np.broadcast_to(prior, noisy.shape)).transpose(
         0, 2, 1
     )

@@ -351,12 +351,12 @@ def _refit_noise(
                     times,
                     scratch.single_s[i],
                 )
-            if not np.isnan(result.planes[SLOPE, i, pixel]):
+            if inverse > 0.0 and not np.isnan(result.planes[SLOPE, i, pixel]):
                 result.planes[VAR_READ, i, pixel] = _limited(inverse)
             total += inverse
         elif result.planes[VAR_READ, i, pixel] > 0.0:
             total += 1.0 / result.planes[VAR_READ, i, pixel]
-    if not np.isnan(result.planes[SLOPE, n_ints, pixel]):
+    if total > 0.0 and not np.isnan(result.planes[SLOPE, n_ints, pixel]):
         result.planes[VAR_READ, n_ints, pixel] = _limited(total)
 
 

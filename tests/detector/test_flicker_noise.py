@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+
+from rampline.detector.flicker_noise import FlickerNoiseParams, remove_flicker_noise
+from rampline.flags import DO_NOT_USE
+
+PARAMS = FlickerNoiseParams()
+SHAPE = (256, 2048)
+
+
+def no_flags(shape=SHAPE):
+    return np.zeros(shape, np.uint32)
+
+
+def stripes(rng, shape=SHAPE, n_outputs=4, own=0.1, common=0.1):
+    """Levels of amplifier rows, a common and an own part, zero on average."""
+    levels = own * rng.normal(size=(n_outputs, shape[0]))
+    levels += common * rng.normal(size=shape[0])
+    levels -= levels.mean(axis=1, keepdims=True)
+    width = shape[1] // n_outputs
+    return np.repeat(levels.T, width, axis=1).astype(np.float32)
+
+
+def white(rng, shape=SHAPE):
+    return rng.normal(size=shape).astype(np.float32)
+
+
+def test_stripes_on_blank_sky_are_removed(rng):
+    added = stripes(rng)
+    done = remove_flicker_noise(7.0 + white(rng) + added, no_flags(), 4, PARAMS)
+    left = done.stripes - added
+    assert left.std() < 1.1 / np.sqrt(512)
+    assert left.std() == pytest.approx(done.stripe_err.mean(), rel=0.15)
+
+
+def test_the_sky_level_and_a_tilted_sky_are_kept(rng):
+    sky = 7.0 + np.linspace(-0.3, 0.3, SHAPE[0])[:, None].astype(np.float32)
+    image = sky + white(rng)
+    done = remove_flicker_noise(image, no_flags(), 4, PARAMS)
+    assert done.stripes.mean() == pytest.approx(0, abs=1e-6)
+    assert np.abs(done.stripes.reshape(16, 16, -1).mean((1, 2))).max() < 0.03
+
+
+def test_what_is_removed_is_returned(rng):
+    image = white(rng) + stripes(rng)
+    done = remove_flicker_noise(image, no_flags(), 4, PARAMS)
+    np.testing.assert_allclose(done.slope + done.stripes, image, atol=1e-6)
+
+
+def test_the_flat_field_leaves_no_stripes_behind(rng):
+    flat = 1 + 0.1 * np.sin(np.arange(SHAPE[0]) / 3.0)[:, None] * np.ones(SHAPE)
+    flat = flat.astype(np.float32)
+    image = (20 * flat + white(rng)).astype(np.float32)
+    kept = remove_flicker_noise(image, no_flags(), 4, PARAMS, flat=flat)
+    eaten = remove_flicker_noise(image, no_flags(), 4, PARAMS)
+    assert kept.stripes.std() < 0.06
+    assert eaten.stripes.std() > 0.3
+
+
+def test_a_source_does_not_pull_its_rows_down(rng):
+    rows, cols = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    distance = np.hypot(rows - 128, cols - 700)
+    galaxy = (100 * np.exp(-distance / 15)).astype(np.float32)
+    done = remove_flicker_noise(galaxy + white(rng), no_flags(), 4, PARAMS)
+    wing = (distance > 50) & (distance < 120)
+    assert abs(done.stripes[wing].mean()) < 0.02
+
+
+def test_an_amplifier_row_full_of_sources_borrows_from_the_others(rng):
+    added = stripes(rng, own=0.02, common=0.3)
+    image = white(rng) + added
+    image[100:140, 512:1024] += 50
+    done = remove_flicker_noise(image, no_flags(), 4, PARAMS)
+    assert done.usable[1, 105:135].max() < 0.15
+    covered = (slice(105, 135), slice(512, 1024))
+    left = done.stripes[covered] - added[covered]
+    assert left.std() < 0.3 * added[covered].std()
+
+
+def test_bad_pixels_do_not_count(rng):
+    image = white(rng)
+    flags = no_flags()
+    bad = rng.random(SHAPE) < 0.1
+    image[bad] = np.where(rng.random(bad.sum()) < 0.5, np.nan, 1e4)
+    flags[bad] = DO_NOT_USE
+    done = remove_flicker_noise(image, flags, 4, PARAMS)
+    assert np.isfinite(done.stripes).all()
+    assert np.abs(done.stripes).max() < 0.3
+
+
+def test_a_scene_is_not_mistaken_for_stripes(rng):
+    scene = 5 * np.abs(np.sin(np.arange(SHAPE[0]) / 5.0))[:, None] * np.ones(SHAPE)
+    scene = scene.astype(np.float32)
+    image = scene + white(rng)
+    done = remove_flicker_noise(image, no_flags(), 4, PARAMS, scene=scene)
+    assert done.stripes.std() < 0.06
+
+
+def test_one_output_is_one_stripe_a_row(rng):
+    shape = (160, 160)
+    added = stripes(rng, shape, n_outputs=1, own=0.5)
+    image = white(rng, shape) + added
+    done = remove_flicker_noise(image, no_flags(shape), 1, PARAMS)
+    assert (done.stripes - added).std() < 0.12
+
+
+def test_without_a_usable_pixel_nothing_is_removed():
+    image = np.full((16, 64), np.nan, np.float32)
+    flags = np.full(image.shape, DO_NOT_USE, np.uint32)
+    done = remove_flicker_noise(image, flags, 4, PARAMS)
+    assert not done.stripes.any()

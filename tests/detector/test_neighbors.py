@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from rampline.detector.jumps import FoundJumps, JumpParams, find_jumps
+from rampline.detector.neighbors import NeighborParams, flag_neighbors
+from rampline.flags import JUMP, SATURATED
+
+from .ramps import nasty_band, stcal_jumps
+
+CROSS = NeighborParams(algorithm="jwst")
+
+
+def one_jump(row, col, ratio, group=1):
+    place = (np.array([n], np.int32) for n in (0, group, row, col))
+    return FoundJumps(*place, *(np.array([x], np.float32) for x in (ratio, 100.0)))
+
+
+def test_a_strong_hit_flags_the_cross_round_it():
+    flags = np.zeros((1, 3, 5, 5), np.uint8)
+    assert flag_neighbors(flags, one_jump(2, 2, 50.0), CROSS) == 1
+    cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], bool)
+    np.testing.assert_array_equal(flags[0, 1, 1:4, 1:4] == JUMP, cross)
+    assert np.count_nonzero(flags) == 4
+
+
+@pytest.mark.parametrize("ratio", [10.0, 1000.0])
+def test_hits_at_or_beyond_the_limits_leave_their_neighbours_alone(ratio):
+    flags = np.zeros((1, 3, 5, 5), np.uint8)
+    flag_neighbors(flags, one_jump(2, 2, ratio), CROSS)
+    assert not flags.any()
+
+
+def test_the_cross_ends_at_the_edge_and_spares_saturated_neighbours():
+    flags = np.zeros((1, 3, 5, 5), np.uint8)
+    flags[0, 1, 0, 1] = SATURATED
+    flag_neighbors(flags, one_jump(0, 0, 50.0), CROSS)
+    assert flags[0, 1, 0, 1] == SATURATED
+    assert flags[0, 1, 1, 0] == JUMP
+    assert np.count_nonzero(flags) == 2
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("shape", [(1, 9, 32, 32), (2, 12, 32, 32)])
+def test_crosses_equal_those_of_stcal(rng, shape):
+    band, noise, readout = nasty_band(rng, "MEDIUM8", shape)
+    theirs = stcal_jumps(band, noise, readout, flag_4_neighbors=True)
+    found = find_jumps(band, noise, readout, JumpParams(algorithm="jwst"))
+    flag_neighbors(band.group_flags, found, CROSS)
+    np.testing.assert_array_equal(band.group_flags, theirs)

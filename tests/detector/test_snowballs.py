@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from rampline.detector.snowballs import EllipseParams, SnowballParams, flag_snowballs
+from rampline.flags import JUMP, SATURATED
+
+JWST = SnowballParams(algorithm="jwst")
+GROUP_S = 107.4
+
+
+def paint_disc(plane, row, col, radius, bit):
+    rows, cols = np.ogrid[: plane.shape[0], : plane.shape[1]]
+    plane[(rows - row) ** 2 + (cols - col) ** 2 < radius**2] |= bit
+
+
+def one_snowball(shape=(1, 4, 100, 100), radius=12, core=5):
+    flags = np.zeros(shape, np.uint8)
+    paint_disc(flags[0, 1], 50, 50, radius, JUMP)
+    for group in range(1, shape[1]):
+        paint_disc(flags[0, group], 50, 50, core, SATURATED)
+    flags[flags == JUMP | SATURATED] = SATURATED
+    return flags
+
+
+def test_a_disc_with_a_core_doubles_its_radius():
+    flags = one_snowball()
+    (event,) = flag_snowballs(flags, GROUP_S, JWST)
+    assert (event.integration, event.group) == (0, 1)
+    assert (event.row, event.col) == pytest.approx((50, 50))
+    flagged = np.count_nonzero(flags[0, 1])
+    assert np.sqrt(flagged / np.pi) == pytest.approx(24, abs=1)
+
+
+def test_the_core_grows_and_stays_to_the_end():
+    flags = one_snowball(core=5)
+    flag_snowballs(flags, GROUP_S, JWST)
+    for group in (1, 2, 3):
+        full = np.count_nonzero(flags[0, group] & SATURATED)
+        assert np.sqrt(full / np.pi) == pytest.approx(6.5, abs=0.7)
+
+
+def test_a_disc_without_a_core_is_no_snowball():
+    flags = one_snowball(core=0)
+    before = flags.copy()
+    assert flag_snowballs(flags, GROUP_S, JWST) == []
+    np.testing.assert_array_equal(flags, before)
+
+
+def test_without_the_core_rule_it_is_one():
+    ellipses = EllipseParams(core_required=False)
+    params = SnowballParams(algorithm="jwst", ellipses=ellipses)
+    assert len(flag_snowballs(one_snowball(core=0), GROUP_S, params)) == 1
+
+
+def test_the_core_glows_in_the_next_integration_for_a_while():
+    flags = one_snowball((2, 4, 100, 100))
+    params = JWST.model_copy(update={"core_masked": 3 * GROUP_S + 1})
+    flag_snowballs(flags, GROUP_S, params)
+    assert flags[1, 1, 50, 50] == flags[1, 2, 50, 50] == JUMP
+    assert flags[1, 0, 50, 50] == flags[1, 3, 50, 50] == 0
+
+
+def scatter_events(rng, shape, n_events):
+    """Paint elliptical events, with and without cores, tracks and single hits."""
+    flags = np.where(rng.random(shape) < 0.01, JUMP, 0).astype(np.uint8)
+    n_ints, n_groups, n, _ = shape
+    rows, cols = np.mgrid[:n, :n]
+    for _ in range(n_events):
+        i, g = rng.integers(n_ints), rng.integers(1, n_groups)
+        (r, c), radius = rng.uniform(0, n, 2), rng.uniform(3, 25)
+        ratio, angle = rng.uniform(0.6, 1), rng.uniform(0, np.pi)
+        u = (rows - r) * np.cos(angle) + (cols - c) * np.sin(angle)
+        v = ((cols - c) * np.cos(angle) - (rows - r) * np.sin(angle)) / ratio
+        flags[i, g][np.hypot(u, v) < radius] |= JUMP
+        if radius > 6:
+            later = min(g + rng.integers(2), n_groups - 1)
+            core = np.hypot(u, v) < 0.35 * radius * rng.uniform(0.7, 1.3)
+            flags[i, later:, core] |= SATURATED
+        track = np.arange(rng.integers(5, 20))
+        r0, c0 = rng.integers(0, n - 20, 2)
+        flags[i, g, r0 + track, c0 + (track * rng.uniform(0.3, 1)).astype(int)] |= JUMP
+    flags[flags & SATURATED > 0] &= ~np.uint8(JUMP)
+    return flags
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("n_ints", "seed"), [(1, 1), (2, 2)])
+def test_masks_overlap_with_those_of_stcal(n_ints, seed):
+    from stcal.jump.jump import flag_large_events
+    from stcal.jump.jump_class import JumpData
+
+    rng = np.random.default_rng(seed)
+    flags = scatter_events(rng, (n_ints, 5, 300, 300), 50)
+    data = JumpData()
+    settings = {
+        "fl_sat": SATURATED,
+        "fl_jump": JUMP,
+        "min_sat_area": 15,
+        "min_jump_area": 15,
+        "expand_factor": 2.0,
+        "sat_expand": 4,
+        "max_extended_width": 400,
+        "persist_grps_flagged": int(4000 // GROUP_S),
+    }
+    for name, value in settings.items():
+        setattr(data, name, value)
+    theirs, n_theirs = flag_large_events(flags.copy(), JUMP, SATURATED, data)
+    events = flag_snowballs(flags, GROUP_S, JWST)
+    assert len(events) == n_theirs > 10
+    full = theirs & SATURATED > 0, flags & SATURATED > 0
+    jump = (theirs & JUMP > 0) & ~full[0], (flags & JUMP > 0) & ~full[1]
+    for one, other in (full, jump):
+        overlap = np.count_nonzero(one & other) / np.count_nonzero(one | other)
+        # what is left lies on the rim of ellipses, where rounding decides
+        assert overlap > 0.995
