@@ -64,6 +64,13 @@ def test_time_name_and_version_do_not_count(tmp_path):
         assert hash_of(tmp_path, (*cards, Card(keyword, "other"))) == first
 
 
+def test_the_place_of_a_reference_file_does_not_count_but_its_name_does(tmp_path):
+    flat = "jwst_nircam_flat_0001.fits"
+    first = hash_of(tmp_path, (Card("R_FLAT", f"crds://{flat}"),))
+    assert hash_of(tmp_path, (Card("R_FLAT", f"/home/me/{flat}"),)) == first
+    assert hash_of(tmp_path, (Card("R_FLAT", flat.replace("1", "2")),)) != first
+
+
 def test_science_cards_count_but_not_their_order_or_comments(tmp_path):
     first = hash_of(tmp_path, (Card("A", 1.5), Card("B", "x")))
     assert hash_of(tmp_path, (Card("B", "x", "why"), Card("A", 1.5))) == first

@@ -233,3 +233,12 @@ def test_a_file_that_is_no_association_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError, match="no association"):
         read_association(path)
+
+
+@pytest.mark.parametrize(("keyword", "extension"), [("FILTER", 0), ("PIXAR_SR", "SCI")])
+def test_a_keyword_missing_from_a_mosaic_is_named(written, keyword, extension):
+    path, mosaic = written
+    with fits.open(path, mode="update") as file:
+        del file[extension].header[keyword]
+    with pytest.raises(InputError, match=f"{keyword} is missing from the header"):
+        read_mosaic(path, mosaic.grid)

@@ -127,13 +127,15 @@ def _canonical(header: fits.Header) -> bytes:
     # A value in memory may have more digits than its card: what the card says counts.
     stored = fits.Header.fromstring(header.tostring())
     lines = sorted(
-        f"{card.keyword}={_word(card.value)}"
+        f"{card.keyword}={_word(card.keyword, card.value)}"
         for card in stored.cards
         if not _UNCOUNTED_CARDS.fullmatch(card.keyword)
     )
     return "\n".join(lines).encode()
 
 
-def _word(value: Any) -> str:
-    """Spell a card's value."""
-    return value.rstrip() if isinstance(value, str) else repr(value)
+def _word(keyword: str, value: Any) -> str:
+    """Spell a card's value; of a reference file only the name, not where it lay."""
+    if not isinstance(value, str):
+        return repr(value)
+    return value.rsplit("/", 1)[-1] if keyword.startswith("R_") else value.rstrip()

@@ -71,6 +71,12 @@ def read_mosaic(path: Path, grid: Grid) -> Mosaic:
     check_unit(path, science, "MJy/sr", "mosaic", (2,))
     if context is None:
         raise InputError(str(path), "no mosaic (it has no CON extension)")
+    for keyword, place in (
+        *((word, cards) for word in ("FILTER", "PUPIL", "CHANNEL")),
+        ("PIXAR_SR", science.header),
+    ):
+        if keyword not in place:
+            raise InputError(str(path), f"{keyword} is missing from the header")
     return Mosaic(
         grid=grid,
         filter=cards["FILTER"],
@@ -120,6 +126,5 @@ def _input(
         if value != "":
             card = fits.Card(name, value, comments.get(name, ""))
             (science if name in of_science else primary).append(card)
-    own = path.with_name(str(primary.get("FILENAME", path.name)))
-    shape = (int(primary["SUBSIZE2"]), int(primary["SUBSIZE1"]))
-    return typed_header(own, primary, science, shape)
+    own = path.with_name(Path(str(primary.get("FILENAME", path.name))).name)
+    return typed_header(own, primary, science)
