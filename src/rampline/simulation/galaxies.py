@@ -20,7 +20,7 @@ from scipy.interpolate import CubicSpline
 from scipy.special import gamma, gammaincinv
 
 from ..numerics.jit import kernel
-from .optics import OVERSAMPLE, PointSpread
+from .optics import PointSpread
 
 Array = NDArray[np.float64]
 
@@ -85,9 +85,9 @@ def paint_galaxies(image: Array, spread: PointSpread, galaxies: Profiles) -> Non
         if cut is None:
             continue
         table = sersic_transform(round(galaxies.index[k] / INDEX_STEP) * INDEX_STEP)
-        optics = _optics_transform(spread.values.tobytes(), spread.oversample, size)
-        phase = (row - low_row, col - low_col)
-        stamp = _stamp(optics, table, galaxies.shape[k], phase)
+        optics = _optics_transform(spread, size)
+        place = row - low_row, col - low_col, size
+        stamp = _stamp(optics, table, galaxies.shape[k], place)
         there, here = cut
         image[there] += galaxies.rates[k] * stamp[here]
 
@@ -108,42 +108,46 @@ def _overlap(
     return there, here
 
 
-@lru_cache(maxsize=8)
-def _optics_transform(
-    values: bytes, oversample: int, size: int
-) -> NDArray[np.complex128]:
-    """Return the PSF's transform on a fine grid of ``size`` pixels, centred on 0.
+@lru_cache(maxsize=16)
+def _optics_transform(spread: PointSpread, size: int) -> NDArray[np.complex128]:
+    """Return the PSF's transform at the frequencies that the pupil passes.
 
-    Wide stamps are cut out of the PSF, or padded; the PSF's own sum is kept, so light
-    far from the core is lost from galaxies as it is from stars.
+    Stamps narrower than the PSF cut it, wider ones are padded; the PSF's own sum is
+    kept, so light far from the core is lost from galaxies as it is from stars.
+
+    Returns
+    -------
+    (2 m + 1, m + 1) complex128
+        Row frequencies from -m to m, column frequencies from 0 to m, in cycles per
+        ``size`` pixels.
     """
-    grid = np.frombuffer(values, np.float32)
-    width = int(np.sqrt(grid.size))
-    grid = grid.reshape(width, width)
-    fine = size * oversample
+    step = spread.oversample
+    width = spread.values.shape[0]
+    fine = size * step
     half = min(width // 2, fine // 2 - 1)
-    centre = width // 2
-    core = grid[centre - half : centre + half + 1, centre - half : centre + half + 1]
+    middle = slice(width // 2 - half, width // 2 + half + 1)
     board = np.zeros((fine, fine))
-    board[: 2 * half + 1, : 2 * half + 1] = core / oversample**2
-    return np.asarray(fft.rfft2(np.roll(board, (-half, -half), axis=(0, 1))))
+    board[: 2 * half + 1, : 2 * half + 1] = spread.values[middle, middle] / step**2
+    transform = fft.rfft2(np.roll(board, (-half, -half), axis=(0, 1)))
+    highest = min(int(np.ceil(spread.cutoff * size)), fine // 2 - 1)
+    rows = np.arange(-highest, highest + 1)
+    return np.ascontiguousarray(transform[rows, : highest + 1])
 
 
 def _stamp(
     optics: NDArray[np.complex128],
     table: Array,
     shape: Array,
-    centre: tuple[float, float],
+    place: tuple[float, float, int],
 ) -> Array:
     """Return the light per pixel of a galaxy of unit flux.
 
     The fine transform is folded onto the pixels' own frequencies, which is what
     sampling at pixel centres does.
     """
-    fine = optics.shape[0]
-    size = fine // OVERSAMPLE
+    row, col, size = place
     folded = np.zeros((size, size), np.complex128)
-    _fold(optics, table, shape, np.array(centre), folded)
+    _fold(optics, table, shape, (row, col), folded)
     return np.asarray(fft.ifft2(folded).real)
 
 
@@ -152,15 +156,15 @@ def _fold(
     optics: NDArray[np.complex128],
     table: Array,
     shape: Array,
-    centre: Array,
+    centre: tuple[float, float],
     folded: NDArray[np.complex128],
 ) -> None:
     """Add the galaxy's transform at all fine frequencies to the pixels' frequencies."""
-    fine, half = optics.shape
+    highest = optics.shape[1] - 1
     size = folded.shape[0]
-    for i in range(fine):
-        f_row = (i if i <= fine // 2 else i - fine) / size
-        for j in range(half):
+    for i in range(-highest, highest + 1):
+        f_row = i / size
+        for j in range(highest + 1):
             f_col = j / size
             # Wave vector times the ellipse, transposed: its length is k r_e.
             u = 2.0 * np.pi * (shape[0, 0] * f_col + shape[1, 0] * f_row)
@@ -171,9 +175,11 @@ def _fold(
                 continue
             value = table[k] + (place - k) * (table[k + 1] - table[k])
             angle = -2.0 * np.pi * (f_row * centre[0] + f_col * centre[1])
-            term = optics[i, j] * value * complex(np.cos(angle), np.sin(angle))
+            term = (
+                optics[i + highest, j] * value * complex(np.cos(angle), np.sin(angle))
+            )
             folded[i % size, j % size] += term
-            if 0 < j < half - 1:
+            if j > 0:
                 folded[-i % size, -j % size] += term.conjugate()
 
 

@@ -12,7 +12,7 @@ all light.
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +22,7 @@ from astropy import units
 from numpy.typing import NDArray
 from scipy import fft
 
+from ..units import ARCSEC_PER_RAD
 from .instrument import Detector, Passband
 from .streams import stream
 
@@ -37,7 +38,7 @@ _VERSION: Final = "1"
 _PUPIL_M: Final = 6.6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PointSpread:
     """The effective PSF of a band.
 
@@ -47,10 +48,13 @@ class PointSpread:
         Share of the light per detector pixel, centred on ``(n - 1) / 2``, n odd.
     oversample : int
         Samples per detector pixel.
+    cutoff : float
+        Highest spatial frequency that the pupil passes, cycles per detector pixel.
     """
 
     values: NDArray[np.float32]
     oversample: int
+    cutoff: float
 
 
 def point_spread(band: Passband, detector: Detector) -> PointSpread:
@@ -72,7 +76,9 @@ def _point_spread(band: Passband, scale_arcsec: float) -> PointSpread:
     else:
         values = _compute(band, scale_arcsec)
         _store(path, values)
-    return PointSpread(values=values, oversample=OVERSAMPLE)
+    shortest_m = 1e-6 * (band.pivot_um - band.width_um / 2)
+    cutoff = scale_arcsec / ARCSEC_PER_RAD * _PUPIL_M / shortest_m
+    return PointSpread(values=values, oversample=OVERSAMPLE, cutoff=cutoff)
 
 
 def _cache_folder() -> Path:
@@ -150,10 +156,21 @@ def _zernike_m() -> list[float]:
 
 def _blur(image: NDArray[np.float64]) -> NDArray[np.float32]:
     """Convolve with the square pixel and with charge diffusion."""
-    size = image.shape[0]
-    frequency = fft.fftfreq(size) * OVERSAMPLE
-    factor = np.sinc(frequency) * np.exp(-2 * (np.pi * DIFFUSION_PX * frequency) ** 2)
-    half = factor[: size // 2 + 1]
+    frequency = fft.fftfreq(image.shape[0]) * OVERSAMPLE
+    diffusion = np.exp(-2 * (np.pi * DIFFUSION_PX * frequency) ** 2)
+    return _filtered(image, _pixel_transform(image.shape[0]) * diffusion)
+
+
+def _pixel_transform(size: int) -> NDArray[np.float64]:
+    """Return the transform of a detector pixel along one axis of the fine grid."""
+    return np.asarray(np.sinc(fft.fftfreq(size) * OVERSAMPLE))
+
+
+def _filtered(
+    image: NDArray[np.float64], factor: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Multiply an image's transform by a factor along each axis."""
+    half = factor[: image.shape[0] // 2 + 1]
     spectrum = fft.rfft2(image) * factor[:, None] * half[None, :]
     return np.asarray(fft.irfft2(spectrum, s=image.shape), np.float32)
 
@@ -168,7 +185,19 @@ def coupled(spread: PointSpread, kernel3: NDArray[np.float64]) -> PointSpread:
         for j in range(3):
             shifted = padded[i * step : i * step + size, j * step : j * step + size]
             total += kernel3[i, j] * shifted
-    return PointSpread(values=total.astype(np.float32), oversample=step)
+    return replace(spread, values=total.astype(np.float32))
+
+
+def widened(spread: PointSpread, n_pixels: int) -> PointSpread:
+    """Return the PSF averaged ``n_pixels`` times over the square of a pixel.
+
+    An aperture that counts border pixels by their overlap averages once, on average
+    over sub-pixel positions; an image drizzled at its own scale with full drops was
+    averaged twice before, by the drop and by the output pixel.
+    """
+    factor = _pixel_transform(spread.values.shape[0]) ** n_pixels
+    values = _filtered(spread.values.astype(np.float64), factor)
+    return replace(spread, values=values)
 
 
 def encircled_energy(
@@ -184,11 +213,6 @@ def encircled_energy(
     Returns
     -------
     (n,) float64
-
-    Notes
-    -----
-    The effective PSF already holds the pixel, so this is what an aperture on the
-    detector's pixels measures on average over sub-pixel positions.
     """
     size = spread.values.shape[0]
     offset = (np.arange(size) - (size - 1) / 2) / spread.oversample

@@ -111,6 +111,7 @@ def pixel_planes(name: str, seed: int) -> PixelPlanes:
     )
 
 
+@lru_cache(maxsize=4)
 def band_response(name: str, number: int, seed: int) -> Plane:
     """Return what a filter changes of the response: mottle and a smooth slope, mean 1.
 

@@ -28,7 +28,7 @@ from .distortion import distortion_model
 from .electronics import couple, coupling_kernel
 from .instrument import FLUX_CONVERSION, PASSBANDS, passband
 from .light import arcsec2, area_ratio, flat_plane, nominal_area_sr
-from .optics import coupled, encircled_energy, point_spread
+from .optics import coupled, encircled_energy, point_spread, widened
 from .pixels import PixelPlanes
 from .pointing import Exposure, filter_offset_px
 from .scene import SceneParams
@@ -287,11 +287,15 @@ def _photom(source: _Source) -> list[Part]:
 
 
 def _apcorr(source: _Source) -> list[Part]:
-    """Return apertures by encircled energy, corrected for what the annulus takes away."""
+    """Return apertures by encircled energy, corrected for what the annulus takes away.
+
+    As the archive's, they are for images resampled at the detector's own pixel scale.
+    """
     exposure = source.exposure
     spread = point_spread(exposure.band, exposure.detector)
     if source.scene.electronics.coupling:
         spread = coupled(spread, coupling_kernel(exposure.detector.name))
+    spread = widened(spread, 3)
     grid = np.linspace(0.0, 60.0, 6001)
     energy = encircled_energy(spread, grid)
     inner, outer = np.interp((_SKY_IN_PX, _SKY_OUT_PX), grid, energy)

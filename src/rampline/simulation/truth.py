@@ -12,6 +12,7 @@ from ..exposure.header import Card
 from ..files.fits_output import Part, whole_file, write_fits
 from ..units import MAS_PER_ARCSEC
 from .catalog import Sources, catalog_table
+from .electronics import couple
 from .expose import Exposed
 from .instrument import Passband
 from .light import flux_conversion, nominal_area_sr
@@ -39,7 +40,8 @@ def write_truth(
 
     Notes
     -----
-    Extensions: SOURCES, SKY, DARK, WARM (DN/s, with the response in them), FLAT, AREA;
+    Extensions: SOURCES, SKY, DARK, WARM (DN/s, with the response in them) and FLAT, all
+    as the read-out passes them on, that is with its coupling between pixels; AREA;
     EVENTS (integration, frame counted over all reads from the reset, row, col,
     electrons, number of the ray); POSITIONS (0-based row and column of each catalogue
     source on the detector, total rate in DN/s). The primary header has the true pointing
@@ -52,9 +54,13 @@ def write_truth(
         "DARK": light.dark,
         "WARM": light.warm,
         "FLAT": light.flat,
-        "AREA": light.area,
     }
+    if scene.electronics.coupling:
+        planes = {name: plane.copy() for name, plane in planes.items()}
+        for plane in planes.values():
+            couple(plane, exposure.detector.name, exposure.readout)
     parts = [Part(name, plane) for name, plane in planes.items()]
+    parts.append(Part("AREA", light.area))
     parts.append(Part("EVENTS", _event_table(exposed)))
     parts.append(Part("POSITIONS", _position_table(exposure, exposed)))
     write_fits(path, _pointing_cards(scene, exposure), parts)
