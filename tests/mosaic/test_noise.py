@@ -34,14 +34,14 @@ def test_blocks_of_drizzled_noise_scatter_as_predicted(rng):
     blocks, errors = [], []
     for _ in range(12):
         window = Window(0, 130, 0, 130)
-        sums = start_sums(window, 16)
+        sums = start_sums(window, 4, 16)
         for number in range(16):
             shift = rng.uniform(-0.5, 0.5, 2)
             pixel_map = turned_map((130, 130), 0.0, 1.0, (130, 130), shift)
             one = exposure(rng.normal(size=(130, 130)), pixel_map, 1.0)
             for plane in one.noise:
                 plane[:] = 1 / 3
-            add_exposure(sums, window, one, number, 1.0)
+            add_exposure(sums, one, number, 1.0)
         planes = finish_sums(sums)
         inner = planes.sky[3:127, 3:127].reshape(4, 31, 4, 31).mean(axis=(1, 3))
         blocks.append(inner.ravel())

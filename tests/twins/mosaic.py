@@ -48,9 +48,8 @@ def count_overlap(corners, row, col, n=400):
     return (np.all(sides, axis=0) | ~np.any(sides, axis=0)).mean()
 
 
-def drizzle_pixels(planes, lattice, half, patch, target):
-    sums, window, stamp = target
-    del patch
+def drizzle_pixels(planes, lattice, half, target):
+    values, pad, window, number, level = target
     for row, col in np.ndindex(planes.sky.shape):
         weight = float(planes.weight[row, col])
         if not weight > 0:
@@ -64,19 +63,23 @@ def drizzle_pixels(planes, lattice, half, patch, target):
         for r in range(max(low[0], window[0]), min(high[0] + 1, window[1])):
             for c in range(max(low[1], window[2]), min(high[1] + 1, window[3])):
                 part = overlap(corners, r, c) / area
-                if part < 1e-9:
+                if part <= 1e-9:
                     continue
-                at = (r - window[0], c - window[2])
                 w = part * weight
-                sky = float(planes.sky[row, col]) - stamp.level
-                sums.values[at][0] += w * sky
-                sums.values[at][1] += w
-                if sums.values.shape[2] > 2:
+                sky = float(planes.sky[row, col]) - level
+                here = values[r - window[0] + pad, c - window[2] + pad]
+                here[:2] += w * sky, w
+                if len(here) > 2:
                     noise = [float(plane[row, col]) for plane in planes[2:]]
-                    sums.values[at][2:] += w * w * np.nan_to_num(noise)
-                if not sums.context[(stamp.plane, *at)] & stamp.bit:
-                    sums.context[(stamp.plane, *at)] |= stamp.bit
-                    sums.exposure_s[at] += stamp.exposure_s
+                    here[2:5] += w * w * np.nan_to_num(noise)
+                    here[5] = number
+
+
+def stamp_exposure(values, mark, exposure_s, time, context):
+    number, bit = mark
+    here = values[..., 5] == number
+    time[here] += exposure_s
+    context[here] |= bit
 
 
 def median_of_layers(layers, out):

@@ -16,7 +16,13 @@ from pydantic import Field
 from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
 from ..params import Params, Unit
-from .drizzle_kernel import DrizzlePlanes, Stamp, Sums, drizzle_pixels
+from .drizzle_kernel import (
+    MARK,
+    DrizzlePlanes,
+    Target,
+    drizzle_pixels,
+    stamp_exposure,
+)
 from .weights import NoisePlanes, WeightType
 from .window import Window, lattice_of
 
@@ -68,19 +74,67 @@ class MosaicPlanes(NamedTuple):
     var_flat: Plane
 
 
-def start_sums(window: Window, n_exposures: int, *, variances: bool = True) -> Sums:
-    """Return empty sums for a window."""
-    shape = window.shape
+class Sums(NamedTuple):
+    """Running sums of a window.
+
+    Attributes
+    ----------
+    window : Window
+    pad : int
+    values : (pad + rows + pad, pad + cols + pad, 2 or 6) float64
+        As in `rampline.mosaic.drizzle_kernel.Target`.
+    exposure_s : (rows, cols) float64, s
+        Exposure time of the exposures that contribute.
+    context : (planes, rows, cols) int32
+    """
+
+    window: Window
+    pad: int
+    values: NDArray[np.float64]
+    exposure_s: NDArray[np.float64]
+    context: NDArray[np.int32]
+
+    @property
+    def inner(self) -> NDArray[np.float64]:
+        """The values without the pad, (rows, cols, 2 or 6)."""
+        rows, cols = self.window.shape
+        pad = self.pad
+        return self.values[pad : pad + rows, pad : pad + cols]
+
+
+def start_sums(window: Window, pad: int, n_exposures: int) -> Sums:
+    """Return empty sums for a window.
+
+    Parameters
+    ----------
+    window : Window
+    pad : int
+        At least the `reach` of each exposure.
+    n_exposures : int
+        0: only sky and weight are summed.
+    """
+    rows, cols = window.shape
     n_planes = (n_exposures + CONTEXT_BITS - 1) // CONTEXT_BITS
+    terms = MARK + 1 if n_exposures else 2
     return Sums(
-        values=np.zeros((*shape, 5 if variances else 2)),
-        exposure_s=np.zeros(shape),
-        context=np.zeros((n_planes, *shape), np.int32),
+        window=window,
+        pad=pad,
+        values=np.zeros((rows + 2 * pad, cols + 2 * pad, terms)),
+        exposure_s=np.zeros(window.shape if n_exposures else (0, 0)),
+        context=np.zeros((n_planes, *window.shape), np.int32),
     )
 
 
+def reach(pixel_map: PixelMap) -> int:
+    """Return how many output pixels in a row or column one input pixel can touch."""
+    nodes, step = pixel_map.nodes, pixel_map.step
+    along = np.abs(np.diff(nodes, axis=0)).max(initial=0.0)
+    across = np.abs(np.diff(nodes, axis=1)).max(initial=0.0)
+    return int(np.ceil((along + across) / step)) + 1
+
+
 def add_exposure(
-    sums: Sums, window: Window, exposure: DrizzleInput, number: int, pixfrac: float
+    sums: Sums, exposure: DrizzleInput, number: int, pixfrac: float
 ) -> None:
     """Drizzle one exposure into the sums of a window.
 
@@ -88,7 +142,6 @@ def add_exposure(
     ----------
     sums : Sums
         Owned by the caller and written into.
-    window : Window
     exposure : DrizzleInput
     number : int
         Which context bit is set, from 0.
@@ -103,18 +156,13 @@ def add_exposure(
     """
     planes = DrizzlePlanes(exposure.sky, exposure.weight, *exposure.noise)
     lattice = lattice_of(exposure.pixel_map)
-    size = _reach(lattice.nodes, lattice.step)
-    bit = int(np.array(1 << number % CONTEXT_BITS, np.uint32).view(np.int32))
-    stamp = Stamp(exposure.level, exposure.exposure_s, number // CONTEXT_BITS, bit)
-    target = (sums, window, stamp)
-    drizzle_pixels(planes, lattice, pixfrac / 2, np.zeros((size, size + 1)), target)
-
-
-def _reach(nodes: NDArray[np.float64], step: int) -> int:
-    """Return how many output cells in a row or column one input pixel can touch."""
-    along = np.abs(np.diff(nodes, axis=0)).max(initial=0.0)
-    across = np.abs(np.diff(nodes, axis=1)).max(initial=0.0)
-    return int(np.ceil((along + across) / step)) + 2
+    target = Target(sums.values, sums.pad, sums.window, number + 1, exposure.level)
+    drizzle_pixels(planes, lattice, pixfrac / 2, target)
+    if len(sums.context):
+        bit = np.array(1 << number % CONTEXT_BITS, np.uint32).view(np.int32)
+        plane = sums.context[number // CONTEXT_BITS]
+        mark = (number + 1, int(bit))
+        stamp_exposure(sums.inner, mark, exposure.exposure_s, sums.exposure_s, plane)
 
 
 def finish_sums(sums: Sums) -> MosaicPlanes:
@@ -123,19 +171,20 @@ def finish_sums(sums: Sums) -> MosaicPlanes:
     Parameters
     ----------
     sums : Sums
-        With variances.
+        Of at least one exposure.
 
     Returns
     -------
     MosaicPlanes
         NaN in sky, error and variances where no exposure contributes.
     """
-    weight = sums.values[..., 1]
+    values = sums.inner
+    weight = values[..., 1]
     reached = weight > 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        sky = np.where(reached, sums.values[..., 0] / weight, np.nan)
+        sky = np.where(reached, values[..., 0] / weight, np.nan)
         scale = np.where(reached, 1.0 / (weight * weight), np.nan)
-    poisson, read, flat = (sums.values[..., k] * scale for k in (2, 3, 4))
+    poisson, read, flat = (values[..., k] * scale for k in (2, 3, 4))
     return MosaicPlanes(
         sky=sky.astype(np.float32),
         err=np.sqrt(poisson + read + flat).astype(np.float32),

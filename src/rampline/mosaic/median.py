@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Plane
 from ..numerics.jit import kernel
-from .drizzle import DrizzleInput, add_exposure, start_sums
+from .drizzle import DrizzleInput, add_exposure, reach, start_sums
 from .window import Window
 
 CLIP_SIGMA = 3.0
@@ -44,11 +44,11 @@ def median_of_exposures(
     """
     layers = np.full((len(exposures), *window.shape), np.nan, np.float32)
     for layer, exposure, least in zip(layers, exposures, least_weight, strict=True):
-        sums = start_sums(window, 1, variances=False)
-        add_exposure(sums, window, exposure, 0, pixfrac)
-        weight = sums.values[..., 1]
+        sums = start_sums(window, reach(exposure.pixel_map), 0)
+        add_exposure(sums, exposure, 0, pixfrac)
+        total, weight = sums.inner[..., 0], sums.inner[..., 1]
         thick = (weight > 0) & (weight >= least)
-        np.divide(sums.values[..., 0], weight, out=layer, where=thick, casting="unsafe")
+        np.divide(total, weight, out=layer, where=thick, casting="unsafe")
     median = np.empty(window.shape, np.float32)
     median_of_layers(layers, median)
     return median

@@ -26,6 +26,7 @@ from ..mosaic.drizzle import (
     MosaicPlanes,
     add_exposure,
     finish_sums,
+    reach,
     start_sums,
 )
 from ..mosaic.median import median_of_exposures, typical_weight
@@ -250,13 +251,14 @@ def drizzle_dithers(table: Worktable, params: DrizzleParams) -> MosaicPlanes:
     MosaicPlanes
     """
     n = len(table.shelf)
+    pad = max(reach(m) for m in table.maps)
     planes = _empty_planes(table.shape, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)
 
     def fill(window: Window) -> None:
-        sums = start_sums(window, n)
+        sums = start_sums(window, pad, n)
         for k in overlapping(table.boxes, window):
             ready = table.shelf.take(k).ready
-            add_exposure(sums, window, ready, k, params.pixfrac)
+            add_exposure(sums, ready, k, params.pixfrac)
         for plane, part in zip(planes, finish_sums(sums), strict=True):
             plane[(..., *window.slices)] = part
 
