@@ -1,45 +1,66 @@
 import numpy as np
 import pytest
 
-from rampline.reference.dark import ROWS_AT_ONCE, average_dark
+from rampline.reference.dark import average_dark
+from rampline.reference.stored_planes import ROWS_AT_ONCE, StoredPlanes
 
 from .exposures import make_readout
 
 
-def test_groups_are_means_of_frames_with_a_gap():
+@pytest.fixture
+def average(tmp_path):
+    """The average of a cube that is written to disk."""
+
+    def of(cube, reads, readout):
+        path = tmp_path / "cube"
+        cube.astype(">f4").tofile(path)
+        stored = StoredPlanes(
+            path=path,
+            offset=0,
+            dtype=np.dtype(">f4"),
+            file_shape=cube.shape[1:],
+            origin=(0, 0),
+            shape=cube.shape,
+        )
+        return average_dark(stored, reads, readout)
+
+    return of
+
+
+def test_groups_are_means_of_frames_with_a_gap(average):
     frames = np.arange(12, dtype=np.float32)[:, None, None] * np.ones((12, 2, 3))
     readout = make_readout(pattern="SHALLOW4", n_groups=2)
-    dark = average_dark(frames.astype(">f4"), (1, 0), readout)
+    dark = average(frames, (1, 0), readout)
     np.testing.assert_array_equal(dark[:, 0, 0], [1.5, 6.5])
     assert dark.dtype == np.float32
     assert dark.dtype.isnative
 
 
-def test_a_file_of_the_same_pattern_is_taken_as_it_is(rng):
+def test_a_file_of_the_same_pattern_is_taken_as_it_is(average, rng):
     cube = rng.normal(size=(5, 2, 3)).astype(np.float32)
-    dark = average_dark(cube, (8, 2), make_readout(n_groups=3))
+    dark = average(cube, (8, 2), make_readout(n_groups=3))
     np.testing.assert_array_equal(dark, cube[:3])
 
 
-def test_unknown_samples_count_as_zero():
+def test_unknown_samples_count_as_zero(average):
     cube = np.ones((8, 1, 2), np.float32)
     cube[3, 0, 0] = np.nan
-    dark = average_dark(cube, (1, 0), make_readout(n_groups=1))
+    dark = average(cube, (1, 0), make_readout(n_groups=1))
     np.testing.assert_array_equal(dark[0, 0], [7 / 8, 1.0])
 
 
-def test_a_short_file_goes_on_along_its_last_difference():
+def test_a_short_file_goes_on_along_its_last_difference(average):
     cube = np.array([0.0, 1.0, 3.0], np.float32)[:, None, None]
-    dark = average_dark(cube, (1, 0), make_readout(pattern="RAPID", n_groups=6))
+    dark = average(cube, (1, 0), make_readout(pattern="RAPID", n_groups=6))
     np.testing.assert_array_equal(dark[:, 0, 0], [0, 1, 3, 5, 7, 9])
 
 
-def test_what_cannot_be_averaged_or_continued_is_refused():
+def test_what_cannot_be_averaged_or_continued_is_refused(average):
     cube = np.zeros((1, 1, 1), np.float32)
     with pytest.raises(ValueError, match="averages 4 and drops 1 frames"):
-        average_dark(cube, (4, 1), make_readout())
+        average(cube, (4, 1), make_readout())
     with pytest.raises(ValueError, match="too few"):
-        average_dark(cube, (1, 0), make_readout())
+        average(cube, (1, 0), make_readout())
 
 
 @pytest.mark.parity
@@ -55,7 +76,7 @@ def test_what_cannot_be_averaged_or_continued_is_refused():
         ("DEEP8", 2, 20),
     ],
 )
-def test_it_equals_jwst(rng, pattern, n_groups, n_dark):
+def test_it_equals_jwst(average, rng, pattern, n_groups, n_dark):
     from stcal.dark_current import dark_sub
     from stcal.dark_current.dark_class import DarkData, ScienceData
 
@@ -73,5 +94,5 @@ def test_it_equals_jwst(rng, pattern, n_groups, n_dark):
     science.exp_nframes, science.exp_groupgap = readout.n_frames, readout.n_dropped
     out, _ = dark_sub.do_correction_data(science, theirs)
 
-    ours = average_dark(cube.astype(">f4"), (1, 0), readout)
+    ours = average(cube, (1, 0), readout)
     np.testing.assert_allclose(ours, -out.data[0], rtol=1e-6, atol=1e-5)

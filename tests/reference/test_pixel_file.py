@@ -36,7 +36,7 @@ def test_cubes_are_cut_in_their_last_two_axes(tmp_path):
         tmp_path / "a.fits", "gain", {"SCI": cube}, SUBSTRT1=1, SUBSTRT2=1
     )
     with opened(path, row_start=1, col_start=1) as file:
-        np.testing.assert_array_equal(file.plane(), cube[:, 1:7, 1:9])
+        np.testing.assert_array_equal(file.cube(), cube[:, 1:7, 1:9])
 
 
 def test_without_a_window_only_a_whole_detector_or_the_same_shape_will_do(tmp_path):

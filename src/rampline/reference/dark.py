@@ -8,21 +8,20 @@ are taken from the file one after the other, so 1.5 GB are never in memory at on
 import numpy as np
 from numpy.typing import NDArray
 
+from ..exposure.records import Plane
 from ..exposure.timing import Readout
-
-ROWS_AT_ONCE = 128
-"""A band of a frame that stays in the processor's cache while frames are added."""
+from .stored_planes import ROWS_AT_ONCE, StoredPlanes
 
 
 def average_dark(
-    cube: NDArray[np.float32], reads: tuple[int, int], readout: Readout
+    stored: StoredPlanes, reads: tuple[int, int], readout: Readout
 ) -> NDArray[np.float32]:
     """Average a dark cube to a readout pattern.
 
     Parameters
     ----------
-    cube : (dark groups, rows, cols) float32 of any byte order, DN
-        The file's groups, possibly mapped from disk.
+    stored : StoredPlanes of (dark groups, rows, cols), DN
+        The file's groups.
     reads : (int, int)
         Frames averaged into a group of the file, and dropped after it.
     readout : Readout
@@ -58,37 +57,27 @@ def average_dark(
         )
     n_groups = readout.n_groups
     last = (n_groups - 1) * period + n_frames - 1
-    if last >= len(cube) < 2:
-        raise ValueError(f"it has {len(cube)} groups, too few for the exposure")
-    dark = np.empty((n_groups, *cube.shape[1:]), np.float32)
+    n_stored, n_rows, n_cols = stored.shape
+    if last >= n_stored < 2:
+        raise ValueError(f"it has {n_stored} groups, too few for the exposure")
+    dark = np.empty((n_groups, n_rows, n_cols), np.float32)
     for group in range(n_groups):
-        first = group * period
-        for row in range(0, cube.shape[1], ROWS_AT_ONCE):
-            band = slice(row, row + ROWS_AT_ONCE)
-            dark[group, band] = _mean_of_frames(cube[:, band], first, n_frames)
+        frames = range(group * period, group * period + n_frames)
+        for row in range(0, n_rows, ROWS_AT_ONCE):
+            stop = min(row + ROWS_AT_ONCE, n_rows)
+            dark[group, row:stop] = _mean_of_frames(stored, frames, row, stop)
     return dark
 
 
-def _mean_of_frames(
-    band: NDArray[np.float32], first: int, count: int
-) -> NDArray[np.float32]:
-    """Return the mean of ``count`` frames, summed in their order, NaN taken as 0."""
-    total: NDArray[np.float32] = _frame(band, first)
-    for index in range(first + 1, first + count):
-        np.add(total, _frame(band, index), out=total, casting="same_kind")
+def _mean_of_frames(stored: StoredPlanes, frames: range, row: int, stop: int) -> Plane:
+    """Return the mean of frames, summed in their order, NaN taken as 0."""
+    total = stored.frame(frames[0], row, stop)
+    for index in frames[1:]:
+        total += stored.frame(index, row, stop)
     if np.isnan(total).any():
-        total = np.nan_to_num(_frame(band, first), nan=0.0)
-        for index in range(first + 1, first + count):
-            total += np.nan_to_num(_frame(band, index), nan=0.0)
-    if count > 1:
-        total /= np.float32(count)
+        total[:] = 0.0
+        for index in frames:
+            total += np.nan_to_num(stored.frame(index, row, stop), nan=0.0)
+    if len(frames) > 1:
+        total /= np.float32(len(frames))
     return total
-
-
-def _frame(band: NDArray[np.float32], index: int) -> NDArray[np.float32]:
-    """Return one frame, native float32; beyond the file's end the straight line on."""
-    beyond = index - (len(band) - 1)
-    if beyond <= 0:
-        return np.array(band[index], np.float32)
-    last = band[-1].astype(np.float64)
-    return np.asarray(last + beyond * (last - band[-2]), np.float32)

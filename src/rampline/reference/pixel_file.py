@@ -5,6 +5,7 @@ keywords of both, as `jwst` does, and brought to native byte order. Flags come w
 table of their own (DQ_DEF) that gives each bit a name; the name counts, not the bit.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,10 +22,10 @@ from ..exposure.header import Header
 from ..exposure.records import Flags32, Plane
 from .fits_file import open_fits
 from .metadata import FULL_SIZE
+from .stored_planes import StoredPlanes
 
 BIT_OF_NAME: Final = {name: bit for bit, name in flags.NAME.items()}
-UNSIGNED_ZERO: Final = 1 << 31
-"""BZERO of unsigned 32-bit integers in FITS."""
+DTYPE_OF_BITPIX: Final = {8: "u1", 16: ">i2", 32: ">i4", -32: ">f4", -64: ">f8"}
 
 
 @dataclass(frozen=True)
@@ -49,32 +50,35 @@ class PixelFile:
         """Tell whether there is an extension of this name."""
         return name in self.hdus
 
-    def raw(self, name: str) -> NDArray[Any]:
-        """Return the exposure's part of an extension, mapped and as it is on disk.
-
-        Parameters
-        ----------
-        name : str
-            Extension, for example ``SCI``.
-
-        Returns
-        -------
-        (..., rows, cols) in the byte order of FITS, unscaled
+    def stored(self, name: str = "SCI") -> StoredPlanes:
+        """Return the exposure's part of an extension, to be read.
 
         Raises
         ------
         MissingReferenceError
             No such extension, or the exposure's pixels are not all in it.
         """
-        if name not in self.hdus or self.hdus[name].data is None:
+        if name not in self.hdus or self.hdus[name].header["NAXIS"] < 2:
             raise MissingReferenceError(f"{self._line()} has no {name} extension")
-        data = self.hdus[name].data
-        rows, cols = self._window(data.shape[-2:])
-        return np.asarray(data[..., rows, cols])
+        hdu = self.hdus[name]
+        *planes, rows, cols = hdu.shape
+        readout = self.header.readout
+        return StoredPlanes(
+            path=self.path,
+            offset=hdu.fileinfo()["datLoc"],
+            dtype=np.dtype(DTYPE_OF_BITPIX[hdu.header["BITPIX"]]),
+            file_shape=(rows, cols),
+            origin=self._origin((rows, cols)),
+            shape=(math.prod(planes), readout.n_rows, readout.n_cols),
+        )
 
     def plane(self, name: str = "SCI") -> Plane:
-        """Return the exposure's part of an extension, (..., rows, cols) float32."""
-        return np.ascontiguousarray(self.raw(name), dtype=np.float32)
+        """Return the exposure's part of an image, (rows, cols) float32."""
+        return np.asarray(self.cube(name)[0])
+
+    def cube(self, name: str = "SCI") -> NDArray[np.float32]:
+        """Return the exposure's part of a cube, (planes, rows, cols) float32."""
+        return self.stored(name).read_all()
 
     def flags(self) -> Flags32:
         """Return the flags in JWST's bits, (rows, cols) uint32; zero where none.
@@ -91,7 +95,11 @@ class PixelFile:
         if "DQ" not in self.hdus and self.kind != "mask":
             readout = self.header.readout
             return np.zeros((readout.n_rows, readout.n_cols), np.uint32)
-        bits = _unsigned(self.raw("DQ"), self.hdus["DQ"].header)
+        stored = self.stored("DQ")
+        zero = int(self.hdus["DQ"].header.get("BZERO", 0))
+        # a sum modulo 2**32 is right for signed, unsigned and shifted integers alike
+        bits: Flags32 = stored.read_all(np.int32)[0].view(np.uint32)
+        bits += np.uint32(zero % (1 << 32))
         table = self.hdus["DQ_DEF"].data if "DQ_DEF" in self.hdus else None
         return bits if table is None or len(table) == 0 else translate(bits, table)
 
@@ -103,14 +111,14 @@ class PixelFile:
     def _line(self) -> str:
         return f"{self.header.root}: {self.kind} reference file {self.path.name}"
 
-    def _window(self, shape: tuple[int, int]) -> tuple[slice, slice]:
-        """Return the rows and columns of the exposure within an array of the file."""
+    def _origin(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Return the first row and column of the exposure within the file's pixels."""
         readout = self.header.readout
         wanted = (readout.n_rows, readout.n_cols)
         starts = [self.hdus[0].header.get(key) for key in ("SUBSTRT2", "SUBSTRT1")]
         if None in starts:
             if shape == wanted:
-                return slice(None), slice(None)
+                return 0, 0
             if shape != (FULL_SIZE, FULL_SIZE):
                 raise MissingReferenceError(
                     f"{self._line()} does not say which part of the detector it is "
@@ -124,7 +132,7 @@ class PixelFile:
                 f"{self._line()} ({shape[0]} x {shape[1]} pixels) does not cover the "
                 f"exposure's subarray {readout.subarray} ({wanted[0]} x {wanted[1]})"
             )
-        return slice(row, row + wanted[0]), slice(col, col + wanted[1])
+        return row, col
 
 
 @contextmanager
@@ -162,13 +170,3 @@ def translate(bits: Flags32, table: NDArray[Any]) -> Flags32:
     for theirs, ours in moved:
         out[(bits & np.uint32(theirs)) != 0] |= np.uint32(ours)
     return out
-
-
-def _unsigned(raw: NDArray[Any], header: fits.Header) -> Flags32:
-    """Return unscaled FITS integers as uint32."""
-    zero = int(header.get("BZERO", 0))
-    if raw.dtype.itemsize == 4 and zero == UNSIGNED_ZERO:
-        native = np.ascontiguousarray(raw, dtype=np.int32).view(np.uint32)
-        native ^= np.uint32(UNSIGNED_ZERO)
-        return native
-    return np.ascontiguousarray(raw.astype(np.int64) + zero, dtype=np.uint32)

@@ -133,7 +133,7 @@ def read_linearity(file: PixelFile) -> tuple[NDArray[np.float32], Flags32]:
     coefficients : (coefficients, rows, cols) float32
     flags : (rows, cols) uint32
     """
-    coefficients, bits = file.plane("COEFFS"), file.flags()
+    coefficients, bits = file.cube("COEFFS"), file.flags()
     if len(coefficients) < 2:
         raise ValueError("fewer than two coefficients")
     unknown = coefficients[1] == 0.0
@@ -153,7 +153,7 @@ def _dark_arrays(files: ReferenceFiles, header: Header) -> dict[str, NDArray[Any
     with open_pixel_file(path, "dark", header) as file:
         reads = (int(file.number("NFRAMES") or 1), int(file.number("GROUPGAP") or 0))
         try:
-            dark = average_dark(file.raw("SCI"), reads, readout)
+            dark = average_dark(file.stored("SCI"), reads, readout)
         except ValueError as error:
             raise MissingReferenceError(
                 f"{header.root}: dark reference file {path.name} is of no use: {error}"
