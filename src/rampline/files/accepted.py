@@ -1,4 +1,4 @@
-"""Which files are NIRCam imaging exposures, and how far each kind of them is taken.
+"""Which files are NIRCam imaging exposures.
 
 Everything else is refused in one line that names the tool to use.
 """
@@ -8,16 +8,16 @@ from typing import Any, Final
 
 from ..errors import InputError
 
-LAST_PRODUCT: Final[Mapping[str, str]] = {
-    "NRC_IMAGE": "i2d",
-    "NRC_TSIMAGE": "calints",
-    "NRC_CORON": "cal",
-    "NRC_WFSS": "rate",
-    "NRC_TACQ": "",
-    "NRC_TACONFIRM": "",
-    "NRC_FOCUS": "",
-}
-"""Last product of each exposure type; empty: read for the persistence ledger only."""
+_IMAGING: Final = (
+    "NRC_IMAGE",
+    "NRC_TSIMAGE",
+    "NRC_CORON",
+    "NRC_WFSS",
+    "NRC_TACQ",
+    "NRC_TACONFIRM",
+    "NRC_FOCUS",
+)
+"""Exposure types that are read; `program` knows how far each is taken."""
 
 _JWST: Final = "use jwst"
 _SPECTRA: Final = {
@@ -89,7 +89,7 @@ def _refuse_spectra(path: str, model: str, suffix: str) -> None:
 def _refuse_exposure_type(path: str, cards: Mapping[str, Any]) -> None:
     """Refuse exposure types that are neither imaging nor of use to it."""
     kind = cards.get("EXP_TYPE")
-    if kind in LAST_PRODUCT or kind is None:
+    if kind in _IMAGING or kind is None:
         return
     if kind in _SPECTRA:
         raise InputError(path, f"a spectroscopic exposure ({kind})", _SPECTRA[kind])

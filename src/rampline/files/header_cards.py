@@ -1,8 +1,7 @@
 """The typed header made into cards again: for exposures that no archive wrote."""
 
-from astropy.time import Time
-
 from ..exposure.header import Card, Header, put_cards
+from .stamp import mjd_to_iso
 
 
 def exposure_cards(header: Header) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
@@ -24,9 +23,7 @@ def exposure_cards(header: Header) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
 
 def _programme(header: Header) -> tuple[Card, ...]:
     """Return what was observed with what."""
-    begin, end = (
-        Time(mjd, format="mjd").isot for mjd in (header.start_mjd, header.end_mjd)
-    )
+    begin, end = mjd_to_iso(header.start_mjd), mjd_to_iso(header.end_mjd)
     return (
         Card("TELESCOP", "JWST", "Telescope used to acquire the data"),
         Card("INSTRUME", "NIRCAM", "Instrument used to acquire the data"),

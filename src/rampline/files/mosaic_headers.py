@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from astropy.time import Time
 from numpy.typing import NDArray
 
 from ..exposure.header import Card, CardValue, Header, put_cards
+from .stamp import mjd_to_iso
 
 _WCS: Final = re.compile(
     r"(A|B|AP|BP)_(ORDER|\d+_\d+)|(CD|PC)\d_\d|CDELT\d|CRPIX\d|CRVAL\d|CTYPE\d|CUNIT\d"
@@ -47,7 +47,7 @@ def blend_headers(
     science = _without(without_wcs(first.science), _ONE_EXPOSURE_SCIENCE)
     begin, end = min(h.start_mjd for h in headers), max(h.end_mjd for h in headers)
     middle = float(np.mean([0.5 * (h.start_mjd + h.end_mjd) for h in headers]))
-    start, stop = Time(begin, format="mjd").isot, Time(end, format="mjd").isot
+    start, stop = mjd_to_iso(begin), mjd_to_iso(end)
     spans = (
         Card("DATE-OBS", start[:10]),
         Card("TIME-OBS", start[11:]),
