@@ -1,0 +1,184 @@
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from rampline.program.journal import read_journal
+from rampline.program.options import ReduceOptions
+from rampline.program.reduce import dry_run_lines, reduce_files
+
+
+def _options(field, **others):
+    given = {"references": str(field.references), "until": "cal", "engine": "serial"}
+    return ReduceOptions(**(given | others))
+
+
+def _states(out):
+    return {entry.task: entry.state for entry in read_journal(out)}
+
+
+def _reduce(given, out, options):
+    return reduce_files(given, out, options, progress=False)
+
+
+def test_a_second_run_makes_nothing_anew_and_a_parameter_redoes_what_depends_on_it(
+    field, raw, tmp_path, capsys
+):
+    out = tmp_path / "out"
+    assert _reduce([raw], out, _options(field)) == 0
+    rates = sorted((out / "exposures").glob("*_rate.fits"))
+    before = [path.stat().st_mtime_ns for path in rates]
+    assert len(rates) == 2
+    assert _reduce([raw], out, _options(field)) == 0
+    assert set(_states(out).values()) == {"reused"}
+    later = _options(field, settings=("sky_model.order=0",))
+    assert _reduce([raw], out, later) == 0
+    assert set(_states(out).values()) == {"done"}
+    assert [path.stat().st_mtime_ns for path in rates] == before
+    assert "done in" in capsys.readouterr().out
+
+
+def test_the_same_input_gives_the_same_content_in_any_number_of_processes(
+    field, raw, tmp_path
+):
+    hashes = []
+    for engine in ("serial", "processes"):
+        out = tmp_path / engine
+        assert _reduce([raw], out, _options(field, engine=engine, workers=2)) == 0
+        products = sorted((out / "exposures").glob("*.fits"))
+        hashes.append([fits.getheader(path)["CONTHASH"] for path in products])
+    assert hashes[0] == hashes[1]
+
+
+def _cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
+
+
+def _empty(path):
+    path.write_bytes(b"")
+
+
+def _text(path):
+    path.write_text("this is no image")
+
+
+def _card(keyword, value):
+    def spoil(path):
+        with fits.open(path, mode="update") as hdus:
+            hdu = hdus[0] if keyword in hdus[0].header else hdus["SCI"]
+            if value is None:
+                del hdu.header[keyword]
+            else:
+                hdu.header[keyword] = value
+
+    return spoil
+
+
+def _full(path):
+    with fits.open(path, mode="update") as hdus:
+        hdus["SCI"].data[:] = 65535
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_cut, "truncated"),
+        (_empty, "empty"),
+        (_text, "FITS"),
+        (_card("INSTRUME", "MIRI"), "MIRI"),
+        (_card("EXP_TYPE", "NRC_GRISM"), "spectroscopic"),
+        (_card("NGROUPS", 12), "NGROUPS 12"),
+        (_card("TGROUP", None), "TGROUP"),
+        (_card("RA_REF", None), "RA_REF"),
+        (_card("DEC_REF", 123.0), "DEC_REF"),
+        (_card("FILTER", "F999W"), "F999W"),
+        (_full, "no pixel has a slope"),
+    ],
+)
+def test_a_bad_file_is_one_line_and_the_other_is_reduced(
+    spoil, words, field, raw, tmp_path, capsys
+):
+    bad = min(raw.iterdir())
+    spoil(bad)
+    out = tmp_path / "out"
+    assert _reduce([raw], out, _options(field)) == 1
+    made = {path.name for path in (out / "exposures").iterdir()}
+    assert len(made) == 2
+    assert not any(name.startswith(bad.name[:31]) for name in made)
+    lines = [line for line in capsys.readouterr().out.splitlines() if words in line]
+    assert lines
+    assert all("Traceback" not in line for line in lines)
+
+
+def test_exposures_of_another_programme_are_left_out_unless_named(
+    field, raw, tmp_path, capsys
+):
+    extra = raw / "jw01234001001_02103_00001_nrcb1_uncal.fits"
+    first = min(raw.iterdir())
+    extra.write_bytes(first.read_bytes())
+    _card("PROGRAM", "01234")(extra)
+    assert _reduce([raw], tmp_path / "a", _options(field)) == 1
+    assert "programme 01234 among exposures of 02736" in capsys.readouterr().out
+    assert _reduce([raw], tmp_path / "b", _options(field, name="both")) == 0
+
+
+def test_an_output_folder_that_cannot_be_made_is_one_line(field, raw, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = _command(raw, tmp_path / "file" / "out", field)
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_wrong_use_is_status_2_and_one_line(raw, tmp_path, field):
+    for extra in (["--set", "saturation.grow=-1"], ["--keep", "i2d"], ["--bogus"]):
+        done = _command(raw, tmp_path / "out", field, *extra)
+        assert done.returncode == 2
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_dry_run_lists_and_writes_nothing(field, raw, tmp_path):
+    lines = list(dry_run_lines([raw], tmp_path / "out", _options(field)))
+    assert len(lines) == 3
+    assert "2 exposures" in lines[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_stopped_run_leaves_no_half_file_and_goes_on_later(field, tmp_path):
+    out = tmp_path / "out"
+    folder = field.raw[0].parent
+    process = subprocess.Popen(
+        _words(folder, out, field, "--engine", "processes", "--workers", "2"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    exposures = out / "exposures"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and not list(exposures.glob("*_rate.fits")):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert said == "rampline: stopped; run the same command to go on\n"
+    for path in exposures.glob("*.fits"):
+        with fits.open(path) as hdus:
+            assert np.isfinite(hdus["SCI"].data).any()
+    done = _command(folder, out, field)
+    assert done.returncode == 0
+    assert len(list(exposures.glob("*_cal.fits"))) == len(field.raw)
+
+
+def _words(given, out, field, *extra):
+    program = [sys.executable, "-m", "rampline.cli", "reduce", str(given)]
+    options = ["--out", str(out), "--references", str(field.references)]
+    return [*program, *options, "--until", "cal", "--no-progress", *extra]
+
+
+def _command(given, out, field, *extra):
+    words = _words(given, out, field, *extra)
+    return subprocess.run(words, capture_output=True, text=True, check=False)
