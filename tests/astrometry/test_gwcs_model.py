@@ -14,9 +14,12 @@ from rampline.astrometry.gwcs_model import (
 )
 from rampline.astrometry.pixel_map import grid_to_sky
 from rampline.exposure.grid import Grid
+from rampline.files.read import read_gwcs, read_sky
+from rampline.reference.sky_planes import load_distortion
 from rampline.simulation import siaf
 from rampline.simulation.geometry import detector_to_focal
 
+from ..pipeline.exposures import make_header
 from .fields import (
     CORRECTION,
     POINTING,
@@ -113,46 +116,58 @@ def test_the_grid_and_its_gwcs_agree(rng):
 
 
 @pytest.fixture(scope="module")
-def real_files(shared):
+def real_exposures(shared):
+    """Name, GWCS and wcsinfo of the 32 real exposures."""
     files = sorted((shared / "real_gwcs").glob("*.asdf"))
     assert len(files) == 32
-    return files
+    return [(path.stem, *open_real(path)) for path in files]
 
 
 @pytest.mark.shared
 def test_real_exposures_are_rebuilt_from_distortion_and_header(
-    real_files, tmp_path, rng
+    real_exposures, tmp_path, rng
 ):
     rows, cols = random_pixels(rng, (2048, 2048))
-    for path in real_files:
-        real, wcsinfo = open_real(path)
-        reference = tmp_path / f"{path.stem}_distortion.asdf"
+    for name, real, wcsinfo in real_exposures:
+        reference = tmp_path / f"{name}_distortion.asdf"
         model = real.get_transform("detector", "v2v3")
         asdf.AsdfFile({"model": model}).write_to(reference)
-        with asdf.open(reference) as file:
-            planes = sky_planes(distortion=file["model"], filter_offset_px=(0.0, 0.0))
-            pointing = real_pointing(real, wcsinfo)
-            wcs = build_gwcs(planes, pointing, READOUT)
-            geometry = make_geometry(planes, pointing, READOUT)
+        planes = sky_planes(
+            distortion=load_distortion(reference, name, make_header()),
+            filter_offset_px=(0.0, 0.0),
+        )
+        pointing = real_pointing(real, wcsinfo)
+        wcs = build_gwcs(planes, pointing, READOUT)
+        geometry = make_geometry(planes, pointing, READOUT)
         truth = without_alignment(real, cols, rows)
-        assert offset_mas(*wcs(cols, rows), *truth) < 0.1, path.name
-        assert offset_mas(*pixel_to_sky(geometry, rows, cols), *truth) < 0.1, path.name
+        assert offset_mas(*wcs(cols, rows), *truth) < 0.1, name
+        assert offset_mas(*pixel_to_sky(geometry, rows, cols), *truth) < 0.1, name
 
 
 @pytest.mark.shared
-def test_the_geometry_of_real_exposures_includes_their_alignment(real_files, rng):
+def test_the_geometry_of_real_exposures_includes_their_alignment(real_exposures, rng):
     rows, cols = random_pixels(rng, (2048, 2048))
-    for path in real_files:
-        real, wcsinfo = open_real(path)
+    for name, real, wcsinfo in real_exposures:
         geometry = geometry_from_gwcs(real, real_pointing(real, wcsinfo), (2048, 2048))
         sky = pixel_to_sky(geometry, rows, cols)
-        assert offset_mas(*sky, *real(cols, rows)) < 1e-3, path.name
+        assert offset_mas(*sky, *real(cols, rows)) < 1e-3, name
         is_aligned = "v2v3corr" in real.available_frames
         assert is_aligned != np.array_equal(geometry.correction, np.eye(2, 3))
 
 
 @pytest.mark.shared
-def test_pysiaf_has_the_distortion_of_the_real_files(real_files, monkeypatch):
+def test_a_real_cutout_keeps_the_wcs_of_the_whole_frame(shared, rng):
+    path = next((shared / "real_nircam_cal").glob("*.fits"))
+    stored, real = read_sky(path), read_gwcs(path)
+    shape, (row, col) = stored.sky.shape, (100, 400)
+    geometry = geometry_from_gwcs(real, stored.header.pointing, shape, (row, col))
+    rows, cols = random_pixels(rng, shape)
+    sky = pixel_to_sky(geometry, rows, cols)
+    assert offset_mas(*sky, *real(cols + col, rows + row)) < 1e-3
+
+
+@pytest.mark.shared
+def test_pysiaf_has_the_distortion_of_the_real_files(real_exposures, monkeypatch):
     """To 2 mas after a constant: PRDOPSSOC-063 is the one of these files' time."""
     siaf.load_apertures()
     import pysiaf
@@ -162,12 +177,12 @@ def test_pysiaf_has_the_distortion_of_the_real_files(real_files, monkeypatch):
     monkeypatch.setattr(siaf, "load_apertures", lambda: of_the_time)
     pixel = np.linspace(0, 2047, 15)
     x, y = np.meshgrid(pixel, pixel)
-    for path in real_files:
-        real, _ = open_real(path)
-        name = next(p for p in path.stem.split("_") if p.startswith("nrc")).upper()
-        full = siaf.aperture.__wrapped__(name.replace("LONG", "5") + "_FULL")
+    for name, real, _ in real_exposures:
+        detector = next(part for part in name.split("_") if part.startswith("nrc"))
+        aperture = detector.upper().replace("LONG", "5") + "_FULL"
+        full = siaf.aperture.__wrapped__(aperture)
         ours = np.stack(detector_to_focal(full, x + 1, y + 1))
         theirs = np.stack(real.get_transform("detector", "v2v3")(x, y))
         residual = (ours - theirs) * 1000
         residual -= residual.mean(axis=(1, 2), keepdims=True)
-        assert np.sqrt((residual**2).sum(axis=0).mean()) < 2.0, path.name
+        assert np.sqrt((residual**2).sum(axis=0).mean()) < 2.0, name

@@ -99,7 +99,10 @@ def align_gwcs(wcs: Any, pointing: Pointing, correction: NDArray[np.float64]) ->
 
 
 def geometry_from_gwcs(
-    wcs: Any, pointing: Pointing, shape: tuple[int, int]
+    wcs: Any,
+    pointing: Pointing,
+    shape: tuple[int, int],
+    corner: tuple[int, int] = (0, 0),
 ) -> Geometry:
     """Return the geometry of an exposure whose GWCS came with the file.
 
@@ -111,6 +114,9 @@ def geometry_from_gwcs(
         As the file's header gives it.
     shape : (int, int)
         Rows and columns.
+    corner : (int, int)
+        Row and column of the WCS where the image begins: a cut-out often keeps the WCS
+        of the image it was cut from.
 
     Returns
     -------
@@ -119,7 +125,7 @@ def geometry_from_gwcs(
         it looks exactly where ``wcs`` looks, whatever steps that has.
     """
     rows, cols = node_positions(shape)
-    x, y = np.meshgrid(cols, rows)
+    x, y = np.meshgrid(cols + corner[1], rows + corner[0])
     ra, dec = wcs(x, y, with_bounding_box=False)
     correction = _correction_of(wcs)
     plane = uncorrect_plane(sky_to_plane(ra, dec, pointing), correction)
