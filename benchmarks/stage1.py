@@ -1,0 +1,224 @@
+"""Raw exposures to written slopes: where the time goes, and how it compares with `jwst`.
+
+    python benchmarks/stage1.py [--out DIR] [--threads 1 2] [--repeat 4] [--parity] [--peer]
+    python benchmarks/stage1.py --references DIR RAW... [the same]
+
+Without raw files two full-frame exposures (MEDIUM8, 9 groups) are simulated first. Each
+number of threads has a process of its own. There the first exposure finds nothing in
+memory ("cold": kernels from the numba cache, references from disk or the reference
+cache); the others find references and buffers ("warm": the median is printed). ``--parity``
+sets every algorithm as `jwst` has it, with snowballs and without the 1/f step; ``--peer``
+runs `jwst` on the same files with the same options, and compares the products.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+PARITY = {
+    "jumps": {"algorithm": "jwst"},
+    "neighbors": {"algorithm": "jwst", "min_ratio": 15, "max_ratio": 200},
+    "snowballs": {"algorithm": "jwst"},
+    "slopes": {"algorithm": "jwst"},
+    "flicker_noise": {"enabled": False},
+}
+"""What `jwst` does with the options of ``peer.SNOWBALLS``."""
+
+
+def simulate_exposures(out):
+    from rampline.simulation.presets import benchmark_scene
+    from rampline.simulation.simulate import simulate
+
+    simulated = simulate(benchmark_scene(points=2), out / "simulated")
+    return list(simulated.raw), simulated.references
+
+
+def reduce_one(raw, source, bench, params, out):
+    """Reduce one exposure; return the times of its parts, its steps and its product."""
+    from rampline import __version__
+    from rampline.files.names import product_name
+    from rampline.files.provenance import Provenance, StepRun
+    from rampline.files.read import read_header, read_ramp
+    from rampline.files.write import write_slope
+    from rampline.params import walk_params
+    from rampline.pipeline.ramp_to_slope import ramp_to_slope
+    from rampline.pipeline.runner import Runner
+    from rampline.reference.ramp_planes import load_ramp_planes
+    from rampline.reference.select import RAMP_KINDS
+
+    clock = [(time.perf_counter(), time.process_time())]
+    parts = {}
+
+    def lap(name):
+        clock.append((time.perf_counter(), time.process_time()))
+        (wall, cpu), (wall_before, cpu_before) = clock[-1], clock[-2]
+        parts[name] = (wall - wall_before, cpu - cpu_before)
+
+    readout = read_header(raw).readout
+    shape = (readout.n_ints, readout.n_groups, readout.n_rows, readout.n_cols)
+    ramp = read_ramp(raw, bench.workspace.lend(shape, np.uint16))
+    lap("read")
+    files = source.select(ramp.header, RAMP_KINDS)
+    run = Runner(load_ramp_planes(files, ramp.header), bench)
+    lap("references")
+    image = ramp_to_slope(ramp, run, params)
+    lap("path")
+    provenance = Provenance(
+        version=__version__,
+        steps=tuple(StepRun(foot.step, foot.seconds) for foot in run.trail),
+        parameters=tuple(walk_params(params)),
+        references=files.used,
+    )
+    product = out / product_name(ramp.header.root, "rate")
+    write_slope(product, image, provenance)
+    lap("write")
+    parts["all"] = tuple(np.subtract(clock[-1], clock[0]).tolist())
+    steps = {foot.step: foot.seconds for foot in run.trail}
+    return {"parts": parts, "steps": steps, "product": str(product)}
+
+
+def measure(raws, references, out, threads, repeat, sections):
+    """Reduce the exposures ``repeat`` times, in this process."""
+    started = time.perf_counter()
+    from rampline.pipeline.ramp_to_slope import RampToSlope
+    from rampline.pipeline.runner import Bench
+    from rampline.reference.select import FolderSource
+
+    import_s = time.perf_counter() - started
+    out.mkdir(parents=True, exist_ok=True)
+    source = FolderSource(references)
+    params = RampToSlope.model_validate(sections)
+    with Bench(threads) as bench:
+        runs = [
+            reduce_one(raw, source, bench, params, out)
+            for _ in range(repeat)
+            for raw in raws
+        ]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak_mb = peak / 1024 if sys.platform == "linux" else peak / 1024**2
+    return {"import_s": import_s, "cold": runs[0], "warm": runs[1:], "peak_mb": peak_mb}
+
+
+def in_fresh_process(function, *arguments):
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def middle(runs, kind, name):
+    """Return the median over runs of a step's time, or of a part's (wall, CPU)."""
+    values = [run[kind][name] for run in runs]
+    if kind == "steps":
+        return statistics.median(values)
+    return tuple(statistics.median(column) for column in zip(*values, strict=True))
+
+
+def print_report(by_threads):
+    parts = next(iter(by_threads.values()))["cold"]["parts"]
+    print("\nwall s (CPU s)     " + "".join(f"{t:>9} threads" for t in by_threads))
+    for name in parts:
+        for state in ("cold", "warm"):
+            line = f"{name:<12}{state:<7}"
+            for report in by_threads.values():
+                runs = report["warm"] if state == "warm" else [report["cold"]]
+                wall, cpu = middle(runs, "parts", name)
+                line += f"  {wall:6.3f} ({cpu:5.3f})"
+            print(line)
+    print("\nsteps, s summed over threads, warm")
+    for step in next(iter(by_threads.values()))["cold"]["steps"]:
+        times = [
+            middle(report["warm"], "steps", step) for report in by_threads.values()
+        ]
+        print(f"{step:<19}" + "".join(f"{t:17.4f}" for t in times))
+    for label, key in (("peak MB", "peak_mb"), ("imports, s", "import_s")):
+        values = [report[key] for report in by_threads.values()]
+        print(f"{label:<19}" + "".join(f"{value:17.2f}" for value in values))
+
+
+def compare_products(ours, theirs):
+    """Print how far two ``_rate`` files are apart."""
+    from astropy.io import fits
+
+    with fits.open(ours) as a, fits.open(theirs) as b:
+        flags = np.mean(a["DQ"].data != b["DQ"].data)
+        print(f"{Path(ours).name}: DQ differs in {flags:.1e} of the pixels")
+        err = b["ERR"].data
+        for name in ("SCI", "ERR", "VAR_POISSON", "VAR_RNOISE"):
+            x, y = a[name].data, b[name].data
+            known = ~(np.isnan(x) | np.isnan(y))
+            apart = np.abs(x - y)[known]
+            near = (apart <= 1e-5 * np.abs(y[known])) | (apart <= 1e-3 * err[known])
+            lost = np.mean(np.isnan(x) != np.isnan(y))
+            print(
+                f"  {name:<12} within 1e-5 or 1e-3 sigma: {100 * near.mean():.4f} %, "
+                f"known in one only: {lost:.1e}"
+            )
+
+
+def run_peer(raws, references, out, ours):
+    from benchmarks.peer import PeerOptions, run_in_process
+
+    options = PeerOptions(snowballs=True)
+    report = run_in_process(1, raws, references, out, options)
+    print(f"\njwst {report['jwst']}, options {json.dumps(report['options'])}")
+    for run in report["runs"]:
+        figures = (run["wall_s"], run["cpu_s"], run["peak_mb"])
+        print("{:7.2f} s wall {:7.2f} s CPU {:7.0f} MB".format(*figures))
+        for step in run["steps"]:
+            print(f"    {step['step']:<22}{step['wall_s']:8.3f} s")
+    wall = statistics.median(run["wall_s"] for run in report["runs"])
+    warm, _ = middle(ours["warm"], "parts", "all")
+    cold, _ = ours["cold"]["parts"]["all"]
+    peak = max(run["peak_mb"] for run in report["runs"])
+    print(
+        f"ratios: wall {wall / warm:.0f} warm, {wall / cold:.0f} cold; "
+        f"memory {peak / ours['peak_mb']:.1f}"
+    )
+    products = {run["product"] for run in [ours["cold"], *ours["warm"]]}
+    for product in sorted(products):
+        compare_products(product, out / Path(product).name)
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("raw", nargs="*", type=Path)
+    parser.add_argument("--references", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("out/stage1"))
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--repeat", type=int, default=4)
+    parser.add_argument("--parity", action="store_true")
+    parser.add_argument("--peer", action="store_true")
+    asked = parser.parse_args()
+    raws, references = asked.raw, asked.references
+    if not raws:
+        raws, references = simulate_exposures(asked.out)
+    elif references is None:
+        parser.error("raw files need --references")
+    sections = PARITY if asked.parity or asked.peer else {}
+    print(f"options that are not the default: {json.dumps(sections)}")
+    by_threads = {
+        threads: in_fresh_process(
+            measure, raws, references, asked.out, threads, asked.repeat, sections
+        )
+        for threads in asked.threads
+    }
+    print_report(by_threads)
+    if asked.peer:
+        last = by_threads[asked.threads[-1]]
+        run_peer(raws, references, asked.out / "jwst", last)
+
+
+if __name__ == "__main__":
+    main()
