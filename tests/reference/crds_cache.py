@@ -2,6 +2,8 @@
 
 import hashlib
 
+from crds.client import proxy
+
 INSTRUMENT = "META.INSTRUMENT."
 DETECTOR = (INSTRUMENT + "DETECTOR",)
 OPTICS = (*DETECTOR, INSTRUMENT + "FILTER", INSTRUMENT + "PUPIL")
@@ -32,8 +34,12 @@ def reference_name(kind, word):
     return f"jwst_nircam_{kind}_{word}.fits"
 
 
-def build_cache(root, *, layout="flat", without=()):
-    """Write the cache; ``without`` are references that were never fetched."""
+def build_cache(root, *, layout="flat", without=(), recorded=None):
+    """Write the cache.
+
+    ``without`` are references that were never fetched, ``recorded`` maps file names to
+    the sha1 that the server told of them.
+    """
     mappings = root / "mappings" / "jwst"
     references = root / "references" / "jwst"
     config = root / "config" / "jwst"
@@ -66,6 +72,9 @@ def build_cache(root, *, layout="flat", without=()):
         "force_remote_mode": False,
         "last_synced": "2022-12-01 00:00:00",
     }
+    if recorded is not None:
+        told = {name: {"size": "1", "sha1sum": sha1} for name, sha1 in recorded.items()}
+        server["download_metadata"] = proxy.crds_encode(told)
     (config / "server_config").write_text(repr(server))
     (config / "ref_cache_subdir_mode").write_text(layout)
     return root

@@ -111,6 +111,20 @@ def test_neither_cache_nor_server_is_one_line(tmp_path):
     assert "neither a cache nor the server https://localhost:1" in answer
 
 
+def test_a_file_is_compared_with_the_sha1_on_record(tmp_path):
+    good = hashlib.sha1(b"flat f200w").hexdigest()  # noqa: S324
+    recorded = {
+        reference_name("flat", "f200w"): good,
+        reference_name("superbias", "sub8"): "none",
+        reference_name("gain", "new"): "0" * 40,
+    }
+    cache = build_cache(tmp_path / "crds", recorded=recorded)
+    whole, damaged = ask(cache, [{"kinds": ["flat", "superbias"]}, {"kinds": ["gain"]}])
+    assert whole[1][0] == ["flat", reference_name("flat", "f200w"), good]
+    assert "damaged" in damaged
+    assert reference_name("gain", "new") in damaged
+
+
 def test_the_users_context_is_the_one_recorded(tmp_path):
     cache = build_cache(tmp_path / "crds")
     pmap = cache / "mappings" / "jwst" / "jwst_0001.pmap"

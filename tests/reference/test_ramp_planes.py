@@ -112,11 +112,14 @@ def test_mean_dark_current_comes_from_its_plane_or_keyword(paths):
     np.testing.assert_array_equal(found.average_dark_e_s, plane)
 
 
-def test_a_full_frame_dark_is_scaled_to_the_frames_of_a_subarray(paths):
+def test_a_dark_cut_to_a_subarray_is_scaled_to_its_shorter_frames(paths):
     cube = raw(paths["dark"])
-    same = rewrite(paths, "dark", {"SCI": cube}, TFRAME=1.0)
-    longer = rewrite(paths, "dark", {"SCI": cube}, TFRAME=10.0)
-    np.testing.assert_allclose(longer.dark_dn, same.dark_dn / 10.0, rtol=1e-6)
+    larger = np.pad(cube, ((0, 0), (0, 2), (0, 3)))
+    same = rewrite(paths, "dark", {"SCI": cube}, TFRAME=10.0)
+    cut = rewrite(paths, "dark", {"SCI": larger}, TFRAME=10.0)
+    unknown = rewrite(paths, "dark", {"SCI": larger})
+    np.testing.assert_allclose(cut.dark_dn, same.dark_dn / 10.0, rtol=1e-6)
+    np.testing.assert_array_equal(unknown.dark_dn, same.dark_dn)
 
 
 def test_a_dark_of_another_grouping_is_one_line(paths):

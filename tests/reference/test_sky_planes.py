@@ -113,9 +113,9 @@ def test_a_flat_is_one_and_flagged_where_it_is_of_no_use(paths):
     found = load_flat(files_of(**paths), make_header())
     none = flags.NO_FLAT_FIELD | flags.DO_NOT_USE
     expected = [none, none, none, flags.DO_NOT_USE, flags.UNRELIABLE_FLAT, 0]
-    np.testing.assert_array_equal(found.flags[0, :6], expected)
+    np.testing.assert_array_equal(found.flat_flags[0, :6], expected)
     np.testing.assert_array_equal(found.flat[0, :6], [1, 1, 1, 1, 0.5, 0.5])
-    assert not found.err.any()
+    assert not found.flat_err.any()
 
 
 @pytest.mark.parity
@@ -141,7 +141,7 @@ def test_a_flat_is_used_as_in_jwst(paths, rng):
         theirs = model.data
     ours = load_flat(files_of(**paths), make_header())
     np.testing.assert_array_equal(ours.flat, theirs)
-    np.testing.assert_array_equal(ours.flags, image.dq)
+    np.testing.assert_array_equal(ours.flat_flags, image.dq)
 
 
 @pytest.mark.shared

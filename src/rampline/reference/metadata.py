@@ -159,20 +159,7 @@ def _read_asdf_meta(path: Path) -> Mapping[str, Any]:
                 lines.append(line)
             elif lines:
                 break
-    tree = yaml.load(b"".join(lines), Loader=_plain_loader(yaml))
+    # the base loader takes every scalar as text and ignores ASDF's tags
+    tree = yaml.load(b"".join(lines), Loader=yaml.BaseLoader)
     found = (tree or {}).get("meta")
     return found if isinstance(found, Mapping) else {}
-
-
-def _plain_loader(yaml: Any) -> Any:
-    """Return a safe YAML loader that ignores ASDF's tags."""
-
-    class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
-        """Reads tagged scalars as text and other tagged nodes as nothing."""
-
-    def untagged(loader: Any, _suffix: str, node: Any) -> object:
-        is_text = isinstance(node, yaml.ScalarNode)
-        return loader.construct_scalar(node) if is_text else None
-
-    PlainLoader.add_multi_constructor("", untagged)
-    return PlainLoader

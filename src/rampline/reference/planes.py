@@ -2,10 +2,10 @@
 
 from .catalog_planes import load_catalog_planes
 from .ramp_planes import load_ramp_planes
-from .sky_planes import FlatPlanes, load_flat, load_sky_planes
+from .sky_planes import FlatField, load_flat, load_sky_planes
 
 __all__ = [
-    "FlatPlanes",
+    "FlatField",
     "load_catalog_planes",
     "load_flat",
     "load_ramp_planes",

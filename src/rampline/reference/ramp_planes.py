@@ -152,15 +152,16 @@ def _dark_arrays(files: ReferenceFiles, header: Header) -> dict[str, NDArray[Any
     path = files.paths["dark"]
     with open_pixel_file(path, "dark", header) as file:
         reads = (int(file.number("NFRAMES") or 1), int(file.number("GROUPGAP") or 0))
+        stored = file.stored()
         try:
-            dark = average_dark(file.stored("SCI"), reads, readout)
+            dark = average_dark(stored, reads, readout)
         except ValueError as error:
             raise MissingReferenceError(
                 f"{header.root}: dark reference file {path.name} is of no use: {error}"
             ) from error
         frame_s = file.number("TFRAME")
-        if frame_s and abs(readout.frame_s / frame_s - 1.0) > 0.01:
-            # a full-frame dark for a subarray, whose frames are shorter
+        if frame_s and stored.file_shape != (readout.n_rows, readout.n_cols):
+            # cut from a larger part of the detector, whose frames take longer
             dark *= np.float32(readout.frame_s / frame_s)
         average = np.array([file.number("AVDRKCUR") or 0.0], np.float32)
         if file.has("AVDRKCUR"):

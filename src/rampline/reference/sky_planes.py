@@ -29,14 +29,14 @@ _models: dict[str, Any] = {}
 _models_lock = Lock()
 
 
-class FlatPlanes(NamedTuple):
-    """A flat field, ready to divide by."""
+class FlatField(NamedTuple):
+    """A flat field, ready to divide by; named as in `SkyPlanes`."""
 
     flat: Plane
     """(rows, cols) float32; 1 where it is not to be used."""
-    err: Plane
+    flat_err: Plane
     """(rows, cols) float32"""
-    flags: Flags32
+    flat_flags: Flags32
     """(rows, cols) uint32"""
     files: tuple[UsedFile, ...]
 
@@ -64,8 +64,8 @@ def load_sky_planes(files: ReferenceFiles, header: Header) -> SkyPlanes:
     sha1 = {file.kind: file.sha1 for file in used}
     return SkyPlanes(
         flat=flat.flat,
-        flat_err=flat.err,
-        flat_flags=flat.flags,
+        flat_err=flat.flat_err,
+        flat_flags=flat.flat_flags,
         area=area,
         pixel_area_sr=_first_known(header, area_sr, flux.pixel_area_sr),
         mjy_sr_per_dn_s=flux.mjy_sr_per_dn_s,
@@ -78,8 +78,8 @@ def load_sky_planes(files: ReferenceFiles, header: Header) -> SkyPlanes:
     )
 
 
-def load_flat(files: ReferenceFiles, header: Header) -> FlatPlanes:
-    """Load the flat field.
+def load_flat(files: ReferenceFiles, header: Header) -> FlatField:
+    """Load the flat field alone, for exposures that go no further (NRC_WFSS).
 
     Step ``flat_field``: DO_NOT_USE and NO_FLAT_FIELD where the flat is NaN or 0,
     DO_NOT_USE where it says NO_FLAT_FIELD, and division by 1 wherever DO_NOT_USE.
@@ -96,7 +96,7 @@ def load_flat(files: ReferenceFiles, header: Header) -> FlatPlanes:
         return {"flat": flat, "err": err, "flags": bits}
 
     found = recall(_name("flat", used[0], header), build, on_disk=False)
-    return FlatPlanes(found["flat"], found["err"], found["flags"], used)
+    return FlatField(found["flat"], found["err"], found["flags"], used)
 
 
 def load_distortion(path: Path, sha1: str, header: Header) -> Any:
