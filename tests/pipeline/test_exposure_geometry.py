@@ -10,6 +10,8 @@ from rampline.astrometry.geometry import (
 )
 from rampline.exposure.header import Card
 from rampline.pipeline.exposure_geometry import product_wcs, realigned_wcs
+from rampline.reference.planes import load_sky_planes
+from rampline.reference.select import SKY_KINDS, FolderSource
 
 from ..astrometry.fields import (
     CORRECTION,
@@ -69,3 +71,27 @@ def test_the_reference_pixel_of_the_header_is_kept():
     world = product_wcs(located(), PLANES, make_header(science=science))
     cards = cards_of(world)
     assert (cards["CRPIX1"], cards["CRPIX2"]) == (12.5, 30.25)
+
+
+@pytest.mark.shared
+def test_an_independent_simulator_puts_stars_on_the_same_pixels(shared):
+    """But for the pointing error that it hid, a constant in V2 and V3."""
+    sample = shared / "sample"
+    catalog = Table.read(sample / "truth" / "truth_catalog.ecsv")
+    catalog.add_index("id")
+    raws = sorted((sample / "raw").glob("*.fits"))
+    assert len(raws) == 8
+    for raw in raws:
+        header = read_header(raw)
+        folder = "nrcb1_F200W" if header.detector == "NRCB1" else "nrcblong_F444W"
+        source = FolderSource(sample / "references" / folder)
+        planes = load_sky_planes(source.select(header, SKY_KINDS), header)
+        geometry = make_geometry(planes, header.pointing, header.readout)
+        seen = Table.read(sample / "truth" / f"positions_{header.root}.ecsv")
+        star = catalog.loc[seen["id"]]
+        plane = sky_to_plane(star["ra"], star["dec"], header.pointing)
+        here = pixel_to_v2v3(geometry, seen["y"], seen["x"])
+        off_mas = (here - plane_to_v2v3(plane, header.pointing)) * 1000
+        hidden_mas = [seen.meta["err_v2"] * 1000, seen.meta["err_v3"] * 1000]
+        assert off_mas.std(axis=0).max() < 1e-3
+        np.testing.assert_allclose(off_mas.mean(axis=0), hidden_mas, atol=0.01)

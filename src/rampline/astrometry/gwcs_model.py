@@ -233,10 +233,16 @@ def _v2v3_to_sky(pointing: Pointing) -> Any:
 
 
 def _correction_of(wcs: Any) -> NDArray[np.float64]:
-    """Return the alignment that a GWCS carries, (2, 3), arcsec; identity if none."""
+    """Return the alignment that a GWCS carries, (2, 3), arcsec; identity if none.
+
+    Identity too where it is of another kind than ``tweakwcs``' affine map: positions are
+    then right, but further alignments cannot be told from the distortion.
+    """
     frames = list(wcs.available_frames)
-    if "v2v3corr" not in frames:
-        return np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-    affine = wcs.pipeline[frames.index("v2v3corr") - 1].transform["tp_affine"]
-    shift = np.asarray(affine.translation.value) * ARCSEC_PER_RAD
-    return np.column_stack([np.asarray(affine.matrix.value), shift])
+    if "v2v3corr" in frames:
+        transform = wcs.pipeline[frames.index("v2v3corr") - 1].transform
+        if "tp_affine" in getattr(transform, "submodel_names", ()):
+            affine = transform["tp_affine"]
+            shift = np.asarray(affine.translation.value) * ARCSEC_PER_RAD
+            return np.column_stack([np.asarray(affine.matrix.value), shift])
+    return np.eye(2, 3)
