@@ -2,13 +2,18 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.table import Table
 
 from rampline.astrometry.geometry import (
     combine_corrections,
     make_geometry,
     pixel_to_sky,
+    pixel_to_v2v3,
+    plane_to_v2v3,
+    sky_to_plane,
 )
 from rampline.exposure.header import Card
+from rampline.files.read import read_header
 from rampline.pipeline.exposure_geometry import product_wcs, realigned_wcs
 from rampline.reference.planes import load_sky_planes
 from rampline.reference.select import SKY_KINDS, FolderSource
