@@ -33,3 +33,7 @@ class MissingReferenceError(RamplineError):
 
 class ParameterError(RamplineError):
     """A parameter or option that is unknown or out of bounds."""
+
+
+class NetworkError(RamplineError):
+    """An archive that does not answer, or not as it should."""

@@ -37,6 +37,8 @@ NAMES = {
     "parallax": ("parallax", "plx"),
     "ra_error": ("ra_error", "e_ra_icrs", "e_raj2000", "ra_err", "e_ra"),
     "dec_error": ("dec_error", "e_de_icrs", "e_dej2000", "dec_err", "e_dec"),
+    "pm_ra_error": ("pmra_error", "e_pmra"),
+    "pm_dec_error": ("pmdec_error", "e_pmde"),
     "epoch": ("ref_epoch", "epoch"),
     "magnitude": ("phot_g_mean_mag", "gmag", "mag", "magnitude", "abmag"),
 }
@@ -51,7 +53,7 @@ class ReferenceStars:
     ----------
     ra_deg, dec_deg : (n,) float64, deg, ICRS
     error_arcsec : (n,) float64, arcsec
-        On either axis at that epoch; NaN where unknown.
+        On either axis at that epoch, the proper motion's error included; NaN where unknown.
     """
 
     ra_deg: Floats
@@ -104,7 +106,12 @@ def read_reference_stars(
     ra, dec = move_to_epoch(
         (ra, dec), (motion[0], motion[1]), motion[2], years, epoch_mjd
     )
-    error = _position_error(found["ra_error"], found["dec_error"], len(ra))
+    error = np.hypot(
+        _mean_error(found["ra_error"], found["dec_error"], len(ra)),
+        np.nan_to_num(
+            years * _mean_error(found["pm_ra_error"], found["pm_dec_error"], len(ra))
+        ),
+    )
     kept = np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90.0)
     if not kept.any():
         raise ParameterError("reference catalogue: not a single finite position")
@@ -200,10 +207,8 @@ def _known(column: Floats | None, n: int) -> Floats:
     return np.zeros(n) if column is None else np.nan_to_num(column)
 
 
-def _position_error(
-    ra_error: Floats | None, dec_error: Floats | None, n: int
-) -> Floats:
-    """Return the error on either axis, arcsec, NaN where unknown."""
+def _mean_error(ra_error: Floats | None, dec_error: Floats | None, n: int) -> Floats:
+    """Return the error on either axis, mas to arcsec, NaN where unknown."""
     if ra_error is None or dec_error is None:
         return np.full(n, np.nan)
     return np.asarray(np.sqrt((ra_error**2 + dec_error**2) / 2.0) / MAS_PER_ARCSEC)
