@@ -27,12 +27,12 @@ def distortion():
     return Mapping((0, 1, 0, 1)) | v2 & v3 | Identity(2)
 
 
-def sky_planes():
-    ones = np.ones((SIZE, SIZE), np.float32)
+def sky_planes(size=SIZE):
+    ones = np.ones((size, size), np.float32)
     return SkyPlanes(
         flat=ones,
         flat_err=ones,
-        flat_flags=np.zeros((SIZE, SIZE), np.uint32),
+        flat_flags=np.zeros((size, size), np.uint32),
         area=ones,
         pixel_area_sr=PIXEL_SR,
         mjy_sr_per_dn_s=1.0,
@@ -41,7 +41,7 @@ def sky_planes():
     )
 
 
-def readout():
+def readout(size=SIZE):
     return Readout(
         pattern="MEDIUM8",
         n_ints=1,
@@ -53,15 +53,15 @@ def readout():
         subarray="SUB",
         row_start=0,
         col_start=0,
-        n_rows=SIZE,
-        n_cols=SIZE,
+        n_rows=size,
+        n_cols=size,
         fast_axis=-1,
         slow_axis=2,
         n_outputs=1,
     )
 
 
-def header(number, ra, dec, roll=12.0):
+def header(number, ra, dec, roll=12.0, size=SIZE, band="F200W"):
     pointing = Pointing(
         ra_ref_deg=ra,
         dec_ref_deg=dec,
@@ -80,7 +80,7 @@ def header(number, ra, dec, roll=12.0):
         detector="NRCB1",
         module="B",
         channel="SHORT",
-        filter="F200W",
+        filter=band,
         pupil="CLEAR",
         exp_type="NRC_IMAGE",
         start_mjd=59737.0,
@@ -88,7 +88,7 @@ def header(number, ra, dec, roll=12.0):
         exposure_s=840.0 + number,
         first_integration=1,
         is_moving_target=False,
-        readout=readout(),
+        readout=readout(size),
         pointing=pointing,
     )
 
@@ -107,16 +107,16 @@ def grid(size=150, angle=0.0, scale=0.03):
     )
 
 
-def star_field(rng, n=30):
-    """Positions within 1.2 arcsec of the middle of the grid and peaks in MJy/sr."""
-    east, north = rng.uniform(-1.2, 1.2, (2, n)) / 3600
+def star_field(rng, n=30, reach=1.2):
+    """Positions within ``reach`` arcsec of the middle of the grid, peaks in MJy/sr."""
+    east, north = rng.uniform(-reach, reach, (2, n)) / 3600
     ra = 110.8 + east / np.cos(np.radians(73.45))
     return ra, -73.45 + north, 10 ** rng.uniform(0, 2, n)
 
 
 def paint(geometry, stars, fwhm=2.2):
-    rows, cols = np.mgrid[:SIZE, :SIZE]
-    scene = np.zeros((SIZE, SIZE))
+    rows, cols = np.indices(geometry.shape)
+    scene = np.zeros(geometry.shape)
     for ra, dec, peak in zip(*stars, strict=True):
         row, col = sky_to_pixel(geometry, ra, dec)
         r2 = (rows - row) ** 2 + (cols - col) ** 2
@@ -124,19 +124,29 @@ def paint(geometry, stars, fwhm=2.2):
     return scene
 
 
-def make_image(rng, number, stars, shift, level=0.2, roll=12.0):
-    """One dither, ``shift`` in arcsec to the east and north."""
-    dec = -73.45 + shift[1] / 3600
-    ra = 110.8 + shift[0] / 3600 / np.cos(np.radians(dec))
-    head = header(number, ra, dec, roll)
-    geometry = make_geometry(sky_planes(), head.pointing, head.readout)
-    scene = paint(geometry, stars) + level
+def make_image(rng, number, stars, shift, level=0.2, **options):
+    """One dither, ``shift`` in arcsec to the east and north.
+
+    Options: roll, size and band of the header; ``error``, what the header says beyond the
+    truth, arcsec to the east and north.
+    """
+    error = options.pop("error", (0.0, 0.0))
+    size = options.get("size", SIZE)
+
+    def place(east, north):
+        dec = -73.45 + north / 3600
+        ra = 110.8 + east / 3600 / np.cos(np.radians(dec))
+        head = header(number, ra, dec, **options)
+        return head, make_geometry(sky_planes(size), head.pointing, head.readout)
+
+    head, geometry = place(shift[0] + error[0], shift[1] + error[1])
+    scene = paint(place(*shift)[1], stars) + level
     var_poisson = (0.004 * scene).astype(np.float32)
     var_read = np.full(scene.shape, 4e-4, np.float32)
     var_read *= rng.uniform(0.8, 1.5, scene.shape).astype(np.float32)
     var_flat = (1e-6 * scene**2).astype(np.float32)
     err = np.sqrt(var_poisson + var_read + var_flat)
-    flags = np.where(rng.random(scene.shape) < 0.02, 1, 0).astype(np.uint32)
+    flags = np.where(rng.random(scene.shape) < 0.005, 1, 0).astype(np.uint32)
     flags[rng.random(scene.shape) < 0.02] |= 4
     sky = (scene + rng.normal(0, err)).astype(np.float32)
     sky[flags & 1 != 0] = np.nan

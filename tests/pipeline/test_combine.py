@@ -7,7 +7,7 @@ from rampline import flags
 from rampline.mosaic.drizzle import DrizzleParams
 from rampline.mosaic.outliers import OutlierParams
 from rampline.pipeline.combine import Dither, combine_dithers, mark_outliers
-from rampline.pipeline.runner import Bench
+from rampline.pipeline.runner import Bench, Runner
 
 from . import dithers as field
 
@@ -33,7 +33,7 @@ def combine(images, params=DEFAULT, grid=None, threads=1, max_bytes=2**30):
             [as_dither(image) for image in images],
             grid or field.grid(),
             "field",
-            bench,
+            Runner(None, bench),
             params,
             max_bytes,
         )

@@ -33,7 +33,7 @@ from ..mosaic.median import median_of_exposures, typical_weight
 from ..mosaic.outliers import OutlierParams, flag_outliers
 from ..mosaic.weights import NoisePlanes, weigh_pixels
 from ..mosaic.window import Window, box_of, overlapping, split_grid
-from .runner import Bench
+from .runner import Bench, Runner
 from .shelf import Shelf
 
 WINDOW_ROWS, WINDOW_COLS = 256, 4096
@@ -93,7 +93,7 @@ class Worktable:
         Rows and columns of the grid.
     bench : Bench
     outliers : list of (rows, cols) bool
-        Of each exposure: its weight is 0 there. Filled by `find_outliers`.
+        Of each exposure: its weight is 0 there. Filled by `outliers`.
     """
 
     shelf: Shelf[ShelfItem]
@@ -116,7 +116,7 @@ def combine_dithers(
     dithers: Sequence[Dither],
     grid: Grid,
     name: str,
-    bench: Bench,
+    run: Runner[None],
     params: tuple[OutlierParams, DrizzleParams],
     max_bytes: int = 2**30,
 ) -> CombinedDithers:
@@ -129,7 +129,8 @@ def combine_dithers(
     grid : Grid
     name : str
         Product root of the mosaic.
-    bench : Bench
+    run : Runner of None
+        Keeps the trail of the steps.
     params : (OutlierParams, DrizzleParams)
     max_bytes : int, bytes
         For exposures in memory; one is always kept.
@@ -139,10 +140,10 @@ def combine_dithers(
     CombinedDithers
     """
     outlier_params, drizzle_params = params
-    table = lay_table(dithers, grid, bench, drizzle_params, max_bytes)
-    if outlier_params.enabled and len(dithers) > 1:
-        find_outliers(table, outlier_params)
-    planes = drizzle_dithers(table, drizzle_params)
+    table = lay_table(dithers, grid, run.bench, drizzle_params, max_bytes)
+    if len(dithers) > 1:
+        table = run.maybe(outliers, table, outlier_params)
+    planes = run(drizzle, table, drizzle_params)
     first = dithers[0].header
     mosaic = Mosaic(
         grid=grid,
@@ -204,15 +205,8 @@ def prepare_exposure(
     return ShelfItem(ready=ready, err=image.err)
 
 
-def find_outliers(table: Worktable, params: OutlierParams) -> None:
-    """Compare each exposure with the median of all; what disagrees loses its weight.
-
-    Parameters
-    ----------
-    table : Worktable
-        Its ``outliers`` are filled.
-    params : OutlierParams
-    """
+def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktable:
+    """Compare each exposure with the median of all; what disagrees loses its weight."""
     median = np.full(table.shape, np.nan, np.float32)
     least = [0.0] * len(table.shelf)
 
@@ -236,20 +230,11 @@ def find_outliers(table: Worktable, params: OutlierParams) -> None:
     table.bench.over(range(len(table.shelf)), measure)
     table.bench.over(table.windows(), fill)
     table.bench.over(range(len(table.shelf)), compare)
+    return table
 
 
-def drizzle_dithers(table: Worktable, params: DrizzleParams) -> MosaicPlanes:
-    """Drizzle all exposures onto the grid.
-
-    Parameters
-    ----------
-    table : Worktable
-    params : DrizzleParams
-
-    Returns
-    -------
-    MosaicPlanes
-    """
+def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPlanes:
+    """Drizzle all exposures onto the grid."""
     n = len(table.shelf)
     pad = max(reach(m) for m in table.maps)
     planes = _empty_planes(table.shape, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)

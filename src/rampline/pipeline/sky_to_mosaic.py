@@ -1,0 +1,374 @@
+"""The path from calibrated exposures to one mosaic for each filter, in order.
+
+Small tables pass the barriers, not images: a survey of each exposure (its sources, the sky
+between them); the alignment of the field, all filters together; one grid for all filters;
+for each filter the sky levels, then its mosaic. `sky_to_mosaic` walks through all of it; a
+scheduler may call the parts, in this order, wherever it likes.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..astrometry.alignment import Alignment, AlignmentParams, align_exposures
+from ..astrometry.footprint import grid_from_footprints, outline
+from ..astrometry.geometry import (
+    combine_corrections,
+    sky_vectors,
+    tangent_frame,
+)
+from ..astrometry.image_sources import place_references, place_sources
+from ..astrometry.pixel_map import map_pixels, map_to_grid
+from ..astrometry.point_spread import predict_point_spread
+from ..astrometry.reference_catalog import ReferenceStars
+from ..astrometry.sources import PointSources, SourceParams, find_point_sources
+from ..background.level_matching import (
+    LevelMatchingParams,
+    SkyCells,
+    SkyLevels,
+    cell_centres,
+    match_levels,
+    measure_sky_cells,
+)
+from ..background.sky_model import SkyModelParams, model_sky
+from ..exposure.geometry import Geometry
+from ..exposure.grid import Grid
+from ..exposure.header import Header
+from ..exposure.records import Mosaic, Scene, SkyImage
+from ..flags import BAD_FOR_MOSAIC, SATURATED
+from ..mosaic.blot import make_scene
+from ..mosaic.drizzle import DrizzleParams
+from ..mosaic.outliers import OutlierParams
+from ..params import Arcsec, Params, Unit
+from .combine import CombinedDithers, Dither, combine_dithers
+from .runner import Bench, Runner
+
+
+class GridParams(Params):
+    """The grid that all mosaics of a field share."""
+
+    pixel_scale: Arcsec = 0.03
+    """Pixel size."""
+    position_angle: Annotated[float, Field(ge=-360, le=360), Unit("deg")] = 0.0
+    """Of the row axis, from north towards east; 0 is north up."""
+    include_failed: bool = False
+    """Whether exposures whose alignment FAILED enter the mosaics."""
+
+
+class SkyToMosaic(Params):
+    """Parameters of every step on this path, in the order of the path."""
+
+    sources: SourceParams = SourceParams()
+    """Point sources of each exposure."""
+    alignment: AlignmentParams = AlignmentParams()
+    """Relative and absolute alignment of all exposures."""
+    grid: GridParams = GridParams()
+    """The common grid."""
+    levels: LevelMatchingParams = LevelMatchingParams()
+    """Sky levels of the exposures of a filter."""
+    outliers: OutlierParams = OutlierParams()
+    """Pixels that disagree with the other dithers."""
+    drizzle: DrizzleParams = DrizzleParams()
+    """The mosaic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What the field must know of one exposure; small.
+
+    Attributes
+    ----------
+    header : Header
+    geometry : Geometry
+        As the exposure came, before alignment.
+    sources : PointSources
+    sky : SkyCells
+        ``grid_position`` holds rows and columns of the exposure.
+    """
+
+    header: Header
+    geometry: Geometry
+    sources: PointSources
+    sky: SkyCells
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignedField:
+    """All exposures of a field after alignment, in the order given.
+
+    Attributes
+    ----------
+    surveys : tuple of Survey
+    geometries : tuple of Geometry
+        Aligned; as they came where the alignment FAILED.
+    alignment : Alignment
+    """
+
+    surveys: tuple[Survey, ...]
+    geometries: tuple[Geometry, ...]
+    alignment: Alignment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldMosaics:
+    """A field on one grid.
+
+    Attributes
+    ----------
+    field : AlignedField
+    grid : Grid
+    combined : mapping of (filter, pupil) to CombinedDithers
+        Exposures in the order of `split_filters`.
+    """
+
+    field: AlignedField
+    grid: Grid
+    combined: Mapping[tuple[str, str], CombinedDithers]
+
+
+def survey_exposure(image: SkyImage, params: SkyToMosaic) -> Survey:
+    """Find the sources of an exposure and measure the sky between them.
+
+    Parameters
+    ----------
+    image : SkyImage
+    params : SkyToMosaic
+
+    Returns
+    -------
+    Survey
+    """
+    header, shape = image.header, image.geometry.shape
+    usable = (image.flags & np.uint32(BAD_FOR_MOSAIC)) == 0
+    spread = predict_point_spread(header.filter, header.pupil, header.channel)
+    unsaturated = usable & ((image.flags & np.uint32(SATURATED)) == 0)
+    sources = find_point_sources(
+        image.sky, image.err, unsaturated, spread, params.sources
+    )
+    is_sky = usable & ~model_sky(image.sky, usable, SkyModelParams()).is_source
+    places = np.stack(cell_centres(shape, params.levels), axis=-1)
+    cells = measure_sky_cells(image.sky, is_sky, places, params.levels)
+    return Survey(header=header, geometry=image.geometry, sources=sources, sky=cells)
+
+
+def align_field(
+    surveys: Sequence[Survey], stars: ReferenceStars | None, params: AlignmentParams
+) -> AlignedField:
+    """Align all exposures of a field, all filters together.
+
+    Parameters
+    ----------
+    surveys : sequence of Survey
+        At least one.
+    stars : ReferenceStars or None
+        None: the exposures are aligned with each other only.
+    params : AlignmentParams
+
+    Returns
+    -------
+    AlignedField
+    """
+    frame = _field_frame([survey.geometry for survey in surveys])
+    images = [place_sources(s.sources, s.geometry, s.header, frame) for s in surveys]
+    catalog = None
+    if stars is not None:
+        catalog = place_references(
+            stars.ra_deg, stars.dec_deg, stars.error_arcsec, frame
+        )
+    alignment = align_exposures(images, catalog, params)
+    return AlignedField(
+        surveys=tuple(surveys),
+        geometries=tuple(
+            _corrected(survey.geometry, image.correction)
+            for survey, image in zip(surveys, alignment.images, strict=True)
+        ),
+        alignment=alignment,
+    )
+
+
+def choose_grid(field: AlignedField, params: GridParams) -> Grid:
+    """Choose the grid of all mosaics of a field: north up, all exposures on it.
+
+    Raises
+    ------
+    ValueError
+        If no exposure may enter a mosaic, or they do not lie on one side of the sky.
+    """
+    used = [field.geometries[k] for k in usable_exposures(field, params)]
+    return grid_from_footprints(used, params.pixel_scale, params.position_angle)
+
+
+def usable_exposures(field: AlignedField, params: GridParams) -> list[int]:
+    """Return the numbers of the exposures that may enter a mosaic."""
+    return [
+        k
+        for k, image in enumerate(field.alignment.images)
+        if params.include_failed or image.status != "FAILED"
+    ]
+
+
+def split_filters(
+    field: AlignedField, params: GridParams
+) -> dict[tuple[str, str], list[int]]:
+    """Return the usable exposures of each filter and pupil, in the order given."""
+    filters: dict[tuple[str, str], list[int]] = {}
+    for k in usable_exposures(field, params):
+        header = field.surveys[k].header
+        filters.setdefault((header.filter, header.pupil), []).append(k)
+    return filters
+
+
+def level_exposures(
+    field: AlignedField, members: Sequence[int], grid: Grid, params: LevelMatchingParams
+) -> SkyLevels:
+    """Match the sky levels of the exposures of one filter.
+
+    Parameters
+    ----------
+    field : AlignedField
+    members : sequence of int
+        Numbers of the exposures.
+    grid : Grid
+    params : LevelMatchingParams
+
+    Returns
+    -------
+    SkyLevels
+        In the order of ``members``; zero levels where the step is left out.
+    """
+    if not params.enabled:
+        unknown = np.full(len(members), np.nan)
+        alone = np.arange(len(members))
+        level = np.zeros(len(members))
+        return SkyLevels(
+            level=level, error=unknown, group=alone, differences=(), residual_rms=np.nan
+        )
+    return match_levels([_sky_on_grid(field, k, grid) for k in members], params)
+
+
+def gather_dithers(
+    field: AlignedField,
+    members: Sequence[int],
+    levels: SkyLevels,
+    load: Callable[[int], SkyImage],
+) -> list[Dither]:
+    """Make the exposures of one filter ready to be combined.
+
+    Parameters
+    ----------
+    field : AlignedField
+    members : sequence of int
+        Numbers of the exposures.
+    levels : SkyLevels
+        In the order of ``members``.
+    load : callable
+        Returns the calibrated image of exposure ``k``; may be called more than once.
+    """
+    return [
+        Dither(
+            header=field.surveys[k].header,
+            geometry=field.geometries[k],
+            level_mjy_sr=float(level),
+            load=partial(load, k),
+        )
+        for k, level in zip(members, levels.level, strict=True)
+    ]
+
+
+def sky_to_mosaic(
+    images: Sequence[SkyImage],
+    stars: ReferenceStars | None,
+    name: str,
+    bench: Bench,
+    params: SkyToMosaic,
+) -> FieldMosaics:
+    """Walk the exposures of one field, all in memory, to their mosaics.
+
+    Parameters
+    ----------
+    images : sequence of SkyImage
+        At least one, of any filters.
+    stars : ReferenceStars or None
+        None: the exposures are aligned with each other only.
+    name : str
+        Of the field, for the mosaics' names.
+    bench : Bench
+    params : SkyToMosaic
+
+    Returns
+    -------
+    FieldMosaics
+
+    Raises
+    ------
+    ValueError
+        If no exposure may enter a mosaic.
+    """
+    surveys = [survey_exposure(image, params) for image in images]
+    field = align_field(surveys, stars, params.alignment)
+    grid = choose_grid(field, params.grid)
+    combined = {}
+    for (filter_, pupil), members in split_filters(field, params.grid).items():
+        levels = level_exposures(field, members, grid, params.levels)
+        dithers = gather_dithers(field, members, levels, images.__getitem__)
+        run: Runner[None] = Runner(None, bench)
+        title = f"{name}_{filter_}-{pupil}".lower()
+        steps = (params.outliers, params.drizzle)
+        combined[filter_, pupil] = combine_dithers(dithers, grid, title, run, steps)
+    return FieldMosaics(field=field, grid=grid, combined=combined)
+
+
+def mask_mosaic(mosaic: Mosaic) -> NDArray[np.bool_]:
+    """Return the pixels of a draft mosaic that sources reach, (rows, cols) bool."""
+    known = np.isfinite(mosaic.sky)
+    return model_sky(mosaic.sky, known, SkyModelParams()).is_source
+
+
+def see_scene(
+    mosaic: Mosaic, is_source: NDArray[np.bool_], geometry: Geometry
+) -> Scene:
+    """Return what a draft mosaic says about an exposure: the input of a second round.
+
+    Parameters
+    ----------
+    mosaic : Mosaic
+    is_source : (rows, cols) bool
+        Of the mosaic: `mask_mosaic`.
+    geometry : Geometry
+        Aligned.
+
+    Returns
+    -------
+    Scene
+        Its sky lacks the level that was taken off the exposure in the mosaic.
+    """
+    return make_scene(mosaic, is_source, map_to_grid(geometry, mosaic.grid))
+
+
+def _field_frame(geometries: Sequence[Geometry]) -> NDArray[np.float64]:
+    """Return the tangent frame at the mean of the exposures' corners, (3, 3)."""
+    corners = np.concatenate([outline(g, points_per_edge=1) for g in geometries])
+    mean = sky_vectors(corners[:, 0], corners[:, 1]).mean(axis=0)
+    ra = np.degrees(np.arctan2(mean[1], mean[0]))
+    dec = np.degrees(np.arctan2(mean[2], np.hypot(mean[0], mean[1])))
+    return tangent_frame(float(ra), float(dec))
+
+
+def _corrected(geometry: Geometry, correction: NDArray[np.float64]) -> Geometry:
+    """Return a geometry with an alignment added to the one it has."""
+    combined = combine_corrections(geometry.correction, correction)
+    return replace(geometry, correction=combined)
+
+
+def _sky_on_grid(field: AlignedField, k: int, grid: Grid) -> SkyCells:
+    """Return the sky of an exposure with the places of its cells on the grid."""
+    cells = field.surveys[k].sky
+    pixel_map = map_to_grid(field.geometries[k], grid)
+    own = cells.grid_position
+    places = map_pixels(pixel_map, own[..., 0], own[..., 1])
+    return replace(cells, grid_position=places)
