@@ -6,14 +6,14 @@ Rates and charges: Rauscher & Fixsen (arXiv:2602.02134) for JWST's H2RGs, 2.3 (s
 maximum) to 4.3 ions per cm2 and second and about 5200 charges in 7 pixels per hit.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from ..exposure.timing import Readout
-from ..params import Factor, StepParams
+from ..params import Factor, StepParams, Unit
 from .instrument import PIXEL_CM
 from .photons import Events
 
@@ -28,9 +28,9 @@ _FAINTEST_E: Final = 20.0
 class CosmicRayParams(StepParams):
     """How many cosmic rays, and how strong."""
 
-    rate_cm2_s: float = Field(default=3.5, ge=0.0)
+    rate_cm2_s: Annotated[float, Field(ge=0), Unit("1/(cm2 s)")] = 3.5
     """Ions per square centimetre and second: 2.3 at solar maximum, 4.3 at minimum."""
-    median_e: Factor = 2500.0
+    median_e: Annotated[float, Field(gt=0), Unit("e-")] = 2500.0
     """Median charge of a hit, electrons."""
     scatter: Factor = 1.2
     """Sigma of the natural logarithm of the charge."""

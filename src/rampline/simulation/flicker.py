@@ -10,7 +10,7 @@ integration and then averaged.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from pydantic import Field
 from scipy import fft
 
 from ..exposure.timing import Readout
-from ..params import Factor, Fraction, StepParams
+from ..params import Fraction, StepParams, Unit
 from .cosmic_rays import frames_per_integration
 from .instrument import CLOCK_S, ROW_OVERHEAD
 
@@ -31,11 +31,11 @@ _CYCLES_PER_READ: Final = 2.0
 class FlickerParams(StepParams):
     """How strong the 1/f noise is."""
 
-    knee_hz: Factor = 500.0
+    knee_hz: Annotated[float, Field(gt=0), Unit("Hz")] = 500.0
     """Frequency at which it equals the white noise of single reads, Hz."""
     common: Fraction = 0.5
     """Share of its variance that all outputs have in common."""
-    odd_even_dn: float = Field(default=0.3, ge=0.0)
+    odd_even_dn: Annotated[float, Field(ge=0), Unit("DN")] = 0.3
     """Scatter of the offset between odd and even columns from read to read, DN."""
 
 

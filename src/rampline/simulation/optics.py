@@ -221,5 +221,5 @@ def encircled_energy(
     shares = np.cumsum(spread.values.ravel()[order], dtype=np.float64)
     shares /= spread.oversample**2
     # The n-th sample in order of radius closes the area n: interpolate in area.
-    area = (np.arange(shares.size) + 0.5) / spread.oversample**2
+    area = np.arange(1.0, shares.size + 1.0) / spread.oversample**2
     return np.interp(np.pi * np.asarray(radii_px) ** 2, area, shares)

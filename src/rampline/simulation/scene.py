@@ -13,7 +13,14 @@ from .electronics import ElectronicsParams
 
 Degrees = Annotated[float, Unit("deg")]
 Magnitude = Annotated[float, Unit("mag")]
-Sky = Annotated[float, Field(gt=0), Unit("1")]
+Number = Annotated[float, Unit("1")]
+Positive = Annotated[float, Field(ge=0), Unit("1")]
+Offset = Annotated[float, Field(ge=0), Unit("arcsec")]
+Noise = Annotated[float, Field(ge=0), Unit("mas")]
+AtLeastOne = Annotated[int, Field(ge=1), Unit("1")]
+Sersic = Annotated[float, Field(ge=0.3, le=8.0), Unit("1")]
+Ratio = Annotated[float, Field(gt=0.05, le=1.0), Unit("1")]
+Days = Annotated[float, Field(gt=50000.0, lt=90000.0), Unit("d")]
 
 
 class StarParams(Params):
@@ -25,7 +32,7 @@ class StarParams(Params):
     """AB magnitude at 2 um."""
     faintest: Magnitude = 28.5
     """AB magnitude at 2 um."""
-    slope: float = 0.10
+    slope: Number = 0.10
     """Number per magnitude grows as ``10**(slope * magnitude)``."""
 
 
@@ -38,7 +45,7 @@ class GalaxyParams(Params):
     """AB magnitude at 2 um."""
     faintest: Magnitude = 28.5
     """AB magnitude at 2 um."""
-    slope: float = 0.25
+    slope: Number = 0.25
     """Number per magnitude grows as ``10**(slope * magnitude)``."""
     half_light_arcsec: Arcsec = 0.25
     """Typical half-light radius at magnitude 24; it shrinks by a tenth per magnitude."""
@@ -70,13 +77,13 @@ class SourceParams(Params):
     """Declination, ICRS."""
     magnitude: Magnitude
     """AB magnitude at 2 um."""
-    colour: float = 0.0
+    colour: Number = 0.0
     """Flux density goes as the wavelength to this power."""
-    half_light_arcsec: float = Field(default=0.0, ge=0.0)
+    half_light_arcsec: Offset = 0.0
     """Half-light radius along the major axis; 0 is a star."""
-    index: float = Field(default=1.0, ge=0.3, le=8.0)
+    index: Sersic = 1.0
     """Sersic index."""
-    axis_ratio: float = Field(default=1.0, gt=0.05, le=1.0)
+    axis_ratio: Ratio = 1.0
     """Minor over major axis."""
     position_angle: Degrees = 0.0
     """Of the major axis, north through east."""
@@ -113,7 +120,7 @@ class VisitParams(Params):
     """Observation."""
     visit: str = Field(default="001", pattern=r"^\d{3}$")
     """Visit."""
-    start_mjd: float = 59737.4
+    start_mjd: Days = 59737.4
     """Start of the first exposure, MJD UTC."""
     aperture: str = "NRCB5_SUB640"
     """Aperture whose reference point is put on the field's centre."""
@@ -140,27 +147,27 @@ class ActivityParams(Params):
     """Subarray."""
     pattern: str = "MEDIUM8"
     """Readout pattern."""
-    groups: int = Field(default=9, ge=1)
+    groups: AtLeastOne = 9
     """Groups per integration."""
-    integrations: int = Field(default=1, ge=1)
+    integrations: AtLeastOne = 1
     """Integrations per exposure."""
 
 
 class PointingErrorParams(Params):
     """How far the telescope is from where the header says it is."""
 
-    visit_arcsec: float = Field(default=0.11, ge=0.0)
+    visit_arcsec: Offset = 0.11
     """Sigma per axis, the same for all exposures of a visit."""
     roll_deg: tuple[float, float] = (0.01, 0.07)
     """Range of the size of the error in roll, of either sign."""
-    jitter_arcsec: float = Field(default=0.004, ge=0.0)
+    jitter_arcsec: Offset = 0.004
     """Sigma per axis from exposure to exposure."""
 
 
 class LightParams(Params):
     """Light that is not of the listed sources, and the way it is recorded."""
 
-    sky: Sky = 1.0
+    sky: Positive = 1.0
     """Sky level over the one tabulated for each filter."""
     warm_pixels: bool = True
     """Pixels with dark current that no reference file knows."""
@@ -173,17 +180,17 @@ class ReferenceParams(Params):
 
     write: bool = True
     """Whether they are written."""
-    flat_error: float = Field(default=0.0, ge=0.0)
+    flat_error: Positive = 0.0
     """Sigma of the flat's own noise."""
-    gain_error: float = 0.0
+    gain_error: Number = 0.0
     """Relative error of the gain."""
     dark_exposures: Count = 0
     """Exposures that the dark is averaged from; 0 is a dark without noise."""
-    distortion_mas: float = Field(default=0.0, ge=0.0)
+    distortion_mas: Noise = 0.0
     """RMS of a smooth error of the distortion."""
-    offset_mas: float = Field(default=0.0, ge=0.0)
+    offset_mas: Noise = 0.0
     """Sigma per axis of the place of the detector."""
-    catalog_mas: float = Field(default=5.0, ge=0.0)
+    catalog_mas: Noise = 5.0
     """Noise per axis of the catalogue for absolute alignment."""
     rapid_dark: bool = False
     """Whether the dark is stored read by read instead of in the exposures' pattern."""
