@@ -42,7 +42,7 @@ def drifting(rng, readout):
 
 def corrected(samples, bias, flags, readout, **params):
     offsets = measure_reference_offsets(
-        samples, bias, flags, readout, ReferencePixelParams(**params)
+        samples, bias, [flags], readout, ReferencePixelParams(**params)
     )
     counts = samples.astype(np.float32) - bias
     subtract_reference_offsets(counts, offsets, every_row(counts))

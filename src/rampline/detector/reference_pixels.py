@@ -7,6 +7,7 @@ subarray read through one output has one level for each parity, from whatever re
 pixels lie in it. All this is symmetric under the flips between detector and science frame.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +58,7 @@ class ReferenceOffsets(NamedTuple):
 def measure_reference_offsets(
     samples: NDArray[np.uint16] | NDArray[np.float32],
     bias: Plane,
-    flags: Flags32,
+    flags: Sequence[Flags32],
     readout: Readout,
     params: ReferencePixelParams,
 ) -> ReferenceOffsets:
@@ -69,10 +70,10 @@ def measure_reference_offsets(
         Raw; only the reference pixels are read. Where it is NaN, 0 is measured.
     bias : (rows, cols) float32, DN
         Superbias; 0 where NaN.
-    flags : (rows, cols) uint32
-        Pixels with DO_NOT_USE do not count. With one output only pixels flagged
-        REFERENCE_PIXEL do, with four those in the four rows and columns at the detector's
-        edges.
+    flags : sequence of (rows, cols) uint32
+        Flags of the reference files so far. Pixels with DO_NOT_USE in any of them do not
+        count. With one output only pixels flagged REFERENCE_PIXEL do, with four those in
+        the four rows and columns at the detector's edges.
     readout : Readout
     params : ReferencePixelParams
 
@@ -87,16 +88,19 @@ def measure_reference_offsets(
     the clipped means at the bottom and at the top; the drift is the mean, left and right, of
     running medians of the side pixels after the levels are subtracted.
     """
-    usable = (flags & DO_NOT_USE) == 0
     if readout.n_outputs == 1:
-        where = np.nonzero(usable & ((flags & REFERENCE_PIXEL) != 0))
+        bits = _united(flags, (slice(None), slice(None)), bias)
+        where = np.nonzero((bits & (DO_NOT_USE | REFERENCE_PIXEL)) == REFERENCE_PIXEL)
         counts = _without_bias(samples, bias, where)
         return _single_output_offsets(counts, where[1], readout, params)
     first, last, every = slice(0, EDGE), slice(-EDGE, None), slice(None)
     at_first_row, at_last_row = _reach(readout.row_start, readout.n_rows)
     at_first_col, at_last_col = _reach(readout.col_start, readout.n_cols)
     bottom, top, left, right = (
-        _Edge(_without_bias(samples, bias, where), usable[where] & reached)
+        _Edge(
+            _without_bias(samples, bias, where),
+            ((_united(flags, where, bias) & DO_NOT_USE) == 0) & reached,
+        )
         for where, reached in (
             ((first, every), at_first_row),
             ((last, every), at_last_row),
@@ -149,6 +153,16 @@ class _Edge(NamedTuple):
 def _reach(start: int, length: int) -> tuple[bool, bool]:
     """Return whether an exposure reaches the first and the last row (or column)."""
     return start == 0, start + length == DETECTOR_SIZE
+
+
+def _united(
+    flags: Sequence[Flags32], where: tuple[slice, slice], like: Plane
+) -> Flags32:
+    """Return the bits that any of the planes has in a part of the exposure."""
+    bits = np.zeros(like[where].shape, np.uint32)
+    for plane in flags:
+        bits |= plane[where]
+    return bits
 
 
 def _without_bias(

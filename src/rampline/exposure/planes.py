@@ -30,7 +30,7 @@ class RampPlanes:
     Attributes
     ----------
     full_well_dn : (rows, cols) float32, DN
-        Saturation threshold of the raw counts; NaN where unknown.
+        Saturation threshold of the raw counts; NaN where unknown or not to be checked.
     superbias_dn : (rows, cols) float32, DN
     linearity : (coefficients, rows, cols) float32
         Polynomial of the bias-subtracted counts, constant term first.

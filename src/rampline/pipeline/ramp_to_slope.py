@@ -198,9 +198,8 @@ def reference_pixels(
 ) -> Banded[LinearRamp]:
     """Measure the drift of the outputs on the frame's edge, then subtract it in bands."""
     readout, bias = ramp.header.readout, planes.superbias_dn
-    flags = np.zeros(bias.shape, np.uint32)
-    for kind in ("mask", "saturation", "superbias"):
-        _add_flags(flags, planes.flags.get(kind), slice(None))
+    kinds = ("mask", "saturation", "superbias")
+    flags = [planes.flags[kind] for kind in kinds if kind in planes.flags]
     samples = _scaled(ramp.raw, _group_scale(ramp.header))
     offsets = measure_reference_offsets(samples, bias, flags, readout, params)
     raw_zero, zero = ramp.raw.zero_frame, ramp.zero_frame
@@ -397,12 +396,7 @@ def _scaled(raw: Ramp, factor: float) -> NDArray[np.uint16] | NDArray[np.float32
 
 def _wells(planes: RampPlanes) -> Wells:
     """Return what the search for saturation takes of each pixel."""
-    limit = planes.full_well_dn
-    unchecked = planes.flags.get("saturation")
-    if unchecked is not None:
-        nowhere = (unchecked & NO_SATURATION_CHECK) != 0
-        limit = np.where(nowhere, np.float32(np.nan), limit)
-    mask = planes.flags.get("mask")
+    limit, mask = planes.full_well_dn, planes.flags.get("mask")
     flags = np.zeros(limit.shape, np.uint32) if mask is None else mask
     return Wells(limit, planes.superbias_dn, flags)
 
