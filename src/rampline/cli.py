@@ -36,7 +36,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     rounds: Literal[1, 2] = 1,
     align_to: str = "gaia",
     grid: Path | None = None,
-    pixel_scale: float = 0.03,
+    pixel_scale: float | None = None,
     name: str = "",
     keep: str = "rate,cal",
     exclude: Annotated[list[str] | None, Parameter(negative="")] = None,
@@ -70,7 +70,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     grid
         FITS mosaic whose pixel grid is used.
     pixel_scale
-        Of the mosaics, arcsec.
+        Of the mosaics, arcsec (0.03).
     name
         Field name in the mosaics' file names.
     keep

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
 
 from ..exposure.geometry import Geometry
 from ..exposure.grid import Grid
@@ -123,3 +124,24 @@ def _middle(vectors: NDArray[np.float64]) -> tuple[float, float]:
     ra = np.degrees(np.arctan2(lift[1], lift[0])) % 360
     dec = np.degrees(np.arctan2(lift[2], np.hypot(lift[0], lift[1])))
     return round(float(ra), 4) % 360.0, round(float(dec), 4)
+
+
+def common_region(geometries: Sequence[Geometry]) -> str:
+    """Return the S_REGION card of a mosaic: the convex outline of all its exposures."""
+    corners = np.concatenate([outline(g, points_per_edge=1) for g in geometries])
+    vectors = sky_vectors(corners[:, 0], corners[:, 1])
+    plane = project(vectors, tangent_frame(*_middle(vectors)))
+    # seen from inside the sphere east is left: from the right it goes round as JWST's do
+    around = ConvexHull(plane).vertices
+    numbers = " ".join(f"{angle:.9f}" for angle in corners[around].ravel())
+    return f"POLYGON ICRS  {numbers}"
+
+
+def pixel_scale(geometry: Geometry) -> float:
+    """Return the mean size of an exposure's pixels, arcsec."""
+    vertices = outline(geometry, points_per_edge=1)
+    vectors = sky_vectors(vertices[:, 0], vertices[:, 1])
+    x, y = project(vectors, tangent_frame(*_middle(vectors))).T
+    area = 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+    n_rows, n_cols = geometry.shape
+    return float(np.sqrt(area / (n_rows * n_cols)))

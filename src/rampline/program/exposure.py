@@ -6,11 +6,13 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..exposure.header import Header
-from ..exposure.records import SlopeImage
+from ..exposure.records import SkyImage, SlopeImage
 from ..files.provenance import StepRun
 from ..files.read import read_header
 from .make_cal import make_cal
 from .make_rate import make_rate
+from .make_survey import make_survey
+from .options import Until
 from .parameter_tree import Parameters
 from .pictures import draw_sky, draw_slope
 from .products import Workplace
@@ -32,15 +34,15 @@ class ExposureRequest:
         ``uncal``, ``rate`` or ``cal``.
     place : Workplace
     parameters : Parameters
-    until_cal : bool
-        Whether to go on to the calibrated image.
+    until : str
+        Last stage of the run.
     """
 
     path: Path
     suffix: str
     place: Workplace
     parameters: Parameters
-    until_cal: bool
+    until: Until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +52,7 @@ class ExposureResult:
     Attributes
     ----------
     root : str
-    rate, cal : Path or None
+    rate, cal, survey : Path or None
     made : tuple of str
         Products that were made; the others were up to date.
     """
@@ -58,6 +60,7 @@ class ExposureResult:
     root: str
     rate: Path | None
     cal: Path | None
+    survey: Path | None
     made: tuple[str, ...]
 
 
@@ -71,14 +74,28 @@ def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
     """
     header = read_header(request.path)
     _refuse_ledger_only(request.path, header)
-    if request.suffix == "cal":
-        return ExposureResult(root=header.root, rate=None, cal=request.path, made=())
     made: list[str] = []
-    rate, slope = request.path, None
+    rate, cal, slope, sky = None, None, None, None
     if request.suffix == "uncal":
         rate, slope = _rate(request, header, made)
-    cal = _cal(request, header, rate, slope, made) if request.until_cal else None
-    return ExposureResult(root=header.root, rate=rate, cal=cal, made=tuple(made))
+    elif request.suffix == "rate":
+        rate = request.path
+    else:
+        cal = request.path
+    if rate is not None and request.until != "rate":
+        cal, sky = _cal(request, header, rate, slope, made)
+    survey = None
+    if cal is not None and _enters_mosaic(request, header):
+        survey = make_survey(
+            cal, sky, request.place.folder, request.parameters.sky_to_mosaic
+        )
+    return ExposureResult(
+        root=header.root, rate=rate, cal=cal, survey=survey, made=tuple(made)
+    )
+
+
+def _enters_mosaic(request: ExposureRequest, header: Header) -> bool:
+    return request.until in {"mosaic", "catalog"} and header.exp_type == "NRC_IMAGE"
 
 
 def _rate(
@@ -103,7 +120,7 @@ def _cal(
     rate: Path,
     slope: SlopeImage | None,
     made: list[str],
-) -> Path:
+) -> tuple[Path, SkyImage | None]:
     result = make_cal(
         rate,
         slope,
@@ -116,7 +133,7 @@ def _cal(
         made.append("cal")
     if result.sky is not None:
         draw_sky(request.place.pictures, header.root, result.sky)
-    return result.path
+    return result.path, result.sky
 
 
 def _log_steps(path: Path, steps: tuple[StepRun, ...]) -> None:

@@ -32,7 +32,8 @@ class ReduceOptions:
         ``gaia``, ``none``, or an ECSV file with positions.
     grid : Path or None
         Mosaic whose pixel grid is to be used.
-    pixel_scale_arcsec : float
+    pixel_scale_arcsec : float or None
+        Of the mosaics; None is that of the parameters.
     name : str
         Name of the field in the mosaics' file names.
     keep : tuple of str
@@ -52,7 +53,7 @@ class ReduceOptions:
     rounds: Literal[1, 2] = 1
     align_to: str = "gaia"
     grid: Path | None = None
-    pixel_scale_arcsec: float = 0.03
+    pixel_scale_arcsec: float | None = None
     name: str = ""
     keep: tuple[str, ...] = ("rate", "cal")
     exclude: tuple[str, ...] = ()

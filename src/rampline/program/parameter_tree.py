@@ -6,6 +6,7 @@ from ..errors import ParameterError
 from ..params import Params
 from ..pipeline.mosaic_to_catalog import MosaicToCatalog
 from ..pipeline.ramp_to_slope import RampToSlope
+from ..pipeline.sky_to_mosaic import SkyToMosaic
 from ..pipeline.slope_to_sky import SlopeToSky
 from .parameters import toml_lines
 
@@ -17,6 +18,8 @@ class Parameters(Params):
     """Raw ramps to slopes, DN/s."""
     slope_to_sky: SlopeToSky = SlopeToSky()
     """Slopes to surface brightness, MJy/sr."""
+    sky_to_mosaic: SkyToMosaic = SkyToMosaic()
+    """Alignment, sky levels, outliers and drizzle."""
     mosaic_to_catalog: MosaicToCatalog = MosaicToCatalog()
     """Mosaics to catalogues."""
 

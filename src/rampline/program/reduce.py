@@ -10,6 +10,7 @@ from ..errors import ParameterError, RamplineError
 from .budget import Budget, exposure_bytes, plan_budget, product_bytes
 from .engine import make_engine
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
+from .field import combine_field
 from .folders import Folders
 from .inputs import Inputs, collect_inputs
 from .journal import Journal
@@ -115,6 +116,9 @@ def _reduce(
     calibrated = _calibrate(desk, inputs, folders, parameters, options, budget)
     if not calibrated:
         raise RamplineError("no exposure could be reduced")
+    surveys = [result.survey for result in calibrated if result.survey is not None]
+    if options.reaches("mosaic") and surveys:
+        combine_field(desk, surveys, folders, parameters, options, budget)
 
 
 def _calibrate(
@@ -141,7 +145,7 @@ def _calibrate(
                 suffix=source.suffix,
                 place=place,
                 parameters=parameters,
-                until_cal=options.reaches("cal"),
+                until=options.until,
             ),
         )
         for source in inputs.sources

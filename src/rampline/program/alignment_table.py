@@ -1,0 +1,110 @@
+"""The alignment of a field as a table: for the next task, and for the user to read."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..astrometry.alignment import Alignment, ImageAlignment
+from ..astrometry.geometry import combine_corrections
+from ..exposure.grid import Grid
+from ..files.catalogs import read_catalog
+from ..files.fits_output import whole_file
+from ..pipeline.sky_to_mosaic import AlignedField, Survey
+
+CORRECTION = ("xx", "xy", "x0", "yx", "yy", "y0")
+PLAIN = ("status", "reason", "n_sources", "n_matched", "n_catalog")
+MEASURED = ("rms_arcsec", "error_arcsec", "roll_deg")
+
+
+def write_alignment(path: Path, field: AlignedField, grid: Grid, key: str) -> None:
+    """Write one row for each exposure, and the common grid.
+
+    Parameters
+    ----------
+    path : Path
+        ``alignment.ecsv``.
+    field : AlignedField
+    grid : Grid
+    key : str
+        Of the task.
+    """
+    from astropy.table import Table
+
+    images = field.alignment.images
+    table = Table()
+    table["exposure"] = [survey.header.root for survey in field.surveys]
+    for name in (*PLAIN, *MEASURED):
+        table[name] = [getattr(image, name) for image in images]
+    for axis, name in enumerate(("shift_east_arcsec", "shift_north_arcsec")):
+        table[name] = [image.shift_arcsec[axis] for image in images]
+    for place, name in enumerate(CORRECTION):
+        table[name] = [float(image.correction.flat[place]) for image in images]
+    table.meta["grid"] = {slot: getattr(grid, slot) for slot in Grid.__slots__}
+    table.meta["stars"] = field.alignment.n_stars
+    table.meta["catalog_stars"] = field.alignment.n_catalog
+    table.meta["rms_arcsec"] = float(field.alignment.rms_arcsec)
+    table.meta["catalog_rms_arcsec"] = float(field.alignment.catalog_rms_arcsec)
+    table.meta["key"] = key
+    with whole_file(path) as beside:
+        table.write(beside, format="ascii.ecsv", overwrite=True)
+
+
+def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField, Grid]:
+    """Read the alignment back and lay it on the surveys it was made of.
+
+    The single residuals, which the table leaves out, are empty.
+    """
+    table = read_catalog(path)
+    images = tuple(_image(row) for row in table)
+    geometries = tuple(
+        replace(
+            survey.geometry,
+            correction=combine_corrections(
+                survey.geometry.correction, image.correction
+            ),
+        )
+        for survey, image in zip(surveys, images, strict=True)
+    )
+    nothing = np.empty(0, np.intp)
+    alignment = Alignment(
+        images=images,
+        n_stars=table.meta["stars"],
+        n_catalog=table.meta["catalog_stars"],
+        rms_arcsec=table.meta["rms_arcsec"],
+        catalog_rms_arcsec=table.meta["catalog_rms_arcsec"],
+        observation_image=nothing,
+        observation_star=nothing,
+        residual_arcsec=np.empty((0, 2)),
+        pull=np.empty(0),
+    )
+    field = AlignedField(
+        surveys=tuple(surveys), geometries=geometries, alignment=alignment
+    )
+    return field, Grid(**table.meta["grid"])
+
+
+def stored_key(path: Path) -> str:
+    """Return the key of the task that wrote the table; empty where there is none."""
+    return str(read_catalog(path).meta.get("key", "")) if path.is_file() else ""
+
+
+def _image(row: Any) -> ImageAlignment:
+    correction = np.array([float(row[name]) for name in CORRECTION]).reshape(2, 3)
+    return ImageAlignment(
+        correction=correction,
+        status=str(row["status"]),  # type: ignore[arg-type]
+        reason=str(row["reason"]),
+        n_sources=int(row["n_sources"]),
+        n_matched=int(row["n_matched"]),
+        n_catalog=int(row["n_catalog"]),
+        rms_arcsec=float(row["rms_arcsec"]),
+        error_arcsec=float(row["error_arcsec"]),
+        shift_arcsec=(
+            float(row["shift_east_arcsec"]),
+            float(row["shift_north_arcsec"]),
+        ),
+        roll_deg=float(row["roll_deg"]),
+    )

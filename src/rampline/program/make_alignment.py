@@ -1,0 +1,183 @@
+"""All exposures of a field onto one sky: the barrier between exposures and mosaics."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..astrometry.footprint import outline
+from ..astrometry.pixel_map import grid_from_cards
+from ..astrometry.reference_catalog import ReferenceStars, read_reference_stars
+from ..errors import InputError, NetworkError, ParameterError, RamplineError
+from ..exposure.grid import Grid
+from ..files.catalogs import read_catalog
+from ..files.read_mosaic import read_image_cards
+from ..pipeline.sky_to_mosaic import (
+    AlignedField,
+    SkyToMosaic,
+    Survey,
+    align_field,
+    choose_grid,
+)
+from .alignment_table import read_alignment, stored_key, write_alignment
+from .make_survey import read_survey
+from .task_key import hash_file, make_key
+
+log = logging.getLogger(__name__)
+
+MODULE = "program.make_alignment"
+LARGEST_GRID = 60_000
+"""Pixels along a side: a field of half a degree at 0.03 arcsec."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignmentRequest:
+    """What the alignment task is to do.
+
+    Attributes
+    ----------
+    surveys : tuple of Path
+        Of all exposures, all filters.
+    align_to : str
+        ``gaia``, ``none`` or an ECSV file.
+    grid : Path or None
+        Mosaic whose grid is used.
+    table : Path
+        Where the result goes.
+    params : SkyToMosaic
+    """
+
+    surveys: tuple[Path, ...]
+    align_to: str
+    grid: Path | None
+    table: Path
+    params: SkyToMosaic
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignmentResult:
+    """How the field was aligned.
+
+    Attributes
+    ----------
+    table : Path
+    made : tuple of str
+        Empty where the table was up to date.
+    note : str
+        For the user: how many exposures are OK, WEAK or FAILED, and why.
+    """
+
+    table: Path
+    made: tuple[str, ...]
+    note: str
+
+
+def make_alignment(request: AlignmentRequest) -> AlignmentResult:
+    """Align the exposures of a field and choose the grid of its mosaics.
+
+    Raises
+    ------
+    RamplineError
+        No catalogue, or no exposure that may enter a mosaic.
+    """
+    surveys = [read_survey(path)[1] for path in request.surveys]
+    key = _key(request)
+    if stored_key(request.table) == key:
+        field, _ = read_alignment(request.table, surveys)
+        return AlignmentResult(table=request.table, made=(), note=_note(field))
+    stars = _stars(request.align_to, surveys)
+    field = align_field(surveys, stars, request.params.alignment)
+    grid = _grid(field, request)
+    write_alignment(request.table, field, grid, key)
+    made = ("alignment",)
+    return AlignmentResult(table=request.table, made=made, note=_note(field))
+
+
+def _key(request: AlignmentRequest) -> str:
+    inputs = [hash_file(path) for path in request.surveys]
+    for name in (request.align_to, str(request.grid or "")):
+        path = Path(name)
+        inputs.append(hash_file(path) if name and path.is_file() else name)
+    return make_key(MODULE, inputs, request.params)
+
+
+def _stars(align_to: str, surveys: Sequence[Survey]) -> ReferenceStars | None:
+    """Read or fetch the reference stars at the epoch of the exposures."""
+    if align_to == "none":
+        return None
+    epoch = float(np.mean([survey.header.start_mjd for survey in surveys]))
+    if align_to == "gaia":
+        return _gaia_stars(surveys, epoch)
+    path = Path(align_to)
+    if not path.is_file():
+        message = f"--align-to {align_to}: neither gaia, none nor a file"
+        raise ParameterError(message)
+    table = read_catalog(path)
+    columns = {name: np.asarray(table[name]) for name in table.colnames}
+    try:
+        return read_reference_stars(columns, epoch)
+    except ParameterError as error:
+        raise InputError(align_to, str(error)) from error
+
+
+def _gaia_stars(surveys: Sequence[Survey], epoch_mjd: float) -> ReferenceStars | None:
+    """Fetch Gaia stars around the field; without an answer there is no absolute alignment.
+
+    A field without network is still worth its mosaics, so this is said, not fatal.
+    """
+    from ..archive.gaia import GaiaParams, fetch_gaia
+
+    corners = np.concatenate([outline(s.geometry, points_per_edge=1) for s in surveys])
+    east = np.cos(np.radians(corners[:, 1].mean()))
+    spread = (corners - corners.mean(axis=0)) * [east, 1.0]
+    radius = float(np.hypot(*spread.T).max())
+    ra, dec = (float(angle) for angle in corners.mean(axis=0))
+    try:
+        columns = fetch_gaia(ra, dec, radius, GaiaParams())
+    except NetworkError as error:
+        log.warning("no absolute alignment: %s", error)
+        return None
+    return read_reference_stars(columns, epoch_mjd)
+
+
+def _grid(field: AlignedField, request: AlignmentRequest) -> Grid:
+    """Choose the grid, or take that of a mosaic the user names."""
+    if request.grid is not None:
+        cards, (n_rows, n_cols) = read_image_cards(request.grid)
+        try:
+            return grid_from_cards(cards, n_rows, n_cols)
+        except ValueError as error:
+            raise InputError(str(request.grid), f"no grid to use ({error})") from error
+    try:
+        grid = choose_grid(field, request.params.grid)
+    except ValueError as error:
+        raise RamplineError(f"no mosaic: {error}") from error
+    if max(grid.n_rows, grid.n_cols) > LARGEST_GRID:
+        size = f"{grid.n_cols} x {grid.n_rows} pixels"
+        raise RamplineError(
+            f"the exposures span {size} on one grid; reduce distant pointings separately"
+        )
+    return grid
+
+
+def _note(field: AlignedField) -> str:
+    """Say how the alignment went: exposures that are not OK are named with the reason."""
+    images = field.alignment.images
+    counts = [
+        f"{n} {status}"
+        for status in ("OK", "WEAK", "FAILED")
+        if (n := sum(image.status == status for image in images))
+    ]
+    words = [", ".join(counts), f"{field.alignment.n_stars} stars"]
+    if np.isfinite(field.alignment.rms_arcsec):
+        words.append(f"scatter {1000 * field.alignment.rms_arcsec:.2f} mas")
+    reasons: dict[str, list[str]] = {}
+    for survey, image in zip(field.surveys, images, strict=True):
+        if image.reason:
+            reasons.setdefault(f"{image.status}: {image.reason}", []).append(
+                survey.header.root
+            )
+    words += [f"{', '.join(roots)} {reason}" for reason, roots in reasons.items()]
+    return "; ".join(words)

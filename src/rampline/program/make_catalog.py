@@ -1,0 +1,128 @@
+"""One mosaic to its catalogue and segmentation map: ``_cat.ecsv`` and ``_segm``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..astrometry.gwcs_model import grid_gwcs
+from ..astrometry.pixel_map import grid_cards, grid_from_cards
+from ..astrometry.point_spread import PIXEL_ARCSEC, predict_point_spread
+from ..exposure.header import Header
+from ..exposure.records import Mosaic
+from ..files.catalogs import read_catalog, write_catalog
+from ..files.content import content_hash, recorded_hash
+from ..files.names import product_name
+from ..files.provenance import InputFile, Provenance, StepRun
+from ..files.read_mosaic import read_image_cards, read_mosaic
+from ..files.write_mosaic import MosaicWorld, write_segmentation
+from ..mosaic.correlation import noise_autocorrelation
+from ..params import walk_params
+from ..pipeline.mosaic_to_catalog import (
+    MosaicOptics,
+    MosaicToCatalog,
+    mosaic_to_catalog,
+)
+from ..reference.planes import load_catalog_planes
+from ..reference.select import CATALOG_KINDS, ReferenceFiles
+from .products import reference_source
+from .task_key import make_key
+
+MODULE = "program.make_catalog"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogRequest:
+    """What the catalogue task is to do.
+
+    Attributes
+    ----------
+    mosaic : Path
+        ``_i2d``; the catalogue and the segmentation map go beside it.
+    pixfrac : float
+        Of its drizzle.
+    references : str
+    params : MosaicToCatalog
+    """
+
+    mosaic: Path
+    pixfrac: float
+    references: str
+    params: MosaicToCatalog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogResult:
+    """A catalogue.
+
+    Attributes
+    ----------
+    path : Path
+    made : tuple of str
+    note : str
+        How many sources it has.
+    """
+
+    path: Path
+    made: tuple[str, ...]
+    note: str
+
+
+def make_catalog(request: CatalogRequest) -> CatalogResult:
+    """Make the catalogue of one mosaic unless it is up to date.
+
+    Raises
+    ------
+    RamplineError
+        No aperture corrections for this filter.
+    """
+    root = request.mosaic.name.removesuffix("_i2d.fits")
+    path = request.mosaic.with_name(product_name(root, "cat", "ecsv"))
+    cards, (n_rows, n_cols) = read_image_cards(request.mosaic)
+    mosaic = read_mosaic(request.mosaic, grid_from_cards(cards, n_rows, n_cols))
+    header = mosaic.headers[0]
+    files = reference_source(request.references).select(header, CATALOG_KINDS)
+    source = recorded_hash(request.mosaic) or content_hash(request.mosaic)
+    inputs = [source, str(request.pixfrac)]
+    key = make_key(MODULE, inputs, request.params, files.used)
+    segmentation = request.mosaic.with_name(product_name(root, "segm"))
+    if path.is_file() and segmentation.is_file():
+        table = read_catalog(path)
+        if table.meta.get("task_key") == key:
+            return CatalogResult(path=path, made=(), note=f"{len(table)} sources")
+    optics = _optics(mosaic, header, request.pixfrac)
+    planes = load_catalog_planes(files, header)
+    found = mosaic_to_catalog(mosaic, planes, optics, request.params)
+    provenance = _provenance(request, files, source, key)
+    found.table.meta["task_key"] = key
+    grid = mosaic.grid
+    world = MosaicWorld(gwcs=grid_gwcs(grid), cards=grid_cards(grid))
+    write_segmentation(segmentation, found.labels, mosaic, world, provenance, path.name)
+    write_catalog(path, found.table, provenance)
+    note = f"{len(found.table)} sources"
+    return CatalogResult(path=path, made=("cat", "segm"), note=note)
+
+
+def _optics(mosaic: Mosaic, header: Header, pixfrac: float) -> MosaicOptics:
+    native = PIXEL_ARCSEC[header.channel]
+    spread = predict_point_spread(header.filter, header.pupil, header.channel)
+    return MosaicOptics(
+        psf_fwhm_arcsec=spread.fwhm_px * native,
+        native_scale_arcsec=native,
+        autocorrelation=noise_autocorrelation(
+            pixfrac, mosaic.grid.scale_arcsec / native
+        ),
+    )
+
+
+def _provenance(
+    request: CatalogRequest, files: ReferenceFiles, source: str, key: str
+) -> Provenance:
+    return Provenance(
+        version=__version__,
+        steps=(StepRun("catalog", 0.0),),
+        parameters=tuple(walk_params(request.params)),
+        references=files.used,
+        inputs=(InputFile(request.mosaic.name, source),),
+        crds_context=files.context,
+        task_key=key,
+    )
