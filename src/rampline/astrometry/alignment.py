@@ -254,7 +254,9 @@ def _link_and_tie(
         ties[int(group)] = tie_group(stars, reference[0], match)
     values = _start_values(layout, numbers, links, ties)
     tied = np.array([ties[int(group)].is_found for group in links.groups], np.bool_)
-    return values, tied[exposure] if len(tied) else np.empty(0, np.bool_)
+    # Exposures that could not be linked lie where the tied ones of their visit put them.
+    visits = layout.terms[:, 0]
+    return values, np.isin(visits, visits[tied[exposure]])
 
 
 def _start_values(
@@ -280,15 +282,32 @@ def _start_values(
             moved = Motion(values[exposures[e], :2], 0.0, pivots[e]).move(pivots[e])
             further = common.move(moved) - pivots[e]
             values[exposures[e]] = *further, values[exposures[e], 2] + common.roll
-    visits = layout.terms[:, 0]
-    for visit in np.unique(visits):
-        terms = np.unique(layout.terms[visits == visit, 1])
-        common_term = np.median(values[terms], axis=0)
-        arm = layout.pivots[terms] - layout.pivots[visit]
-        values[visit] = common_term
-        values[terms] -= common_term
-        values[terms, :2] -= arm @ rotation(common_term[2]).T - arm
+    linked = np.bincount(links.groups)[links.groups] > 1
+    known = linked | np.array([ties[int(g)].is_found for g in links.groups], np.bool_)
+    _share_among_visits(layout, exposures, known, values)
     return values
+
+
+def _share_among_visits(
+    layout: Layout,
+    exposures: Indices,
+    known: NDArray[np.bool_],
+    values: NDArray[np.float64],
+) -> None:
+    """Move what the known exposures of each visit have in common to the visit's term.
+
+    Exposures that could not be matched keep no term of their own: they follow their visit.
+    """
+    visits = np.array(
+        [layout.terms[layout.terms[:, 1] == term, 0][0] for term in exposures], np.intp
+    )
+    for visit in np.unique(visits[known]):
+        terms = exposures[(visits == visit) & known]
+        common = np.median(values[terms], axis=0)
+        arm = layout.pivots[terms] - layout.pivots[visit]
+        values[visit] = common
+        values[terms] -= common
+        values[terms, :2] -= arm @ rotation(common[2]).T - arm
 
 
 def _as_term(motion: Motion, pivot: Points) -> tuple[float, float, float]:

@@ -127,10 +127,10 @@ def _find_expected(
     """Tell the stars that another image of the filter should see, and images that overlap."""
     values = solution.values
     moved = move_observations(layout, values, entries.image, entries.position)
-    outlines = [
-        move_observations(layout, values, np.full(4, k, np.intp), image.outline)
-        for k, image in enumerate(images)
-    ]
+    corners = np.array([image.outline for image in images])
+    outlines = move_observations(
+        layout, values, np.repeat(np.arange(len(images)), 4), corners.reshape(-1, 2)
+    ).reshape(-1, 4, 2)
     is_expected = np.zeros(len(moved), np.bool_)
     has_overlap = np.zeros(len(images), np.bool_)
     for k, image in enumerate(images):
@@ -142,11 +142,12 @@ def _find_expected(
     return is_expected, has_overlap
 
 
-def _neighbours(outlines: Sequence[Points], k: int) -> list[int]:
-    """Return the other images whose outlines overlap that of image ``k``."""
-    return [
-        j for j, other in enumerate(outlines) if j != k and _overlap(outlines[k], other)
-    ]
+def _neighbours(outlines: Points, k: int) -> list[int]:
+    """Return the other images whose outlines, (images, 4, 2), overlap that of image ``k``."""
+    low, high = outlines.min(axis=1), outlines.max(axis=1)
+    near = ((low <= high[k]) & (high >= low[k])).all(axis=1)
+    near[k] = False
+    return [int(j) for j in np.flatnonzero(near) if _overlap(outlines[k], outlines[j])]
 
 
 def _overlap(first: Points, second: Points) -> bool:

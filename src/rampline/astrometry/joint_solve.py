@@ -27,6 +27,8 @@ CHI2_MEDIAN = 2.0 * np.log(2.0)
 CATALOG = -1
 """Image number of the reference catalogue's observations."""
 MAX_STEPS = 20
+ENOUGH = 10
+"""Observations from which their scatter is measured."""
 KINDS = ("visit", "exposure", "detector", "image")
 DETECTOR = 2
 """The detectors' terms shift along the telescope's axes and turn about the image."""
@@ -203,13 +205,15 @@ def solve_jointly(
     """
     values, n_stars = start.copy(), int(observations.star.max(initial=-1)) + 1
     weight = 1.0 / (observations.error**2 + max(floors) ** 2)
+    kind = observations.image.copy()
+    kind[kind != CATALOG] = layout.terms[kind[kind != CATALOG], DETECTOR]
     pull = residual = np.empty(0)
     for _ in range(MAX_STEPS):
         moved = move_observations(
             layout, values, observations.image, observations.position
         )
         residual, share = _leave_stars(moved, observations.star, weight, n_stars)
-        variance = _measured_variance(observations, residual, share, floors)
+        variance = _measured_variance(observations, kind, residual, share, floors)
         pull = np.hypot(*residual.T) / np.sqrt(variance * np.maximum(1 - share, 0.05))
         weight = 1.0 / variance / (1.0 + pull**2 / (2.0 * CAUCHY**2))
         # Residuals must balance under the very weights of the step, or it has a component
@@ -218,7 +222,7 @@ def solve_jointly(
         step = _solve_step(layout, observations, values, residual, weight)
         values = values + step
         largest = np.abs(step).max(axis=0, initial=0.0)
-        if largest[:2].max() < 1e-7 and largest[2] < 1e-9:
+        if largest[:2].max() < 1e-6 and largest[2] < 1e-8:
             break
     # A star's mean leans towards each of its observations: undo that in the residuals.
     moved = move_observations(layout, values, observations.image, observations.position)
@@ -241,18 +245,25 @@ def _leave_stars(
 
 def _measured_variance(
     observations: Observations,
+    kind: Indices,
     residual: Points,
     share: NDArray[np.float64],
     floors: tuple[float, float],
 ) -> NDArray[np.float64]:
-    """Return variances (arcsec2) whose median pull is that of normal errors, or more."""
+    """Return variances (arcsec2) whose median pull is that of normal errors, or more.
+
+    What must be added is found for each ``kind`` of observation by itself: each detector
+    and filter, and the reference catalogue (CATALOG).
+    """
     variance = observations.error**2
     square = (residual**2).sum(axis=1) / np.maximum(1.0 - share, 0.05)
-    from_catalog = observations.image == CATALOG
-    for of_kind, floor in zip((~from_catalog, from_catalog), floors, strict=True):
-        if of_kind.any():
-            extra = _extra_variance(square[of_kind], variance[of_kind])
-            variance[of_kind] += max(extra, floor**2)
+    for one in np.unique(kind):
+        mine = kind == one
+        floor = floors[1] if one == CATALOG else floors[0]
+        extra = 0.0
+        if mine.sum() >= ENOUGH:
+            extra = _extra_variance(square[mine], variance[mine])
+        variance[mine] += max(extra, floor**2)
     return variance
 
 
@@ -275,9 +286,13 @@ def _solve_step(
     residual: Points,
     weight: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the change of the terms that removes the residuals, (terms, 3)."""
+    """Return the change of the terms that removes the residuals, (terms, 3).
+
+    Normal equations are made for the motions of the images, of which each observation sees
+    one only, and then carried over to the terms.
+    """
     ours = observations.image != CATALOG
-    rows = _design(
+    rows = _image_design(
         layout, values, observations.image[ours], observations.position[ours]
     )
     w = np.repeat(weight[ours], 2)
@@ -286,10 +301,10 @@ def _solve_step(
     n = len(star)
     sums = sparse.csr_array((w, (star, np.arange(n))), (2 * len(total), n)) @ rows
     weighted = rows.T.multiply(w).tocsr()
-    normal = weighted @ rows - sums.T @ sums.multiply(
-        np.repeat(1.0 / total, 2)[:, None]
-    )
-    right = -(weighted @ residual[ours].ravel())
+    scaled = sums.multiply(np.repeat(total**-0.5, 2)[:, None]).tocsr()
+    terms = _term_design(layout, values)
+    normal = terms.T @ (weighted @ rows - scaled.T @ scaled) @ terms
+    right = -(terms.T @ (weighted @ residual[ours].ravel()))
     prior = _prior_weights(layout, values).ravel()
     normal = (normal + sparse.diags_array(prior)).tocsc()
     return np.asarray(splu(normal).solve(right - prior * values.ravel())).reshape(
@@ -297,34 +312,46 @@ def _solve_step(
     )
 
 
-def _design(
+def _image_design(
     layout: Layout, values: NDArray[np.float64], image: Indices, position: Points
 ) -> sparse.csr_array:
-    """Return the derivatives of moved positions with the terms, (2 n, 3 terms).
+    """Return the derivatives of moved positions with the images' motions.
+
+    (2 n, 3 images): two shifts and a roll about the image's centre.
+    """
+    _, rolls = move_images(layout, values)
+    arm = _turn(position - layout.centres[image], rolls[image])
+    ones = np.ones(len(image))
+    entries = np.stack([ones, -arm[:, 1], ones, arm[:, 0]], axis=1).ravel()
+    columns = (TERMS * image[:, None] + np.array([0, 2, 1, 2])).ravel()
+    starts = np.arange(0, len(entries) + 1, 2)
+    shape = (2 * len(image), TERMS * len(layout.centres))
+    return sparse.csr_array((entries, columns, starts), shape=shape)
+
+
+def _term_design(layout: Layout, values: NDArray[np.float64]) -> sparse.csr_array:
+    """Return the derivatives of the images' motions with the terms, (3 images, 3 terms).
 
     They must be exact: stars fix the images to each other a thousand times better than a
     catalogue fixes them to the sky, and a small inconsistency between the turns of two
     images would outweigh the catalogue.
     """
-    n, kinds = len(image), layout.terms.shape[1]
-    _, rolls = move_images(layout, values)
-    own = _turn(position - layout.centres[image], rolls[image])
-    block = np.zeros((n, 2, kinds, TERMS))
+    n, kinds = layout.terms.shape
+    block = np.zeros((n, TERMS, kinds, TERMS))
     for j in range(kinds):
         term = layout.terms[:, j]
-        arm = own
+        block[:, 2, j, 2] = 1.0
         if j == DETECTOR:
-            block[:, :, j, :2] = layout.axes[image]
+            block[:, :2, j, :2] = layout.axes
         else:
-            block[:, :, j, :2] = np.eye(2)
-            between = _turn(layout.centres - layout.pivots[term], values[term, 2])
-            arm = own + between[image]
-        block[:, 0, j, 2], block[:, 1, j, 2] = -arm[:, 1], arm[:, 0]
-    column = layout.terms[image][:, None, :, None] * TERMS + np.arange(TERMS)
-    column = np.broadcast_to(column, block.shape).reshape(-1)
+            arm = _turn(layout.centres - layout.pivots[term], values[term, 2])
+            block[:, :2, j, :2] = np.eye(2)
+            block[:, 0, j, 2], block[:, 1, j, 2] = -arm[:, 1], arm[:, 0]
+    columns = layout.terms[:, None, :, None] * TERMS + np.arange(TERMS)
+    columns = np.broadcast_to(columns, block.shape).reshape(-1)
     starts = np.arange(0, block.size + 1, kinds * TERMS)
-    shape = (2 * n, len(layout.pivots) * TERMS)
-    return sparse.csr_array((block.reshape(-1), column, starts), shape=shape)
+    shape = (TERMS * n, TERMS * len(layout.pivots))
+    return sparse.csr_array((block.reshape(-1), columns, starts), shape=shape)
 
 
 def _turn(arms: Points, rolls: NDArray[np.float64]) -> Points:

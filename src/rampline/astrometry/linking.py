@@ -22,6 +22,8 @@ from .matching import (
 Points = NDArray[np.float64]
 FEWEST_PAIRS = 2
 """Pairs that must remain after sharpening."""
+BRIGHT = 4
+"""A catalogue of n stars is also tried on the ``BRIGHT * n`` brightest sources alone."""
 RETRY = 1.5
 """A failed match is tried again when the shared list has grown by this factor."""
 
@@ -89,11 +91,18 @@ def tie_group(group: SourceList, catalog: Points, params: MatchParams) -> Tie:
     Returns
     -------
     Tie
+
+    Notes
+    -----
+    Gaia's stars are the brightest of a NIRCam field: among all sources a handful of them
+    would drown in chance matches, among the brightest they stand out.
     """
     position = group.position[np.argsort(-group.snr, kind="stable")]
     near = _near(catalog, position, params.reach)
-    offset = find_offset(position, catalog[near], params)
-    if offset.chance > params.chance:
+    cuts = sorted({len(position), min(BRIGHT * int(near.sum()), len(position))})
+    offsets = [find_offset(position[:cut], catalog[near], params) for cut in cuts]
+    offset = min(offsets, key=lambda found: found.chance)
+    if offset.chance * len(cuts) > params.chance:
         return Tie(_rest(position), is_found=False, n_pairs=0, offset=offset)
     motion, n_pairs = sharpen_motion(position, catalog[near], offset.motion, params)
     return Tie(motion, n_pairs >= FEWEST_PAIRS, n_pairs, offset)
