@@ -21,7 +21,7 @@ def _gaussian(sigma_px=1.5, size=241, oversample=4):
 def test_encircled_energy_of_a_gaussian_is_the_known_one():
     radii = np.array([0.5, 1.0, 2.0, 4.0])
     expected = 1 - np.exp(-0.5 * (radii / 1.5) ** 2)
-    assert np.allclose(encircled_energy(_gaussian(), radii), expected, atol=2e-4)
+    assert np.allclose(encircled_energy(_gaussian(), radii), expected, atol=5e-4)
 
 
 def test_a_pixel_adds_a_twelfth_to_the_variance():
@@ -74,7 +74,7 @@ def test_no_light_is_found_beyond_the_cutoff(narrow):
     assert spectrum[beyond].max() < 2e-4 * spectrum[0]
 
 
-def test_a_stored_psf_is_read_back(narrow, tmp_path, monkeypatch):
+def test_a_stored_psf_is_read_back(narrow):
     from rampline.simulation import optics
 
     optics._point_spread.cache_clear()
