@@ -1,7 +1,7 @@
 """Slow twins of the kernels of ``rampline.detector``: NumPy and SciPy."""
 
 import numpy as np
-from scipy import stats
+from scipy import ndimage, stats
 
 
 def first_saturated(samples, limit, start, stop):
@@ -81,3 +81,29 @@ def subtract_offsets(counts, columns, rows, start, stop):
     band = slice(start, stop)
     counts[:, :, band] -= columns[:, :, None]
     counts[:, :, band] -= rows[:, :, band, None]
+
+
+def flood(wet):
+    outside = ndimage.binary_propagation(
+        _corner(wet.shape), np.ones((3, 3)), mask=~wet | _corner(wet.shape)
+    )
+    wet |= outside
+    return np.count_nonzero(outside)
+
+
+def _corner(shape):
+    corner = np.zeros(shape, bool)
+    corner[0, 0] = True
+    return corner
+
+
+def fill_areas(runs, box, area, chosen):
+    filled = area.copy()
+    for region in np.flatnonzero(chosen):
+        mask = np.zeros((box[:, 1].max() + 1, box[:, 3].max() + 1), bool)
+        for row, start, stop, own in runs:
+            mask[row, start:stop] |= own == region
+        filled[region] = np.count_nonzero(
+            ndimage.binary_fill_holes(mask, np.ones((3, 3)))
+        )
+    return filled

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from .regions import Regions, region_mask
+from .regions import Regions, filled_areas
 
 _MIN_RING = 8
 """Pixels of the smallest ring that encloses a hole."""
@@ -32,34 +31,29 @@ def fit_ellipses(regions: Regions, min_area: float) -> list[Ellipse]:
     """Describe the regions of at least ``min_area`` pixels, holes filled, by ellipses."""
     box = regions.box
     enclosed = (box[:, 1] - box[:, 0] + 1) * (box[:, 3] - box[:, 2] + 1)
-    large = regions.area >= min_area
-    open_question = ~large & (regions.area >= _MIN_RING) & (enclosed >= min_area)
-    for index in np.flatnonzero(open_question):
-        filled = ndimage.binary_fill_holes(
-            region_mask(regions, int(index)), np.ones((3, 3))
-        )
-        large[index] = np.count_nonzero(filled) >= min_area
-    return [_fit(regions, int(index)) for index in np.flatnonzero(large)]
+    open_question = (regions.area < min_area) & (regions.area >= _MIN_RING)
+    area = filled_areas(regions, open_question & (enclosed >= min_area))
+    return _fit(regions, np.flatnonzero(area >= min_area))
 
 
-def _fit(regions: Regions, index: int) -> Ellipse:
-    """Return the ellipse with the second moments of a region."""
-    n = int(regions.area[index])
-    r, c, rr, rc, cc = (int(s) for s in regions.sums[index])
+def _fit(regions: Regions, chosen: NDArray[np.intp]) -> list[Ellipse]:
+    """Return the ellipses with the second moments of some regions."""
+    n = regions.area[chosen]
+    r, c, rr, rc, cc = regions.sums[chosen].T
     # exact integers: equal moments give an angle by convention, not by rounding
     row_row, row_col, col_col = n * rr - r * r, n * rc - r * c, n * cc - c * c
     middle, half = 0.5 * (row_row + col_col), 0.5 * (row_row - col_col)
-    reach = math.hypot(half, row_col)
-    angle = -0.25 * math.pi if row_col <= 0 else 0.25 * math.pi
-    if half != 0:
-        angle = 0.5 * math.atan2(2 * row_col, row_row - col_col)
-    return Ellipse(
-        col=regions.box[index, 2] + c / n,
-        row=regions.box[index, 0] + r / n,
-        minor=4.0 * math.sqrt(max(middle - reach, 0.0)) / n - 1.0,
-        major=4.0 * math.sqrt(middle + reach) / n - 1.0,
-        angle_deg=math.degrees(angle),
+    reach = np.hypot(half, row_col)
+    even = np.where(row_col <= 0, -0.25 * math.pi, 0.25 * math.pi)
+    angle = np.where(half == 0, even, 0.5 * np.arctan2(2 * row_col, 2 * half))
+    columns = (
+        regions.box[chosen, 2] + c / n,
+        regions.box[chosen, 0] + r / n,
+        4.0 * np.sqrt(np.maximum(middle - reach, 0.0)) / n - 1.0,
+        4.0 * np.sqrt(middle + reach) / n - 1.0,
+        np.degrees(angle),
     )
+    return [Ellipse(*row) for row in np.stack(columns, axis=1).tolist()]
 
 
 def expanded(ellipse: Ellipse, factor: float, max_width: float) -> Ellipse:

@@ -59,13 +59,21 @@ def find_regions(
     return _sum_regions(runs, n)
 
 
-def region_mask(regions: Regions, index: int) -> NDArray[np.bool_]:
-    """Return the pixels of one region within its box, (rows, cols) bool."""
-    top, bottom, left, right = regions.box[index]
-    mask = np.zeros((bottom - top + 1, right - left + 1), np.bool_)
-    for row, start, stop, _ in regions.runs[regions.runs[:, 3] == index]:
-        mask[row - top, start - left : stop - left] = True
-    return mask
+def filled_areas(regions: Regions, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the areas of regions with their holes filled.
+
+    Parameters
+    ----------
+    regions : Regions
+    chosen : (n,) bool
+        Regions whose holes are looked at; the others' area is returned as it is.
+
+    Returns
+    -------
+    (n,) int64, pixels
+        A hole is what the rest of the plane does not reach, not even diagonally.
+    """
+    return _fill_areas(regions.runs, regions.box, regions.area, chosen)
 
 
 def _as_words(flags: NDArray[np.uint8]) -> NDArray[np.uint64]:
@@ -172,3 +180,49 @@ def _sum_regions(runs: NDArray[np.int32], n: int) -> Regions:
             sums[region, 3] += r * c
             sums[region, 4] += c * c
     return Regions(area, box, sums, runs)
+
+
+@kernel
+def _fill_areas(
+    runs: NDArray[np.int32],
+    box: NDArray[np.int64],
+    area: NDArray[np.int64],
+    chosen: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """Flood the surroundings of each chosen region; what stays dry is its filled area."""
+    filled = area.copy()
+    later, newest = np.empty(len(runs), np.int64), np.full(len(area), -1)
+    for k in range(len(runs)):
+        later[k] = newest[runs[k, 3]]
+        newest[runs[k, 3]] = k
+    for region in np.flatnonzero(chosen):
+        top, bottom, left, right = box[region]
+        height, width = bottom - top + 3, right - left + 3
+        wet = np.zeros((height, width), np.bool_)
+        k = newest[region]
+        while k >= 0:
+            row = runs[k, 0] - top + 1
+            wet[row, runs[k, 1] - left + 1 : runs[k, 2] - left + 1] = True
+            k = later[k]
+        filled[region] = height * width - _flood(wet)
+    return filled
+
+
+@kernel
+def _flood(wet: NDArray[np.bool_]) -> int:
+    """Set all that the corner reaches in eight directions; return how many were set."""
+    height, width = wet.shape
+    waiting = np.empty(height * width, np.int64)
+    wet[0, 0] = True
+    waiting[0] = 0
+    n_waiting, n = 1, 0
+    while n < n_waiting:
+        row, col = divmod(waiting[n], width)
+        n += 1
+        for r in range(max(row - 1, 0), min(row + 2, height)):
+            for c in range(max(col - 1, 0), min(col + 2, width)):
+                if not wet[r, c]:
+                    wet[r, c] = True
+                    waiting[n_waiting] = r * width + c
+                    n_waiting += 1
+    return n

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from rampline.detector import regions
+from rampline.detector.regions import Event, filled_areas, find_regions
+from rampline.flags import JUMP, SATURATED
+from tests.twins import detector as twins
+
+EVENT = Event(JUMP, SATURATED)
+
+
+def painted(rows):
+    """Turn a drawing into flags: ``#`` is an event."""
+    return np.array([[JUMP * (c == "#") for c in row] for row in rows], np.uint8)
+
+
+def regions_of(flags):
+    return find_regions(flags, EVENT, flags)
+
+
+@pytest.mark.parametrize(
+    ("rows", "area"),
+    [
+        (["###", "#.#", "###"], 9),
+        # open at a corner: the outside reaches in diagonally
+        ([".##", "#.#", "###"], 7),
+        (["#..#", "#..#", "####"], 8),
+        (["#####", "#.#.#", "#####"], 15),
+    ],
+)
+def test_a_hole_is_what_the_outside_does_not_reach(rows, area):
+    found = regions_of(painted(rows))
+    assert filled_areas(found, np.ones(1, bool)).tolist() == [area]
+
+
+def test_regions_that_are_not_chosen_keep_their_area():
+    found = regions_of(painted(["###.###", "#.#.#.#", "###.###"]))
+    assert filled_areas(found, np.array([False, True])).tolist() == [8, 9]
+
+
+def test_kernels_equal_their_twins(rng):
+    flags = np.where(rng.random((40, 50)) < 0.45, JUMP, 0).astype(np.uint8)
+    flags[:, 20:22] = 0
+    found = regions_of(flags)
+    chosen = rng.random(len(found.area)) < 0.7
+    np.testing.assert_array_equal(
+        regions._fill_areas(found.runs, found.box, found.area, chosen),
+        twins.fill_areas(found.runs, found.box, found.area, chosen),
+    )
+    wet = np.pad(flags > 0, 1)
+    other = wet.copy()
+    assert regions._flood(wet) == twins.flood(other)
+    np.testing.assert_array_equal(wet, other)
