@@ -22,6 +22,7 @@ from .image_sources import ImageSources, ReferencePositions
 from .joint_solve import (
     CATALOG,
     TERMS,
+    ImageMotions,
     JointSolution,
     Layout,
     Observations,
@@ -86,6 +87,8 @@ class ImageAlignment:
         Correction of the reference point to the east and north.
     roll_deg : float, deg
         Correction of the roll, from east towards north.
+    scale : float
+        Correction of the pixel scale, common to the detector and filter.
     """
 
     correction: NDArray[np.float64]
@@ -98,6 +101,7 @@ class ImageAlignment:
     error_arcsec: float
     shift_arcsec: tuple[float, float]
     roll_deg: float
+    scale: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,18 +274,19 @@ def _start_values(
     values = np.zeros((len(layout.pivots), TERMS))
     pivots = layout.pivots[exposures]
     for e, motion in enumerate(links.motions):
-        values[exposures[e]] = _as_term(motion, pivots[e])
+        values[exposures[e], :3] = _as_term(motion, pivots[e])
     for number, tie in ties.items():
         members = np.flatnonzero(links.groups == number)
         common = tie.motion
         if not tie.is_found:
-            shift_x, shift_y, roll = np.median(values[exposures[members]], axis=0)
+            shift_x, shift_y, roll, _ = np.median(values[exposures[members]], axis=0)
             shift = np.array([-shift_x, -shift_y])
             common = Motion(shift, -float(roll), pivots[members].mean(axis=0))
         for e in map(int, members):
             moved = Motion(values[exposures[e], :2], 0.0, pivots[e]).move(pivots[e])
             further = common.move(moved) - pivots[e]
-            values[exposures[e]] = *further, values[exposures[e], 2] + common.roll
+            values[exposures[e], :2] = further
+            values[exposures[e], 2] += common.roll
     linked = np.bincount(links.groups)[links.groups] > 1
     known = linked | np.array([ties[int(g)].is_found for g in links.groups], np.bool_)
     _share_among_visits(layout, exposures, known, values)
@@ -324,22 +329,27 @@ def _make_images(
     verdicts: Sequence[Verdict],
 ) -> tuple[ImageAlignment, ...]:
     """Express the solution as corrections in the images' own tangent planes."""
-    shifts, rolls = move_images(layout, values)
-    found = zip(images, shifts, rolls, evidence, verdicts, strict=True)
+    motions = move_images(layout, values)
     return tuple(
-        _make_image(image.jacobian, shift, float(roll), entry, verdict)
-        for image, shift, roll, entry, verdict in found
+        _make_image(
+            images[k].jacobian,
+            ImageMotions(motions.shift[k], motions.roll[k], motions.stretch[k]),
+            evidence[k],
+            verdicts[k],
+        )
+        for k in range(len(images))
     )
 
 
 def _make_image(
-    jacobian: Points, shift: Points, roll: float, evidence: Evidence, verdict: Verdict
+    jacobian: Points, motion: ImageMotions, evidence: Evidence, verdict: Verdict
 ) -> ImageAlignment:
     """Express the motion of one image in its own tangent plane; rest if it FAILED."""
     if verdict.status == "FAILED":
-        shift, roll = np.zeros(2), 0.0
+        motion = ImageMotions(np.zeros(2), np.zeros(()), np.ones(()))
+    shift, roll, stretch = motion.shift, float(motion.roll), float(motion.stretch)
     inverse = np.linalg.inv(jacobian)
-    linear = inverse @ rotation(roll) @ jacobian
+    linear = stretch * inverse @ rotation(roll) @ jacobian
     return ImageAlignment(
         correction=np.column_stack([linear, inverse @ shift]),
         status=verdict.status,
@@ -351,6 +361,7 @@ def _make_image(
         error_arcsec=evidence.error_arcsec,
         shift_arcsec=(float(shift[0]), float(shift[1])),
         roll_deg=float(np.degrees(roll)),
+        scale=stretch,
     )
 
 

@@ -17,7 +17,7 @@ from pydantic import Field
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from ..params import Arcsec, Params, Unit
+from ..params import Arcsec, Factor, Params, Unit
 from .matching import CAUCHY
 
 Points = NDArray[np.float64]
@@ -32,8 +32,12 @@ ENOUGH = 10
 KINDS = ("visit", "exposure", "detector", "image")
 DETECTOR = 2
 """The detectors' terms shift along the telescope's axes and turn about the image."""
-TERMS = 3
-"""Unknowns of a term: two shifts (arcsec) and a roll (rad)."""
+TERMS = 4
+"""Unknowns of a term: two shifts (arcsec), a roll (rad) and a scale (minus 1)."""
+IMAGE_SIGMAS = (5e-4, 5e-6)
+"""What usually remains of a single image's position (arcsec) and roll (rad)."""
+FIXED = 1e-9
+"""Prior of the scales of all terms but the detectors'."""
 
 Milliradian = Annotated[float, Field(gt=0), Unit("mrad")]
 
@@ -51,12 +55,10 @@ class PriorParams(Params):
     """Change of the roll between the dithers of a visit."""
     detector_shift: Arcsec = 0.005
     """Error of the place of a detector and filter in the focal plane."""
-    detector_roll: Milliradian = 0.05
+    detector_roll: Milliradian = 0.1
     """Error of the orientation of a detector and filter in the focal plane."""
-    image_shift: Arcsec = 0.0005
-    """What remains of a single image's position."""
-    image_roll: Milliradian = 0.005
-    """What remains of a single image's roll."""
+    detector_scale: Factor = 2e-5
+    """Relative error of the pixel scale of a detector and filter; 1e-9 holds it fixed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +75,8 @@ class Layout:
         Reference points of the images.
     axes : (images, 2, 2) float64
         Telescope axes of each image in the field plane: those of the detectors' shifts.
-    sigmas : (terms, 3) float64
-        Priors: shift in arcsec, twice, and roll in rad.
+    sigmas : (terms, 4) float64
+        Priors: shift in arcsec, twice, roll in rad, and scale.
     """
 
     terms: Indices
@@ -99,11 +101,22 @@ class Observations(NamedTuple):
     """(n,) where it stands in the list it came from"""
 
 
+class ImageMotions(NamedTuple):
+    """How the images move."""
+
+    shift: Points
+    """(images, 2) arcsec"""
+    roll: NDArray[np.float64]
+    """(images,) rad"""
+    stretch: NDArray[np.float64]
+    """(images,)"""
+
+
 class JointSolution(NamedTuple):
     """The terms and what is left over."""
 
     values: NDArray[np.float64]
-    """(terms, 3): shift in arcsec, roll in rad"""
+    """(terms, 4): shift in arcsec, roll in rad, scale"""
     residual: Points
     """(n, 2) arcsec: observation minus its star, widened for the star's leaning towards it"""
     pull: NDArray[np.float64]
@@ -138,19 +151,30 @@ def make_layout(
         [centres[(terms == n).any(axis=1)].mean(axis=0) for n in range(len(numbers))]
     ).reshape(-1, 2)
     sigmas = np.empty((len(numbers), TERMS))
+    sizes = _prior_sizes(priors)
     for (kind, _), n in numbers.items():
-        sigmas[n, :2] = getattr(priors, f"{kind}_shift")
-        sigmas[n, 2] = getattr(priors, f"{kind}_roll") * 1e-3
+        sigmas[n] = sizes[kind]
     return Layout(terms=terms, pivots=pivots, centres=centres, axes=axes, sigmas=sigmas)
 
 
-def move_images(
-    layout: Layout, values: NDArray[np.float64]
-) -> tuple[Points, NDArray[np.float64]]:
-    """Return each image's shift (images, 2), arcsec, and roll (images,), rad.
+def _prior_sizes(priors: PriorParams) -> dict[str, tuple[float, float, float, float]]:
+    """Return the usual shift, shift, roll and scale of each kind of term."""
+    p = priors
+    rolls = (p.visit_roll, p.exposure_roll, p.detector_roll)
+    shifts = (p.visit_shift, p.exposure_shift, p.detector_shift)
+    scales = (FIXED, FIXED, p.detector_scale)
+    sizes = {
+        kind: (shift, shift, roll * 1e-3, scale)
+        for kind, shift, roll, scale in zip(
+            KINDS[:3], shifts, rolls, scales, strict=True
+        )
+    }
+    shift, roll = IMAGE_SIGMAS
+    return sizes | {KINDS[3]: (shift, shift, roll, FIXED)}
 
-    The roll is about the image's own centre.
-    """
+
+def move_images(layout: Layout, values: NDArray[np.float64]) -> ImageMotions:
+    """Return how each image moves: it is turned and stretched about its own centre."""
     shift = np.zeros_like(layout.centres)
     for j in range(layout.terms.shape[1]):
         term = layout.terms[:, j]
@@ -159,19 +183,24 @@ def move_images(
             continue
         arm = layout.centres - layout.pivots[term]
         shift += values[term, :2] + _turn(arm, values[term, 2]) - arm
-    return shift, values[layout.terms, 2].sum(axis=1)
+    return ImageMotions(
+        shift=shift,
+        roll=values[layout.terms, 2].sum(axis=1),
+        stretch=1.0 + values[layout.terms[:, DETECTOR], 3],
+    )
 
 
 def move_observations(
     layout: Layout, values: NDArray[np.float64], image: Indices, position: Points
 ) -> Points:
     """Return positions after the images' motions, (n, 2), arcsec; the catalogue's stay."""
-    shift, roll = move_images(layout, values)
+    motions = move_images(layout, values)
     moved = position.copy()
     ours = image != CATALOG
     k = image[ours]
-    arm = position[ours] - layout.centres[k]
-    moved[ours] = _turn(arm, roll[k]) + layout.centres[k] + shift[k]
+    arm = _turn(position[ours] - layout.centres[k], motions.roll[k])
+    arm *= motions.stretch[k, None]
+    moved[ours] = arm + layout.centres[k] + motions.shift[k]
     return moved
 
 
@@ -187,7 +216,7 @@ def solve_jointly(
     ----------
     layout : Layout
     observations : Observations
-    start : (terms, 3) float64
+    start : (terms, 4) float64
         Terms to begin with.
     floors : (float, float), arcsec
         Lowest scatter of the images' and of the catalogue's positions, to be added in
@@ -222,7 +251,7 @@ def solve_jointly(
         step = _solve_step(layout, observations, values, residual, weight)
         values = values + step
         largest = np.abs(step).max(axis=0, initial=0.0)
-        if largest[:2].max() < 1e-6 and largest[2] < 1e-8:
+        if largest[:2].max() < 1e-6 and largest[2:].max() < 1e-8:
             break
     # A star's mean leans towards each of its observations: undo that in the residuals.
     moved = move_observations(layout, values, observations.image, observations.position)
@@ -286,7 +315,7 @@ def _solve_step(
     residual: Points,
     weight: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the change of the terms that removes the residuals, (terms, 3).
+    """Return the change of the terms that removes the residuals, (terms, 4).
 
     Normal equations are made for the motions of the images, of which each observation sees
     one only, and then carried over to the terms.
@@ -317,20 +346,21 @@ def _image_design(
 ) -> sparse.csr_array:
     """Return the derivatives of moved positions with the images' motions.
 
-    (2 n, 3 images): two shifts and a roll about the image's centre.
+    (2 n, 4 images): two shifts, a roll about the image's centre and a stretch.
     """
-    _, rolls = move_images(layout, values)
-    arm = _turn(position - layout.centres[image], rolls[image])
+    motions = move_images(layout, values)
+    arm = _turn(position - layout.centres[image], motions.roll[image])
+    x, y = (arm * motions.stretch[image, None]).T
     ones = np.ones(len(image))
-    entries = np.stack([ones, -arm[:, 1], ones, arm[:, 0]], axis=1).ravel()
-    columns = (TERMS * image[:, None] + np.array([0, 2, 1, 2])).ravel()
-    starts = np.arange(0, len(entries) + 1, 2)
+    entries = np.stack([ones, -y, arm[:, 0], ones, x, arm[:, 1]], axis=1).ravel()
+    columns = (TERMS * image[:, None] + np.array([0, 2, 3, 1, 2, 3])).ravel()
+    starts = np.arange(0, len(entries) + 1, 3)
     shape = (2 * len(image), TERMS * len(layout.centres))
     return sparse.csr_array((entries, columns, starts), shape=shape)
 
 
 def _term_design(layout: Layout, values: NDArray[np.float64]) -> sparse.csr_array:
-    """Return the derivatives of the images' motions with the terms, (3 images, 3 terms).
+    """Return the derivatives of the images' motions with the terms, (4 images, 4 terms).
 
     They must be exact: stars fix the images to each other a thousand times better than a
     catalogue fixes them to the sky, and a small inconsistency between the turns of two
@@ -343,6 +373,7 @@ def _term_design(layout: Layout, values: NDArray[np.float64]) -> sparse.csr_arra
         block[:, 2, j, 2] = 1.0
         if j == DETECTOR:
             block[:, :2, j, :2] = layout.axes
+            block[:, 3, j, 3] = 1.0
         else:
             arm = _turn(layout.centres - layout.pivots[term], values[term, 2])
             block[:, :2, j, :2] = np.eye(2)
@@ -362,7 +393,7 @@ def _turn(arms: Points, rolls: NDArray[np.float64]) -> Points:
 
 
 def _prior_weights(layout: Layout, values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the weights of the priors, (terms, 3).
+    """Return the weights of the priors, (terms, 4).
 
     Large terms cost in proportion to their size, not its square (a smooth Huber loss), so
     that a bad header is free to move; being convex, this cannot set terms of opposite sign
