@@ -101,7 +101,7 @@ class ImageAlignment:
     error_arcsec: float
     shift_arcsec: tuple[float, float]
     roll_deg: float
-    scale: float
+    scale: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
