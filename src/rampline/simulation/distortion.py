@@ -103,7 +103,7 @@ def _smooth_error(size: int, rms_arcsec: float, draw: np.random.Generator) -> Ar
     for i, j in ((2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)):
         error[i, j] = draw.standard_normal() / half ** (i + j)
     axis = np.linspace(-half, half, 33)
-    values = polyval2d(axis[:, None], axis[None, :], error)
+    values = polyval2d(*np.meshgrid(axis, axis), error)
     return np.asarray(error * (rms_arcsec / np.sqrt(np.mean(values**2))))
 
 

@@ -133,7 +133,7 @@ def _pointing_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
     east, north, roll = pointing_errors(scene, number, exposure.dither)
     true = exposure.true.pointing()
     return (
-        Card("ROOT", exposure.root, "raw exposure that this is the truth of"),
+        Card("ROOT", exposure.root, "raw exposure it is the truth of"),
         Card("SEED", scene.seed, "seed of the simulation"),
         Card("RA_REF", true.ra_ref_deg, "[deg] true RA of the reference point"),
         Card("DEC_REF", true.dec_ref_deg, "[deg] true Dec of the reference point"),
