@@ -36,8 +36,9 @@ from ..mosaic.window import Window, box_of, overlapping, split_grid
 from .runner import Bench, Runner
 from .shelf import Shelf
 
-WINDOW_ROWS, WINDOW_COLS = 256, 4096
-"""Small enough for the sums of two threads (50 MB each), large enough for few edges."""
+WINDOW_ROWS, WINDOW_COLS = 512, 4096
+"""At most: small enough for the sums of a few threads (100 MB each), large enough for few
+edges, at which pixels are looked at twice."""
 BYTES_PER_PIXEL = 24
 """Six float32 planes of an exposure on the shelf."""
 
@@ -104,12 +105,11 @@ class Worktable:
     outliers: list[NDArray[np.bool_]]
 
     def windows(self) -> list[Window]:
-        """Return the windows that any exposure may reach."""
-        return [
-            window
-            for window in split_grid(self.shape, WINDOW_ROWS, WINDOW_COLS)
-            if overlapping(self.boxes, window)
-        ]
+        """Return the windows that any exposure may reach, as many for each thread."""
+        threads = self.bench.threads
+        n_windows = threads * -(-self.shape[0] // (WINDOW_ROWS * threads))
+        windows = split_grid(self.shape, -(-self.shape[0] // n_windows), WINDOW_COLS)
+        return [window for window in windows if overlapping(self.boxes, window)]
 
 
 def combine_dithers(
