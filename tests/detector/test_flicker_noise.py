@@ -101,7 +101,10 @@ def test_one_output_is_one_stripe_a_row(rng):
     added = stripes(rng, shape, n_outputs=1, own=0.5)
     image = white(rng, shape) + added
     done = remove_flicker_noise(image, no_flags(shape), 1, PARAMS)
-    assert (done.stripes - added).std() < 0.12
+    left = (done.stripes - added).mean(axis=1)
+    # a drift linear in time and a tilted sky look the same: it is kept as sky
+    tilt = np.polyval(np.polyfit(np.arange(160), left, 1), np.arange(160))
+    assert (left - tilt).std() < 0.11
 
 
 def test_without_a_usable_pixel_nothing_is_removed():

@@ -17,14 +17,15 @@ from ..exposure.timing import Readout
 from ..flags import JUMP
 from ..params import StepParams, Unit
 from .band import Hits, PixelNoise, RampBand, row_blocks
+from .gls_jumps import search_gls
 from .two_point import TwoPointParams, search_two_point
 
 
 class JumpParams(StepParams):
     """How cosmic rays are found."""
 
-    algorithm: Literal["jwst"] = "jwst"
-    """``jwst``: two-point differences, as the standard pipeline."""
+    algorithm: Literal["gls", "jwst"] = "gls"
+    """``gls``: generalised least squares; ``jwst``: two-point differences."""
     false_positives: Annotated[float, Field(gt=0, lt=0.1), Unit("1 / ramp")] = 1e-3
     """Fraction of ramps without a hit that may be flagged (``gls``)."""
     two_point: TwoPointParams = TwoPointParams()
@@ -73,7 +74,10 @@ def find_jumps(
         return merge_jumps([], [])
     parts, starts = [], []
     for rows in row_blocks(shape):
-        hits = search_two_point(band, noise, readout, rows, params.two_point)
+        if params.algorithm == "gls":
+            hits = search_gls(band, noise, readout, rows, params.false_positives)
+        else:
+            hits = search_two_point(band, noise, readout, rows, params.two_point)
         parts.append(_by_row(hits, shape[3]))
         starts.append(rows.start)
     found = merge_jumps(parts, starts)

@@ -1,15 +1,18 @@
 """Fit a slope to each ramp: the counts a second, with their noise by cause.
 
 Read noise is independent from group to group, the photons of a group are in all later
-ones too; the ways of weighting the two differ (``ols``). Differences with a cosmic ray
+ones too; the ways of weighting the two differ (``gls``, ``ols``). Differences with a cosmic ray
 and groups that are saturated are left out.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from ...exposure.timing import Readout
-from ...params import Params
+from ...params import Params, Unit
 from ..band import PixelNoise, RampBand, row_blocks
+from .gls import fit_gls
 from .ols import fit_ols
 from .planes import SlopeFit, empty_slopes, rows_of
 
@@ -17,10 +20,12 @@ from .planes import SlopeFit, empty_slopes, rows_of
 class SlopeParams(Params):
     """How slopes are fitted."""
 
-    algorithm: Literal["jwst"] = "jwst"
-    """``jwst``: least squares with Fixsen weights, segment by segment."""
-    one_group_ramps: bool = False
-    """Whether a ramp with a single good group gets a slope (``jwst`` drops it)."""
+    algorithm: Literal["gls", "jwst"] = "gls"
+    """``gls``: generalised least squares; ``jwst``: by segments with Fixsen weights."""
+    one_group_ramps: bool = True
+    """Whether a ramp with a single good group gets a slope; ``jwst`` 3.0 drops it."""
+    reset_noise: Annotated[float, Field(gt=0), Unit("DN")] = 18.0
+    """Scatter of the reset level: the noise of a ramp of a single group (``gls``)."""
 
 
 def fit_slopes(
@@ -55,6 +60,11 @@ def fit_slopes(
     """
     n_ints, _, n_rows, n_cols = band.counts.shape
     fit = empty_slopes(n_ints, n_rows, n_cols) if out is None else out
+    keep = params.one_group_ramps
     for rows in row_blocks(band.counts.shape):
-        fit_ols(band, noise, readout, rows, params.one_group_ramps, rows_of(fit, rows))
+        if params.algorithm == "gls":
+            reset_noise = params.reset_noise if keep else 0.0
+            fit_gls(band, noise, readout, rows, reset_noise, rows_of(fit, rows))
+        else:
+            fit_ols(band, noise, readout, rows, keep, rows_of(fit, rows))
     return fit

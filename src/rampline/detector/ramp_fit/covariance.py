@@ -1,0 +1,70 @@
+"""The noise of group differences.
+
+A group is the mean of ``N`` reads at times ``t``, each with all photons up to then. Two
+groups share photons, two differences also the read noise of the group between them, so
+the covariance of the differences is tridiagonal: photon noise grows with the rate, read
+noise does not, and what multiplies the two depends on the read pattern alone.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Pattern(NamedTuple):
+    """Covariance of the differences of a read pattern, (differences,) float32 each.
+
+    The variance of difference ``i`` is ``signal * photon_diagonal[i] + read *
+    read_diagonal[i]`` with ``signal`` the photon variance a second, DN**2/s, and ``read``
+    that of one read, DN**2; its covariance with the next, likewise, ``..._off[i]`` (0 for
+    the last). Differences are over the time between the groups, in DN/s.
+    """
+
+    step_s: NDArray[np.float32]
+    photon_diagonal: NDArray[np.float32]
+    photon_off: NDArray[np.float32]
+    read_diagonal: NDArray[np.float32]
+    read_off: NDArray[np.float32]
+    is_averaged: NDArray[np.bool_]
+    """Whether the group between a difference and the next is the mean of several reads."""
+
+
+def difference_pattern(groups: list[NDArray[np.float64]]) -> Pattern:
+    """Return the covariance of the differences of consecutive groups.
+
+    Parameters
+    ----------
+    groups : list of (reads,) float64, s
+        Times of the reads that each group is the mean of.
+
+    Returns
+    -------
+    Pattern
+
+    Notes
+    -----
+    Brandt (2024), PASP 136, 045004, equations (3) to (9).
+    """
+    n_reads = np.array([len(times) for times in groups], np.float64)
+    mean = np.array([times.mean() for times in groups])
+    # mean over all pairs of reads of the earlier time of the two
+    shared = np.array(
+        [np.minimum.outer(times, times).mean() for times in groups], np.float64
+    )
+    step = np.diff(mean)
+    both = step[:-1] * step[1:]
+    inner = slice(1, -1)
+    return Pattern(
+        _float32(step),
+        _float32((shared[:-1] + shared[1:] - 2 * mean[:-1]) / step**2),
+        _float32(np.append((mean[inner] - shared[inner]) / both, 0.0)),
+        _float32((1 / n_reads[:-1] + 1 / n_reads[1:]) / step**2),
+        _float32(np.append(-1 / n_reads[inner] / both, 0.0)),
+        np.append(n_reads[inner] > 1, [False]),
+    )
+
+
+def _float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the values in the precision of the kernels."""
+    return np.asarray(values, np.float32)

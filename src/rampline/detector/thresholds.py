@@ -1,0 +1,35 @@
+"""Thresholds of the jump search for a wanted rate of false positives.
+
+A ramp of ``n`` differences is tested in up to ``2 n - 1`` ways that are not independent.
+The number of independent tests that they amount to was measured once, on simulated ramps
+without hits (``benchmarks/slopes.py thresholds``), and is nearly the same for every rate
+of false positives; from it follows the threshold for any.
+"""
+
+from typing import Final
+
+import numpy as np
+from scipy import special
+
+_LENGTHS: Final = (2, 3, 4, 5, 6, 8, 10, 14, 19, 29, 49)
+_TESTS_SINGLE: Final = (1.0, 2.2, 3.4, 4.5, 5.6, 7.7, 9.8, 13.8, 18.8, 28.5, 48.0)
+_TESTS_AVERAGED: Final = (1.0, 3.0, 5.0, 7.0, 9.0, 13.0, 17.0, 24.0, 33.0, 50.0, 84.0)
+
+
+def one_sided_threshold(n_steps: int, n_frames: int, false_positives: float) -> float:
+    """Return the threshold in standard deviations.
+
+    Parameters
+    ----------
+    n_steps : int
+        Differences that the ramp has.
+    n_frames : int
+        Reads averaged into a group: from two on pairs are tested as well.
+    false_positives : float
+        Fraction of ramps without a hit that may be flagged.
+    """
+    tests = np.interp(
+        n_steps, _LENGTHS, _TESTS_SINGLE if n_frames == 1 else _TESTS_AVERAGED
+    )
+    tests *= max(n_steps / _LENGTHS[-1], 1.0)
+    return float(np.sqrt(2.0) * special.erfcinv(2.0 * false_positives / tests))
