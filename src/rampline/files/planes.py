@@ -141,8 +141,13 @@ def read_photometry(path: Path, cards: Mapping[str, Any]) -> Photometry:
 
 def read_background(cards: Mapping[str, Any]) -> float:
     """Read the sky level; NaN where none is recorded."""
-    level = cards.get("BKGLEVEL")
+    level = cards.get("SKYLEVEL", cards.get("BKGLEVEL"))
     return float(level) if isinstance(level, int | float) else float("nan")
+
+
+def is_subtracted(cards: Mapping[str, Any]) -> bool:
+    """Whether the sky is out of the image: our word for it, else that of `jwst`."""
+    return cards.get("SKYSUB", cards.get("BKGSUB")) is True
 
 
 def read_geometry(path: Path, hdus: tuple[Hdu, ...]) -> Geometry | None:

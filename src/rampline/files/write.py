@@ -185,17 +185,15 @@ def _sky_science(image: SkyImage, sip_cards: Sequence[Card]) -> tuple[Card, ...]
 
 
 def _background_cards(image: SkyImage) -> tuple[Card, ...]:
-    """Return what is known of the sky level."""
+    """Return what was measured of the sky, under names of our own.
+
+    `jwst` subtracts a BKGLEVEL whose BKGSUB is False when it resamples: that pair is kept
+    for a level that is to go.
+    """
     if not np.isfinite(image.background_mjy_sr):
         return ()
-    return (
-        Card("BKGLEVEL", image.background_mjy_sr, "Computed background level"),
-        Card(
-            "BKGSUB",
-            image.background_subtracted,
-            "Was background subtracted from data?",
-        ),
-    )
+    level = Card("SKYLEVEL", image.background_mjy_sr, "[MJy/sr] level of the sky")
+    return (level, Card("SKYSUB", image.background_subtracted, "is it subtracted?"))
 
 
 def _primary(

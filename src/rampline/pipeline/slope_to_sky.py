@@ -7,7 +7,7 @@ buffers of the bench, so that the slope image stays as it was.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -30,6 +30,7 @@ from ..exposure.geometry import Geometry
 from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import (
+    Flags32,
     Photometry,
     Plane,
     SkyImage,
@@ -56,6 +57,25 @@ class SlopeToSky(Params):
     """Surface brightness."""
     sky_model: SkyModelParams = SkyModelParams()
     """Level and shape of the sky between the sources."""
+
+
+class FlatLike(Protocol):
+    """Reference planes with a flat."""
+
+    @property
+    def flat(self) -> Plane:
+        """Response of each pixel, (rows, cols)."""
+
+    @property
+    def flat_err(self) -> Plane:
+        """Its error, (rows, cols)."""
+
+    @property
+    def flat_flags(self) -> Flags32:
+        """Its flags, (rows, cols)."""
+
+
+Flat = TypeVar("Flat", bound=FlatLike)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,9 +136,16 @@ def slope_to_sky(
 
 
 def slope_to_flat_slope(
-    slope: SlopeImage, run: Runner[SkyPlanes], params: SlopeToSky
+    slope: SlopeImage, run: Runner[Flat], params: SlopeToSky
 ) -> SlopeImage:
     """Walk a dispersed exposure (NRC_WFSS) as far as it goes: to flat-fielded slopes.
+
+    Parameters
+    ----------
+    slope : SlopeImage
+    run : Runner of planes with a flat
+        Dispersed exposures have no other reference planes here.
+    params : SlopeToSky
 
     Returns
     -------
@@ -231,7 +258,7 @@ def dedicated_background(
     return slopes
 
 
-def flat(slopes: OpenSlopes, planes: SkyPlanes, _params: FlatParams) -> OpenSlopes:
+def flat(slopes: OpenSlopes, planes: FlatLike, _params: FlatParams) -> OpenSlopes:
     """Divide by the flat.  DN/s in, DN/s out."""
     response = FlatPlanes(planes.flat, planes.flat_err, planes.flat_flags)
     for image in slopes.images:

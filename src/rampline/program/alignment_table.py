@@ -16,7 +16,7 @@ from ..pipeline.sky_to_mosaic import AlignedField, Survey
 
 CORRECTION = ("xx", "xy", "x0", "yx", "yy", "y0")
 PLAIN = ("status", "reason", "n_sources", "n_matched", "n_catalog")
-MEASURED = ("rms_arcsec", "error_arcsec", "roll_deg")
+MEASURED = ("rms_arcsec", "error_arcsec", "roll_deg", "scale")
 
 
 def write_alignment(path: Path, field: AlignedField, grid: Grid, key: str) -> None:
@@ -107,4 +107,5 @@ def _image(row: Any) -> ImageAlignment:
             float(row["shift_north_arcsec"]),
         ),
         roll_deg=float(row["roll_deg"]),
+        scale=float(row["scale"]),
     )

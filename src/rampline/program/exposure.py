@@ -9,7 +9,7 @@ from ..exposure.header import Header
 from ..exposure.records import SkyImage, SlopeImage
 from ..files.provenance import StepRun
 from ..files.read import read_header
-from .make_cal import make_cal
+from .make_cal import Slopes, make_cal
 from .make_rate import make_rate
 from .make_survey import make_survey
 from .options import Until
@@ -36,6 +36,8 @@ class ExposureRequest:
     parameters : Parameters
     until : str
         Last stage of the run.
+    backgrounds : tuple of Path
+        ``_rate`` files of dedicated background exposures for this one.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class ExposureRequest:
     place: Workplace
     parameters: Parameters
     until: Until
+    backgrounds: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +124,10 @@ def _cal(
     slope: SlopeImage | None,
     made: list[str],
 ) -> tuple[Path, SkyImage | None]:
-    result = make_cal(
-        rate,
-        slope,
-        header,
-        request.place,
-        request.parameters.slope_to_sky,
+    slopes = Slopes(
+        path=rate, image=slope, header=header, backgrounds=request.backgrounds
     )
+    result = make_cal(slopes, request.place, request.parameters.slope_to_sky)
     _log_steps(result.path, result.steps)
     if result.is_new:
         made.append("cal")

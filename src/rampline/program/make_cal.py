@@ -1,9 +1,15 @@
-"""From slopes to a calibrated image: ``_rate`` to ``_cal`` (and ``_calints``)."""
+"""From slopes to a calibrated image: ``_rate`` to ``_cal`` and, of series, ``_calints``.
 
+Dispersed exposures (NRC_WFSS) go as far as the flat: ``_flatfield``, still slopes.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import InputError
 from ..exposure.header import Header
+from ..exposure.planes import SkyPlanes
 from ..exposure.records import SkyImage, SlopeImage
 from ..files.content import content_hash, recorded_hash
 from ..files.names import product_name
@@ -12,14 +18,21 @@ from ..files.read import read_slope
 from ..files.write import write_sky, write_slope
 from ..pipeline.exposure_geometry import product_wcs
 from ..pipeline.runner import Runner
-from ..pipeline.slope_to_sky import SlopeToSky, slope_to_flat_slope, slope_to_sky
-from ..reference.planes import load_sky_planes
-from ..reference.select import SKY_KINDS
+from ..pipeline.slope_to_sky import (
+    SlopeToSky,
+    integration_images,
+    slope_to_flat_slope,
+    slope_to_sky,
+    with_backgrounds,
+)
+from ..reference.planes import load_flat, load_sky_planes
+from ..reference.select import SKY_KINDS, ReferenceFiles
 from .products import Workplace, bench, is_current, list_steps, reference_source, trace
 from .task_key import make_key
 
 MODULE = "program.make_cal"
 DISPERSED = "NRC_WFSS"
+SERIES = "NRC_TSIMAGE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,21 +54,42 @@ class CalResult:
     steps: tuple[StepRun, ...]
 
 
-def make_cal(
-    rate: Path,
-    slope: SlopeImage | None,
-    header: Header,
-    place: Workplace,
-    params: SlopeToSky,
-) -> CalResult:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slopes:
+    """The slopes that a calibrated image is made of.
+
+    Attributes
+    ----------
+    path : Path
+        The ``_rate`` file.
+    image : SlopeImage or None
+        Its content, where it is in memory already.
+    header : Header
+    backgrounds : tuple of Path
+        ``_rate`` files of dedicated background exposures.
+    """
+
+    path: Path
+    image: SlopeImage | None
+    header: Header
+    backgrounds: tuple[Path, ...] = ()
+
+    def read(self) -> SlopeImage:
+        """Return the content, of a series with its integrations."""
+        series = self.header.exp_type == SERIES
+        return self.image or read_slope(self.path, integrations=series)
+
+    def inputs(self) -> list[InputFile]:
+        """Return names and content hashes of all files."""
+        return [_input(path) for path in (self.path, *self.backgrounds)]
+
+
+def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
     """Make the calibrated image of one exposure unless it is up to date.
 
     Parameters
     ----------
-    rate : Path
-    slope : SlopeImage or None
-        Its content, where it is in memory already.
-    header : Header
+    slopes : Slopes
     place : Workplace
     params : SlopeToSky
 
@@ -64,26 +98,94 @@ def make_cal(
     RamplineError
         One line that says why there is no calibrated image.
     """
-    suffix = "flatfield" if header.exp_type == DISPERSED else "cal"
+    header = slopes.header
+    is_dispersed = header.exp_type == DISPERSED
+    kinds = ("flat",) if is_dispersed else SKY_KINDS
+    files = reference_source(place.references).select(header, kinds)
+    inputs = slopes.inputs()
+    hashes = [file.content_hash for file in inputs]
+    key = make_key(MODULE, hashes, params, files.used)
+    suffix = "flatfield" if is_dispersed else "cal"
     path = place.folder / product_name(header.root, suffix)
-    files = reference_source(place.references).select(header, SKY_KINDS)
-    rate_hash = recorded_hash(rate) or content_hash(rate)
-    key = make_key(MODULE, [rate_hash], params, files.used)
     if is_current(path, key):
         return CalResult(path=path, sky=None, is_new=False, steps=())
-    is_series = header.exp_type == "NRC_TSIMAGE"
-    source = slope or read_slope(rate, integrations=is_series)
+    make = _make_flatfield if is_dispersed else _make_sky
+    return make(path, slopes, files, (place, params, inputs, key))
+
+
+Means = tuple[Workplace, SlopeToSky, list[InputFile], str]
+"""With what a product is made: place, parameters, inputs and key."""
+
+
+def _make_sky(
+    path: Path, slopes: Slopes, files: ReferenceFiles, means: Means
+) -> CalResult:
+    place, params, inputs, key = means
+    header = slopes.header
     planes = load_sky_planes(files, header)
+    if slopes.backgrounds:
+        planes = _with_backgrounds(planes, slopes, params)
     run = Runner(planes, bench(place.threads))
-    inputs = [InputFile(rate.name, rate_hash)]
-    if header.exp_type == DISPERSED:
-        flat = slope_to_flat_slope(source, run, params)
-        steps = list_steps(run.trail, params)
-        write_slope(path, flat, trace(steps, params, files, inputs, key))
-        return CalResult(path=path, sky=None, is_new=True, steps=steps)
-    sky = slope_to_sky(source, run, params)
+    sky = slope_to_sky(slopes.read(), run, params)
     steps = list_steps(run.trail, params)
     provenance = trace(steps, params, files, inputs, key)
     world = product_wcs(sky.geometry, planes, header)
+    if sky.integrations is not None:
+        ints = path.with_name(product_name(header.root, "calints"))
+        series = integration_images(sky)
+        write_sky(ints, series, world.gwcs, world.cards, provenance)
     write_sky(path, sky, world.gwcs, world.cards, provenance)
     return CalResult(path=path, sky=sky, is_new=True, steps=steps)
+
+
+def _make_flatfield(
+    path: Path, slopes: Slopes, files: ReferenceFiles, means: Means
+) -> CalResult:
+    place, params, inputs, key = means
+    run = Runner(load_flat(files, slopes.header), bench(place.threads))
+    flat = slope_to_flat_slope(slopes.read(), run, params)
+    steps = list_steps(run.trail, params)
+    write_slope(path, flat, trace(steps, params, files, inputs, key))
+    return CalResult(path=path, sky=None, is_new=True, steps=steps)
+
+
+def _with_backgrounds(
+    planes: SkyPlanes, slopes: Slopes, params: SlopeToSky
+) -> SkyPlanes:
+    images = [read_slope(path) for path in slopes.backgrounds]
+    try:
+        step = params.dedicated_background
+        return with_backgrounds(planes, slopes.header, images, step)
+    except ValueError as error:
+        raise InputError(str(slopes.path), str(error)) from error
+
+
+def choose_backgrounds(
+    header: Header, candidates: Sequence[tuple[Header, Path]]
+) -> tuple[Path, ...]:
+    """Return the background exposures taken with the same detector, filter and subarray.
+
+    Parameters
+    ----------
+    header : Header
+        Of the target.
+    candidates : sequence of (Header, Path)
+        Background exposures (BKGDTARG) and their ``_rate`` files.
+    """
+    return tuple(
+        path for other, path in candidates if _optics(other) == _optics(header)
+    )
+
+
+def is_background(header: Header) -> bool:
+    """Return whether an exposure was taken as a background for others (BKGDTARG)."""
+    cards = {card.keyword: card.value for card in header.primary}
+    return cards.get("BKGDTARG") is True
+
+
+def _optics(header: Header) -> tuple[str, ...]:
+    return (header.detector, header.filter, header.pupil, header.readout.subarray)
+
+
+def _input(rate: Path) -> InputFile:
+    return InputFile(rate.name, recorded_hash(rate) or content_hash(rate))

@@ -1,7 +1,7 @@
 """One filter of an aligned field: levels, outliers, drizzle; ``_i2d`` and its association."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import __version__
@@ -9,7 +9,7 @@ from ..astrometry.footprint import common_region, pixel_scale
 from ..astrometry.gwcs_model import grid_gwcs
 from ..astrometry.pixel_map import grid_cards
 from ..exposure.grid import Grid
-from ..exposure.header import Card
+from ..exposure.header import Card, put_cards
 from ..exposure.records import SkyImage
 from ..files.catalogs import write_association
 from ..files.content import content_hash, recorded_hash
@@ -169,6 +169,14 @@ def _write_exposures(
         image = dither.load()
         marked = mark_outliers(image, found, dither)
         header = dither.header
+        # `jwst` takes this level off when it goes on from here
+        matched = (
+            Card("BKGMETH", "match", "Background method"),
+            Card("BKGLEVEL", dither.level_mjy_sr, "Computed background level"),
+            Card("BKGSUB", False, "Was background subtracted from data?"),
+        )
+        cards = put_cards(header.primary, matched)
+        marked = replace(marked, header=replace(header, primary=cards))
         world = realigned_wcs(read_gwcs(cal), image.geometry, marked.geometry, header)
         path = folder / product_name(header.root, "crf")
         write_sky(path, marked, world.gwcs, world.cards, provenance)

@@ -7,14 +7,16 @@ from contextlib import closing
 from pathlib import Path
 
 from ..errors import ParameterError, RamplineError
+from ..exposure.header import Header
 from .budget import Budget, exposure_bytes, plan_budget, product_bytes
-from .engine import make_engine
+from .engine import Task, make_engine
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field import combine_field
 from .folders import Folders
-from .inputs import Inputs, collect_inputs
+from .inputs import Inputs, Source, collect_inputs
 from .journal import Journal
-from .options import ReduceOptions
+from .make_cal import choose_backgrounds, is_background
+from .options import ReduceOptions, Until
 from .parameter_tree import Parameters
 from .parameters import read_parameters
 from .products import Workplace
@@ -136,21 +138,38 @@ def _calibrate(
         references=options.references,
         threads=budget.threads,
     )
-    tasks = [
-        desk.task(
-            source.header.root,
-            calibrate_exposure,
-            ExposureRequest(
-                path=source.path,
-                suffix=source.suffix,
-                place=place,
-                parameters=parameters,
-                until=options.until,
-            ),
-        )
-        for source in inputs.sources
-    ]
-    outcomes = desk.run_stage("exposures", tasks)
+    skies = [source for source in inputs.sources if is_background(source.header)]
+    targets = [source for source in inputs.sources if source not in skies]
+
+    def tasks(sources: Sequence[Source], until: Until) -> list[Task]:
+        return [
+            desk.task(
+                source.header.root,
+                calibrate_exposure,
+                ExposureRequest(
+                    path=source.path,
+                    suffix=source.suffix,
+                    place=place,
+                    parameters=parameters,
+                    until=until,
+                    backgrounds=choose_backgrounds(source.header, rates),
+                ),
+            )
+            for source in sources
+        ]
+
+    rates: list[tuple[Header, Path]] = []
+    if skies and targets and options.reaches("cal"):
+        for source, outcome in zip(
+            skies,
+            desk.run_stage("background exposures", tasks(skies, "rate")),
+            strict=True,
+        ):
+            if not outcome.error:
+                rates.append((source.header, outcome.value.rate))
+    elif skies:
+        targets = list(inputs.sources)
+    outcomes = desk.run_stage("exposures", tasks(targets, options.until))
     return [outcome.value for outcome in outcomes if not outcome.error]
 
 
