@@ -29,7 +29,7 @@ PARITY = {
     "jumps": {"algorithm": "jwst"},
     "neighbors": {"algorithm": "jwst", "min_ratio": 15, "max_ratio": 200},
     "snowballs": {"algorithm": "jwst"},
-    "slopes": {"algorithm": "jwst"},
+    "slopes": {"algorithm": "jwst", "one_group_ramps": False},
     "flicker_noise": {"enabled": False},
 }
 """What `jwst` does with the options of ``peer.SNOWBALLS``."""

@@ -18,7 +18,7 @@ PEER_PARAMS = {
     "jumps": {"algorithm": "jwst"},
     "neighbors": {"algorithm": "jwst", "min_ratio": 15, "max_ratio": 200},
     "snowballs": {"algorithm": "jwst"},
-    "slopes": {"algorithm": "jwst"},
+    "slopes": {"algorithm": "jwst", "one_group_ramps": False},
     "flicker_noise": {"enabled": False},
 }
 """What ``benchmarks.peer`` sets with snowballs on."""

@@ -20,7 +20,7 @@ from ..detector.ipc import IpcParams, correct_ipc
 from ..detector.jumps import JumpParams, find_jumps, merge_jumps
 from ..detector.linearity import LinearityParams, correct_linearity
 from ..detector.neighbors import NeighborParams, flag_neighbors
-from ..detector.ramp_fit.planes import SlopeFit, rows_of
+from ..detector.ramp_fit.planes import SlopeFit, cut_planes
 from ..detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from ..detector.reference_pixels import (
     ReferencePixelParams,
@@ -286,25 +286,32 @@ def slopes(
     ramp: LinearRamp, planes: RampPlanes, params: SlopeParams
 ) -> Banded[SlopeImage]:
     """Fit slopes; those of the integrations are kept where there are several."""
-    readout = ramp.header.readout
+    readout, workspace = ramp.header.readout, ramp.workspace
     noise = _noise(planes)
     shape = (readout.n_rows, readout.n_cols)
-    fit = SlopeFit(
-        _lent_planes(ramp.workspace, shape),
-        _lent_planes(ramp.workspace, (readout.n_ints, *shape)),
-        ramp.workspace.lend(shape, np.float32),
-    )
-    is_series = readout.n_ints > 1 or ramp.header.exp_type == "NRC_TSIMAGE"
+    exposure, chi2 = _lent_planes(workspace, shape), workspace.lend(shape, np.float32)
+    integrations = None
+    if readout.n_ints > 1 or ramp.header.exp_type == "NRC_TSIMAGE":
+        integrations = _lent_planes(workspace, (readout.n_ints, *shape))
     image = SlopeImage(
         header=ramp.header,
-        planes=fit.exposure,
-        integrations=fit.integrations if is_series else None,
+        planes=exposure,
+        integrations=integrations,
         int_times=ramp.raw.int_times,
+        extras={"CHI2": chi2} if params.algorithm == "gls" else {},
     )
 
     def work(rows: slice) -> None:
-        own, its_noise = _band(ramp, rows), _rows_of(noise, rows)
-        fit_slopes(own, its_noise, readout, params, rows_of(fit, rows))
+        own = _band(ramp, rows)
+        n_ints, _, n_rows, n_cols = own.counts.shape
+        fit = SlopeFit(
+            cut_planes(exposure, rows),
+            _lent_planes(workspace, (n_ints, n_rows, n_cols))
+            if integrations is None
+            else cut_planes(integrations, rows),
+            chi2[rows],
+        )
+        fit_slopes(own, _rows_of(noise, rows), readout, params, fit)
 
     return Banded(image, work)
 

@@ -31,7 +31,9 @@ def empty_slopes(n_ints: int, n_rows: int, n_cols: int) -> SlopeFit:
 def rows_of(fit: SlopeFit, rows: slice) -> SlopeFit:
     """Return the views of some rows of all planes."""
     return SlopeFit(
-        _cut(fit.exposure, rows), _cut(fit.integrations, rows), fit.chi2[rows]
+        cut_planes(fit.exposure, rows),
+        cut_planes(fit.integrations, rows),
+        fit.chi2[rows],
     )
 
 
@@ -46,8 +48,8 @@ def _empty_planes(shape: tuple[int, ...]) -> SlopePlanes:
     )
 
 
-def _cut(planes: SlopePlanes, rows: slice) -> SlopePlanes:
-    """Return the views of some rows."""
+def cut_planes(planes: SlopePlanes, rows: slice) -> SlopePlanes:
+    """Return the views of some rows of slope planes."""
     return SlopePlanes(
         slope=planes.slope[..., rows, :],
         err=planes.err[..., rows, :],
