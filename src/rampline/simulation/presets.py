@@ -31,8 +31,8 @@ def demo_scene(*, full: bool = False) -> SceneParams:
     return SceneParams(
         field=FieldParams(
             half_width_arcsec=26.0,
-            stars=StarParams(number=420, brightest=19.5, faintest=28.3, slope=0.06),
-            galaxies=GalaxyParams(number=160, brightest=21.0, faintest=27.8),
+            stars=StarParams(number=600, brightest=20.0, faintest=28.0, slope=0.04),
+            galaxies=GalaxyParams(number=150, brightest=21.0, faintest=27.8),
             cluster=ClusterParams(
                 members=14, brightest=19.5, half_light_arcsec=0.9, core_arcsec=4.0,
                 offset_arcsec=(9.0, -9.0),
