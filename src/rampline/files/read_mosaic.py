@@ -8,7 +8,7 @@ from astropy.io import fits
 from ..errors import InputError
 from ..exposure.grid import Grid
 from ..exposure.header import CardValue, Header
-from ..exposure.records import Mosaic, TableData
+from ..exposure.records import Mosaic, Plane, TableData
 from .accepted import refuse_foreign
 from .fits_layout import Hdu, find_hdu, read_image, read_table, scan_fits
 from .headers import typed_header
@@ -42,6 +42,19 @@ def read_image_cards(path: Path) -> tuple[dict[str, CardValue], tuple[int, int]]
     if image is None:
         raise InputError(str(path), "no image in this file")
     return dict(image.header), (image.shape[0], image.shape[1])
+
+
+def read_surface(path: Path) -> Plane:
+    """Read only the surface brightness of a mosaic, (rows, cols) float32, MJy/sr.
+
+    Raises
+    ------
+    InputError
+        A file without it.
+    """
+    hdus = scan_fits(path)
+    plane: Plane = read_plane(path, hdus, "SCI")
+    return plane
 
 
 def read_mosaic(path: Path, grid: Grid) -> Mosaic:

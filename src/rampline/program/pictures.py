@@ -6,6 +6,7 @@ import numpy as np
 
 from ..exposure.records import Mosaic, SkyImage, SlopeImage
 from ..files.fits_output import whole_file
+from ..files.read_mosaic import read_surface
 from ..report.pictures import colour_picture, picture
 
 
@@ -28,13 +29,23 @@ def draw_mosaic(folder: Path, mosaic: Mosaic) -> None:
     _save(folder / f"{mosaic.name}_wht.png", picture(mosaic.weight, low_sigma=10.0))
 
 
-def draw_colour(folder: Path, name: str, mosaics: list[Mosaic]) -> None:
-    """Draw up to three mosaics of one grid, ordered by wavelength, in colour."""
-    planes = [mosaic.sky for mosaic in mosaics]
+def draw_field(folder: Path, mosaics: list[Path]) -> None:
+    """Draw the mosaics of a field, which share one grid, as one colour picture."""
+    if len(mosaics) < 2:
+        return
+    planes = [read_surface(path) for path in sorted(mosaics, key=_wavelength)]
     middle = planes[len(planes) // 2]
     if len(planes) == 2:
         middle = np.asarray((planes[0] + planes[1]) / 2, np.float32)
-    _save(folder / f"{name}_colour.png", colour_picture(planes[0], middle, planes[-1]))
+    field = mosaics[0].name.partition("_nircam")[0]
+    picture = colour_picture(planes[0], middle, planes[-1])
+    _save(folder / f"{field}_colour.png", picture)
+
+
+def _wavelength(mosaic: Path) -> str:
+    """Return the filter's number, which orders mosaics by wavelength."""
+    element = mosaic.name.rpartition("_nircam_")[2]
+    return "".join(c for c in element.partition("_")[0] if c.isdigit())
 
 
 def _save(path: Path, png: bytes) -> None:

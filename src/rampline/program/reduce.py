@@ -11,7 +11,7 @@ from ..exposure.header import Header
 from .budget import Budget, exposure_bytes, plan_budget, product_bytes
 from .engine import Task, make_engine
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
-from .field import combine_field
+from .field import FieldRun, combine_field
 from .folders import Folders
 from .inputs import Inputs, Source, collect_inputs
 from .journal import Journal
@@ -21,6 +21,7 @@ from .parameter_tree import Parameters
 from .parameters import read_parameters
 from .products import Workplace
 from .progress import make_progress
+from .second_round import run_second_round
 from .stage import Desk
 
 
@@ -120,7 +121,12 @@ def _reduce(
         raise RamplineError("no exposure could be reduced")
     surveys = [result.survey for result in calibrated if result.survey is not None]
     if options.reaches("mosaic") and surveys:
-        combine_field(desk, surveys, folders, parameters, options, budget)
+        run = FieldRun(
+            folders=folders, parameters=parameters, options=options, budget=budget
+        )
+        combine_field(desk, surveys, run)
+        if options.rounds == 2:
+            run_second_round(desk, calibrated, run)
 
 
 def _calibrate(
