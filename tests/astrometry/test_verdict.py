@@ -68,10 +68,11 @@ def test_the_catalogue_is_not_asked_for_where_there_is_none():
     [
         ({"n_exposure": 50}, True, "WEAK", "other detectors"),
         ({"n_visit": 50}, True, "WEAK", "other exposures"),
-        ({}, True, "FAILED", "no match"),
-        ({}, False, "FAILED", "no match"),
-        ({"has_overlap": False}, False, "WEAK", "nothing to compare with"),
-        ({"has_overlap": False}, True, "FAILED", "no match"),
+        ({}, True, "FAILED", "no match among its 120"),
+        ({}, False, "FAILED", "no match among its 120"),
+        ({"n_sources": 5}, True, "WEAK", "only 5 sources, none matched"),
+        ({"has_overlap": False}, False, "WEAK", "alone"),
+        ({"has_overlap": False}, True, "WEAK", "no match with the reference catalogue"),
     ],
 )
 def test_an_image_without_stars_leans_on_its_neighbours_or_fails(

@@ -2,7 +2,9 @@
 
 An alignment to a false peak still matches many stars, so their number alone tells little.
 What gives it away: stars that should be found again in overlapping images but are not,
-and pulls far beyond the errors (3-4 % of the observations instead of 0.01 %).
+and pulls far beyond the errors (3-4 % of the observations instead of 0.01 %). An image
+is FAILED only if something speaks against its place; if nothing speaks for it either, it
+is WEAK and stays where the header puts it.
 """
 
 from dataclasses import dataclass
@@ -118,9 +120,12 @@ def _judge_without_stars(
     if e.n_visit >= p.min_stars:
         what = f"from {e.n_visit} sources of its visit's other exposures"
         return Verdict("WEAK", f"no matched sources of its own; position {what}")
-    if not e.has_overlap and not with_catalog:
-        return Verdict("WEAK", "nothing to compare with; the header's pointing is kept")
-    return Verdict("FAILED", f"no match among its {e.n_sources} sources")
+    if e.has_overlap and e.n_sources >= 2 * p.min_stars:
+        return Verdict("FAILED", f"no match among its {e.n_sources} sources")
+    what = "no match with the reference catalogue" if with_catalog else "alone"
+    if e.has_overlap:
+        what = f"only {e.n_sources} sources, none matched"
+    return Verdict("WEAK", f"{what}; the header's pointing is kept")
 
 
 def _find_doubts(e: Evidence, p: VerdictParams, *, with_catalog: bool) -> list[str]:
