@@ -58,6 +58,8 @@ class ExposureResult:
     rate, cal, survey : Path or None
     made : tuple of str
         Products that were made; the others were up to date.
+    note : str
+        Why it goes no further, where it does not.
     """
 
     root: str
@@ -65,6 +67,7 @@ class ExposureResult:
     cal: Path | None
     survey: Path | None
     made: tuple[str, ...]
+    note: str = ""
 
 
 def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
@@ -87,18 +90,29 @@ def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
         cal = request.path
     if rate is not None and request.until != "rate":
         cal, sky = _cal(request, header, rate, slope, made)
-    survey = None
-    if cal is not None and _enters_mosaic(request, header):
+    survey, note = None, _why_no_mosaic(header)
+    wanted = request.until in {"mosaic", "catalog"}
+    if cal is not None and wanted and not note:
         survey = make_survey(
             cal, sky, request.place.folder, request.parameters.sky_to_mosaic
         )
     return ExposureResult(
-        root=header.root, rate=rate, cal=cal, survey=survey, made=tuple(made)
+        root=header.root,
+        rate=rate,
+        cal=cal,
+        survey=survey,
+        made=tuple(made),
+        note=note if wanted else "",
     )
 
 
-def _enters_mosaic(request: ExposureRequest, header: Header) -> bool:
-    return request.until in {"mosaic", "catalog"} and header.exp_type == "NRC_IMAGE"
+def _why_no_mosaic(header: Header) -> str:
+    """Return why an exposure is in no mosaic; empty where it is."""
+    if header.exp_type != "NRC_IMAGE":
+        return f"{header.exp_type} exposures are not combined"
+    if header.is_moving_target:
+        return "a moving target is not combined as if it were fixed"
+    return ""
 
 
 def _rate(

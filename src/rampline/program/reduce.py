@@ -127,6 +127,7 @@ def _reduce(
         combine_field(desk, surveys, run)
         if options.rounds == 2:
             run_second_round(desk, calibrated, run)
+        _drop_intermediates(calibrated, folders, options)
 
 
 def _calibrate(
@@ -177,6 +178,17 @@ def _calibrate(
         targets = list(inputs.sources)
     outcomes = desk.run_stage("exposures", tasks(targets, options.until))
     return [outcome.value for outcome in outcomes if not outcome.error]
+
+
+def _drop_intermediates(
+    results: Sequence[ExposureResult], folders: Folders, options: ReduceOptions
+) -> None:
+    """Delete what was made on the way and nobody asked to keep; never an input."""
+    for result in results:
+        for suffix, path in (("rate", result.rate), ("cal", result.cal)):
+            ours = path is not None and path.parent == folders.exposures
+            if path is not None and ours and suffix not in options.keep:
+                path.unlink(missing_ok=True)
 
 
 def _summary(desk: Desk, folders: Folders, seconds: float) -> Iterator[str]:
