@@ -92,24 +92,25 @@ def _find_runs(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the runs (row, start, stop, -) and the first run of each row."""
     n_rows, n_words = words.shape
-    every, shift = np.uint64(_EVERY_BYTE), np.uint64(bits[2])
+    every, shift, none = np.uint64(_EVERY_BYTE), np.uint64(bits[2]), np.uint64(0)
     wanted, vetoed = every * np.uint64(bits[0]), every * np.uint64(bits[1])
-    runs = np.empty((4096, 4), np.int32)
+    n_hit = 0
+    for row in range(n_rows):
+        for k in range(n_words):
+            n_hit += (words[row, k] & wanted) != none
+    runs = np.empty((_WORD // 2 * n_hit, 4), np.int32)
     first = np.zeros(n_rows + 1, np.int64)
     n = 0
     for row in range(n_rows):
         first[row] = n
         stop = -1
         for k in range(n_words):
-            word = words[row, k] & wanted & ~((veto[row, k] & vetoed) << shift)
-            if word == 0:
+            word = words[row, k] & wanted
+            if word == none:
                 continue
-            if n + _WORD > len(runs):
-                larger = np.empty((2 * len(runs), 4), np.int32)
-                larger[:n] = runs[:n]
-                runs = larger
+            word &= ~((veto[row, k] & vetoed) << shift)
             for b in range(_WORD):
-                if (word >> np.uint64(8 * b)) & np.uint64(255):
+                if (word >> np.uint64(8 * b)) & np.uint64(255) != none:
                     col = _WORD * k + b
                     if col != stop:
                         runs[n, 0], runs[n, 1] = row, col
