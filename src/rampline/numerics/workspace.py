@@ -3,7 +3,8 @@
 The first touch of fresh memory costs more than the arithmetic on it (0.75 s for 300 MB
 were measured), so the arrays of one exposure serve the next. A lent array is a view of
 a block that only the workspace owns: as long as any view of it lives, in a frozen
-result or in a slice of one, the block stays taken.
+result or in a slice of one, the block stays taken. Free blocks are given up as soon as
+an array fits none of them, so the workspace holds no more than one kind of exposure needs.
 """
 
 import math
@@ -48,13 +49,9 @@ class Workspace:
         return array
 
     def release(self) -> None:
-        """Forget the blocks that nobody refers to."""
+        """Give back the memory that nobody refers to."""
         with self._lock:
-            self._blocks = [
-                self._blocks[k]
-                for k in range(len(self._blocks))
-                if not _is_lonely(self._blocks, k)
-            ]
+            self._forget_free()
 
     def _free_block(self, n_bytes: int) -> NDArray[np.uint8]:
         """Return the smallest free block that is neither too small nor far too large."""
@@ -66,8 +63,15 @@ class Workspace:
             if fits and better and _is_lonely(self._blocks, k):
                 best = k
         if best < 0:
+            # what is free now served other shapes: it would only be in the way
+            self._forget_free()
             self._blocks.append(np.empty(n_bytes, np.uint8))
         return self._blocks[best]
+
+    def _forget_free(self) -> None:
+        """Drop the blocks that nobody refers to."""
+        kept = [k for k in range(len(self._blocks)) if not _is_lonely(self._blocks, k)]
+        self._blocks = [self._blocks[k] for k in kept]
 
 
 def _shaped(
