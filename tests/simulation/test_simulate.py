@@ -16,6 +16,8 @@ from rampline.simulation.scene import SceneParams
 from rampline.simulation.simulate import simulate
 from tests.simulation.scenes import small
 
+NO_EVENTS = {"cosmic_rays": {"enabled": False}, "snowballs": {"enabled": False}}
+
 
 def _with(scene, **changes):
     return SceneParams.model_validate({**scene.model_dump(), **changes})
@@ -163,10 +165,13 @@ def test_another_seed_is_another_sky(made, tmp_path):
 
 
 def test_switching_cosmic_rays_off_leaves_all_other_pixels(tmp_path):
-    quiet = _with(small(), cosmic_rays={"enabled": False}, references={"write": False})
+    quiet = _with(small(), events=NO_EVENTS, references={"write": False})
     # Without coupling a hit stays on its own pixels.
     quiet = _with(quiet, electronics=ElectronicsParams(coupling=False).model_dump())
-    hit = _with(quiet, cosmic_rays={"enabled": True, "rate_cm2_s": 50.0})
+    hit = _with(
+        quiet,
+        events={"cosmic_rays": {"rate_cm2_s": 50.0}, "snowballs": {"enabled": False}},
+    )
     a = simulate(quiet, tmp_path / "quiet")
     b = simulate(hit, tmp_path / "hit")
     before, after = read_ramp(a.raw[0]).samples, read_ramp(b.raw[0]).samples

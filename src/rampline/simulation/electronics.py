@@ -21,6 +21,7 @@ from .instrument import DETECTORS, REF_BORDER
 from .photons import Signal
 from .pixels import PixelPlanes
 from .streams import stream
+from .telegraph import TelegraphNoise, TelegraphParams
 
 Plane = NDArray[np.float32]
 _HIGHEST: Final = np.float32(65535.0)
@@ -37,6 +38,8 @@ class ElectronicsParams(Params):
     """Inter-pixel capacitance and post-pixel coupling."""
     flicker: FlickerParams = FlickerParams()
     """1/f noise and odd/even offsets."""
+    telegraph: TelegraphParams = TelegraphParams()
+    """Random telegraph noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +141,12 @@ class _Noise:
             white_dn = float(np.median(pixels.read_noise_dn))
             drift = stream(seed, "flicker", *key)
             self._flicker = FlickerNoise(readout, white_dn, flicker, drift)
+        self._telegraph = None
+        if params.telegraph.enabled:
+            traps = stream(seed, "telegraph", *key)
+            self._telegraph = TelegraphNoise(
+                pixels.flags, readout, params.telegraph, traps
+            )
         self.reset: Plane | np.float32 = np.float32(0.0)
         if params.reset_noise:
             sigma = np.float32(DETECTORS[_name_of(key)].reset_noise_dn)
@@ -159,6 +168,8 @@ class _Noise:
             width = self._shape[1] // self._n_outputs
             offsets = np.tile(pairs[:, None, :], (1, width // 2, 1)).reshape(-1)
             total += (self._odd_even_dn / root * offsets).astype(np.float32)
+        if self._telegraph is not None:
+            self._telegraph.add_mean_of_reads(total, first, n_reads)
         return total
 
 

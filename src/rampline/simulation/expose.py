@@ -12,11 +12,31 @@ from .cosmic_rays import cosmic_rays
 from .electronics import read_out
 from .headers import exposure_header, group_table, int_times_table
 from .light import Light, shine
-from .photons import Events, gather_charge
+from .persistence import Traps, fill_traps, no_traps, released
+from .photons import Events, gather_charge, join_events
 from .pixels import PixelPlanes, pixel_planes
 from .pointing import Exposure
 from .scene import SceneParams
+from .snowballs import snowballs
 from .streams import row_seeds, stream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """Charge in one integration that is not light.
+
+    Attributes
+    ----------
+    cosmic_rays, snowballs, persistence : Events
+    """
+
+    cosmic_rays: Events
+    snowballs: Events
+    persistence: Events
+
+    def all(self) -> Events:
+        """Return all of them."""
+        return join_events([self.cosmic_rays, self.snowballs, self.persistence])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +47,16 @@ class Exposed:
     ----------
     ramp : Ramp
     light : Light
-    events : tuple of Events
+    arrivals : tuple of Arrivals
         For each integration.
+    traps : Traps
+        Charge held back for later exposures.
     """
 
     ramp: Ramp
     light: Light
-    events: tuple[Events, ...]
+    arrivals: tuple[Arrivals, ...]
+    traps: Traps
 
 
 def detector_planes(exposure: Exposure, seed: int) -> PixelPlanes:
@@ -45,7 +68,11 @@ def detector_planes(exposure: Exposure, seed: int) -> PixelPlanes:
 
 
 def expose(
-    scene: SceneParams, exposure: Exposure, sources: Sources, threads: int = 1
+    scene: SceneParams,
+    exposure: Exposure,
+    sources: Sources,
+    threads: int = 1,
+    traps: Traps | None = None,
 ) -> Exposed:
     """Simulate one exposure.
 
@@ -56,6 +83,8 @@ def expose(
     sources : Sources
     threads : int
         The content does not depend on it.
+    traps : Traps, optional
+        Charge that earlier exposures left behind.
 
     Returns
     -------
@@ -68,18 +97,24 @@ def expose(
     shape = readout.n_rows, readout.n_cols
     samples = np.empty((readout.n_ints, readout.n_groups, *shape), np.uint16)
     zero_frame: NDArray[np.uint16] = np.empty((readout.n_ints, *shape), np.uint16)
-    rays = []
+    held = traps or no_traps()
+    arrivals = []
     for integration in range(readout.n_ints):
         key = (*exposure.key, integration)
-        draw = stream(scene.seed, "cosmic_rays", *key)
-        events = cosmic_rays(readout, scene.cosmic_rays, draw)
+        rays, balls, glow = _arrivals(scene, exposure, held, integration)
+        arrived = Arrivals(
+            cosmic_rays=_on_sensitive(rays, pixels),
+            snowballs=_on_sensitive(balls, pixels),
+            persistence=_on_sensitive(glow, pixels),
+        )
         seeds = row_seeds(stream(scene.seed, "photons", *key), readout.n_rows)
-        sensitive = _on_sensitive(events, pixels)
-        signal = gather_charge(rate_e_s, pixels, sensitive, readout, seeds, threads)
+        events = arrived.all()
+        signal = gather_charge(rate_e_s, pixels, events, readout, seeds, threads)
+        well_share = signal.groups[-1] / pixels.well_dn
         source = scene.seed, exposure.detector.name, key
         raw = read_out(signal, pixels, readout, scene.electronics, source)
         samples[integration], zero_frame[integration] = raw.samples, raw.zero_frame
-        rays.append(sensitive)
+        arrivals.append(arrived)
     ramp = Ramp(
         header=exposure_header(scene, exposure),
         samples=samples,
@@ -87,7 +122,48 @@ def expose(
         group_times=group_table(exposure),
         int_times=int_times_table(exposure),
     )
-    return Exposed(ramp=ramp, light=light, events=tuple(rays))
+    if scene.events.persistence.enabled:
+        held = _hold(scene, exposure, held, well_share)
+    return Exposed(ramp=ramp, light=light, arrivals=tuple(arrivals), traps=held)
+
+
+def _arrivals(
+    scene: SceneParams, exposure: Exposure, traps: Traps, integration: int
+) -> tuple[Events, Events, Events]:
+    """Draw what arrives in one integration: rays, snowballs, persistence."""
+    readout, params = exposure.readout, scene.events
+    key = (*exposure.key, integration)
+
+    def draw(component: str) -> np.random.Generator:
+        return stream(scene.seed, component, *key)
+
+    rays = cosmic_rays(readout, params.cosmic_rays, draw("cosmic_rays"))
+    balls = snowballs(readout, params.snowballs, draw("snowballs"))
+    glow = Events.none()
+    if params.persistence.enabled:
+        elapsed_s = integration * (readout.integration_s() + readout.frame_s)
+        start = exposure.start_mjd + elapsed_s / 86400.0
+        glow = released(traps, readout, start, draw("persistence"))
+    return rays, balls, glow
+
+
+def _hold(
+    scene: SceneParams,
+    exposure: Exposure,
+    traps: Traps,
+    well_share: NDArray[np.float32],
+) -> Traps:
+    """Return what the detector holds back after the exposure."""
+    readout = exposure.readout
+    end = exposure.start_mjd + exposure.duration_s / 86400.0
+    return fill_traps(
+        traps,
+        well_share,
+        (readout.row_start, readout.col_start),
+        (end, exposure.duration_s),
+        exposure.detector.full_well_e,
+        scene.events.persistence,
+    )
 
 
 def _on_sensitive(events: Events, pixels: PixelPlanes) -> Events:

@@ -9,6 +9,7 @@ be computed in any order and on any number of threads.
 """
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -37,7 +38,7 @@ class Events:
         Read, counted from 0 at the reset with the dropped ones, that first sees it.
     electrons : (n,) float32, e-
     group : (n,) int32
-        Number of the ray or snowball it belongs to.
+        Number of the ray or snowball it belongs to; 0 for persistence.
     """
 
     row: NDArray[np.int32]
@@ -57,6 +58,19 @@ class Events:
             electrons=np.zeros(0, np.float32),
             group=empty,
         )
+
+
+def join_events(parts: Sequence[Events]) -> Events:
+    """Return all events in one."""
+    if not parts:
+        return Events.none()
+    return Events(
+        row=np.concatenate([part.row for part in parts]),
+        col=np.concatenate([part.col for part in parts]),
+        frame=np.concatenate([part.frame for part in parts]),
+        electrons=np.concatenate([part.electrons for part in parts]),
+        group=np.concatenate([part.group for part in parts]),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..flags import (
+    ADJ_OPEN,
     DEAD,
     DO_NOT_USE,
     HOT,
     LOW_QE,
     NO_FLAT_FIELD,
+    OPEN,
     REFERENCE_PIXEL,
+    TELEGRAPH,
     WARM,
 )
 from .instrument import DETECTORS, N_FULL, REF_BORDER, Detector
@@ -188,8 +191,25 @@ def _bad_pixels(
     flags[spots] |= DEAD | DO_NOT_USE | NO_FLAT_FIELD
     spots = pick(5.0e-5)
     warm[spots] = draw.uniform(0.5, 10.0, spots[0].size)
+    spots = pick(3.0e-4)
+    _open(flags, response, spots)
+    flags[pick(1.0e-3)] |= TELEGRAPH
     _blind_border(flags, dark, warm, response)
     return flags, dark, warm, response
+
+
+def _open(
+    flags: NDArray[np.uint32],
+    response: Plane,
+    spots: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> None:
+    """Disconnect pixels: most of their charge goes to the four neighbours, in place."""
+    for d_row, d_col in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+        beside = (spots[0] + d_row) % N_FULL, (spots[1] + d_col) % N_FULL
+        response[beside] *= np.float32(1.0 + 0.9 / 4.0)
+        flags[beside] |= ADJ_OPEN
+    response[spots] *= np.float32(0.1)
+    flags[spots] |= OPEN | DO_NOT_USE
 
 
 def _blind_border(

@@ -10,6 +10,8 @@ from ..errors import ParameterError
 from ..params import Arcsec, Count, Fraction, Params, Unit
 from .cosmic_rays import CosmicRayParams
 from .electronics import ElectronicsParams
+from .persistence import PersistenceParams
+from .snowballs import SnowballParams
 
 Degrees = Annotated[float, Unit("deg")]
 Magnitude = Annotated[float, Unit("mag")]
@@ -196,6 +198,17 @@ class ReferenceParams(Params):
     """Whether the dark is stored read by read instead of in the exposures' pattern."""
 
 
+class EventParams(Params):
+    """Charge that is not of the sky."""
+
+    cosmic_rays: CosmicRayParams = CosmicRayParams()
+    """Cosmic rays."""
+    snowballs: SnowballParams = SnowballParams()
+    """Snowballs."""
+    persistence: PersistenceParams = PersistenceParams()
+    """Afterglow of earlier exposures."""
+
+
 class SceneParams(Params):
     """A whole simulation."""
 
@@ -211,8 +224,8 @@ class SceneParams(Params):
     """Difference between truth and header."""
     light: LightParams = LightParams()
     """Sky and dark current."""
-    cosmic_rays: CosmicRayParams = CosmicRayParams()
-    """Cosmic rays."""
+    events: EventParams = EventParams()
+    """Cosmic rays, snowballs, persistence."""
     electronics: ElectronicsParams = ElectronicsParams()
     """Noise of the read-out."""
     references: ReferenceParams = ReferenceParams()

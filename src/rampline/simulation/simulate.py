@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..files.write_raw import write_level1b
-from .catalog import Sources, draw_sources
-from .expose import detector_planes, expose
+from .catalog import draw_sources
+from .expose import Exposed, detector_planes, expose
 from .optics import point_spread
+from .persistence import no_traps
 from .pixels import pixel_planes
 from .pointing import Exposure, plan_exposures
 from .references import write_references
@@ -95,16 +96,24 @@ def simulate(
         write_references(references, scene, exposure, pixels)
         progress(f"references of {exposure.detector.name}", next(done), total)
 
-    def make_exposure(exposure: Exposure) -> tuple[Path, Path]:
-        paths = _write_exposure((raw, truth), scene, exposure, (sources, threads))
-        progress(exposure.root, next(done), total)
-        return paths
+    def make_series(series: list[Exposure]) -> list[tuple[Path, Path]]:
+        traps, written = no_traps(), []
+        for exposure in series:
+            exposed = expose(scene, exposure, sources, threads, traps)
+            traps = exposed.traps
+            written.append(_write_exposure((raw, truth), scene, exposure, exposed))
+            progress(exposure.root, next(done), total)
+        return written
 
-    by_detector = sorted(exposures, key=lambda e: (e.detector.name, e.key))
+    series = _series(exposures, in_order=scene.events.persistence.enabled)
     with ThreadPoolExecutor(workers) as pool:
         list(pool.map(make_references, kinds))
-        made = list(pool.map(make_exposure, by_detector))
-    written = {e.root: paths for e, paths in zip(by_detector, made, strict=True)}
+        made = list(pool.map(make_series, series))
+    written = {
+        exposure.root: paths
+        for some, pairs in zip(series, made, strict=True)
+        for exposure, paths in zip(some, pairs, strict=True)
+    }
     bands = tuple(dict.fromkeys(exposure.band for exposure in exposures))
     catalog, alignment = out / "truth_catalog.ecsv", out / "alignment_catalog.ecsv"
     write_catalog(catalog, sources, bands)
@@ -130,14 +139,25 @@ def _one_of_each(exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
     return tuple(first.values())
 
 
+def _series(exposures: tuple[Exposure, ...], *, in_order: bool) -> list[list[Exposure]]:
+    """Return what one thread must do after each other, sorted by detector.
+
+    Persistence runs from exposure to exposure of a detector; without it every exposure
+    stands by itself.
+    """
+    by_detector = sorted(exposures, key=lambda e: (e.detector.name, e.start_mjd))
+    if not in_order:
+        return [[exposure] for exposure in by_detector]
+    groups = itertools.groupby(by_detector, key=lambda e: e.detector.name)
+    return [list(group) for _, group in groups]
+
+
 def _write_exposure(
     folders: tuple[Path, Path],
     scene: SceneParams,
     exposure: Exposure,
-    means: tuple[Sources, int],
+    exposed: Exposed,
 ) -> tuple[Path, Path]:
-    sources, threads = means
-    exposed = expose(scene, exposure, sources, threads)
     raw = folders[0] / f"{exposure.root}_uncal.fits"
     truth = folders[1] / f"{exposure.root}_truth.fits"
     write_level1b(raw, exposed.ramp)

@@ -43,7 +43,8 @@ def write_truth(
     Extensions: SOURCES, SKY, DARK, WARM (DN/s, with the response in them) and FLAT, all
     as the read-out passes them on, that is with its coupling between pixels; AREA;
     EVENTS (integration, frame counted over all reads from the reset, row, col,
-    electrons, number of the ray); POSITIONS (0-based row and column of each catalogue
+    electrons, number of the ray or snowball, kind: 1 cosmic ray, 2 snowball,
+    3 persistence); POSITIONS (0-based row and column of each catalogue
     source on the detector, total rate in DN/s). The primary header has the true pointing
     and how it differs from the one the raw header names.
     """
@@ -100,17 +101,21 @@ def _write_table(path: Path, table: Any) -> None:
 
 
 def _event_table(exposed: Exposed) -> NDArray[np.void]:
+    """Return all charge that is not light: pixel, read, electrons, kind."""
     layout = [
         ("integration", "i4"), ("frame", "i4"), ("row", "i4"), ("col", "i4"),
-        ("electrons", "f4"), ("ray", "i4"),
+        ("electrons", "f4"), ("number", "i4"), ("kind", "i4"),
     ]  # fmt: skip
     tables = []
-    for integration, events in enumerate(exposed.events):
-        table = np.zeros(events.row.size, layout)
-        table["integration"], table["frame"] = integration, events.frame
-        table["row"], table["col"] = events.row, events.col
-        table["electrons"], table["ray"] = events.electrons, events.group
-        tables.append(table)
+    for integration, arrived in enumerate(exposed.arrivals):
+        parts = arrived.cosmic_rays, arrived.snowballs, arrived.persistence
+        for kind, events in enumerate(parts, 1):
+            table = np.zeros(events.row.size, layout)
+            table["integration"], table["frame"] = integration, events.frame
+            table["row"], table["col"] = events.row, events.col
+            table["electrons"], table["number"] = events.electrons, events.group
+            table["kind"] = kind
+            tables.append(table)
     return np.concatenate(tables)
 
 
