@@ -22,6 +22,7 @@ app = App(
     help="JWST/NIRCam imaging: raw ramps to calibrated images, mosaics and catalogues.",
     version=f"rampline {__version__}",
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 
 

@@ -2,9 +2,9 @@ import json
 import sys
 
 import pytest
-from benchmarks.peer import PeerOptions, psf_fwhm_px, stage_steps
 
 from benchmarks import peer
+from benchmarks.peer import PeerOptions, psf_fwhm_px, stage_steps
 from tests.reference.exposures import make_header
 
 # everything on, so that each option shows

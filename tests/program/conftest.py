@@ -1,31 +1,13 @@
-"""A small simulated field, made once."""
-
 import shutil
 
 import pytest
 
-from rampline.simulation.scene import (
-    ActivityParams,
-    FieldParams,
-    SceneParams,
-    StarParams,
-    VisitParams,
-)
-from rampline.simulation.simulate import simulate
+from ..small_field import make_small_field
 
 
 @pytest.fixture(scope="session")
 def field(tmp_path_factory):
-    """Four dithers of two detectors in SUB160: seconds to make, seconds to reduce."""
-    scene = SceneParams(
-        field=FieldParams(
-            half_width_arcsec=7.0,
-            stars=StarParams(number=60, brightest=19.5, faintest=25.0, slope=0.05),
-        ),
-        visit=VisitParams(aperture="NRCB5_SUB160", dither="4-POINT", points=4),
-        activities=(ActivityParams(subarray="SUB160", groups=5),),
-    )
-    return simulate(scene, tmp_path_factory.mktemp("field"))
+    return make_small_field(tmp_path_factory.mktemp("field"))
 
 
 @pytest.fixture
