@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from rampline.mosaic.blot import blot_mask, blot_plane, blot_rows
+from rampline.mosaic.blot import (
+    blot_mask,
+    blot_plane,
+    blot_rows,
+    cubic_at,
+    linear_at,
+)
 from rampline.mosaic.window import lattice_of
 from rampline.numerics.nodes import interpolate_frame
 
@@ -57,6 +63,17 @@ def test_the_kernel_does_as_its_twin(rng, cubic):
     assert np.allclose(fast, slow, rtol=1e-5, atol=1e-6, equal_nan=True)
     assert np.isnan(fast).any()
     assert np.isfinite(fast).any()
+
+
+def test_values_between_pixels_are_those_of_the_twins(rng):
+    plane = rng.normal(size=(9, 9)).astype(np.float32)
+    for row, col in rng.uniform(0, 8, (50, 2)):
+        assert linear_at(plane, row, col) == pytest.approx(
+            twins.linear_at(plane, row, col), abs=1e-6
+        )
+        assert cubic_at(plane, row, col) == pytest.approx(
+            twins.cubic_at(plane, row, col), abs=1e-6, nan_ok=True
+        )
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("linear", "linear"), ("cubic", "poly3")])

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from rampline.mosaic import drizzle_kernel as kernels
 from rampline.mosaic.drizzle import add_exposure, finish_sums, reach, start_sums
-from rampline.mosaic.drizzle_kernel import cover_quadrilateral
-from rampline.mosaic.window import Window, split_grid
+from rampline.mosaic.window import Window, lattice_of, split_grid
 from rampline.numerics.nodes import interpolate_frame
 
 from ..twins import mosaic as twins
@@ -131,7 +131,9 @@ def test_a_quadrilateral_covers_what_counting_points_says(rng):
         corners += rng.uniform(-0.05, 0.05, (4, 2))
         patch = np.zeros((6, 7))
         row, col = np.floor(corners.min(axis=0) + 0.5)
-        area = cover_quadrilateral(patch, corners[:, :, None] + 0.5, 0, (row, col))
+        area = kernels.cover_quadrilateral(
+            patch, corners[:, :, None] + 0.5, 0, (row, col)
+        )
         share = np.cumsum(patch, axis=1) * np.sign(area)
         assert share.sum() == pytest.approx(abs(area), rel=1e-12)
         assert np.abs(share[4:]).max() < 1e-12
@@ -158,6 +160,62 @@ def test_the_kernel_does_as_its_twin(rng, angle, scale, pixfrac, monkeypatch):
     assert np.array_equal(fast.exposure_s, slow.exposure_s)
     assert np.array_equal(fast.context, slow.context)
     assert fast.context.any()
+
+
+def test_an_edge_leaves_the_area_to_its_right_as_its_twin(rng):
+    ends = rng.uniform(0, 5, (200, 4))
+    ends[:40] = np.round(ends[:40])
+    for x0, y0, x1, y1 in ends:
+        fast, slow = np.zeros((2, 6, 8))
+        kernels.add_edge(fast, x0, y0, x1, y1)
+        twins.add_edge(slow, x0, y0, x1, y1)
+        assert np.allclose(np.cumsum(fast, axis=1), np.cumsum(slow, axis=1), atol=1e-12)
+
+
+def test_a_pixel_is_laid_and_spread_as_by_its_twins(rng):
+    middles = np.array([[1, 1], [1, 4], [4, 4], [4, 1]])
+    corners = middles[:, :, None] + rng.uniform(0, 1, (4, 2, 1))
+    for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
+        turned = np.ascontiguousarray(corners[order])
+        assert kernels.reach_of(turned, 1, 0) == twins.reach_of(turned, 1, 0)
+        fast, slow = np.zeros((2, 6, 7))
+        sums = np.zeros((2, 12, 12, 6))
+        for mine, kernel, values in ((fast, kernels, sums[0]), (slow, twins, sums[1])):
+            area = kernel.cover_quadrilateral(mine, turned, 0, (1.0, 1.0))
+            scale, terms = (1 / area, 2.0, 7), (1.0, 0.1, 0.2, 0.3)
+            kernel.spread_pixel(mine, (2, 3, 4, 4), scale, terms, values)
+            assert not mine[:4].any()
+        assert np.allclose(sums[0], sums[1], atol=1e-12)
+        assert sums[0, ..., 1].sum() == pytest.approx(2.0)
+
+
+def test_the_other_parts_do_as_their_twins(rng):
+    one = dithers(rng, 1)[0]
+    lattice = lattice_of(one.pixel_map)
+    fast, slow = np.empty((2, 4, 2, 20))
+    kernels.corners_of_row(lattice, (3, 5), 0.4, fast)
+    twins.corners_of_row(lattice, (3, 5), 0.4, slow)
+    assert np.allclose(fast, slow, atol=1e-10)
+    values = np.zeros((2, 30, 30, 6))
+    planes = kernels.DrizzlePlanes(one.sky, one.weight, *one.noise)
+    row, col = (int(x) for x in fast.min(axis=(0, 2)))
+    window = Window(row + 2, row + 22, col + 1, col + 21)
+    patch = np.zeros((6, 7))
+    for k, module in enumerate((kernels, twins)):
+        target = kernels.Target(values[k], 5, window, 3, 0.5)
+        module.drizzle_stretch(planes, (3, 5), fast, patch, target)
+        nodes = lattice.nodes
+        cells = np.ndindex(nodes.shape[0] - 1, nodes.shape[1] - 1)
+        found = [bool(module.cell_misses(nodes, a, b, target)) for a, b in cells]
+        assert found == [
+            bool(kernels.cell_misses(nodes, a, b, target))
+            for a, b in np.ndindex(nodes.shape[0] - 1, nodes.shape[1] - 1)
+        ]
+    inner = (slice(None), slice(5, 25), slice(5, 25))
+    assert np.allclose(values[0][inner[1:]], values[1][inner[1:]], atol=1e-9)
+    assert values[0].any()
+    for variance in (0.5, np.nan, np.inf):
+        assert kernels.known(np.float32(variance)) == twins.known(np.float32(variance))
 
 
 def test_the_error_is_the_scatter_of_many_mosaics(rng):

@@ -8,6 +8,7 @@ from rampline.mosaic.outliers import (
     compare_pixels,
     confirm_pixels,
     flag_outliers,
+    steepness,
 )
 
 from ..twins import mosaic as twins
@@ -82,6 +83,8 @@ def test_the_kernels_do_as_their_twins(rng):
     twins.compare_pixels(sky, err, blot, np.float32(0.1), limits, slow)
     assert np.array_equal(fast, slow)
     assert 0 < (fast == 3).sum() < fast.size / 2
+    for row, col in ((0, 0), (20, 22), (39, 49), (17, 3)):
+        assert steepness(blot, row, col) == twins.steepness(blot, row, col)
     found, kept = np.zeros((2, *sky.shape), np.bool_)
     confirm_pixels(fast, found)
     twins.confirm_pixels(slow, kept)
