@@ -250,3 +250,31 @@ def test_thresholds_are_parameters(rng):
     aligned = align_exposures(images, references(stars), strict)
     assert statuses(aligned) == ["WEAK"] * 3
     assert "scatter by" in aligned.images[0].reason
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_alignment_that_is_ok_is_right(seed):
+    """Random fields, header errors and catalogues, most of them poor: no silent failure."""
+    rng = np.random.default_rng(seed)
+    n_stars, noise = int(10 ** rng.uniform(0.7, 2.5)), 10 ** rng.uniform(-4, -2)
+    stars = spread_stars(rng, n_stars, 40)
+    images, truth = dithered(
+        rng,
+        stars,
+        n=int(rng.integers(2, 6)),
+        shift=10 ** rng.uniform(-2, 0.4),
+        error=10 ** rng.uniform(-3.7, -2.3),
+        n_false=int(rng.integers(0, 60)),
+    )
+    known = stars[: int(10 ** rng.uniform(0.3, 2))]
+    known = known + rng.normal(0, noise, known.shape)
+    junk = spread_stars(rng, int(rng.choice([0, 30])), 40)
+    catalog = references(np.concatenate([known, junk]))
+    aligned = align_exposures(images, catalog, PARAMS)
+    centres = np.hypot(*left_over(aligned, truth)[:, 4].T)
+    for image, off in zip(aligned.images, centres, strict=True):
+        if image.status == "OK":
+            allowed = 6 * noise / np.sqrt(aligned.n_catalog) + 6 * image.error_arcsec
+            assert off < allowed + 2 * MAS
+        if image.status == "FAILED":
+            np.testing.assert_array_equal(image.correction, np.eye(2, 3))
