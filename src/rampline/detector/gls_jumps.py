@@ -17,45 +17,43 @@ from scipy import special
 
 from ..exposure.timing import Readout
 from ..flags import BAD_FOR_SLOPE, JUMP
-from ..numerics.jit import kernel
 from .band import Hits, PixelNoise, RampBand, flat_block
-from .leave_out import Outliers, find_outliers, make_outliers
+from .leave_out import (
+    find_best_pair,
+    find_best_single,
+    invert,
+    make_outliers,
+    project,
+)
 from .ramp_fit.covariance import Pattern, difference_pattern
 from .ramp_fit.gls_kernels import (
-    Elimination,
-    Noise,
-    Steps,
+    Tile,
     eliminate,
-    find_means,
-    make_elimination,
-    make_steps,
+    load_steps,
+    make_tile,
     move_origin,
-    take_steps,
+    tile_width,
 )
 from .thresholds import one_sided_threshold
 
-_CHUNK = 512
+_SPOILS = BAD_FOR_SLOPE, JUMP
 
 
-class _Block(NamedTuple):
-    """Pixels side by side."""
+class Ramps(NamedTuple):
+    """Ramps that are searched one omission after the other."""
 
-    counts: NDArray[np.float32]
-    flags: NDArray[np.uint8]
-    inverse_gain: NDArray[np.float32]
+    rate: NDArray[np.float32]
+    """(differences, ramps), DN/s less ``shift``"""
+    used: NDArray[np.float32]
+    """(differences, ramps): 1 where used, else 0."""
+    shift: NDArray[np.float32]
+    """(ramps,), DN/s"""
     read: NDArray[np.float32]
-
-
-class _Queue(NamedTuple):
-    """Ramps to be searched, as many as a chunk has pixels."""
-
-    steps: Steps
-    work: Elimination
-    noise: Noise
-    outliers: Outliers
+    """(ramps,), DN**2"""
     inverse_gain: NDArray[np.float32]
-    place: NDArray[np.int32]
-    """(2, pixels): integration and pixel; the pixel is -1 where nothing waits."""
+    """(ramps,), DN/e-"""
+    pixel: NDArray[np.int32]
+    """(ramps,)"""
 
 
 def search_gls(
@@ -79,20 +77,75 @@ def search_gls(
     Returns
     -------
     Hits
+
+    Notes
+    -----
+    Only ramps whose chi2 exceeds the smallest limit are searched: no omission can save
+    more than all of it. The noise is that of the mean difference without the largest,
+    which one hit does not raise.
     """
-    counts = flat_block(band.counts, rows)
+    counts, flags = flat_block(band.counts, rows), flat_block(band.group_flags, rows)
     n_ints, n_groups, n_pixels = counts.shape
     gain = noise.gain[rows].reshape(-1)
     inverse_gain = np.zeros(gain.shape, np.float32)
     np.divide(1.0, gain, out=inverse_gain, where=gain > 0.0)
     read = noise.read_noise_dn[rows].reshape(-1) ** 2
-    block = _Block(counts, flat_block(band.group_flags, rows), inverse_gain, read)
     pattern = difference_pattern(list(readout.read_times_s()))
     limits = chi2_limits(n_groups - 1, readout.n_frames, false_positives)
-    capacity = n_ints * (n_groups - 1) * n_pixels
-    hits = Hits(np.empty((3, capacity), np.int32), np.empty((2, capacity), np.float32))
-    n = _search_block(block, (BAD_FOR_SLOPE, JUMP), pattern, limits, hits)
-    return Hits(hits.where[:, :n].copy(), hits.size[:, :n].copy())
+    width = tile_width(n_groups - 1, n_pixels)
+    tile = make_tile(n_groups - 1, width)
+    found = []
+    for i in range(n_ints):
+        suspects = []
+        for start in range(0, n_pixels, width):
+            span = start, min(start + width, n_pixels)
+            tile.read[: span[1] - start] = read[slice(*span)]
+            load_steps(counts[i], flags[i], span, _SPOILS, pattern, tile)
+            chi2 = _fit_without_largest(tile, inverse_gain[slice(*span)], pattern)
+            limit = limits[0][tile.n_used[: chi2.size].astype(np.intp)]
+            chosen = np.flatnonzero(chi2 > limit)
+            suspects.append(_take_ramps(tile, chosen, inverse_gain, start))
+        ramps = Ramps(
+            *(np.concatenate(c, axis=-1) for c in zip(*suspects, strict=True))
+        )
+        found.append(search_ramps(ramps, pattern, limits, i))
+    return Hits(
+        *(np.concatenate(columns, axis=1) for columns in zip(*found, strict=True))
+    )
+
+
+def search_ramps(
+    ramps: Ramps, pattern: Pattern, limits: NDArray[np.float32], integration: int
+) -> Hits:
+    """Leave out differences of each ramp until none saves enough chi2.
+
+    Parameters
+    ----------
+    ramps : Ramps
+    pattern : Pattern
+    limits : (2, differences + 1) float32
+        As `chi2_limits` gives them.
+    integration : int
+        Noted in the hits.
+
+    Returns
+    -------
+    Hits
+    """
+    found = [Hits(np.zeros((3, 0), np.int32), np.zeros((2, 0), np.float32))]
+    while ramps.pixel.size:
+        n_steps, n = ramps.rate.shape
+        width = tile_width(n_steps, n)
+        kept = []
+        for start in range(0, n, width):
+            part = Ramps._make(column[..., start : start + width] for column in ramps)
+            hits, changed = _omit_best(part, pattern, limits, integration)
+            found.append(hits)
+            kept.append(changed)
+        ramps = _join(kept)
+    return Hits(
+        *(np.concatenate(columns, axis=1) for columns in zip(*found, strict=True))
+    )
 
 
 def chi2_limits(
@@ -118,174 +171,93 @@ def chi2_limits(
     return limits
 
 
-@kernel
-def _make_queue(n_steps: int, n_pixels: int) -> _Queue:
-    """Return arrays for a chunk of pixels."""
-    queue = _Queue(
-        make_steps(n_steps, n_pixels),
-        make_elimination(n_steps, n_pixels),
-        Noise(np.ones(n_pixels, np.float32), np.ones(n_pixels, np.float32)),
-        make_outliers(n_steps, n_pixels),
-        np.zeros(n_pixels, np.float32),
-        np.full((2, n_pixels), -1, np.int32),
-    )
-    queue.steps.rate[:] = np.float32(0.0)
-    queue.steps.used[:] = np.float32(0.0)
-    queue.steps.n_used[:] = np.float32(0.0)
-    queue.steps.shift[:] = np.float32(0.0)
-    return queue
+def _fit_without_largest(
+    tile: Tile, inverse_gain: NDArray[np.float32], pattern: Pattern
+) -> NDArray[np.float32]:
+    """Fit with the noise of the mean without the largest difference; return chi2.
 
-
-@kernel
-def _search_block(
-    block: _Block,
-    spoils: tuple[int, int],
-    pattern: Pattern,
-    limits: NDArray[np.float32],
-    hits: Hits,
-) -> int:
-    """Search all pixels; return the number of hits."""
-    n_ints, _, n_pixels = block.counts.shape
-    n_steps = len(pattern.step_s)
-    queue = _make_queue(n_steps, _CHUNK)
-    chunk = _make_queue(n_steps, min(_CHUNK, n_pixels))
-    n_waiting, n_hits = 0, 0
-    for i in range(n_ints):
-        for start in range(0, n_pixels, _CHUNK):
-            if n_pixels - start < len(chunk.inverse_gain):
-                chunk = _make_queue(n_steps, n_pixels - start)
-            _load_chunk(block, (i, start), spoils, pattern, chunk)
-            for c in range(len(chunk.inverse_gain)):
-                if _is_suspect(chunk, c, limits):
-                    _move(chunk, c, queue, n_waiting)
-                    n_waiting += 1
-                while n_waiting == _CHUNK:
-                    n_waiting, n_hits = _work_off(queue, pattern, limits, hits, n_hits)
-        if n_pixels % _CHUNK and n_ints > 1:
-            chunk = _make_queue(n_steps, min(_CHUNK, n_pixels))
-    while n_waiting > 0:
-        n_waiting, n_hits = _work_off(queue, pattern, limits, hits, n_hits)
-    return n_hits
-
-
-@kernel
-def _load_chunk(
-    block: _Block,
-    place: tuple[int, int],
-    spoils: tuple[int, int],
-    pattern: Pattern,
-    chunk: _Queue,
-) -> None:
-    """Take some pixels of one integration and fit them."""
-    i, start = place
-    stop = start + len(chunk.inverse_gain)
-    chunk.inverse_gain[:] = block.inverse_gain[start:stop]
-    chunk.noise.read[:] = block.read[start:stop]
-    chunk.place[0][:] = i
-    chunk.place[1][:] = np.arange(start, stop).astype(np.int32)
-    take_steps(block.counts[i], block.flags[i], start, spoils, pattern, chunk.steps)
-    _fit(chunk, pattern)
-
-
-@kernel
-def _fit(queue: _Queue, pattern: Pattern) -> None:
-    """Fit with the noise of the mean difference without the largest."""
-    steps, line = queue.steps, queue.outliers.line
-    mean, largest = line[0], line[1]
-    find_means(steps, mean, largest)
-    one, zero = np.float32(1.0), np.float32(0.0)
-    n_used, shift, signal = steps.n_used, steps.shift, queue.noise.signal
-    for c in range(len(mean)):
-        without = (mean[c] * n_used[c] - largest[c]) / max(n_used[c] - one, one)
-        mean[c] = without if n_used[c] > one else mean[c]
-    move_origin(steps, mean)
-    inverse_gain = queue.inverse_gain
-    for c in range(len(mean)):
-        signal[c] = max(shift[c], zero) * inverse_gain[c]
-    eliminate(steps, queue.noise, pattern, queue.work)
-
-
-@kernel
-def _is_suspect(chunk: _Queue, c: int, limits: NDArray[np.float32]) -> bool:
-    """Return whether chi2 is large enough that leaving something out may pay."""
-    chi, right, weight = chunk.work.sums[:, c]
-    if not (weight > 0.0 and chunk.inverse_gain[c] > 0.0):
-        return False
-    chi2 = chi - right * right / weight
-    return bool(chi2 > limits[0, int(chunk.steps.n_used[c])])
-
-
-@kernel
-def _move(source: _Queue, c: int, target: _Queue, k: int) -> None:
-    """Copy a ramp from one place to another."""
-    for i in range(len(source.steps.rate)):
-        target.steps.rate[i, k] = source.steps.rate[i, c]
-        target.steps.used[i, k] = source.steps.used[i, c]
-    target.steps.shift[k] = source.steps.shift[c]
-    target.steps.n_used[k] = source.steps.n_used[c]
-    target.noise.read[k] = source.noise.read[c]
-    target.inverse_gain[k] = source.inverse_gain[c]
-    target.place[0, k] = source.place[0, c]
-    target.place[1, k] = source.place[1, c]
-
-
-@kernel
-def _work_off(
-    queue: _Queue,
-    pattern: Pattern,
-    limits: NDArray[np.float32],
-    hits: Hits,
-    n_hits: int,
-) -> tuple[int, int]:
-    """Leave out what saves most chi2 of each ramp; those that lost something stay.
-
-    Returns how many wait now, and the number of hits.
+    Chi2 is 0 where there is nothing to fit or the gain is not known.
     """
-    _fit(queue, pattern)
-    find_outliers(queue.steps, queue.noise, pattern, queue.work, queue.outliers)
-    n_waiting = 0
-    for c in range(len(queue.inverse_gain)):
-        if queue.place[1, c] < 0:
-            continue
-        before = n_hits
-        n_hits = _omit(queue, c, pattern, limits, hits, n_hits)
-        if n_hits > before and queue.steps.n_used[c] >= 2.0:
-            _move(queue, c, queue, n_waiting)
-            n_waiting += 1
-    queue.place[1][n_waiting:] = -1
-    return n_waiting, n_hits
+    several = np.maximum(tile.n_used - 1.0, 1.0)
+    # a ramp without any difference has no largest one
+    largest = np.where(tile.n_used > 1.0, tile.largest, 0.0)
+    without = (tile.mean * tile.n_used - largest) / several
+    move_origin(tile, np.where(tile.n_used > 1.0, without, tile.mean))
+    n = inverse_gain.size
+    tile.signal[:n] = np.maximum(tile.shift[:n], 0.0) * inverse_gain
+    eliminate(tile, pattern)
+    chi, right, weight = tile.sums[:, :n]
+    usable = (weight > 0.0) & (inverse_gain > 0.0)
+    chi2 = np.zeros(n, np.float32)
+    np.divide(right * right, weight, out=chi2, where=usable)
+    return np.where(usable, chi - chi2, np.float32(0.0))
 
 
-@kernel
-def _omit(
-    queue: _Queue,
-    c: int,
-    pattern: Pattern,
-    limits: NDArray[np.float32],
-    hits: Hits,
-    n_hits: int,
-) -> int:
-    """Leave out one difference or two where it pays; return the number of hits."""
-    steps, found = queue.steps, queue.outliers
-    n_used = int(steps.n_used[c])
-    single = found.gain[0, c] - limits[0, n_used]
-    pair = found.gain[1, c] - limits[1, n_used]
-    if not (single > 0.0 or pair > 0.0):
-        return n_hits
-    is_pair = pair > single
-    first = found.which[1 if is_pair else 0, c]
-    for k in range(2 if is_pair else 1):
-        i = first + k
-        jump = found.jump[1 + k if is_pair else 0, c]
-        variance = queue.noise.signal[c] * pattern.photon_diagonal[i]
-        variance += queue.noise.read[c] * pattern.read_diagonal[i]
-        hits.where[0, n_hits] = queue.place[0, c]
-        hits.where[1, n_hits] = i + 1
-        hits.where[2, n_hits] = queue.place[1, c]
-        hits.size[0, n_hits] = jump / np.sqrt(variance)
-        hits.size[1, n_hits] = jump * pattern.step_s[i]
-        n_hits += 1
-        steps.rate[i, c] = np.float32(0.0)
-        steps.used[i, c] = np.float32(0.0)
-        steps.n_used[c] -= np.float32(1.0)
-    return n_hits
+def _take_ramps(
+    tile: Tile, chosen: NDArray[np.intp], inverse_gain: NDArray[np.float32], start: int
+) -> Ramps:
+    """Copy some ramps of a tile."""
+    return Ramps(
+        tile.rate[:, chosen],
+        tile.used[:, chosen],
+        tile.shift[chosen],
+        tile.read[chosen],
+        inverse_gain[start + chosen],
+        (start + chosen).astype(np.int32),
+    )
+
+
+def _join(parts: list[Ramps]) -> Ramps:
+    """Return the ramps of all parts."""
+    columns = [np.concatenate(column, axis=-1) for column in zip(*parts, strict=True)]
+    return Ramps._make(columns)
+
+
+def _omit_best(
+    ramps: Ramps, pattern: Pattern, limits: NDArray[np.float32], integration: int
+) -> tuple[Hits, Ramps]:
+    """Leave out what saves most of each ramp; return it, and the ramps it changed."""
+    n_steps, n = ramps.rate.shape
+    tile = _make_tile_of(ramps)
+    _fit_without_largest(tile, ramps.inverse_gain, pattern)
+    out = make_outliers(n_steps, n)
+    invert(tile, pattern, out)
+    project(tile, out)
+    find_best_single(out)
+    find_best_pair(tile.used, pattern, out)
+    excess = out.gain - limits[:, tile.n_used.astype(np.intp)]
+    is_pair = excess[1] > np.maximum(excess[0], 0.0)
+    is_single = (excess[0] > 0.0) & ~is_pair
+    single, pair = np.flatnonzero(is_single), np.flatnonzero(is_pair)
+    ramp = np.concatenate([single, pair, pair])
+    step = np.concatenate(
+        [out.first[0, single], out.first[1, pair], out.first[1, pair]]
+    )
+    step[single.size + pair.size :] += 1
+    jump = np.concatenate([out.jump[0, single], out.jump[1, pair], out.jump[2, pair]])
+    variance = tile.signal[ramp] * pattern.photon_diagonal[step]
+    variance += tile.read[ramp] * pattern.read_diagonal[step]
+    where = np.stack([np.full_like(step, integration), step + 1, ramps.pixel[ramp]])
+    size = np.stack([jump / np.sqrt(variance), jump * pattern.step_s[step]])
+    tile.rate[step, ramp] = 0.0
+    tile.used[step, ramp] = 0.0
+    changed = np.flatnonzero(is_single | is_pair)
+    return Hits(where, size), Ramps(
+        tile.rate[:, changed],
+        tile.used[:, changed],
+        tile.shift[changed],
+        tile.read[changed],
+        ramps.inverse_gain[changed],
+        ramps.pixel[changed],
+    )
+
+
+def _make_tile_of(ramps: Ramps) -> Tile:
+    """Return a tile that holds the ramps."""
+    tile = make_tile(*ramps.rate.shape)
+    tile.rate[:], tile.used[:] = ramps.rate, ramps.used
+    tile.shift[:], tile.read[:] = ramps.shift, ramps.read
+    tile.n_used[:] = ramps.used.sum(axis=0)
+    tile.mean[:] = ramps.rate.sum(axis=0) / np.maximum(tile.n_used, 1.0)
+    tile.largest[:] = np.where(ramps.used > 0.0, ramps.rate, -np.inf).max(axis=0)
+    return tile
