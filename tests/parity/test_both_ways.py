@@ -1,5 +1,7 @@
 """`jwst` goes on from our products, and we from its; where both may, they agree."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -11,14 +13,7 @@ from rampline.program.reduce import reduce_files
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]
 
-AS_JWST = (
-    "jumps.algorithm=jwst",
-    "neighbors.algorithm=jwst",
-    "snowballs.enabled=false",
-    "slopes.algorithm=jwst",
-    "flicker_noise.enabled=false",
-)
-"""Steps as `jwst` has them by default."""
+PARITY = Path(__file__).resolve().parents[2] / "docs" / "parity.toml"
 
 
 def _reduce(given, out, field, **options):
@@ -34,7 +29,7 @@ def _reduce(given, out, field, **options):
 @pytest.fixture(scope="module")
 def ours(field, tmp_path_factory):
     out = tmp_path_factory.mktemp("ours")
-    _reduce(field.raw, out, field, settings=AS_JWST)
+    _reduce(field.raw, out, field, config=PARITY)
     return out
 
 
