@@ -107,3 +107,128 @@ def fill_areas(runs, box, area, chosen):
             ndimage.binary_fill_holes(mask, np.ones((3, 3)))
         )
     return filled
+
+
+def load_steps(counts, flags, span, bits, pattern, tile):
+    inside = slice(*span)
+    steps = np.diff(counts[:, inside], axis=0) / pattern.step_s[:, None]
+    lost = flags[:, inside] & bits[0] != 0
+    used = ~(lost[1:] | lost[:-1] | (flags[1:, inside] & bits[1] != 0))
+    used &= np.isfinite(steps)
+    tile.used[:] = used
+    tile.rate[:] = np.where(used, steps, 0)
+    tile.n_used[:] = used.sum(axis=0)
+    tile.mean[:] = tile.rate.sum(axis=0) / np.maximum(tile.n_used, 1)
+    tile.largest[:] = np.where(used, steps, -np.inf).max(axis=0)
+    tile.shift[:] = 0
+    tile.seen[:] = np.bitwise_or.reduce(flags[:, inside], axis=0)
+
+
+def move_origin(tile, by):
+    tile.rate[:] -= tile.used * by
+    tile.shift[:] += by
+
+
+def covariance(tile, pattern, c):
+    """Dense covariance of the differences of a pixel; unused ones stand alone."""
+    signal, read = float(tile.signal[c]), float(tile.read[c])
+    both = tile.used[1:, c] * tile.used[:-1, c]
+    off = (signal * pattern.photon_off + read * pattern.read_off)[:-1] * both
+    diagonal = signal * pattern.photon_diagonal + read * pattern.read_diagonal
+    return np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1)
+
+
+def eliminate(tile, pattern):
+    for c in range(tile.mean.size):
+        matrix = covariance(tile, pattern, c)
+        root = np.linalg.cholesky(matrix)
+        unit = root / np.diag(root)
+        d, one = tile.rate[:, c], tile.used[:, c]
+        tile.factor[:, c] = np.append(0, np.diag(unit, -1))
+        tile.inverse[:, c] = np.diag(root) ** -2
+        tile.value[:, c] = np.linalg.solve(unit, d)
+        tile.design[:, c] = np.linalg.solve(unit, one)
+        inverse = np.linalg.inv(matrix)
+        tile.sums[:, c] = d @ inverse @ d, one @ inverse @ d, one @ inverse @ one
+
+
+def split_variance(tile, pattern, split):
+    zero = np.zeros_like(tile.read)
+    for c in range(tile.mean.size):
+        weights = np.linalg.solve(covariance(tile, pattern, c), tile.used[:, c])
+        photons = covariance(tile._replace(read=zero), pattern, c)
+        reads = covariance(tile._replace(signal=zero), pattern, c)
+        split[:, c] = weights @ photons @ weights, weights @ reads @ weights
+        tile.design[:, c] = weights
+
+
+def invert(tile, pattern, out):
+    for c in range(tile.mean.size):
+        inverse = np.linalg.inv(covariance(tile, pattern, c))
+        out.own[:, c] = np.diag(inverse)
+        out.cross[:, c] = np.append(np.diag(inverse, 1), 0)
+
+
+def project(tile, pattern, out):
+    for c in range(tile.mean.size):
+        inverse = np.linalg.inv(covariance(tile, pattern, c))
+        d, one = tile.rate[:, c], tile.used[:, c]
+        weight = one @ inverse @ one
+        weights = inverse @ one
+        projected = inverse - np.outer(weights, weights) / max(weight, 1e-30)
+        out.residual[:, c] = projected @ d
+        out.own[:, c] = np.diag(projected)
+        out.cross[:, c] = np.append(np.diag(projected, 1), 0)
+
+
+def chi2_without(tile, pattern, c, omitted):
+    """Chi2 of a new fit without some differences."""
+    kept = np.flatnonzero(tile.used[:, c])
+    kept = kept[~np.isin(kept, omitted)]
+    if kept.size == 0:
+        return np.nan
+    inverse = np.linalg.inv(covariance(tile, pattern, c)[np.ix_(kept, kept)])
+    d = tile.rate[kept, c]
+    slope = inverse.sum(axis=0) @ d / inverse.sum()
+    return (d - slope) @ inverse @ (d - slope)
+
+
+def step_in(tile, pattern, c, omitted):
+    """Steps of some differences above the slope that the others give."""
+    model = np.column_stack(
+        [tile.used[:, c], *(np.eye(len(tile.used))[i] for i in omitted)]
+    )
+    inverse = np.linalg.inv(covariance(tile, pattern, c))
+    normal = model.T @ inverse @ model
+    return np.linalg.solve(normal, model.T @ inverse @ tile.rate[:, c])[1:]
+
+
+def _find_best(tile, pattern, c, candidates):
+    whole = chi2_without(tile, pattern, c, [])
+    best = (0.0, 0, np.zeros(2))
+    for omitted in candidates:
+        if not all(tile.used[omitted, c]) or tile.used[:, c].sum() <= len(omitted):
+            continue
+        steps = step_in(tile, pattern, c, omitted)
+        saved = whole - chi2_without(tile, pattern, c, omitted)
+        if steps.sum() > 0 and saved > best[0]:
+            best = (saved, omitted[0], steps)
+    return best
+
+
+def find_best_single(tile, pattern, out):
+    for c in range(tile.mean.size):
+        candidates = [[i] for i in range(len(tile.used))]
+        out.gain[0, c], out.first[0, c], steps = _find_best(
+            tile, pattern, c, candidates
+        )
+        out.jump[0, c] = steps[0]
+
+
+def find_best_pair(tile, pattern, out):
+    for c in range(tile.mean.size):
+        candidates = [[i, i + 1] for i in range(len(tile.used) - 1)]
+        out.gain[1, c], out.first[1, c], steps = _find_best(
+            tile, pattern, c, candidates
+        )
+        out.jump[1:, c] = steps

@@ -37,6 +37,8 @@ from .ramp_fit.gls_kernels import (
 from .thresholds import one_sided_threshold
 
 _SPOILS = BAD_FOR_SLOPE, JUMP
+_MIN_JUDGES = 5
+"""Differences from which on most of them tell a step down from steps up of the rest."""
 
 
 class Ramps(NamedTuple):
@@ -82,7 +84,7 @@ def search_gls(
     -----
     Only ramps whose chi2 exceeds the smallest limit are searched: no omission can save
     more than all of it. The noise is that of the mean difference without the largest,
-    which one hit does not raise.
+    which one hit does not raise, plus what a ramp without hit loses by that.
     """
     counts, flags = flat_block(band.counts, rows), flat_block(band.group_flags, rows)
     n_ints, n_groups, n_pixels = counts.shape
@@ -178,19 +180,31 @@ def _fit_without_largest(
 
     Chi2 is 0 where there is nothing to fit or the gain is not known.
     """
+    n = inverse_gain.size
     several = np.maximum(tile.n_used - 1.0, 1.0)
     # a ramp without any difference has no largest one
     largest = np.where(tile.n_used > 1.0, tile.largest, 0.0)
     without = (tile.mean * tile.n_used - largest) / several
     move_origin(tile, np.where(tile.n_used > 1.0, without, tile.mean))
-    n = inverse_gain.size
-    tile.signal[:n] = np.maximum(tile.shift[:n], 0.0) * inverse_gain
+    photons = np.maximum(tile.shift[:n], 0.0) * inverse_gain
+    variance = (
+        photons * pattern.photon_diagonal[0] + tile.read[:n] * pattern.read_diagonal[0]
+    )
+    lowered = _largest_of_normals(tile.n_used[:n]) * np.sqrt(variance) / several[:n]
+    tile.signal[:n] = np.maximum(tile.shift[:n] + lowered, 0.0) * inverse_gain
     eliminate(tile, pattern)
     chi, right, weight = tile.sums[:, :n]
     usable = (weight > 0.0) & (inverse_gain > 0.0)
     chi2 = np.zeros(n, np.float32)
     np.divide(right * right, weight, out=chi2, where=usable)
     return np.where(usable, chi - chi2, np.float32(0.0))
+
+
+def _largest_of_normals(n: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of the largest of ``n`` standard normals (Blom 1958); 0 of one."""
+    count = np.arange(1.0, n.max() + 1.0)
+    table = np.append(0.0, special.ndtri((count - 0.375) / (count + 0.25)))
+    return np.asarray(table[n.astype(np.intp)], np.float32)
 
 
 def _take_ramps(
@@ -225,9 +239,12 @@ def _omit_best(
     project(tile, out)
     find_best_single(out)
     find_best_pair(tile.used, pattern, out)
-    excess = out.gain - limits[:, tile.n_used.astype(np.intp)]
-    is_pair = excess[1] > np.maximum(excess[0], 0.0)
-    is_single = (excess[0] > 0.0) & ~is_pair
+    excess = out.gain[:2] - limits[:, tile.n_used.astype(np.intp)]
+    # a step down is no charge: it is left to chi2, not to its innocent neighbours
+    is_up = out.gain[2] <= np.maximum(out.gain[0], out.gain[1])
+    is_up |= tile.n_used < _MIN_JUDGES
+    is_pair = (excess[1] > np.maximum(excess[0], 0.0)) & is_up
+    is_single = (excess[0] > 0.0) & ~is_pair & is_up
     single, pair = np.flatnonzero(is_single), np.flatnonzero(is_pair)
     ramp = np.concatenate([single, pair, pair])
     step = np.concatenate(

@@ -30,7 +30,8 @@ class Outliers(NamedTuple):
     cross: NDArray[np.float32]
     """(differences, pixels): the same of a difference and the next."""
     gain: NDArray[np.float32]
-    """(2, pixels): chi2 that the best single and the best pair save."""
+    """(3, pixels): chi2 that the best single, the best pair and the best single step down
+    save."""
     first: NDArray[np.int32]
     """(2, pixels): the difference, and the first of the pair."""
     jump: NDArray[np.float32]
@@ -47,7 +48,7 @@ def make_outliers(n_steps: int, n_pixels: int) -> Outliers:
         backward=np.empty(shape, np.float32),
         own=np.empty(shape, np.float32),
         cross=np.empty(shape, np.float32),
-        gain=np.empty((2, n_pixels), np.float32),
+        gain=np.empty((3, n_pixels), np.float32),
         first=np.empty((2, n_pixels), np.int32),
         jump=np.empty((3, n_pixels), np.float32),
         line=np.empty((4, n_pixels), np.float32),
@@ -119,15 +120,22 @@ def project(tile: Tile, out: Outliers) -> None:  # noqa: C901 - one loop a line
 
 @fast_kernel
 def find_best_single(out: Outliers) -> None:
-    """Find the positive step whose omission saves most chi2; after ``project``."""
-    best, first, jump = out.gain[0], out.first[0], out.jump[0]
+    """Find the positive step whose omission saves most chi2; after ``project``.
+
+    Of the negative steps only what the best would save is noted.
+    """
+    best, first, jump, down = out.gain[0], out.first[0], out.jump[0], out.gain[2]
     step, saved = out.line[2], out.line[3]
     zero = np.float32(0.0)
-    best[:], jump[:], first[:] = zero, zero, 0
+    best[:], jump[:], down[:], first[:] = zero, zero, zero, 0
     for i in range(len(out.own)):
         own, residual = out.own[i], out.residual[i]
         for c in range(best.size):
             step[c] = residual[c] / own[c]
+        for c in range(best.size):
+            saved[c] = step[c] * residual[c] if step[c] < zero else zero
+        for c in range(best.size):
+            down[c] = max(saved[c], down[c])
         for c in range(best.size):
             saved[c] = step[c] * residual[c] if step[c] > zero else zero
         for c in range(best.size):

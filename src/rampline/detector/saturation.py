@@ -3,16 +3,17 @@
 A sample at or above its pixel's full well is saturated, and so is every later sample of
 that integration; charge spills, so the neighbours are saturated too. A group is the mean of
 several reads: one that saturated in its last reads stays below the full well and is still
-wrong. Two tests find these from the groups around; such a group is not saturated, it just
-must not be used. A sample of 0 DN is the floor of the converter.
+wrong. It is found by what its last read must have been, from the groups around; such a group
+is not saturated, it just must not be used. A sample of 0 DN is the floor of the converter.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.records import Flags8, Flags32, Plane
+from ..exposure.timing import Readout
 from ..flags import AD_FLOOR, DO_NOT_USE, SATURATED
 from ..numerics.jit import kernel
 from ..params import Params, Pixels
@@ -24,6 +25,10 @@ _A_D_END_DN = np.float32(65536)
 """One above the largest number of the 16-bit converter: no sample reaches it."""
 
 
+_BRIGHT = np.float32(0.5)
+"""Groups below this share of the full well cannot have had a full read."""
+
+
 class SaturationParams(Params):
     """How saturated samples are found."""
 
@@ -32,6 +37,11 @@ class SaturationParams(Params):
 
     averaged_groups: bool = True
     """Whether groups of several reads are tested for saturation in their last reads."""
+
+    last_read: Literal["extrapolated", "jwst"] = "extrapolated"
+    """How a group's last read is told: ``extrapolated`` at its true time from the rise of
+    the bias-subtracted counts, the last group included; ``jwst``: from the raw counts with
+    their bias, as if no frame were dropped between groups."""
 
 
 class Wells(NamedTuple):
@@ -46,7 +56,11 @@ class Wells(NamedTuple):
 
 
 def flag_saturation(
-    samples: Samples, wells: Wells, rows: slice, n_frames: int, params: SaturationParams
+    samples: Samples,
+    wells: Wells,
+    rows: slice,
+    readout: Readout,
+    params: SaturationParams,
 ) -> Flags8:
     """Flag saturated and partly saturated groups, and those at the A/D floor.
 
@@ -57,8 +71,8 @@ def flag_saturation(
     wells : Wells
     rows : slice
         Rows to work on; what spills into them from rows beyond is seen.
-    n_frames : int
-        Reads averaged into a group.
+    readout : Readout
+        Times of the reads.
     params : SaturationParams
 
     Returns
@@ -68,8 +82,10 @@ def flag_saturation(
 
     Notes
     -----
-    Agrees with the ``saturation`` step of ``jwst`` (stcal 1.20): its read times leave out the
-    dropped frames, and its first test takes the counts with their bias.
+    With ``last_read="jwst"`` it agrees with the ``saturation`` step of ``jwst`` (stcal 1.20),
+    which leaves the bias in the counts and the dropped frames out of the times: of stars
+    that saturate in the second group it loses the first although no read was full, and it
+    never doubts the last group.
     """
     # a group may be partly saturated by the spill of a pixel two layers away
     wide, inner = _widened(rows, 2 * params.grow, samples.shape[2])
@@ -78,12 +94,21 @@ def flag_saturation(
     flags = _group_flags(samples, first, SATURATED, AD_FLOOR | DO_NOT_USE, wide.start)
     if params.averaged_groups:
         own = Wells(wells.limit[wide], wells.bias[wide], wells.flags[wide])
-        late = np.flatnonzero(first < samples.shape[1])
-        where = np.stack(np.unravel_index(late, first.shape))
-        band, group = samples[:, :, wide], first.reshape(-1)[late].astype(np.intp)
-        partly = _partly_saturated(band, where, group, own, n_frames)
+        band = samples[:, :, wide]
+        is_bright = band[:, -1] >= _BRIGHT * own.limit
+        place = np.flatnonzero((first < samples.shape[1]) | is_bright)
+        where = np.stack(np.unravel_index(place, first.shape))
+        group = first.reshape(-1)[place].astype(np.intp)
+        if params.last_read == "jwst":
+            partly = _partly_saturated_as_jwst(
+                band, where, group, own, readout.n_frames
+            )
+            times = _contiguous_reads(readout)
+        else:
+            times = readout.read_times_s()
+            partly = _partly_saturated(band, where, group, own, times)
         _flag_box(partly, params.grow, DO_NOT_USE, flags)
-        hidden = _hidden_in_second(band, where, group, own, n_frames)
+        hidden = _hidden_in_second(band, where, group, own, times)
         _flag_box(hidden, 0, DO_NOT_USE, flags)
     return flags[:, :, inner]
 
@@ -149,31 +174,69 @@ def _lower(values: Groups, others: Groups) -> None:
     np.minimum(values, others, out=values)
 
 
+def _contiguous_reads(readout: Readout) -> NDArray[np.float64]:
+    """Return the numbers of the reads of each group as if no frame were dropped."""
+    reads = np.arange(1.0, readout.n_groups * readout.n_frames + 1.0)
+    return reads.reshape(readout.n_groups, readout.n_frames)
+
+
 def _partly_saturated(
     samples: Samples,
     where: NDArray[np.intp],
     group: NDArray[np.intp],
     wells: Wells,
-    n_frames: int,
+    times: NDArray[np.float64],
 ) -> NDArray[np.intp]:
-    """Find groups just before saturation whose last read must have been saturated.
+    """Find groups before saturation whose last read was at the full well.
 
-    Counts that rise steadily from 0 stand in the mean of a group at a known share of
-    what they are at its last read.
+    The last read is extrapolated from the group before, or from the reset, through the
+    mean of the group. Reads that were cut off lower the mean, but not by enough to bring
+    the extrapolation below the full well.
 
     Parameters
     ----------
     where : (3, n)
-        Integration, row, column of pixels that saturate.
+        Integration, row, column of pixels that saturate or come near it.
     group : (n,)
-        The first saturated group of each.
+        The first saturated group of each; the number of groups if it has none.
+    times : (groups, reads) float64
+        Times of the averaged reads since the reset.
 
     Returns
     -------
     (4, n) : integration, group, row, column
     """
     i, row, col = where[:, group > 0]
-    before = group[group > 0] - 1
+    last = group[group > 0] - 1
+    before = np.maximum(last - 1, 0)
+    is_first = last == 0
+    mean_time, last_time = times.mean(axis=1), times[:, -1]
+    start_time = np.where(is_first, 0.0, mean_time[before])
+    reach = (last_time[last] - start_time) / (mean_time[last] - start_time)
+    bias = wells.bias[row, col]
+    value = samples[i, last, row, col].astype(np.float64)
+    start = np.where(is_first, bias, samples[i, before, row, col])
+    full = start + (value - start) * reach >= wells.limit[row, col]
+    full &= (value > 0) & (reach > 1)
+    full &= (wells.flags[row, col] & DO_NOT_USE) == 0
+    return np.stack([axis[full] for axis in (i, last, row, col)])
+
+
+def _partly_saturated_as_jwst(
+    samples: Samples,
+    where: NDArray[np.intp],
+    group: NDArray[np.intp],
+    wells: Wells,
+    n_frames: int,
+) -> NDArray[np.intp]:
+    """Find groups just before saturation as stcal does.
+
+    Counts that rise steadily from 0 stand in the mean of a group at a known share of
+    what they are at its last read. Parameters and result as above.
+    """
+    has_both = (group > 0) & (group < samples.shape[1])
+    i, row, col = where[:, has_both]
+    before = group[has_both] - 1
     last_read = (before + 1.0) * n_frames
     share = (last_read - (n_frames - 1) / 2) / last_read
     value = samples[i, before, row, col]
@@ -187,21 +250,21 @@ def _hidden_in_second(
     where: NDArray[np.intp],
     group: NDArray[np.intp],
     wells: Wells,
-    n_frames: int,
+    times: NDArray[np.float64],
 ) -> NDArray[np.intp]:
     """Find pixels saturated from the third group on by an event late in the second.
 
     The first group foretells no saturation, yet the second rose by more than one saturated
-    read of its ``n_frames`` would make it rise. Parameters and result as above.
+    read would make it rise. Parameters and result as above.
     """
-    i, row, col = where[:, group == 2]
+    n_groups, n_frames = times.shape
+    i, row, col = where[:, (group == 2) & (group < n_groups)]
     limit, bias = wells.limit[row, col], wells.bias[row, col]
     end = np.where(np.isnan(limit), _A_D_END_DN, limit)
     second = np.ones_like(i)
     one = samples[i, 0, row, col].astype(np.float32)
     two = samples[i, second, row, col].astype(np.float32)
-    mean_read, last_read = np.float64((n_frames + 1) / 2), 3 * n_frames
-    expected = (one - bias) / mean_read * last_read + bias
+    expected = (one - bias) / times[0].mean() * times[min(2, n_groups - 1), -1] + bias
     hidden = (expected < end) & (two - one > (end - one) / n_frames)
     return np.stack([axis[hidden] for axis in (i, second, row, col)])
 

@@ -31,6 +31,7 @@ from .planes import SlopeFit
 from .single_groups import fit_single_groups
 
 _SPOILS = flags.BAD_FOR_SLOPE, flags.JUMP
+_UNKNOWN_GAIN = flags.NO_GAIN_VALUE | flags.DO_NOT_USE
 _KEPT = flags.JUMP | flags.SATURATED | flags.PERSISTENCE
 """Bits of the groups that the slope's flags repeat."""
 
@@ -83,7 +84,8 @@ def fit_gls(
         Planes of those rows, written into.
     """
     block = _take_block(band, noise, rows)
-    pixel_flags = band.pixel_flags[rows].reshape(-1)
+    pixel_flags = band.pixel_flags[rows].flatten()
+    pixel_flags[np.isnan(block.inverse_gain)] |= np.uint32(_UNKNOWN_GAIN)
     n_steps, n_pixels = block.counts.shape[1] - 1, block.counts.shape[2]
     pattern = difference_pattern(list(readout.read_times_s()))
     targets = [_flat_planes(out.integrations, i) for i in range(len(block.counts))]
@@ -194,11 +196,6 @@ def _write(
     scale = 1.0 / (weight * weight)
     marks = pixel_flags | (part.seen[:n] & np.uint8(_KEPT))
     marks |= np.where(weight > 0.0, np.uint32(0), np.uint32(flags.DO_NOT_USE))
-    marks |= np.where(
-        np.isnan(weight),
-        np.uint32(flags.NO_GAIN_VALUE),
-        np.uint32(0),
-    )
     lost = (marks & np.uint32(flags.DO_NOT_USE)) != 0
     inside = slice(*span)
     planes.slope[inside] = np.where(lost, np.nan, origin[:n] + right / weight)

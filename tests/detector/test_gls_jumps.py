@@ -1,0 +1,173 @@
+import numpy as np
+import pytest
+
+from rampline.detector import leave_out
+from rampline.detector.band import PixelNoise, RampBand
+from rampline.detector.gls_jumps import chi2_limits
+from rampline.detector.jumps import JumpParams, find_jumps, merge_jumps
+from rampline.detector.ramp_fit import gls_kernels
+from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
+from rampline.flags import JUMP
+from tests.twins import detector as twins
+
+from .exposures import make_readout
+from .ramps import nasty_band
+from .test_gls import clean_band, copy_of, loaded_tile, read_out
+
+GLS = JumpParams(algorithm="gls")
+
+
+def flagged_groups(steps, pattern="RAPID"):
+    counts = np.concatenate([[0.0], np.cumsum(steps)]).astype(np.float32)
+    band, noise = clean_band(counts.reshape(1, -1, 1, 1))
+    find_jumps(band, noise, make_readout(pattern, band.counts.shape), GLS)
+    return np.flatnonzero(band.group_flags[0, :, 0, 0] & JUMP).tolist()
+
+
+def deposit(counts, readout, rng, charge_dn):
+    """Add a charge to every ramp at a random read; return the read."""
+    period = readout.n_frames + readout.n_dropped
+    n_reads = period * (readout.n_groups - 1) + readout.n_frames
+    read = rng.integers(1, n_reads, counts.shape[2:])
+    for group in range(readout.n_groups):
+        after = (group * period + readout.n_frames - read) / readout.n_frames
+        counts[0, group] += charge_dn * np.clip(after, 0, 1)
+    return read
+
+
+def test_a_step_is_flagged_on_its_later_group():
+    assert flagged_groups([10, 10, 200, 10, 10]) == [3]
+
+
+def test_a_step_down_is_not_a_jump():
+    assert flagged_groups([100, 100, -200, 100, 100]) == []
+
+
+def test_a_hit_within_an_averaged_group_takes_both_differences():
+    assert flagged_groups([10, 10, 210, 260, 10, 10, 10], "MEDIUM8") == [3, 4]
+
+
+def test_of_three_differences_the_two_high_ones_are_the_hit():
+    assert flagged_groups([500, 480, 10], "DEEP8") == [1, 2]
+    assert flagged_groups([10, 480, 500], "DEEP8") == [2, 3]
+
+
+def test_of_two_differences_the_high_one_is_the_hit():
+    assert flagged_groups([10, 500], "RAPID") == [2]
+
+
+def test_amplitudes_sum_up_to_the_charge():
+    counts = np.concatenate([[0.0], np.cumsum([10, 10, 210, 260, 10, 10, 10])])
+    band, noise = clean_band(counts.astype(np.float32).reshape(1, -1, 1, 1))
+    found = find_jumps(band, noise, make_readout("MEDIUM8", band.counts.shape), GLS)
+    assert found.amplitude_dn.sum() == pytest.approx(450, abs=1)
+    assert sorted(found.group) == [3, 4]
+
+
+@pytest.mark.parametrize("n_frames", [1, 8])
+def test_limits_rise_with_the_number_of_differences_and_fall_with_the_rate(n_frames):
+    strict = chi2_limits(20, n_frames, 1e-4)
+    loose = chi2_limits(20, n_frames, 1e-2)
+    assert np.isinf(strict[:, :2]).all()
+    assert (np.diff(strict[:, 2:]) > 0).all()
+    assert (strict[:, 2:] > loose[:, 2:]).all()
+    assert (strict[1, 2:] > strict[0, 2:]).all()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "n_groups", "rate"),
+    [("MEDIUM8", 9, 0.2), ("RAPID", 10, 2.0), ("DEEP8", 5, 0.2), ("SHALLOW4", 20, 1.0)],
+)
+def test_false_positives_are_as_many_as_asked_for(rng, pattern, n_groups, rate):
+    readout = make_readout(pattern, (1, n_groups, 400, 250))
+    band, noise = clean_band(read_out(rng, readout, rate))
+    find_jumps(band, noise, readout, GLS)
+    flagged = (band.group_flags & JUMP).any(axis=(0, 1)).mean()
+    assert 0.5e-3 < flagged < 2e-3
+
+
+@pytest.mark.parametrize(
+    ("pattern", "n_groups", "charge_e", "completeness"),
+    [
+        ("MEDIUM8", 9, 41, 0.73),
+        ("MEDIUM8", 9, 55, 0.91),
+        ("SHALLOW4", 10, 47, 0.84),
+        ("RAPID", 10, 57, 0.81),
+    ],
+)
+def test_weak_hits_are_found(rng, pattern, n_groups, charge_e, completeness):
+    readout = make_readout(pattern, (1, n_groups, 150, 100))
+    counts = read_out(rng, readout, 0.2)
+    read = deposit(counts, readout, rng, charge_e / 2)
+    band, noise = clean_band(counts)
+    find_jumps(band, noise, readout, GLS)
+    flagged = (band.group_flags & JUMP).any(axis=(0, 1))
+    assert flagged.mean() > completeness - 0.03
+    assert read.size == flagged.size
+
+
+@pytest.mark.parametrize(("pattern", "n_groups"), [("SHALLOW4", 5), ("DEEP8", 4)])
+def test_few_groups_do_not_end_in_catastrophes(rng, pattern, n_groups):
+    readout = make_readout(pattern, (1, n_groups, 200, 200))
+    counts = read_out(rng, readout, 0.2)
+    deposit(counts, readout, rng, 1500)
+    band, noise = clean_band(counts)
+    find_jumps(band, noise, readout, GLS)
+    fit = fit_slopes(band, noise, readout, SlopeParams(algorithm="gls"))
+    pull = (2 * fit.exposure.slope - 0.2) / (2 * fit.exposure.err)
+    assert np.mean(np.abs(pull) > 5) < 2e-3
+    assert np.median(pull) == pytest.approx(0, abs=0.05)
+
+
+def test_bands_of_any_height_find_the_same(rng):
+    band, noise, readout = nasty_band(rng, shape=(2, 7, 24, 200))
+    whole = find_jumps(
+        band._replace(group_flags=band.group_flags.copy()), noise, readout, GLS
+    )
+    parts, starts = [], [0, 5, 17]
+    for start, stop in zip(starts, [5, 17, 24], strict=True):
+        rows = slice(start, stop)
+        part = RampBand(
+            band.counts[:, :, rows],
+            band.group_flags[:, :, rows],
+            band.pixel_flags[rows],
+        )
+        own = PixelNoise(noise.gain[rows], noise.read_noise_dn[rows])
+        parts.append(find_jumps(part, own, readout, GLS))
+    joined = merge_jumps(parts, starts)
+    order, other = (np.lexsort(found[:4]) for found in (whole, joined))
+    for one, two in zip(whole, joined, strict=True):
+        np.testing.assert_array_equal(one[order], two[other])
+
+
+@pytest.mark.parametrize("pattern", ["RAPID", "SHALLOW4"])
+def test_leaving_out_saves_what_a_new_fit_saves(rng, pattern):
+    tile, made, _ = loaded_tile(rng, pattern, n_groups=7)
+    gls_kernels.eliminate(tile, made)
+    twin = copy_of(tile)
+    out = leave_out.make_outliers(*tile.rate.shape)
+    brute = leave_out.make_outliers(*tile.rate.shape)
+    leave_out.invert(tile, made, out)
+    twins.invert(twin, made, brute)
+    np.testing.assert_allclose(out.own, brute.own, rtol=1e-3)
+    leave_out.project(tile, out)
+    twins.project(twin, made, brute)
+    enough = tile.n_used >= 2
+    scale = np.abs(brute.residual[:, enough]).max(axis=0)
+    ours, theirs = (found.residual[:, enough] / scale for found in (out, brute))
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
+    leave_out.find_best_single(out)
+    twins.find_best_single(twin, made, brute)
+    np.testing.assert_allclose(
+        out.gain[0, enough], brute.gain[0, enough], rtol=0.01, atol=0.1
+    )
+    if made.is_averaged.any():
+        leave_out.find_best_pair(tile.used, made, out)
+        twins.find_best_pair(twin, made, brute)
+        enough = tile.n_used >= 3
+        np.testing.assert_allclose(
+            out.gain[1, enough], brute.gain[1, enough], rtol=0.01, atol=0.1
+        )
+        best = enough & (brute.gain[1] > 20)
+        sums = out.jump[1:, best].sum(axis=0), brute.jump[1:, best].sum(axis=0)
+        np.testing.assert_allclose(*sums, rtol=0.01)
