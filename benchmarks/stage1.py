@@ -26,6 +26,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 PARITY = {
+    "saturation": {"last_read": "jwst"},
     "jumps": {"algorithm": "jwst"},
     "neighbors": {"algorithm": "jwst", "min_ratio": 15, "max_ratio": 200},
     "snowballs": {"algorithm": "jwst"},

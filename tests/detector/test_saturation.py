@@ -11,7 +11,7 @@ from rampline.detector.saturation import (
 from rampline.flags import AD_FLOOR, DO_NOT_USE, NO_SATURATION_CHECK, SATURATED
 from tests.twins import detector as twins
 
-from .exposures import every_row
+from .exposures import every_row, make_readout
 
 
 def make_wells(limit, bias=0.0, flags=0):
@@ -23,9 +23,12 @@ def make_wells(limit, bias=0.0, flags=0):
     )
 
 
+PATTERN = {1: "RAPID", 2: "BRIGHT2", 4: "SHALLOW4", 8: "MEDIUM8"}
+
+
 def flag(samples, wells, n_frames=1, **params):
-    rows = every_row(samples)
-    return flag_saturation(samples, wells, rows, n_frames, SaturationParams(**params))
+    rows, readout = every_row(samples), make_readout(PATTERN[n_frames], samples.shape)
+    return flag_saturation(samples, wells, rows, readout, SaturationParams(**params))
 
 
 def nasty_ramps(rng, shape=(2, 6, 20, 17)):
@@ -78,11 +81,47 @@ def test_a_group_whose_last_read_was_full_must_not_be_used():
     # 4 / 2.5 of its mean, 56 DN: full at 50
     samples = np.array([35, 120], np.uint16).reshape(1, 2, 1, 1)
     wells = make_wells(np.full((1, 1), 50))
-    assert flag(samples, wells, n_frames=4)[0, :, 0, 0].tolist() == [
-        DO_NOT_USE,
-        SATURATED,
-    ]
+    for last_read in ("extrapolated", "jwst"):
+        flags = flag(samples, wells, n_frames=4, last_read=last_read)
+        assert flags[0, :, 0, 0].tolist() == [DO_NOT_USE, SATURATED]
     assert flag(samples, wells, n_frames=1)[0, :, 0, 0].tolist() == [0, SATURATED]
+
+
+def test_the_bias_does_not_make_a_group_look_full():
+    # 100 DN above a bias of 1000 at the mean, 160 DN at the last read: not full at 1200
+    samples = np.array([1100, 1200], np.uint16).reshape(1, 2, 1, 1)
+    wells = make_wells(np.full((1, 1), 1200), bias=1000)
+    assert flag(samples, wells, n_frames=4)[0, 0, 0, 0] == 0
+    assert flag(samples, wells, n_frames=4, last_read="jwst")[0, 0, 0, 0] == DO_NOT_USE
+
+
+def test_the_last_group_is_doubted_too():
+    # rises by 400 DN a group of 5 read times: 1.5 more to its last read, 120 DN
+    samples = np.array([160, 560, 960], np.uint16).reshape(1, 3, 1, 1)
+    for limit, flags in ((1070, DO_NOT_USE), (1090, 0)):
+        wells = make_wells(np.full((1, 1), limit))
+        assert flag(samples, wells, n_frames=4)[0, :, 0, 0].tolist() == [0, 0, flags]
+
+
+@pytest.mark.parametrize("n_frames", [2, 4, 8])
+def test_no_group_with_a_full_read_is_used_and_few_without_one_are_lost(rng, n_frames):
+    shape, bias, limit = (1, 6, 200, 200), 12000.0, 55000.0
+    readout = make_readout(PATTERN[n_frames], shape)
+    times = readout.read_times_s()
+    rate = 10 ** rng.uniform(1.5, 4.0, shape[2:])
+    reads = bias + rate * times[..., None, None] + rng.normal(0, 6, (1, 1, *shape[2:]))
+    is_full = reads >= limit
+    samples = np.rint(np.minimum(reads, limit).mean(axis=1)).astype(np.uint16)[None]
+    wells = make_wells(np.full(shape[2:], limit), bias)
+    flags = flag(samples, wells, n_frames=n_frames, grow=0)[0]
+    partly, unused = is_full.any(axis=1) & ~is_full[:, 0], flags != 0
+    assert partly.sum() > 1000
+    assert unused[is_full.any(axis=1)].mean() > 0.999
+    # a group that is not full, in pixels that saturate
+    good = ~is_full.any(axis=1) & is_full.any(axis=(0, 1))
+    as_jwst = flag(samples, wells, n_frames=n_frames, grow=0, last_read="jwst")[0] != 0
+    assert unused[good].mean() < 0.02
+    assert as_jwst[good].mean() > 2 * unused[good].mean()
 
 
 def test_a_hit_late_in_the_second_group_makes_it_unusable():
@@ -96,10 +135,11 @@ def test_a_hit_late_in_the_second_group_makes_it_unusable():
 def test_bands_see_what_spills_from_their_neighbours(rng):
     raw, wells = nasty_ramps(rng)
     params = SaturationParams(grow=2)
-    whole = flag_saturation(raw, wells, slice(0, 20), 8, params)
+    readout = make_readout("MEDIUM8", raw.shape)
+    whole = flag_saturation(raw, wells, slice(0, 20), readout, params)
     for height in (1, 3, 7):
         bands = [
-            flag_saturation(raw, wells, slice(k, min(k + height, 20)), 8, params)
+            flag_saturation(raw, wells, slice(k, min(k + height, 20)), readout, params)
             for k in range(0, 20, height)
         ]
         np.testing.assert_array_equal(np.concatenate(bands, axis=2), whole)
@@ -159,7 +199,7 @@ def test_flags_equal_those_of_stcal(rng, n_frames, grow):
         ],
         bias=wells.bias,
     )
-    ours = flag(raw, wells, n_frames=n_frames, grow=grow)
+    ours = flag(raw, wells, n_frames=n_frames, grow=grow, last_read="jwst")
     assert 0.02 < np.mean(ours & SATURATED != 0) < 0.98
     partly = (ours & DO_NOT_USE != 0) & (raw > 0)
     assert partly.any() == (n_frames > 1)

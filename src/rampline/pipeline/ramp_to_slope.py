@@ -150,8 +150,7 @@ def saturation(
     flags = planes.flags.get("saturation")
 
     def work(rows: slice) -> None:
-        n_frames = ramp.header.readout.n_frames
-        found = flag_saturation(samples, wells, rows, n_frames, params)
+        found = flag_saturation(samples, wells, rows, ramp.header.readout, params)
         band = ramp.rows(rows)
         np.bitwise_or(band.group_flags, found, out=band.group_flags)
         unknown = np.isnan(wells.limit[rows])
