@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..exposure.records import Labels, Plane
+from .aperture_kernel import measure_rings, sum_circles
+
+LEAST_RING = 10
+"""Pixels of sky annulus free of other sources, below which these count too."""
 
 
 class ApertureFluxes(NamedTuple):
@@ -44,7 +48,7 @@ def measure_apertures(
     ----------
     image : sky (rows, cols) MJy/sr, its error, and labels (0 on sky)
     positions : (sources, 2) float64, pixels
-        Row and column of each source.
+        Row and column of each source, in the order of the labels 1, 2, ...
     radii_px : (radii,) float64, pixels
     annulus_px : (float, float), pixels
         Inner and outer radius of the sky annulus.
@@ -61,27 +65,21 @@ def measure_apertures(
     source_catalog. On purpose different: pixels of other sources do not enter the annulus,
     and the errors contain the correlation of the noise and the error of the sky level.
     """
-    from photutils.aperture import CircularAperture, aperture_photometry  # noqa: PLC0415
-
     sky_plane, err, labels = image
-    n_sources = len(positions)
-    if n_sources == 0:
-        empty = np.empty((len(radii_px), 0))
-        return ApertureFluxes(empty, empty.copy(), np.empty(0), np.empty(0))
-    columns_rows = positions[:, ::-1]
-    level, level_err = _annulus_levels(
-        sky_plane, labels, positions, annulus_px, autocorrelation
-    )
-    flux = np.empty((len(radii_px), n_sources))
-    flux_err = np.empty_like(flux)
-    for k, radius in enumerate(radii_px):
-        aperture = CircularAperture(columns_rows, radius)
-        table = aperture_photometry(sky_plane, aperture, error=err)
-        flux[k] = np.asarray(table["aperture_sum"]) - level * aperture.area
-        factor = correlated_noise_factor(autocorrelation, radius)
-        pixel_noise = np.asarray(table["aperture_sum_err"]) * factor
-        flux_err[k] = np.hypot(pixel_noise, level_err * aperture.area)
-    return ApertureFluxes(flux, flux_err, level, level_err)
+    n_sources, n_radii = len(positions), len(radii_px)
+    level, level_err = np.empty(n_sources), np.empty(n_sources)
+    ring = (*annulus_px, LEAST_RING)
+    measure_rings(sky_plane, labels, positions, ring, (level, level_err))
+    # pixels of a ring are spread over all lags: their noise adds up like a large area's
+    level_err *= np.sqrt(max(autocorrelation.sum(), 1.0))
+    flux, variance = np.empty((n_radii, n_sources)), np.empty((n_radii, n_sources))
+    radii = np.asarray(radii_px, np.float64)
+    sum_circles(sky_plane, err, positions, radii, (flux, variance))
+    area = np.pi * radii[:, None] ** 2
+    factor = [correlated_noise_factor(autocorrelation, radius) for radius in radii]
+    noise = np.sqrt(variance) * np.array(factor)[:, None]
+    flux_err = np.hypot(noise, level_err * area)
+    return ApertureFluxes(flux - level * area, flux_err, level, level_err)
 
 
 def correlated_noise_factor(
@@ -99,13 +97,34 @@ def correlated_noise_factor(
     -------
     float
         Root of (w C w) over the sum of w, w the aperture's weights and C the noise
-        covariance in units of the pixel variance: `photutils` sums w times the variance.
+        covariance in units of the pixel variance; errors are summed as w times variance.
     """
     weights = _disk(radius_px)
     pad = autocorrelation.shape[0] // 2
     padded = np.pad(weights, pad)
     smeared = ndimage.convolve(padded, autocorrelation, mode="constant")
     return float(np.sqrt((padded * smeared).sum() / weights.sum()))
+
+
+def noise_factors(
+    autocorrelation: NDArray[np.float64], area_px: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the factors of round apertures of the same areas as some segments.
+
+    Parameters
+    ----------
+    autocorrelation : (k, k) float64
+    area_px : (sources,) float64, pixels
+        NaN gives NaN.
+
+    Returns
+    -------
+    (sources,) float64
+    """
+    radius = np.geomspace(0.6, 40.0, 12)
+    factor = [correlated_noise_factor(autocorrelation, r) for r in radius]
+    wanted = np.sqrt(np.maximum(area_px, 0.0) / np.pi)
+    return np.asarray(np.interp(wanted, radius, factor))
 
 
 def _disk(radius_px: float, fine: int = 20) -> NDArray[np.float64]:
@@ -115,55 +134,3 @@ def _disk(radius_px: float, fine: int = 20) -> NDArray[np.float64]:
     inside = (edge[:, None] ** 2 + edge**2 <= radius_px**2).astype(float)
     size = 2 * half + 1
     return np.asarray(inside.reshape(size, fine, size, fine).mean(axis=(1, 3)))
-
-
-def _annulus_levels(
-    sky_plane: Plane,
-    labels: Labels,
-    positions: NDArray[np.float64],
-    annulus_px: tuple[float, float],
-    autocorrelation: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Clipped median of each source's annulus, and its standard error."""
-    inner, outer = annulus_px
-    level = np.full(len(positions), np.nan)
-    error = np.full(len(positions), np.nan)
-    # pixels of an annulus are spread over all lags: their noise adds up like a large area
-    inflation = np.sqrt(max(autocorrelation.sum(), 1.0))
-    for k, (row, col) in enumerate(positions):
-        patch, distance, other = _around(sky_plane, labels, (row, col), outer)
-        values = patch[(distance >= inner) & (distance <= outer) & ~other]
-        if values.size < 10:
-            values = patch[(distance >= inner) & (distance <= outer)]
-        values = _clipped(values[np.isfinite(values)])
-        if values.size:
-            level[k] = np.median(values)
-            error[k] = np.sqrt(np.pi / 2 / values.size) * values.std() * inflation
-    return level, error
-
-
-def _around(
-    image: Plane, labels: Labels, centre: tuple[float, float], reach: float
-) -> tuple[Plane, NDArray[np.float64], NDArray[np.bool_]]:
-    """Cut a square around a source: values, distances, and where any source is."""
-    row, col = centre
-    rows = np.arange(
-        max(int(row - reach), 0), min(int(row + reach) + 2, image.shape[0])
-    )
-    cols = np.arange(
-        max(int(col - reach), 0), min(int(col + reach) + 2, image.shape[1])
-    )
-    distance = np.hypot(rows[:, None] - row, cols - col)
-    place = np.ix_(rows, cols)
-    return image[place], distance, labels[place] > 0
-
-
-def _clipped(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Clip at 3 standard deviations around the median until nothing changes."""
-    while values.size:
-        centre, spread = np.median(values), values.std()
-        near = values[np.abs(values - centre) <= 3.0 * spread]
-        if near.size == values.size:
-            break
-        values = near
-    return values

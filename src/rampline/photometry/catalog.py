@@ -41,11 +41,28 @@ class CatalogParams(Params):
 
 
 class Measurements(NamedTuple):
-    """All that was measured on one mosaic, in the order of the labels."""
+    """All that was measured on one mosaic, in the order of the labels.
+
+    Attributes
+    ----------
+    shapes : Shapes
+    noise_factor, kron_noise_factor : (sources,) float64
+        By how much correlated noise raises the errors of isophotal and Kron fluxes.
+    centroids : Centroids
+    apertures : ApertureFluxes
+    narrowing : float
+        Factor on the aperture correction for the mosaic's pixel size.
+    star_shapes : StarShapes
+    neighbours : Neighbours
+    flags : (sources,) int32
+    """
 
     shapes: Shapes
+    noise_factor: Values
+    kron_noise_factor: Values
     centroids: Centroids
     apertures: ApertureFluxes
+    narrowing: float
     star_shapes: StarShapes
     neighbours: Neighbours
     flags: NDArray[np.int32]
@@ -107,10 +124,23 @@ def build_catalog(
     _add_classes(table, measured, planes, params)
     _add_isophotal(table, measured, sky, planes.ab_minus_vega, jy)
     _add_ours(table, measured, sky, planes.ab_minus_vega, jy)
+    for name in table.colnames:
+        table[name].info.format = _format(name)
     table.meta["aperture_params"] = _aperture_meta(planes)
+    table.meta["aperture_narrowing"] = float(measured.narrowing)
     table.meta["abvega_offset"] = planes.ab_minus_vega
     table.meta["flag_meaning"] = {str(bit): text for bit, text in FLAG_MEANING.items()}
     return table
+
+
+def _format(name: str) -> str | None:
+    """Return how a column is written, as in `jwst`'s catalogues."""
+    if "flux" in name:
+        return ".6e"
+    if name.startswith(("xcentroid", "ycentroid", "CI_")):
+        return ".4f"
+    words = ("mag", "sharp", "round", "nn_dist", "sigma", "ellip", "orient", "_err")
+    return ".6f" if any(word in name for word in words) else None
 
 
 def _aperture_meta(planes: CatalogPlanes) -> dict[str, Any]:
@@ -183,7 +213,7 @@ def _add_apertures(
         what = f"{percent} % encircled-energy aperture"
         flux, err = found.flux[k] * jy, found.flux_err[k] * jy
         _put_flux(table, f"aper{percent}", flux, err, offset, what)
-    total = float(planes.correction[-1]) * jy
+    total = float(planes.correction[-1]) * measured.narrowing * jy
     flux, err = found.flux[-1] * total, found.flux_err[-1] * total
     what = "total, aperture-corrected (point sources)"
     _put_flux(table, "aper_total", flux, err, offset, what)
@@ -219,7 +249,7 @@ def _add_isophotal(
         table,
         "isophotal",
         shapes.flux * jy,
-        shapes.flux_err * jy,
+        np.sqrt(shapes.variance) * measured.noise_factor * jy,
         offset,
         "isophotal",
     )
@@ -233,7 +263,8 @@ def _add_isophotal(
     angle = shapes.orientation_deg
     _put(table, "orientation", angle, "Angle from the x axis to the major axis", "deg")
     # east is left of north: from the x axis to north it is 90 degrees minus the roll
-    on_sky = (angle - 90.0 + sky.up_from_north_deg) % 360.0
+    # and, as an axis has two ends, jwst counts from the other one
+    on_sky = (angle + 90.0 + sky.up_from_north_deg) % 360.0
     _put(table, "sky_orientation", on_sky, "Position angle of the major axis", "deg")
     names = ("sky_bbox_ll", "sky_bbox_ul", "sky_bbox_lr", "sky_bbox_ur")
     places = ("Lower left", "Upper left", "Lower right", "Upper right")
@@ -252,6 +283,7 @@ def _add_ours(
     meaning = "Error of the windowed position along the"
     _put(table, "x_err", centre.col_err * mas, f"{meaning} columns", "mas")
     _put(table, "y_err", centre.row_err * mas, f"{meaning} rows", "mas")
-    kron, kron_err = shapes.kron_flux * jy, shapes.kron_flux_err * jy
+    kron = shapes.kron.flux * jy
+    kron_err = np.sqrt(shapes.kron.variance) * measured.kron_noise_factor * jy
     _put_flux(table, "kron", kron, kron_err, offset, "Kron (radius 2.5)")
     _put(table, "flags", measured.flags, "Sum of the bits in flag_meaning")

@@ -1,13 +1,13 @@
 """Find sources on a mosaic and divide its pixels among them.
 
-The image over its error, smoothed with a Gaussian as wide as the PSF, is the optimal
-statistic for a point source (matched filter). Its own scatter on empty sky is measured,
-not assumed, because drizzling correlates the noise. A source is a connected region
-above a low isophote that somewhere reaches a high peak: the peak keeps noise out, the
-isophote gives the source its extent. Blends are split where there is a saddle.
+A source is a connected region above a low isophote of the matched-filter image that
+somewhere reaches a high peak: the peak keeps noise out, the isophote gives the source its
+extent. A second, wider filter finds what is extended and of low surface brightness. Blends
+are divided at their saddles; what is sharper than the telescope's image (cosmic rays that
+no second exposure could reveal), and what is a feature of a star's diffraction image, goes.
 """
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +15,22 @@ from pydantic import Field
 from scipy import ndimage
 
 from ..exposure.records import Labels, Plane
-from ..params import Count, Factor, Fraction, Params, Sigma, Unit
+from ..params import Factor, Params, Sigma, StepParams, Unit
+from .background import measure_background
+from .diffraction import DiffractionParams, find_features
+from .holes import fill_holes, find_holes, locate_cores
+from .matched_filter import Filtered, filter_image
+from .point_source import PointSource
+from .sharpness import SharpnessParams, find_too_sharp
+from .watershed import Peaks, flood_peaks
 
-FWHM_PER_SIGMA = 2.354820045030949
+AROUND = np.ones((3, 3), bool)
+LARGEST_HOLE = 30.0
+"""Width of the widest saturated core, in lambda / D; what is wider is outside the data."""
 
 
 class DetectionParams(Params):
-    """How sources are detected and separated."""
+    """How sources are detected."""
 
     peak: Sigma = 5.0
     """Least peak of a source on the matched-filter image, in units of its scatter."""
@@ -29,18 +38,19 @@ class DetectionParams(Params):
     """Level of the matched-filter image down to which a source extends."""
     min_area: Annotated[int, Field(ge=1), Unit("pixel")] = 5
     """Least number of connected pixels above the isophote."""
-    mesh: Annotated[int, Field(ge=16), Unit("pixel")] = 128
-    """Size of the meshes on which the remaining background is measured."""
-    deblend: bool = True
-    """Whether overlapping sources are separated."""
-    deblend_levels: Count = 32
-    """Number of levels between isophote and peak at which parts are looked for."""
-    deblend_contrast: Fraction = 0.005
-    """Least share of a blend's flux that makes a part a source of its own."""
-    saddle_depth: Sigma = 3.0
-    """How far the peak of a part of a blend rises above the saddle to the others."""
-    spike_factor: Factor = 2.0
-    """A part of a blend must exceed the same place on the star's other spikes by this."""
+    cell: Annotated[int, Field(ge=16), Unit("pixel")] = 256
+    """Width of the cells on which the remaining background is measured."""
+    wide: Annotated[float, Field(ge=2), Unit("1")] = 4.0
+    """Width of the second filter over that of the PSF."""
+
+
+class DeblendingParams(StepParams):
+    """How overlapping sources are separated."""
+
+    rise: Sigma = 5.0
+    """How far the peak of a part of a blend rises above its saddle to a higher part."""
+    contrast: Factor = 0.1
+    """Least rise in units of the saddle's height."""
 
 
 class Detection(NamedTuple):
@@ -50,22 +60,30 @@ class Detection(NamedTuple):
     ----------
     labels : (rows, cols) int32
         0 on sky, else the source that the pixel belongs to, counted from 1.
-    background : (rows, cols) float32, MJy/sr
-        What was subtracted before detection: the background left in the mosaic.
-    signal_to_noise : (rows, cols) float32
-        The matched-filter image in units of its scatter on empty sky.
-    noise_scale : float
-        That scatter in units of what ERR predicts for uncorrelated noise.
+    signal : (rows, cols) float32, MJy/sr
+        The mosaic without what was left of the background.
+    filtered : Filtered
+    is_blended : (sources,) bool
+        Whether a source shares a border with another one.
     """
 
     labels: Labels
-    background: Plane
-    signal_to_noise: Plane
-    noise_scale: float
+    signal: Plane
+    filtered: Filtered
+    is_blended: NDArray[np.bool_]
+
+
+class Steps(NamedTuple):
+    """The parameters of all steps of detection."""
+
+    detection: DetectionParams = DetectionParams()
+    deblending: DeblendingParams = DeblendingParams()
+    diffraction: DiffractionParams = DiffractionParams()
+    sharpness: SharpnessParams = SharpnessParams()
 
 
 def detect_sources(
-    sky: Plane, err: Plane, psf_fwhm_px: float, params: DetectionParams
+    sky: Plane, err: Plane, star: PointSource, steps: Steps
 ) -> Detection:
     """Detect and separate the sources of a mosaic.
 
@@ -73,9 +91,9 @@ def detect_sources(
     ----------
     sky, err : (rows, cols) float32, MJy/sr
         NaN where there are no data.
-    psf_fwhm_px : float, pixels
-        Width of the PSF on this grid.
-    params : DetectionParams
+    star : PointSource
+        The image of a star on this mosaic.
+    steps : Steps
 
     Returns
     -------
@@ -83,194 +101,133 @@ def detect_sources(
 
     Notes
     -----
-    Matched filter as in SExtractor and `photutils`; segmentation, deblending and the
-    background meshes are `photutils`' own. `jwst`'s source_catalog thresholds the smoothed
-    image at 3 times the rms of the unsmoothed one with 25 pixels; here the peak is tested
-    in units of the smoothed image's own scatter, so the rate of noise peaks is known.
+    `jwst`'s source_catalog thresholds the smoothed image at 3 times the rms of the
+    unsmoothed one with 25 pixels; here the peak is tested in units of the smoothed image's
+    own scatter, so the rate of noise peaks is known: at 5 sigma some 3e-7 for each
+    independent place (the area of the PSF), 0.3 on a mosaic of 2300 x 2300 pixels.
     """
+    params = steps.detection
     valid = np.isfinite(sky) & np.isfinite(err) & (err > 0)
-    background = _measure_background(sky, valid, params.mesh)
-    ratio, scale = _matched_filter(sky - background, err, valid, psf_fwhm_px)
-    labels = _segment(ratio, params)
-    if params.deblend and labels.any():
-        labels = _deblend(ratio, labels, params)
-    return Detection(labels, background, ratio, scale)
+    signal = sky - measure_background(sky, valid, params.cell)
+    filtered = filter_image(signal, err, valid, star.fwhm_px)
+    holes = find_holes(valid, LARGEST_HOLE * star.lambda_d_px)
+    fill_holes(holes, (filtered.snr, filtered.smooth))
+    peaks = _find_peaks(filtered.snr, params, steps.deblending)
+    found = peaks.labels
+    peaks = _reject_features(filtered.smooth, peaks, holes, star, steps.diffraction)
+    labels, noise = peaks.labels, filtered.noise_scale
+    labels[~valid] = 0
+    places = np.stack([peaks.row, peaks.col], axis=1).astype(np.float64)
+    image = (signal, err, labels)
+    sharp = find_too_sharp(image, places, star, noise, steps.sharpness)
+    labels = drop_labels(labels, sharp)
+    occupied = found > 0
+    labels = _add_extended(labels, occupied, (signal, err, valid), star.fwhm_px, params)
+    areas = np.bincount(labels.ravel())[1:]
+    labels = drop_labels(labels, areas < params.min_area)
+    return Detection(labels, signal, filtered, find_touching(labels))
 
 
-def _measure_background(sky: Plane, valid: NDArray[np.bool_], mesh: int) -> Plane:
-    """Smooth background from clipped mesh medians."""
-    # photutils takes a second to import: only where a catalogue is made
-    from astropy.stats import SigmaClip  # noqa: PLC0415
-    from photutils.background import Background2D, MedianBackground  # noqa: PLC0415
-
-    box = min(mesh, *sky.shape)
-    if not valid.any():
-        return np.zeros_like(sky)
-    try:
-        found = Background2D(
-            np.where(valid, sky, 0.0),
-            box,
-            coverage_mask=~valid,
-            filter_size=3,
-            sigma_clip=SigmaClip(sigma=3.0),
-            bkg_estimator=MedianBackground(),
-            exclude_percentile=90.0,
-        )
-    except ValueError:
-        # every mesh is mostly empty: one level is all that can be said
-        return np.full_like(sky, np.median(sky[valid]))
-    return np.asarray(found.background, np.float32)
+def _find_peaks(
+    snr: Plane, params: DetectionParams, deblending: DeblendingParams
+) -> Peaks:
+    """Label the regions above the isophote that reach the peak level, and divide them."""
+    rise = deblending.rise if deblending.enabled else np.inf
+    inside = snr > params.isophote
+    return flood_peaks(snr, inside, params.peak, rise, deblending.contrast)
 
 
-def _matched_filter(
-    signal: Plane, err: Plane, valid: NDArray[np.bool_], fwhm_px: float
-) -> tuple[Plane, float]:
-    """Smooth signal over variance, and express it in units of its scatter on sky."""
-    inverse = np.zeros_like(err)
-    np.divide(1.0, err**2, out=inverse, where=valid)
-    sigma = fwhm_px / FWHM_PER_SIGMA
-    weighted = np.where(valid, signal, 0.0) * inverse
-    # beyond the edge there are no data, hence no weight
-    top = ndimage.gaussian_filter(weighted, sigma, mode="constant")
-    # the square of a Gaussian kernel is a narrower Gaussian of area 1 / (4 pi sigma^2)
-    narrow = ndimage.gaussian_filter(inverse, sigma / np.sqrt(2), mode="constant")
-    below = narrow / (4 * np.pi * sigma**2)
-    ratio = np.zeros_like(signal)
-    np.divide(top, np.sqrt(np.maximum(below, 0)), out=ratio, where=valid & (below > 0))
-    scale = _scatter_below_zero(ratio[valid])
-    return (ratio / np.float32(scale)).astype(np.float32), scale
+def _reject_features(
+    smooth: Plane,
+    peaks: Peaks,
+    holes: Labels,
+    star: PointSource,
+    params: DiffractionParams,
+) -> Peaks:
+    """Give features of a star in its own region back to it, and drop the others."""
+    places = (peaks.row, peaks.col)
+    cores = locate_cores(peaks.labels, places, holes)
+    belongs = find_features(smooth, places, cores, star.lambda_d_px, params)
+    count = len(belongs)
+    is_own = belongs < 0
+    region, _ = ndimage.label(peaks.labels > 0, structure=AROUND)
+    region_of = region[peaks.row, peaks.col]
+    number = np.zeros(count + 1, np.int32)
+    number[1:][is_own] = np.arange(1, is_own.sum() + 1)
+    # a star is settled before its features, so its own number is final
+    same = ~is_own & (region_of == region_of[belongs])
+    number[1:][same] = number[1:][belongs[same]]
+    labels = np.asarray(number[peaks.labels], np.int32)
+    return Peaks(labels, peaks.row[is_own], peaks.col[is_own], peaks.height[is_own])
 
 
-def _scatter_below_zero(values: NDArray[np.float32]) -> float:
-    """Scatter of the sky from its negative half, where there are no sources.
-
-    The peak of the distribution is taken as the median after clipping the bright side.
-    """
-    if values.size == 0:
-        return 1.0
-    centre = float(np.median(values))
-    for _ in range(5):
-        below = values[values < centre]
-        if below.size == 0:
-            return 1.0
-        spread = 1.4826 * float(np.median(centre - below))
-        near = values[np.abs(values - centre) < 2.0 * spread]
-        if near.size == 0:
-            return 1.0
-        centre = float(np.median(near))
-    return spread if spread > 0 else 1.0
-
-
-def _segment(ratio: Plane, params: DetectionParams) -> Labels:
-    """Label connected regions above the isophote that reach the peak level."""
-    around = np.ones((3, 3), bool)
-    labels, count = ndimage.label(ratio > params.isophote, structure=around)
-    if count == 0:
-        return np.zeros(ratio.shape, np.int32)
-    index = np.arange(1, count + 1)
-    peak = ndimage.maximum(ratio, labels, index)
-    area = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    keep = (peak >= params.peak) & (area >= params.min_area)
-    return _renumber(labels, keep)
-
-
-def _renumber(labels: NDArray[Any], keep: NDArray[np.bool_]) -> Labels:
-    """Drop the labels that are not kept and count the others from 1."""
-    new = np.zeros(keep.size + 1, np.int32)
-    new[1:][keep] = np.arange(1, keep.sum() + 1)
-    return np.asarray(new[labels], np.int32)
-
-
-def _deblend(ratio: Plane, labels: Labels, params: DetectionParams) -> Labels:
-    from photutils.segmentation import (  # noqa: PLC0415 - see _measure_background
-        SegmentationImage,
-        deblend_sources,
-    )
-
-    image = np.maximum(ratio, 0.0)
-    parents = SegmentationImage(labels)
-    children = deblend_sources(
-        image,
-        parents,
-        n_pixels=params.min_area,
-        n_levels=params.deblend_levels,
-        contrast=params.deblend_contrast,
-        progress_bar=False,
-    )
-    return _rejoin_weak(ratio, labels, np.asarray(children.data, np.int32), params)
-
-
-def _rejoin_weak(
-    ratio: Plane, parents: Labels, children: Labels, params: DetectionParams
+def _add_extended(
+    labels: Labels,
+    occupied: NDArray[np.bool_],
+    image: tuple[Plane, Plane, NDArray[np.bool_]],
+    fwhm_px: float,
+    params: DetectionParams,
 ) -> Labels:
-    """Give back parts of a blend that are no sources of their own.
+    """Add regions of a wider filter where nothing was found yet.
 
-    A part stays if its peak reaches the detection level, rises well above its saddle, and
-    is not a feature of the brightest part's PSF: the telescope's pupil has a sixfold
-    symmetry, so a speck on a spike or ring repeats at the same distance every 60 degrees,
-    and at least opposite.
+    The filter is as wide as several PSFs, so it is applied to blocks of pixels; a wide
+    region around a source is that source's wing.
     """
-    count = int(children.max())
-    index = np.arange(1, count + 1)
-    peak = ndimage.maximum(ratio, children, index)
-    place = np.array(ndimage.maximum_position(ratio, children, index))
-    parent = parents[place[:, 0], place[:, 1]]
-    is_weak = (peak < params.peak) | (
-        peak - _saddles(ratio, children) < params.saddle_depth
-    )
-    new = index.copy()
-    for family in np.flatnonzero(np.bincount(parent) > 1):
-        members = np.flatnonzero(parent == family)
-        main = members[np.argmax(peak[members])]
-        for child in members[members != main]:
-            echo = _echo(ratio, place[main], place[child])
-            if is_weak[child] or peak[child] < params.spike_factor * echo:
-                new[child] = index[main]
-    kept = np.unique(new)
-    table = np.zeros(count + 1, np.int32)
-    table[1:] = np.searchsorted(kept, new) + 1
-    return np.asarray(table[children], np.int32)
+    signal, err, valid = image
+    side = max(int(fwhm_px * params.wide / 4.0), 1)
+    weight = np.zeros_like(err)
+    np.divide(1.0, err * err, out=weight, where=valid)
+    total = _block_sums(weight, side)
+    seen = total > 0
+    mean, spread = np.zeros_like(total), np.ones_like(total)
+    weighted = np.where(valid, signal, np.float32(0)) * weight
+    np.divide(_block_sums(weighted, side), total, out=mean, where=seen)
+    np.divide(1.0, np.sqrt(np.maximum(total, 0)), out=spread, where=seen)
+    wide = filter_image(mean, spread, seen, fwhm_px * params.wide / side)
+    found = flood_peaks(wide.snr, wide.snr > params.isophote, params.peak, np.inf, 0.0)
+    taken = np.zeros(len(found.row) + 1, bool)
+    shape = labels.shape
+    spread_out = found.labels.repeat(side, 0).repeat(side, 1)[: shape[0], : shape[1]]
+    taken[spread_out[occupied]] = True
+    new = drop_labels(spread_out, taken[1:])
+    added = (new > 0) & valid
+    if not added.any():
+        return labels
+    return np.where(added, new + labels.max(), labels).astype(np.int32)
 
 
-def _saddles(ratio: Plane, labels: Labels) -> NDArray[np.float64]:
-    """Return the highest point of each segment's border with another, -inf without one."""
-    saddle = np.full(int(labels.max()) + 1, -np.inf)
-    here, below = (slice(None), slice(None, -1)), (slice(None), slice(1, None))
-    rows_here, rows_below = (
-        (slice(None, -1), slice(None)),
-        (slice(1, None), slice(None)),
-    )
-    for one, other in ((here, below), (rows_here, rows_below)):
-        border = (
-            (labels[one] != labels[other]) & (labels[one] > 0) & (labels[other] > 0)
-        )
-        height = np.minimum(ratio[one], ratio[other])[border]
-        np.maximum.at(saddle, labels[one][border], height)
-        np.maximum.at(saddle, labels[other][border], height)
-    return saddle[1:]
+def _block_sums(image: Plane, side: int) -> Plane:
+    """Sum over blocks; the last ones may reach beyond the image."""
+    rows, cols = (-(-n // side) * side for n in image.shape)
+    padded = np.zeros((rows, cols), image.dtype)
+    padded[: image.shape[0], : image.shape[1]] = image
+    blocks = padded.reshape(rows // side, side, cols // side, side)
+    return np.asarray(blocks.sum(axis=(1, 3)), np.float32)
 
 
-def _echo(ratio: Plane, star: NDArray[Any], speck: NDArray[Any]) -> float:
-    """Return what the star's PSF shows at the speck's place, from its symmetry.
+def drop_labels(labels: Labels, drop: NDArray[np.bool_]) -> Labels:
+    """Drop some labels and count the others from 1.
 
-    The larger of the value opposite and the median at the other multiples of 60 degrees;
-    each value is the maximum over a few pixels, because the grid is not the pupil's.
+    Parameters
+    ----------
+    labels : (rows, cols) int32
+    drop : (sources,) bool
+        In the order of the labels 1, 2, ...
+
+    Returns
+    -------
+    (rows, cols) int32
     """
-    dy, dx = (speck - star).astype(float)
-    radius = np.hypot(dx, dy)
-    reach = max(1, round(0.05 * radius))
-    angle = np.arctan2(dy, dx) + np.arange(1, 6) * np.pi / 3
-    rows = np.rint(star[0] + radius * np.sin(angle)).astype(int)
-    cols = np.rint(star[1] + radius * np.cos(angle)).astype(int)
-    values = [
-        _local_maximum(ratio, row, col, reach)
-        for row, col in zip(rows, cols, strict=True)
-    ]
-    return max(values[2], float(np.median(values)))
+    number = np.zeros(drop.size + 1, np.int32)
+    number[1:][~drop] = np.arange(1, (~drop).sum() + 1)
+    return np.asarray(number[labels], np.int32)
 
 
-def _local_maximum(image: Plane, row: int, col: int, reach: int) -> float:
-    rows = slice(max(row - reach, 0), max(row + reach + 1, 0))
-    cols = slice(max(col - reach, 0), max(col + reach + 1, 0))
-    patch = image[rows, cols]
-    return float(patch.max()) if patch.size else 0.0
+def find_touching(labels: Labels) -> NDArray[np.bool_]:
+    """Return which sources share a border with another one, (sources,) bool."""
+    touches = np.zeros(int(labels.max(initial=0)) + 1, bool)
+    for one, other in ((labels[:-1], labels[1:]), (labels[:, :-1], labels[:, 1:])):
+        border = (one != other) & (one > 0) & (other > 0)
+        touches[one[border]] = True
+        touches[other[border]] = True
+    return touches[1:]

@@ -1,14 +1,22 @@
-"""Isophotal and Kron fluxes, moments and boxes of the detected sources."""
+"""Isophotal fluxes, centroids, moments and boxes of the detected sources.
 
-import warnings
-from typing import Any, NamedTuple
+Everything is a sum over the pixels of a segment, so all sources are measured at once, by
+counting pixels with weights.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..exposure.records import Labels, Plane
+from .kron import KronFluxes, measure_kron
 
 Values = NDArray[np.float64]
+
+THIN = 1.0 / 12.0
+"""Variance of a pixel, pixels**2: the least that a moment can mean."""
 
 
 class Shapes(NamedTuple):
@@ -20,13 +28,14 @@ class Shapes(NamedTuple):
     row, col : float64, pixels
         Centroid over the segment.
     area : float64, pixels
-    flux, flux_err, kron_flux, kron_flux_err : float64, MJy/sr pixel
-    kron_radius : float64
-        Unscaled Kron radius in units of the semimajor sigma.
+    flux : float64, MJy/sr pixel
+    variance : float64, (MJy/sr pixel)**2
+        Of the flux, for independent pixels.
+    kron : KronFluxes
     semimajor, semiminor : float64, pixels
         Standard deviations along the axes.
     orientation_deg : float64, deg
-        From the columns' direction to the major axis, counter-clockwise.
+        From the columns' direction to the major axis, counter-clockwise, 0 to 360.
     box : (sources, 4) int64
         First row, last row, first column, last column.
     """
@@ -36,26 +45,25 @@ class Shapes(NamedTuple):
     col: Values
     area: Values
     flux: Values
-    flux_err: Values
-    kron_flux: Values
-    kron_flux_err: Values
-    kron_radius: Values
+    variance: Values
+    kron: KronFluxes
     semimajor: Values
     semiminor: Values
     orientation_deg: Values
     box: NDArray[np.int64]
 
 
-def measure_shapes(sky: Plane, err: Plane, smooth: Plane, labels: Labels) -> Shapes:
+def measure_shapes(signal: Plane, err: Plane, smooth: Plane, labels: Labels) -> Shapes:
     """Measure the segments of a mosaic.
 
     Parameters
     ----------
-    sky, err : (rows, cols) float32, MJy/sr
-        Background-subtracted image and its error; NaN where there are no data.
+    signal, err : (rows, cols) float32, MJy/sr
+        Background-subtracted image and its error.
     smooth : (rows, cols) float32
         Smoothed image that weights the centroids and moments.
     labels : (rows, cols) int32
+        0 on sky and where there are no data, else 1, 2, ... without gaps.
 
     Returns
     -------
@@ -63,67 +71,59 @@ def measure_shapes(sky: Plane, err: Plane, smooth: Plane, labels: Labels) -> Sha
 
     Notes
     -----
-    `photutils.segmentation.SourceCatalog`, with the options of `jwst`'s source_catalog:
-    neighbours masked by mirrored values, Kron parameters 2.5, 1.4, 0.
+    Definitions of `photutils.segmentation.SourceCatalog` with the options of `jwst`'s
+    source_catalog: negative smoothed pixels have no weight; a variance below that of a
+    pixel is raised, as SExtractor does.
     """
-    # photutils takes a second to import: only where a catalogue is made
-    from photutils import use_future_column_names  # noqa: PLC0415
-    from photutils.segmentation import SegmentationImage, SourceCatalog  # noqa: PLC0415
+    count = int(labels.max(initial=0))
+    flat = np.flatnonzero(labels)
+    owner = labels.ravel()[flat]
+    light = np.asarray(signal.ravel()[flat], np.float64)
+    weight = np.maximum(smooth.ravel()[flat].astype(np.float64), 0.0)
+    rows, cols = np.divmod(flat, labels.shape[1])
 
-    if not labels.any():
-        return _no_shapes()
-    with warnings.catch_warnings(), use_future_column_names():
-        # sources at the edge of the data have pixels without values
-        warnings.simplefilter("ignore")
-        found = SourceCatalog(
-            sky,
-            SegmentationImage(labels),
-            convolved_data=smooth,
-            error=err,
-            mask=~np.isfinite(sky),
-        )
-        return Shapes(
-            np.asarray(found.labels, np.int32),
-            _plain(found.y_centroid),
-            _plain(found.x_centroid),
-            _plain(found.area),
-            _plain(found.segment_flux),
-            _plain(found.segment_flux_err),
-            _plain(found.kron_flux),
-            _plain(found.kron_flux_err),
-            _plain(found.kron_radius),
-            _plain(found.semimajor_axis),
-            _plain(found.semiminor_axis),
-            _plain(found.orientation),
-            _boxes(found),
-        )
+    def total(values: Values | None) -> Values:
+        return np.bincount(owner, values, minlength=count + 1)[1:].astype(np.float64)
 
-
-def _no_shapes() -> Shapes:
-    no_label, no_box = np.empty(0, np.int32), np.empty((0, 4), np.int64)
-    nothing = np.empty(0)
+    norm = total(weight)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        row, col = total(weight * rows) / norm, total(weight * cols) / norm
+        dy, dx = rows - row[owner - 1], cols - col[owner - 1]
+        yy, xx, yx = (total(weight * p) / norm for p in (dy * dy, dx * dx, dy * dx))
+    major, minor, angle = _axes(yy, xx, yx)
+    axes = np.stack([major, minor, angle], axis=1)
+    kron = measure_kron((signal, err, labels), np.stack([row, col], axis=1), axes)
     return Shapes(
-        no_label,
-        row=nothing,
-        col=nothing,
-        area=nothing,
-        flux=nothing,
-        flux_err=nothing,
-        kron_flux=nothing,
-        kron_flux_err=nothing,
-        kron_radius=nothing,
-        semimajor=nothing,
-        semiminor=nothing,
-        orientation_deg=nothing,
-        box=no_box,
+        label=np.arange(1, count + 1, dtype=np.int32),
+        row=row,
+        col=col,
+        area=total(None),
+        flux=total(light),
+        variance=total(err.ravel()[flat].astype(np.float64) ** 2),
+        kron=kron,
+        semimajor=major,
+        semiminor=minor,
+        orientation_deg=np.degrees(angle) % 360.0,
+        box=_boxes(labels),
     )
 
 
-def _boxes(found: Any) -> NDArray[np.int64]:
-    sides = (found.bbox_ymin, found.bbox_ymax, found.bbox_xmin, found.bbox_xmax)
-    return np.stack([np.atleast_1d(side) for side in sides], axis=1).astype(np.int64)
+def _axes(yy: Values, xx: Values, yx: Values) -> tuple[Values, Values, Values]:
+    """Return both standard deviations, and the angle of the major axis in radians."""
+    yy, xx = yy.copy(), xx.copy()
+    thin = yy * xx - yx**2 < THIN**2
+    while thin.any():
+        yy[thin] += THIN
+        xx[thin] += THIN
+        thin = yy * xx - yx**2 < THIN**2
+    mean, half = (yy + xx) / 2.0, np.hypot((xx - yy) / 2.0, yx)
+    angle = 0.5 * np.arctan2(2.0 * yx, xx - yy)
+    return np.sqrt(mean + half), np.sqrt(mean - half), angle
 
 
-def _plain(values: Any) -> Values:
-    """Strip the unit; one source gives a scalar, which becomes an array of one."""
-    return np.atleast_1d(np.asarray(getattr(values, "value", values), np.float64))
+def _boxes(labels: Labels) -> NDArray[np.int64]:
+    boxes = [
+        (rows.start, rows.stop - 1, cols.start, cols.stop - 1)
+        for rows, cols in ndimage.find_objects(labels)
+    ]
+    return np.array(boxes, np.int64).reshape(-1, 4)

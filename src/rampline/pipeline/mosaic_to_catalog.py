@@ -15,7 +15,7 @@ from ..exposure.grid import Grid
 from ..exposure.planes import CatalogPlanes
 from ..exposure.records import Labels, Mosaic
 from ..params import Params
-from ..photometry.apertures import measure_apertures
+from ..photometry.apertures import measure_apertures, noise_factors
 from ..photometry.catalog import (
     BLENDED,
     NEAR_EDGE,
@@ -26,8 +26,21 @@ from ..photometry.catalog import (
     build_catalog,
 )
 from ..photometry.centroids import Centroids, measure_centroids
-from ..photometry.detection import Detection, DetectionParams, detect_sources
+from ..photometry.detection import (
+    DeblendingParams,
+    Detection,
+    DetectionParams,
+    Steps,
+    detect_sources,
+)
+from ..photometry.diffraction import DiffractionParams
+from ..photometry.point_source import (
+    PointSource,
+    narrowing_factor,
+    predict_point_source,
+)
 from ..photometry.shapes import Shapes, measure_shapes
+from ..photometry.sharpness import SharpnessParams
 from ..photometry.star_shape import find_neighbours, measure_star_shapes
 
 
@@ -35,9 +48,20 @@ class MosaicToCatalog(Params):
     """Parameters of every step on this path, in the order of the path."""
 
     detection: DetectionParams = DetectionParams()
-    """Detection and separation of sources."""
+    """Detection of sources."""
+    deblending: DeblendingParams = DeblendingParams()
+    """Separation of overlapping sources."""
+    diffraction: DiffractionParams = DiffractionParams()
+    """Features of bright stars, which are no sources."""
+    sharpness: SharpnessParams = SharpnessParams()
+    """Cosmic rays that only one exposure saw, which are no sources."""
     catalog: CatalogParams = CatalogParams()
     """The catalogue's columns."""
+
+    @property
+    def steps(self) -> Steps:
+        """The parameters of the steps of detection."""
+        return Steps(self.detection, self.deblending, self.diffraction, self.sharpness)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,15 +71,19 @@ class MosaicOptics:
     Attributes
     ----------
     psf_fwhm_arcsec : float, arcsec
+        Width of the telescope's image, without pixels.
     native_scale_arcsec : float, arcsec
         Pixel size of the exposures, in which the aperture radii are given.
     autocorrelation : (k, k) float64
         Of the noise between pixels of the mosaic, 1 in the centre.
+    pixfrac : float
+        Side of drizzle's drop over that of the exposures' pixel.
     """
 
     psf_fwhm_arcsec: float
     native_scale_arcsec: float
     autocorrelation: NDArray[np.float64]
+    pixfrac: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,34 +123,46 @@ def mosaic_to_catalog(
     -------
     SourceCatalog
     """
-    fwhm_px = optics.psf_fwhm_arcsec / mosaic.grid.scale_arcsec
-    found = detect_sources(mosaic.sky, mosaic.err, fwhm_px, params.detection)
-    signal = mosaic.sky - found.background
-    labels, noise = found.labels, optics.autocorrelation
-    shapes = measure_shapes(signal, mosaic.err, found.signal_to_noise, labels)
-    start = np.stack([shapes.row, shapes.col], axis=1)
-    image = (signal, mosaic.err, labels)
-    centroids = measure_centroids(image, start, fwhm_px, noise)
-    scale = optics.native_scale_arcsec / mosaic.grid.scale_arcsec
-    apertures = measure_apertures(
-        image,
-        np.stack([centroids.row, centroids.col], axis=1),
-        planes.radius_px * scale,
-        (planes.sky_in_px * scale, planes.sky_out_px * scale),
-        noise,
-    )
-    measured = Measurements(
-        shapes,
-        centroids,
-        apertures,
-        measure_star_shapes(signal, start, fwhm_px),
-        find_neighbours(start),
-        _source_flags(mosaic, found, shapes, planes.radius_px[-1] * scale),
-    )
-    sky = _sky_positions(mosaic.grid, shapes, centroids)
+    scale = mosaic.grid.scale_arcsec
+    native = optics.native_scale_arcsec
+    star = predict_point_source(optics.psf_fwhm_arcsec, native, optics.pixfrac, scale)
+    found = detect_sources(mosaic.sky, mosaic.err, star, params.steps)
+    measured = _measure(mosaic, found, star, planes, optics)
+    sky = _sky_positions(mosaic.grid, measured.shapes, measured.centroids)
     area = mosaic.grid.pixel_area_sr
     table = build_catalog(measured, sky, planes, area, params.catalog)
-    return SourceCatalog(table=table, labels=labels, noise_scale=found.noise_scale)
+    noise_scale = found.filtered.noise_scale
+    return SourceCatalog(table=table, labels=found.labels, noise_scale=noise_scale)
+
+
+def _measure(
+    mosaic: Mosaic,
+    found: Detection,
+    star: PointSource,
+    planes: CatalogPlanes,
+    optics: MosaicOptics,
+) -> Measurements:
+    """Measure all sources; radii in exposure pixels become pixels of the mosaic."""
+    noise, image = optics.autocorrelation, (found.signal, mosaic.err, found.labels)
+    shapes = measure_shapes(
+        found.signal, mosaic.err, found.filtered.smooth, found.labels
+    )
+    start = np.stack([shapes.row, shapes.col], axis=1)
+    centroids = measure_centroids(image, start, star.fwhm_px, noise)
+    radii = planes.radius_px * star.native_px
+    ring = (planes.sky_in_px * star.native_px, planes.sky_out_px * star.native_px)
+    places = np.stack([centroids.row, centroids.col], axis=1)
+    return Measurements(
+        shapes=shapes,
+        noise_factor=noise_factors(noise, shapes.area),
+        kron_noise_factor=noise_factors(noise, shapes.kron.area),
+        centroids=centroids,
+        apertures=measure_apertures(image, places, radii, ring, noise),
+        narrowing=narrowing_factor(star, float(radii[-1]), ring),
+        star_shapes=measure_star_shapes(found.signal, start, star.fwhm_px),
+        neighbours=find_neighbours(start),
+        flags=_source_flags(mosaic, found, shapes, float(radii[-1])),
+    )
 
 
 def _source_flags(
@@ -134,6 +174,8 @@ def _source_flags(
     flags = np.zeros(len(shapes.row), np.int32)
     reach = int(np.ceil(radius_px))
     for k, (row, col) in enumerate(zip(shapes.row, shapes.col, strict=True)):
+        if not np.isfinite(row + col):
+            continue
         top, left = round(row) - reach, round(col) - reach
         bottom, right = top + 2 * reach + 1, left + 2 * reach + 1
         outside = top < 0 or left < 0 or bottom > n_rows or right > n_cols
@@ -143,25 +185,13 @@ def _source_flags(
         core = missing[round(row) - 1 : round(row) + 2, round(col) - 1 : round(col) + 2]
         if core.any():
             flags[k] |= SATURATED_CORE
-    flags[_touching(found.labels, len(flags))] |= BLENDED
+    flags[found.is_blended] |= BLENDED
     return flags
 
 
-def _touching(labels: Labels, count: int) -> NDArray[np.bool_]:
-    """Return which segments share a border with another one."""
-    touches = np.zeros(count + 1, bool)
-    for one, other in (
-        (labels[:-1], labels[1:]),
-        (labels[:, :-1], labels[:, 1:]),
-    ):
-        border = (one != other) & (one > 0) & (other > 0)
-        touches[one[border]] = True
-        touches[other[border]] = True
-    return touches[1:]
-
-
 def _sky_positions(grid: Grid, shapes: Shapes, centroids: Centroids) -> SkyPositions:
-    top, bottom, left, right = shapes.box.T.astype(np.float64)
+    edge = np.array([[-0.5], [0.5], [-0.5], [0.5]])
+    top, bottom, left, right = shapes.box.T + edge
     corners = [(top, left), (bottom, left), (top, right), (bottom, right)]
     return SkyPositions(
         isophotal=_radec(grid, shapes.row, shapes.col),

@@ -1,0 +1,170 @@
+"""Sums over circles and clipped medians over rings, source by source.
+
+Pixels on a circle's border count by the exact area they share with it, as `photutils` has
+it: the area of a circle below and left of a point has a closed form, and that shared with
+a pixel is the alternating sum over its corners.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.records import Labels, Plane
+from ..numerics.jit import kernel
+
+Values = NDArray[np.float64]
+
+
+@kernel
+def quadrant_area(x: float, y: float) -> float:
+    """Return the area of the unit circle left of x and below y."""
+    if x <= -1.0 or y <= -1.0:
+        return 0.0
+    x, y = min(x, 1.0), min(y, 1.0)
+    # between the axis and x, in one half of the circle
+    beyond_x = 0.5 * (x * math.sqrt(1.0 - x * x) + math.asin(x))
+    beyond_y = 0.5 * (y * math.sqrt(1.0 - y * y) + math.asin(y))
+    if x * x + y * y <= 1.0:
+        return math.pi / 4 + beyond_x + beyond_y + x * y
+    if x > 0.0:
+        both = 2.0 * (beyond_x + beyond_y)
+        return both if y > 0.0 else math.pi / 2 + 2.0 * beyond_y
+    return math.pi / 2 + 2.0 * beyond_x if y > 0.0 else 0.0
+
+
+@kernel
+def circle_share(dy: float, dx: float, radius: float) -> float:
+    """Return the area of a pixel at (dy, dx) from the centre of a circle within it."""
+    reach = math.hypot(dy, dx)
+    if reach <= radius - 0.7072:
+        return 1.0
+    if reach >= radius + 0.7072:
+        return 0.0
+    left, right = (dx - 0.5) / radius, (dx + 0.5) / radius
+    low, high = (dy - 0.5) / radius, (dy + 0.5) / radius
+    share = quadrant_area(right, high) - quadrant_area(left, high)
+    share += quadrant_area(left, low) - quadrant_area(right, low)
+    return share * radius * radius
+
+
+@kernel
+def sum_circles(
+    sky: Plane,
+    err: Plane,
+    positions: Values,
+    radii: Values,
+    out: tuple[Values, Values],
+) -> None:
+    """Fill sums of sky and of squared errors, (radii, sources); only pixels of the image."""
+    total, variance = out
+    n_rows, n_cols = sky.shape
+    for k in range(positions.shape[0]):
+        row, col = positions[k, 0], positions[k, 1]
+        if not (math.isfinite(row) and math.isfinite(col)):
+            total[:, k], variance[:, k] = math.nan, math.nan
+            continue
+        for m in range(radii.size):
+            total[m, k], variance[m, k] = 0.0, 0.0
+            reach = radii[m] + 0.5
+            for i in range(max(math.ceil(row - reach), 0), n_rows):
+                if i > row + reach:
+                    break
+                for j in range(max(math.ceil(col - reach), 0), n_cols):
+                    if j > col + reach:
+                        break
+                    share = circle_share(i - row, j - col, radii[m])
+                    if share > 0.0:
+                        total[m, k] += share * sky[i, j]
+                        variance[m, k] += share * err[i, j] * err[i, j]
+
+
+@kernel
+def measure_rings(
+    sky: Plane,
+    labels: Labels,
+    positions: Values,
+    ring: tuple[float, float, int],
+    out: tuple[Values, Values],
+) -> None:
+    """Fill clipped median and its error for independent pixels, (sources,).
+
+    ``ring`` is inner and outer radius, and the least number of pixels without other
+    sources; with fewer, the pixels of other sources count too.
+    """
+    _, outer, least = ring
+    median, error = out
+    side = int(2 * outer) + 3
+    clean, every = np.empty(side * side), np.empty(side * side)
+    for k in range(positions.shape[0]):
+        n_clean, n_every = _gather_ring(
+            sky, labels, (positions[k, 0], positions[k, 1], k + 1), ring, (clean, every)
+        )
+        if n_clean >= least:
+            median[k], error[k] = clipped_median(np.sort(clean[:n_clean]))
+        else:
+            median[k], error[k] = clipped_median(np.sort(every[:n_every]))
+
+
+@kernel
+def _gather_ring(
+    sky: Plane,
+    labels: Labels,
+    source: tuple[float, float, int],
+    ring: tuple[float, float, int],
+    out: tuple[Values, Values],
+) -> tuple[int, int]:
+    """Copy the ring's pixels: those of no other source, and all. Returns their numbers."""
+    row, col, label = source
+    inner, outer, _ = ring
+    clean, every = out
+    n_clean, n_every = 0, 0
+    if not (math.isfinite(row) and math.isfinite(col)):
+        return 0, 0
+    for i in range(max(math.ceil(row - outer), 0), sky.shape[0]):
+        if i > row + outer:
+            break
+        for j in range(max(math.ceil(col - outer), 0), sky.shape[1]):
+            if j > col + outer:
+                break
+            square = (i - row) ** 2 + (j - col) ** 2
+            if square < inner * inner or square >= outer * outer:
+                continue
+            value = sky[i, j]
+            if not math.isfinite(value):
+                continue
+            every[n_every] = value
+            n_every += 1
+            if labels[i, j] == 0 or labels[i, j] == label:
+                clean[n_clean] = value
+                n_clean += 1
+    return n_clean, n_every
+
+
+@kernel
+def clipped_median(ordered: Values) -> tuple[float, float]:
+    """Return median and its standard error after clipping sorted values.
+
+    At most five times, at 3 standard deviations about the median, as astropy's SigmaClip.
+    """
+    low, high = 0, ordered.size
+    middle, spread = math.nan, math.nan
+    for trial in range(6):
+        count = high - low
+        if count == 0:
+            return math.nan, math.nan
+        half = low + count // 2
+        middle = ordered[half]
+        if count % 2 == 0:
+            middle = 0.5 * (middle + ordered[half - 1])
+        spread = float(np.std(ordered[low:high]))
+        if trial == 5:
+            break
+        first, last = low, high
+        while ordered[low] < middle - 3.0 * spread:
+            low += 1
+        while ordered[high - 1] > middle + 3.0 * spread:
+            high -= 1
+        if first == low and last == high:
+            break
+    return middle, math.sqrt(0.5 * math.pi / (high - low)) * spread

@@ -1,0 +1,89 @@
+"""The background left in a mosaic: medians of cells, joined by a smooth surface.
+
+What is left after sky subtraction varies slowly: scattered light, the light between the
+galaxies of a cluster, flat-field residuals. Cells wider than any source follow it; the
+bright tail that sources add to a cell is cut off before its median is taken again.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.interpolate import CubicSpline
+
+from ..exposure.records import Plane
+from ..numerics.meshes import measure_mesh
+
+CLIP = 2.5
+"""Pixels farther from their cell's median, in its standard deviations, are sources."""
+LEAST_USED = 0.1
+"""Share of a cell's pixels below which its median is not trusted."""
+
+
+def measure_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Plane:
+    """Measure the background of a mosaic.
+
+    Parameters
+    ----------
+    sky : (rows, cols) float32, MJy/sr
+    valid : (rows, cols) bool
+        Where there are data.
+    cell : int, pixels
+        Width of the cells.
+
+    Returns
+    -------
+    (rows, cols) float32, MJy/sr
+        0 where nothing is valid at all.
+
+    Notes
+    -----
+    Cells, clipping, a 3 x 3 median over the cells and a cubic surface, as in SExtractor
+    (Bertin & Arnouts 1996, section 3); `jwst`'s source_catalog does the same with cells of
+    1000 pixels.
+    """
+    size = min(cell, *sky.shape)
+    mesh = measure_mesh(sky, valid, size)
+    surface = _join(mesh.level, mesh.n_used, size, sky.shape)
+    scatter = float(np.nanmedian(mesh.scatter)) if valid.any() else 0.0
+    faint = valid & (np.abs(sky - surface) < CLIP * scatter)
+    mesh = measure_mesh(sky, faint, size)
+    return _join(mesh.level, mesh.n_used, size, sky.shape)
+
+
+def _join(
+    level: NDArray[np.float32],
+    n_used: NDArray[np.int32],
+    size: int,
+    shape: tuple[int, ...],
+) -> Plane:
+    """Interpolate the levels of the cells to all pixels."""
+    known = n_used >= LEAST_USED * size**2
+    if not known.any():
+        known = n_used > 0
+    if not known.any():
+        return np.zeros(shape, np.float32)
+    nearest = ndimage.distance_transform_edt(
+        ~known, return_distances=False, return_indices=True
+    )
+    smooth = ndimage.median_filter(level[tuple(nearest)], 3, mode="nearest")
+    down, across = (
+        _weights(n_cells, size, n_pixels)
+        for n_cells, n_pixels in zip(level.shape, shape, strict=True)
+    )
+    return np.asarray(down @ smooth @ across.T, np.float32)
+
+
+def _weights(n_cells: int, size: int, n_pixels: int) -> NDArray[np.float32]:
+    """Return the weight of each cell in each pixel along one axis, (pixels, cells).
+
+    A cubic spline through the cells' centres; straight beyond the outermost ones.
+    """
+    if n_cells == 1:
+        return np.ones((n_pixels, 1), np.float32)
+    first = np.arange(n_cells) * size
+    centres = (first + np.minimum(first + size, n_pixels) - 1) / 2.0
+    spline = CubicSpline(centres, np.eye(n_cells), bc_type="natural")
+    pixels = np.arange(n_pixels)
+    inside = np.clip(pixels, centres[0], centres[-1])
+    straight = spline(inside, 1) * (pixels - inside)[:, None]
+    return np.asarray(spline(inside) + straight, np.float32)

@@ -1,0 +1,148 @@
+"""Which detections are sharper than any image the telescope can make.
+
+Where one exposure alone covers the sky, no other can reveal its cosmic rays and hot pixels,
+and they stay in the mosaic. But each is as narrow as a pixel, at least in one direction,
+and no source is narrower than the image of a star. The narrowest direction of each
+detection is compared with both: what is nearer to a single pixel than to a star goes. For
+filters whose star is hardly wider than a pixel the two come together, and none are dropped
+wrongly, because the star is taken at its sharpest, centred on a pixel.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.records import Labels, Plane
+from ..params import Sigma, StepParams
+from .centroids import measure_centroids
+from .matched_filter import FWHM_PER_SIGMA
+from .patches import cut_patches
+from .point_source import PointSource, radial_profile
+
+Values = NDArray[np.float64]
+
+
+class SharpnessParams(StepParams):
+    """How cosmic rays that only one exposure saw are told from sources."""
+
+    significance: Sigma = 3.0
+    """By how much of its error a width is below the limit."""
+
+
+class Widths(NamedTuple):
+    """Width of each detection in its narrowest direction.
+
+    Attributes
+    ----------
+    variance, error : (sources,) float64, pixels**2
+        Least eigenvalue of the second moments in a Gaussian window, and its 1 sigma.
+    """
+
+    variance: Values
+    error: Values
+
+
+def find_too_sharp(
+    image: tuple[Plane, Plane, Labels],
+    places: Values,
+    star: PointSource,
+    noise_scale: float,
+    params: SharpnessParams,
+) -> NDArray[np.bool_]:
+    """Find the detections that are sharper than a star.
+
+    Parameters
+    ----------
+    image : signal and its error, MJy/sr, and labels, each (rows, cols)
+    places : (sources, 2) float64, pixels
+        Row and column of each source's peak, in the order of the labels.
+    star : PointSource
+    noise_scale : float
+        Noise of smoothed pixels over what the errors predict for independent ones.
+    params : SharpnessParams
+
+    Returns
+    -------
+    (sources,) bool
+    """
+    if not params.enabled or len(places) == 0:
+        return np.zeros(len(places), np.bool_)
+    widths = measure_widths(image, places, star, noise_scale)
+    limit = np.sqrt(np.prod(expected_variances(star)))
+    upper = widths.variance + params.significance * widths.error
+    return np.asarray(upper < limit, np.bool_)
+
+
+def expected_variances(star: PointSource) -> tuple[float, float]:
+    """Return the windowed variance of one bright exposure pixel, and of the sharpest star.
+
+    Parameters
+    ----------
+    star : PointSource
+
+    Returns
+    -------
+    (float, float), pixels**2
+
+    Notes
+    -----
+    Each exposure pixel becomes a square as wide as the drop, seen through the mosaic's
+    pixel; with a Gaussian of the same variance in its place the windowed moments of a sum
+    of pixels are closed expressions.
+    """
+    window = (star.fwhm_px / FWHM_PER_SIGMA) ** 2
+    drop = (star.drop_px**2 + 1.0) / 12.0
+    both = window + drop
+    lag = np.arange(-6, 7) * star.native_px
+    radius = np.hypot(lag[:, None], lag)
+    light = radial_profile(radius.ravel(), star.lambda_d_px, (star.native_px,))
+    weight = np.exp(-0.5 * radius**2 / both) * light.reshape(radius.shape)
+    pixel = drop * window / both
+    spread = float((weight * lag**2).sum() / weight.sum()) * (window / both) ** 2
+    return pixel, pixel + spread
+
+
+def measure_widths(
+    image: tuple[Plane, Plane, Labels],
+    places: Values,
+    star: PointSource,
+    noise_scale: float,
+) -> Widths:
+    """Measure the width of each detection in its narrowest direction.
+
+    Parameters
+    ----------
+    image, places, star, noise_scale
+        As in `find_too_sharp`.
+
+    Returns
+    -------
+    Widths
+        Infinite where there is no light to measure, or pixels are missing.
+    """
+    signal, err, labels = image
+    centre = measure_centroids(image, places, star.fwhm_px, np.ones((1, 1)))
+    sigma = star.fwhm_px / FWHM_PER_SIGMA
+    half = int(np.ceil(3.0 * sigma)) + 1
+    rows, cols = (np.rint(place).astype(np.int64) for place in (centre.row, centre.col))
+    light = cut_patches(signal, rows, cols, half)
+    variance = cut_patches(err, rows, cols, half) ** 2
+    steps = np.arange(-half, half + 1.0)
+    dy = steps[None, :, None] - (centre.row - rows)[:, None, None]
+    dx = steps[None, None, :] - (centre.col - cols)[:, None, None]
+    owner = cut_patches(labels.astype(np.float32), rows, cols, half)
+    is_own = (owner == 0) | (owner == np.arange(1, len(rows) + 1)[:, None, None])
+    window = np.exp(-0.5 * (dy**2 + dx**2) / sigma**2) * is_own
+    total = (window * light).sum(axis=(1, 2))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        yy, xx, yx = (
+            (window * light * pair).sum(axis=(1, 2)) / total
+            for pair in (dy * dy, dx * dx, dy * dx)
+        )
+        least = (yy + xx) / 2 - np.hypot((yy - xx) / 2, yx)
+        lever = window * (0.5 * (dy**2 + dx**2) - least[:, None, None])
+        noise = np.sqrt((lever**2 * variance).sum(axis=(1, 2))) / total * noise_scale
+    has_data = cut_patches(np.isfinite(signal).astype(np.float32), rows, cols, half)
+    known = np.isfinite(least) & (total > 0) & (has_data > 0).all(axis=(1, 2))
+    return Widths(np.where(known, least, np.inf), np.where(known, noise, 0.0))

@@ -1,0 +1,143 @@
+"""Divide overlapping sources at the valleys between their peaks.
+
+The pixels of a region are flooded from the highest down. Each new peak begins a source;
+where two sources meet, the pixel is their saddle, and the lower one stays a source only if
+its peak rises far enough above it: by more than noise does, and by a share of what it
+stands on. What does not rise enough becomes part of the other (topological persistence,
+Edelsbrunner, Letscher & Zomorodian 2002).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.records import Labels, Plane
+from ..numerics.jit import kernel
+
+
+class Peaks(NamedTuple):
+    """Sources as peaks of an image, in the order of their labels 1, 2, ...
+
+    Attributes
+    ----------
+    labels : (rows, cols) int32
+    row, col : (sources,) int64, pixels
+    height : (sources,) float32
+    """
+
+    labels: Labels
+    row: NDArray[np.int64]
+    col: NDArray[np.int64]
+    height: NDArray[np.float32]
+
+
+def flood_peaks(
+    image: Plane,
+    inside: NDArray[np.bool_],
+    least: float,
+    rise: float,
+    contrast: float,
+) -> Peaks:
+    """Divide regions among their peaks.
+
+    Parameters
+    ----------
+    image : (rows, cols) float32
+    inside : (rows, cols) bool
+        Pixels to be divided.
+    least : float
+        Least height of a peak; regions without one get no label.
+    rise : float
+        Least rise of a peak above its saddle; infinite: regions are not divided.
+    contrast : float
+        Least rise in units of the saddle's height.
+
+    Returns
+    -------
+    Peaks
+        Numbered from the first row on, by the place of the peak.
+    """
+    n_cols = image.shape[1]
+    flat = np.flatnonzero(inside)
+    height = image.ravel()[flat]
+    # equal heights in the order of their places, so that the result is always the same
+    order = flat[np.argsort(-height, kind="stable")]
+    owner = np.zeros(image.shape, np.int32)
+    parent = np.zeros(flat.size + 1, np.int32)
+    place = np.zeros(flat.size + 1, np.int64)
+    count = _flood(image, order, (least, rise, contrast), owner, parent, place)
+    roots = np.flatnonzero(parent[: count + 1] == np.arange(count + 1))[1:]
+    roots = roots[image.ravel()[place[roots]] >= least]
+    roots = roots[np.argsort(place[roots], kind="stable")]
+    number = np.zeros(count + 1, np.int32)
+    number[roots] = np.arange(1, roots.size + 1)
+    labels = number[_resolve(parent[: count + 1])][owner]
+    where = place[roots]
+    return Peaks(labels, where // n_cols, where % n_cols, image.ravel()[where])
+
+
+def _resolve(parent: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Follow every chain to its root."""
+    while True:
+        next_ = parent[parent]
+        if np.array_equal(next_, parent):
+            return parent
+        parent = next_
+
+
+@kernel
+def _flood(
+    image: Plane,
+    order: NDArray[np.int64],
+    limits: tuple[float, float, float],
+    owner: Labels,
+    parent: NDArray[np.int32],
+    place: NDArray[np.int64],
+) -> int:
+    """Give each pixel, from the highest down, to the source of its highest neighbour.
+
+    ``parent[k]`` is the source that k became part of, itself if none; ``place[k]`` the
+    flat index of its peak. Returns the number of peaks.
+    """
+    least, rise, contrast = limits
+    n_rows, n_cols = image.shape
+    roots = np.empty(8, np.int32)
+    count = 0
+    for k in range(order.size):
+        row, col = order[k] // n_cols, order[k] % n_cols
+        here = image[row, col]
+        n, steepest, top, best = 0, 0, 0, -np.inf
+        for i in range(max(row - 1, 0), min(row + 2, n_rows)):
+            for j in range(max(col - 1, 0), min(col + 2, n_cols)):
+                if owner[i, j] > 0:
+                    root = _root(parent, owner[i, j])
+                    roots[n] = root
+                    n += 1
+                    if image[i, j] > best:
+                        best, steepest = image[i, j], root
+                    # peaks are numbered from the highest down
+                    if top == 0 or root < top:
+                        top = root
+        if n == 0:
+            count += 1
+            parent[count], place[count] = count, order[k]
+            owner[row, col] = count
+            continue
+        owner[row, col] = steepest
+        for m in range(n):
+            root = roots[m]
+            height = image[place[root] // n_cols, place[root] % n_cols]
+            needed = max(rise, contrast * here)
+            if root != top and (height < least or height - here < needed):
+                parent[root] = top
+    return count
+
+
+@kernel
+def _root(parent: NDArray[np.int32], k: int) -> int:
+    """Follow the chain from ``k`` to its end, and halve it on the way."""
+    while parent[k] != k:
+        parent[k] = parent[parent[k]]
+        k = parent[k]
+    return k
