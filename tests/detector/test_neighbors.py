@@ -39,6 +39,13 @@ def test_the_cross_ends_at_the_edge_and_spares_saturated_neighbours():
     assert np.count_nonzero(flags) == 2
 
 
+@pytest.mark.parametrize(("ratio", "n_flagged"), [(150.0, 0), (250.0, 4), (1e5, 4)])
+def test_coupled_charge_above_the_noise_is_flagged(ratio, n_flagged):
+    flags = np.zeros((1, 3, 5, 5), np.uint8)
+    flag_neighbors(flags, one_jump(2, 2, ratio), NeighborParams(algorithm="ipc"))
+    assert np.count_nonzero(flags == JUMP) == n_flagged
+
+
 @pytest.mark.parity
 @pytest.mark.parametrize("shape", [(1, 9, 32, 32), (2, 12, 32, 32)])
 def test_crosses_equal_those_of_stcal(rng, shape):

@@ -13,15 +13,19 @@ from pydantic import Field
 
 from ..flags import BAD_FOR_SLOPE, JUMP
 from ..numerics.jit import kernel
-from ..params import StepParams, Unit
+from ..params import Fraction, Sigma, StepParams, Unit
 from .jumps import FoundJumps
 
 
 class NeighborParams(StepParams):
     """Which neighbours of a hit are flagged."""
 
-    algorithm: Literal["jwst"] = "jwst"
-    """``jwst``: all four neighbours of every hit between two limits."""
+    algorithm: Literal["ipc", "jwst"] = "ipc"
+    """``ipc``: where the coupled charge counts; ``jwst``: those of all hits in between."""
+    coupling: Fraction = 0.0055
+    """Share of a pixel's charge that each of its four neighbours sees (``ipc``)."""
+    significance: Sigma = 1.0
+    """Coupled charge over the noise of a difference that is flagged (``ipc``)."""
     min_ratio: Annotated[float, Field(ge=0), Unit("sigma")] = 10.0
     """Hits weaker than this leave their neighbours alone (``jwst``)."""
     max_ratio: Annotated[float, Field(gt=0), Unit("sigma")] = 1000.0
@@ -48,9 +52,13 @@ def flag_neighbors(
 
     Notes
     -----
-    ``jwst`` agrees with ``flag_4_neighbors`` of ``stcal`` 1.20.
+    ``jwst`` agrees with ``flag_4_neighbors`` of ``stcal`` 1.20. ``ipc`` takes the noise of
+    the neighbour for that of the hit pixel; NIRCam's coupling is 0.46 to 0.60 %.
     """
-    chosen = (jumps.ratio > params.min_ratio) & (jumps.ratio < params.max_ratio)
+    if params.algorithm == "ipc":
+        chosen = params.coupling * jumps.ratio > params.significance
+    else:
+        chosen = (jumps.ratio > params.min_ratio) & (jumps.ratio < params.max_ratio)
     # in 64 bits, in which a kernel's index and index + 1 are of one type
     where = np.stack(jumps[:4])[:, chosen].astype(np.int64)
     _flag_crosses(group_flags, where, BAD_FOR_SLOPE, JUMP)

@@ -12,8 +12,8 @@ import numpy as np
 from scipy import special
 
 _LENGTHS: Final = (2, 3, 4, 5, 6, 8, 10, 14, 19, 29, 49)
-_TESTS_SINGLE: Final = (1.0, 2.2, 3.4, 4.5, 5.6, 7.7, 9.8, 13.8, 18.8, 28.5, 48.0)
-_TESTS_AVERAGED: Final = (1.0, 3.0, 5.0, 7.0, 9.0, 13.0, 17.0, 24.0, 33.0, 50.0, 84.0)
+_TESTS_SINGLE: Final = (2.7, 3.8, 4.7, 5.8, 7.1, 9.0, 11.6, 14.4, 19.9, 30.0, 47.6)
+_TESTS_AVERAGED: Final = (3.8, 5.9, 7.5, 8.9, 10.9, 14.0, 16.7, 24.0, 35.0, 55.0, 83.0)
 
 
 def one_sided_threshold(n_steps: int, n_frames: int, false_positives: float) -> float:
