@@ -68,18 +68,32 @@ def nominal_area_sr(camera: Camera) -> float:
 
 
 def area_ratio(exposure: Exposure) -> Plane:
-    """Return each pixel's area over the nominal one, (rows, cols) float32.
+    """Return each pixel's area over the nominal one, (rows, cols) float32."""
+    readout = exposure.readout
+    return _area_ratio(exposure.believed, (0, 0), (readout.n_rows, readout.n_cols))
 
-    Smooth, so evaluated every 32 pixels and interpolated.
-    """
-    n_rows, n_cols = exposure.readout.n_rows, exposure.readout.n_cols
-    rows = np.linspace(0.0, n_rows - 1.0, max(n_rows // 32, 5))
-    cols = np.linspace(0.0, n_cols - 1.0, max(n_cols // 32, 5))
+
+def full_area_ratio(camera: Camera) -> Plane:
+    """Return the same for the whole detector, whatever part of it is read out."""
+    start = (-camera.used.row_start, -camera.used.col_start)
+    return _area_ratio(camera, start, (camera.full.n_rows, camera.full.n_cols))
+
+
+def _area_ratio(
+    camera: Camera, start: tuple[int, int], shape: tuple[int, int]
+) -> Plane:
+    """Evaluate the areas, which are smooth, every 32 pixels and interpolate."""
+    rows, cols = (
+        first + np.linspace(0.0, n - 1.0, max(n // 32, 5))
+        for first, n in zip(start, shape, strict=True)
+    )
     grid = np.meshgrid(rows, cols, indexing="ij")
-    camera = exposure.believed
     area = camera.pixel_area_sr(*grid) / camera.va_scale**2 / nominal_area_sr(camera)
     surface = RectBivariateSpline(rows, cols, area)
-    return np.asarray(surface(np.arange(n_rows), np.arange(n_cols)), np.float32)
+    own_rows, own_cols = (
+        np.arange(first, first + n) for first, n in zip(start, shape, strict=True)
+    )
+    return np.asarray(surface(own_rows, own_cols), np.float32)
 
 
 def flux_conversion(exposure: Exposure) -> float:

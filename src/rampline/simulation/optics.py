@@ -223,3 +223,12 @@ def encircled_energy(
     # The n-th sample in order of radius closes the area n: interpolate in area.
     area = np.arange(1.0, shares.size + 1.0) / spread.oversample**2
     return np.interp(np.pi * np.asarray(radii_px) ** 2, area, shares)
+
+
+def ring_level(spread: PointSpread, inner_px: float, outer_px: float) -> float:
+    """Return the median of the PSF in an annulus, share of the light per pixel."""
+    size = spread.values.shape[0]
+    offset = (np.arange(size) - (size - 1) / 2) / spread.oversample
+    radius = np.hypot(offset[:, None], offset[None, :])
+    inside = (radius > inner_px) & (radius < outer_px)
+    return float(np.median(spread.values[inside]))

@@ -27,8 +27,20 @@ from ..flags import (
 from .distortion import distortion_model
 from .electronics import couple, coupling_kernel
 from .instrument import FLUX_CONVERSION, PASSBANDS, passband
-from .light import arcsec2, area_ratio, flat_plane, nominal_area_sr
-from .optics import coupled, encircled_energy, point_spread, widened
+from .light import (
+    arcsec2,
+    area_ratio,
+    flat_plane,
+    full_area_ratio,
+    nominal_area_sr,
+)
+from .optics import (
+    coupled,
+    encircled_energy,
+    point_spread,
+    ring_level,
+    widened,
+)
 from .pixels import PixelPlanes
 from .pointing import Exposure, filter_offset_px
 from .scene import SceneParams
@@ -103,7 +115,7 @@ _BY_BAND: Final = frozenset({"flat", "area", "apcorr", "photom"})
 _BY_WINDOW: Final = frozenset(
     {
         "mask", "saturation", "superbias", "linearity", "dark", "gain", "readnoise",
-        "flat", "area",
+        "flat",
     }
 )  # fmt: skip
 
@@ -134,6 +146,16 @@ def _cards(source: _Source, kind: str) -> tuple[Card, ...]:
         ]
     if kind in _BY_WINDOW:
         cards += _window_cards(source)
+    if kind == "area":
+        # CRDS has areas of whole detectors only, and `jwst` cuts them itself
+        full = exposure.believed.full
+        cards += [
+            Card("SUBARRAY", "GENERIC", "Subarray used"),
+            Card("SUBSTRT1", 1, "Starting pixel in axis 1 direction"),
+            Card("SUBSTRT2", 1, "Starting pixel in axis 2 direction"),
+            Card("SUBSIZE1", full.n_cols, "Number of pixels in axis 1 direction"),
+            Card("SUBSIZE2", full.n_rows, "Number of pixels in axis 2 direction"),
+        ]
     if kind == "dark":
         cards += _dark_cards(source)
     return tuple(cards)
@@ -265,7 +287,7 @@ def _flat(source: _Source) -> list[Part]:
 
 
 def _area(source: _Source) -> list[Part]:
-    return [Part("SCI", area_ratio(source.exposure))]
+    return [Part("SCI", full_area_ratio(source.exposure.believed))]
 
 
 def _ipc(source: _Source) -> list[Part]:
@@ -289,7 +311,8 @@ def _photom(source: _Source) -> list[Part]:
 def _apcorr(source: _Source) -> list[Part]:
     """Return apertures by encircled energy, corrected for what the annulus takes away.
 
-    As the archive's, they are for images resampled at the detector's own pixel scale.
+    As the archive's, they are for images resampled at the detector's own pixel scale,
+    and for a sky that is the median of the annulus.
     """
     exposure = source.exposure
     spread = point_spread(exposure.band, exposure.detector)
@@ -298,12 +321,11 @@ def _apcorr(source: _Source) -> list[Part]:
     spread = widened(spread, 3)
     grid = np.linspace(0.0, 60.0, 6001)
     energy = encircled_energy(spread, grid)
-    inner, outer = np.interp((_SKY_IN_PX, _SKY_OUT_PX), grid, energy)
-    per_area = (outer - inner) / (_SKY_OUT_PX**2 - _SKY_IN_PX**2)
+    per_area = ring_level(spread, _SKY_IN_PX, _SKY_OUT_PX)
     rows = []
     for fraction in _FRACTIONS:
         radius = float(np.interp(fraction, energy, grid))
-        measured = fraction - per_area * radius**2
+        measured = fraction - per_area * np.pi * radius**2
         rows.append(
             (
                 exposure.band.filter, exposure.band.pupil, fraction, radius,
