@@ -4,8 +4,15 @@ import pytest
 from rampline.detector.snowballs import EllipseParams, SnowballParams, flag_snowballs
 from rampline.flags import JUMP, SATURATED
 
+from .exposures import make_readout
+
 JWST = SnowballParams(algorithm="jwst")
-GROUP_S = 107.4
+GROUP_S = make_readout("MEDIUM8").group_s
+
+
+def flag_ellipses(flags, params=JWST):
+    counts = np.zeros(flags.shape, np.float32)
+    return flag_snowballs(flags, counts, make_readout("MEDIUM8", flags.shape), params)
 
 
 def paint_disc(plane, row, col, radius, bit):
@@ -24,7 +31,7 @@ def one_snowball(shape=(1, 4, 100, 100), radius=12, core=5):
 
 def test_a_disc_with_a_core_doubles_its_radius():
     flags = one_snowball()
-    (event,) = flag_snowballs(flags, GROUP_S, JWST)
+    (event,) = flag_ellipses(flags)
     assert (event.integration, event.group) == (0, 1)
     assert (event.row, event.col) == pytest.approx((50, 50))
     flagged = np.count_nonzero(flags[0, 1])
@@ -33,7 +40,7 @@ def test_a_disc_with_a_core_doubles_its_radius():
 
 def test_the_core_grows_and_stays_to_the_end():
     flags = one_snowball(core=5)
-    flag_snowballs(flags, GROUP_S, JWST)
+    flag_ellipses(flags)
     for group in (1, 2, 3):
         full = np.count_nonzero(flags[0, group] & SATURATED)
         assert np.sqrt(full / np.pi) == pytest.approx(6.5, abs=0.7)
@@ -42,22 +49,85 @@ def test_the_core_grows_and_stays_to_the_end():
 def test_a_disc_without_a_core_is_no_snowball():
     flags = one_snowball(core=0)
     before = flags.copy()
-    assert flag_snowballs(flags, GROUP_S, JWST) == []
+    assert flag_ellipses(flags) == []
     np.testing.assert_array_equal(flags, before)
 
 
 def test_without_the_core_rule_it_is_one():
     ellipses = EllipseParams(core_required=False)
     params = SnowballParams(algorithm="jwst", ellipses=ellipses)
-    assert len(flag_snowballs(one_snowball(core=0), GROUP_S, params)) == 1
+    assert len(flag_ellipses(one_snowball(core=0), params)) == 1
 
 
 def test_the_core_glows_in_the_next_integration_for_a_while():
     flags = one_snowball((2, 4, 100, 100))
     params = JWST.model_copy(update={"core_masked": 3 * GROUP_S + 1})
-    flag_snowballs(flags, GROUP_S, params)
+    flag_ellipses(flags, params)
     assert flags[1, 1, 50, 50] == flags[1, 2, 50, 50] == JUMP
     assert flags[1, 0, 50, 50] == flags[1, 3, 50, 50] == 0
+
+
+def halo_exposure(rng, radius=12.0, n_groups=6, pattern="RAPID", core=True):
+    """Return noisy ramps with one snowball in group 2, flags as a search leaves them."""
+    shape = (1, n_groups, 160, 160)
+    readout = make_readout(pattern, shape)
+    counts = np.cumsum(rng.normal(20, 5, shape), axis=1).astype(np.float32)
+    rows, cols = np.ogrid[:160, :160]
+    distance = np.hypot(rows - 80, cols - 75)
+    profile = 5e4 * np.exp(-distance / (radius / 7))
+    counts[0, 2:] += profile
+    flags = np.zeros(shape, np.uint8)
+    flags[0, 2][profile > 4 * 7] |= JUMP
+    if core:
+        flags[0, 2:, profile > 3e4] = SATURATED
+    return flags, counts, readout, profile
+
+
+def test_a_halo_is_flagged_to_where_it_drowns(rng):
+    flags, counts, readout, profile = halo_exposure(rng)
+    (event,) = flag_snowballs(flags, counts, readout, SnowballParams())
+    assert event.group == 2
+    assert (event.row, event.col) == pytest.approx((80, 75), abs=0.5)
+    left = profile[(flags[0, 2] == 0)]
+    # what is not flagged is less than a tenth of the noise of a slope of six groups
+    assert left.max() < 5.0
+    assert np.median(left[left > 0.1]) < 1.0
+    wanted = np.count_nonzero(profile > 0.3 * 5)
+    assert np.count_nonzero(flags[0, 2]) < 1.6 * wanted
+
+
+def test_a_halo_shared_by_the_next_group_is_flagged_there_too(rng):
+    flags, counts, readout, profile = halo_exposure(rng, pattern="SHALLOW4")
+    counts[0, 2] -= (0.5 * profile).astype(np.float32)
+    flag_snowballs(flags, counts, readout, SnowballParams())
+    far = (profile > 10) & (profile < 28)
+    assert (flags[0, 3][far] & JUMP > 0).mean() > 0.9
+
+
+def test_the_core_of_a_halo_grows_and_stays(rng):
+    flags, counts, readout, _ = halo_exposure(rng)
+    before = np.count_nonzero(flags[0, 2] & SATURATED)
+    flag_snowballs(flags, counts, readout, SnowballParams())
+    after = [np.count_nonzero(plane & SATURATED) for plane in flags[0, 2:]]
+    grown = np.sqrt(after[0] / np.pi) - np.sqrt(before / np.pi)
+    assert grown == pytest.approx(2, abs=0.7)
+    assert len(set(after)) == 1
+
+
+def test_tracks_and_small_hits_are_no_snowballs_even_at_the_edge(rng):
+    flags, counts, readout, _ = halo_exposure(rng, core=False)
+    flags[:] = 0
+    flags[0, 3, 0:4, 10:40] = JUMP
+    flags[0, 3, 100, 5:120] = JUMP
+    flags[0, 4, 60:64, 0:4] = JUMP
+    before = flags.copy()
+    assert flag_snowballs(flags, counts, readout, SnowballParams()) == []
+    np.testing.assert_array_equal(flags, before)
+
+
+def test_a_large_disc_without_a_core_is_one(rng):
+    flags, counts, readout, _ = halo_exposure(rng, core=False)
+    assert len(flag_snowballs(flags, counts, readout, SnowballParams())) == 1
 
 
 def scatter_events(rng, shape, n_events):
@@ -105,7 +175,7 @@ def test_masks_overlap_with_those_of_stcal(n_ints, seed):
     for name, value in settings.items():
         setattr(data, name, value)
     theirs, n_theirs = flag_large_events(flags.copy(), JUMP, SATURATED, data)
-    events = flag_snowballs(flags, GROUP_S, JWST)
+    events = flag_ellipses(flags)
     assert len(events) == n_theirs > 10
     full = theirs & SATURATED > 0, flags & SATURATED > 0
     jump = (theirs & JUMP > 0) & ~full[0], (flags & JUMP > 0) & ~full[1]

@@ -5,18 +5,25 @@ whose outskirts stay below the threshold of the jump search. The core keeps its 
 through the rest of the integration and glows in the next.
 """
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..exposure.timing import Readout
 from ..flags import JUMP, SATURATED
-from ..params import Factor, Params, Pixels, PixelsFloat, Seconds, StepParams
+from ..params import (
+    Factor,
+    Params,
+    Pixels,
+    PixelsFloat,
+    Seconds,
+    Sigma,
+    StepParams,
+)
 from .ellipses import Ellipse, contains, ellipse_mask, expanded, fit_ellipses
+from .halos import HaloLimits, Mask, flag_halos
 from .regions import Event, find_regions
-
-_Drawn: TypeAlias = tuple[tuple[slice, slice], NDArray[np.bool_]]
-"""A mask and where it belongs."""
 
 _NEW_SATURATION = Event(SATURATED, SATURATED)
 _JUMP = Event(JUMP, SATURATED)
@@ -46,8 +53,16 @@ class EllipseParams(Params):
 class SnowballParams(StepParams):
     """How snowballs are found and masked."""
 
-    algorithm: Literal["jwst"] = "jwst"
-    """``jwst``: expanded ellipses."""
+    algorithm: Literal["halo", "jwst"] = "halo"
+    """``halo``: own shape and measured halo; ``jwst``: expanded ellipses."""
+    min_radius: PixelsFloat = 3.0
+    """Radius of a disc that must fit into the jumps (``halo``)."""
+    coreless_area: Pixels = 100
+    """Area of jumps from which on no saturated core is required (``halo``)."""
+    reach: Factor = 3.0
+    """Radius up to which a halo is looked for, over that of the jumps (``halo``)."""
+    faintest: Sigma = 0.1
+    """Step, over the noise of a difference, that still is halo (``halo``)."""
     ellipses: EllipseParams = EllipseParams()
     """What ``jwst`` takes for a snowball."""
     core_masked: Seconds = 4000.0
@@ -66,7 +81,10 @@ class Snowball(NamedTuple):
 
 
 def flag_snowballs(
-    group_flags: NDArray[np.uint8], group_s: float, params: SnowballParams
+    group_flags: NDArray[np.uint8],
+    counts: NDArray[np.float32],
+    readout: Readout,
+    params: SnowballParams,
 ) -> list[Snowball]:
     """Enlarge the flags of snowballs, in the whole frame.
 
@@ -75,8 +93,9 @@ def flag_snowballs(
     group_flags : (ints, groups, rows, cols) uint8
         With JUMP and SATURATED bits. Owned: JUMP is added in halos, SATURATED around
         cores to the end of the integration, JUMP on cores in the next integration.
-    group_s : float, s
-        Time between two groups.
+    counts : (ints, groups, rows, cols) float32, DN
+        Linear counts, in which ``halo`` measures.
+    readout : Readout
     params : SnowballParams
 
     Returns
@@ -92,10 +111,17 @@ def flag_snowballs(
     n_ints, n_groups = group_flags.shape[:2]
     snowballs, cores = [], []
     for i in range(n_ints):
-        found, glowing = _flag_integration(group_flags[i], params.ellipses)
-        snowballs += [_as_snowball(i, g, ellipse) for g, ellipse in found]
+        if params.algorithm == "halo":
+            limits = _halo_limits(params)
+            halos, glowing = flag_halos(
+                group_flags[i], counts[i], readout.n_frames, limits
+            )
+            snowballs += [Snowball(i, *halo) for halo in halos]
+        else:
+            found, glowing = _flag_integration(group_flags[i], params.ellipses)
+            snowballs += [_as_snowball(i, g, ellipse) for g, ellipse in found]
         cores.append(glowing)
-    masked_groups = min(int(params.core_masked // group_s), n_groups)
+    masked_groups = min(int(params.core_masked // readout.group_s), n_groups)
     for i in range(1, n_ints):
         for window, core in cores[i - 1]:
             masked = group_flags[i, 1:masked_groups][(slice(None), *window)]
@@ -103,9 +129,20 @@ def flag_snowballs(
     return snowballs
 
 
+def _halo_limits(params: SnowballParams) -> HaloLimits:
+    """Return the limits of ``halo``; a core grows by as much as in ``jwst``."""
+    return HaloLimits(
+        params.min_radius,
+        params.coreless_area,
+        params.reach,
+        params.faintest,
+        params.ellipses.core_growth,
+    )
+
+
 def _flag_integration(
     flags: NDArray[np.uint8], params: EllipseParams
-) -> tuple[list[tuple[int, Ellipse]], list[_Drawn]]:
+) -> tuple[list[tuple[int, Ellipse]], list[Mask]]:
     """Flag the snowballs of one integration; return them by group, and their cores."""
     n_groups, *shape = flags.shape
     found, glowing = [], []
@@ -152,7 +189,7 @@ def _is_near_edge(ellipse: Ellipse, shape: tuple[int, int], edge: int) -> bool:
 
 def _carry_cores(
     flags: NDArray[np.uint8], cores: list[Ellipse], params: EllipseParams
-) -> list[_Drawn]:
+) -> list[Mask]:
     """Flag enlarged cores as saturated in all groups; return the cores as they were."""
     carried = []
     for core in cores:

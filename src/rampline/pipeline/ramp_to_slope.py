@@ -277,7 +277,7 @@ def snowballs(
     ramp: LinearRamp, _planes: RampPlanes, params: SnowballParams
 ) -> LinearRamp:
     """Enlarge the flags of large events."""
-    flag_snowballs(ramp.group_flags, ramp.header.readout.group_s, params)
+    flag_snowballs(ramp.group_flags, ramp.counts, ramp.header.readout, params)
     return ramp
 
 
