@@ -2,7 +2,8 @@ import pytest
 
 from rampline.errors import ParameterError
 from rampline.params import walk_params
-from rampline.simulation.presets import benchmark_scene, demo_scene
+from rampline.simulation.pointing import plan_exposures
+from rampline.simulation.presets import benchmark_scene, demo_scene, smacs_scene
 from rampline.simulation.scene import SceneParams, read_scene
 
 
@@ -70,10 +71,16 @@ def test_every_parameter_has_a_meaning_and_every_number_a_unit():
             assert row.unit, row.name
 
 
-@pytest.mark.parametrize("make", [demo_scene, benchmark_scene])
+@pytest.mark.parametrize("make", [demo_scene, benchmark_scene, smacs_scene])
 def test_presets_are_scenes(make):
     assert SceneParams.model_validate(make().model_dump()) == make()
 
 
 def test_the_full_demo_has_five_detectors():
     assert len(demo_scene(full=True).activities[0].detectors) == 5
+
+
+def test_the_early_release_programme_has_270_exposures():
+    exposures = plan_exposures(smacs_scene())
+    assert len(exposures) == 270
+    assert len({exposure.root for exposure in exposures}) == 270

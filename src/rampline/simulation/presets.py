@@ -68,3 +68,33 @@ def benchmark_scene(*, points: int = 9) -> SceneParams:
         visit=VisitParams(aperture="NRCB1_FULL", dither="9-POINT", points=points),
         activities=(ActivityParams(detectors=("NRCB1",)),),
     )
+
+
+def smacs_scene() -> SceneParams:
+    """Return the Early Release field: SMACS J0723 in six filters with ten detectors.
+
+    Nine dithers of three filter pairs, MEDIUM8 with 9 groups: 270 exposures. Module B
+    is on the cluster; module A sees the field beside it.
+    """
+    detectors = (
+        "NRCA1", "NRCA2", "NRCA3", "NRCA4", "NRCALONG",
+        "NRCB1", "NRCB2", "NRCB3", "NRCB4", "NRCBLONG",
+    )  # fmt: skip
+    pairs = (
+        ("01", "F090W", "F277W"),
+        ("03", "F150W", "F356W"),
+        ("05", "F200W", "F444W"),
+    )
+    return SceneParams(
+        field=FieldParams(
+            half_width_arcsec=230.0,
+            stars=StarParams(number=4000, brightest=14.0, faintest=28.5, slope=0.12),
+            galaxies=GalaxyParams(number=16000),
+            cluster=ClusterParams(members=150, brightest=17.0, half_light_arcsec=4.0),
+        ),
+        visit=VisitParams(aperture="NRCB5_FULL", dither="SMACS-9", points=9),
+        activities=tuple(
+            ActivityParams(activity=number, short=short, long=long, detectors=detectors)
+            for number, short, long in pairs
+        ),
+    )
