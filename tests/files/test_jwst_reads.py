@@ -93,7 +93,7 @@ def test_sky_images_are_an_image_model_with_its_wcs(tmp_path, rng):
         assert model.meta.photometry.conversion_megajanskys == 1.75
         # a level that `jwst` would take off when it resamples
         assert model.meta.background.level is None
-        assert model.meta.background.subtracted is True
+        assert model.meta.background.subtracted is None
         assert model.meta.wcsinfo.ctype1 == "RA---TAN-SIP"
 
 

@@ -1,4 +1,5 @@
 import tomllib
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -6,6 +7,7 @@ from pydantic import Field
 
 from rampline.errors import ParameterError
 from rampline.params import Params, Sigma, StepParams, Unit, walk_params
+from rampline.program.parameter_tree import Parameters, parameter_lines
 from rampline.program.parameters import read_parameters, toml_lines
 
 
@@ -93,3 +95,17 @@ def test_every_parameter_is_listed_with_its_unit_and_meaning():
     rows = {row.name: row for row in walk_params(Tree())}
     assert rows["first.cut.level"].unit == "sigma"
     assert rows["first.blur.width"].meaning == "How much to blur."
+
+
+def test_what_the_command_prints_is_a_file_to_start_from(tmp_path):
+    config = tmp_path / "all.toml"
+    config.write_text("\n".join(parameter_lines()))
+    assert read_parameters(Parameters, config, []) == Parameters()
+    with pytest.raises(ParameterError, match="no step nothing; the steps are"):
+        list(parameter_lines("nothing"))
+
+
+def test_the_parity_file_of_the_docs_is_valid():
+    config = Path(__file__).resolve().parents[2] / "docs" / "parity.toml"
+    tree = read_parameters(Parameters, config, [])
+    assert tree.ramp_to_slope.slopes.algorithm == "jwst"

@@ -48,17 +48,17 @@ def read_parameters(
 
 def toml_lines(params: Params, step: str = "") -> Iterator[str]:
     """Yield a TOML file of all values, each with its meaning and unit above it."""
-    section = ""
+    sections: dict[str, list[ParameterRow]] = {}
     for row in walk_params(params):
-        head, _, name = row.name.rpartition(".")
-        if step and step not in head.split("."):
-            continue
-        if head != section:
-            section = head
-            yield f"\n[{section}]"
-        unit = f" [{row.unit}]" if row.unit not in {"", "1"} else ""
-        yield f"# {row.meaning}{unit}"
-        yield f"{name} = {_toml_value(params, row)}"
+        head = row.name.rpartition(".")[0]
+        if not step or step in head.split("."):
+            sections.setdefault(head, []).append(row)
+    for head, rows in sections.items():
+        yield f"\n[{head}]"
+        for row in rows:
+            unit = f" [{row.unit}]" if row.unit not in {"", "1"} else ""
+            yield f"# {' '.join(row.meaning.split())}{unit}"
+            yield f"{row.name.rpartition('.')[2]} = {_toml_value(params, row)}"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
