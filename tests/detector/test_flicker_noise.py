@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from rampline.detector import stripes as stripes_room
 from rampline.detector.flicker_noise import FlickerNoiseParams, remove_flicker_noise
 from rampline.flags import DO_NOT_USE
+from tests.twins import detector as twins
 
 PARAMS = FlickerNoiseParams()
 SHAPE = (256, 2048)
@@ -112,3 +114,18 @@ def test_without_a_usable_pixel_nothing_is_removed():
     flags = np.full(image.shape, DO_NOT_USE, np.uint32)
     done = remove_flicker_noise(image, flags, 4, PARAMS)
     assert not done.stripes.any()
+
+
+@pytest.mark.parametrize("has_flat", [True, False])
+def test_the_kernel_equals_its_twin(rng, has_flat):
+    image = rng.normal(5, 1, (20, 37)).astype(np.float32)
+    image[rng.random(image.shape) < 0.1] = np.nan
+    usable = rng.random(image.shape) < 0.8
+    shape = image.shape if has_flat else (1, 1)
+    flat = rng.uniform(0.9, 1.1, shape).astype(np.float32)
+    ours, theirs = np.zeros((2, 2, 20, 5), np.float32)
+    flat = flat if has_flat else np.ones((1, 1), np.float32)
+    square = stripes_room._fill_strips(image, usable, flat, (5.0, 1.5), *ours)
+    other = twins.fill_strips(image, usable, flat, (5.0, 1.5), *theirs)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert square == pytest.approx(other, rel=1e-5)

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 
+from rampline.detector import neighbors
 from rampline.detector.jumps import FoundJumps, JumpParams, find_jumps
 from rampline.detector.neighbors import NeighborParams, flag_neighbors
-from rampline.flags import JUMP, SATURATED
+from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
+from tests.twins import detector as twins
 
 from .ramps import nasty_band, stcal_jumps
 
@@ -54,3 +56,14 @@ def test_crosses_equal_those_of_stcal(rng, shape):
     found = find_jumps(band, noise, readout, JumpParams(algorithm="jwst"))
     flag_neighbors(band.group_flags, found, CROSS)
     np.testing.assert_array_equal(band.group_flags, theirs)
+
+
+def test_the_kernel_equals_its_twin(rng):
+    flags = np.where(rng.random((2, 3, 20, 20)) < 0.1, SATURATED, 0).astype(np.uint8)
+    where = np.stack([rng.integers(n, size=40) for n in flags.shape]).astype(np.int32)
+    twin = flags.copy()
+    neighbors._flag_crosses(flags, where, BAD_FOR_SLOPE, JUMP)
+    twins.flag_crosses(twin, where, BAD_FOR_SLOPE, JUMP)
+    # a hit is not its own neighbour, but it may be that of another
+    twin[tuple(where)] = flags[tuple(where)]
+    np.testing.assert_array_equal(flags, twin)

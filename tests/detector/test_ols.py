@@ -3,10 +3,12 @@ import pytest
 
 from rampline import flags
 from rampline.detector.band import PixelNoise, RampBand
+from rampline.detector.ramp_fit import ols, ols_kernels
 from rampline.detector.ramp_fit.ols import slope_coefficients
 from rampline.detector.ramp_fit.planes import empty_slopes, rows_of
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from rampline.flags import CHARGELOSS, DO_NOT_USE, JUMP, PERSISTENCE, SATURATED
+from tests.twins import detector as twins
 
 from .exposures import make_readout
 from .ramps import nasty_band, stcal_slopes
@@ -180,3 +182,39 @@ def test_an_unknown_gain_is_named():
     readout = make_readout("RAPID", cube.shape)
     fit = fit_slopes(band, PixelNoise(plane, plane), readout, JWST).exposure
     assert fit.flags[0, 0] == flags.NO_GAIN_VALUE | DO_NOT_USE
+
+
+@pytest.mark.parametrize("params", [JWST, KEEP])
+def test_the_kernel_equals_its_twin(rng, params):
+    band, noise, readout = nasty_band(rng, "SHALLOW4", (2, 6, 12, 12))
+    band = decorate(rng, band, noise)
+    block = ols._take_block(band, noise, readout, slice(0, 12))
+    n_ints, n_groups, n_pixels = block.counts.shape
+    table = slope_coefficients(n_groups)
+    times = ols_kernels.Times(
+        readout.group_s, readout.frame_s, 2.5 * readout.frame_s, params.one_group_ramps
+    )
+    bits = ols_kernels.Bits(DO_NOT_USE, SATURATED, JUMP, PERSISTENCE, CHARGELOSS)
+    ours, theirs = (
+        ols_kernels.Result(
+            np.zeros((4, n_ints + 1, n_pixels), np.float32),
+            np.zeros((n_ints + 1, n_pixels), np.uint32),
+        )
+        for _ in range(2)
+    )
+    for result in (ours, theirs):
+        result.flags[:, np.isnan(block.gain)] = DO_NOT_USE
+    ols_kernels.fit_pixels(block, table, times, bits, ours)
+    scratch = ols_kernels.Scratch(
+        np.empty((n_ints, n_groups), np.uint8),
+        np.empty((n_ints, n_groups)),
+        np.empty(n_groups),
+        np.empty((n_groups + 1, 2), np.int64),
+        np.empty(n_ints),
+        np.empty(n_ints, np.uint32),
+        np.empty(n_ints, np.bool_),
+        np.empty(n_ints, np.bool_),
+    )
+    twins.fit_pixels(block, table, times, bits, theirs, scratch)
+    np.testing.assert_array_equal(ours.flags, theirs.flags)
+    np.testing.assert_allclose(ours.planes, theirs.planes, rtol=1e-5)

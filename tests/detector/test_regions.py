@@ -38,6 +38,25 @@ def test_regions_that_are_not_chosen_keep_their_area():
     assert filled_areas(found, np.array([False, True])).tolist() == [8, 9]
 
 
+def test_runs_and_regions_equal_their_twins(rng):
+    flags = np.where(rng.random((40, 48)) < 0.3, JUMP, 0).astype(np.uint8)
+    flags[rng.random(flags.shape) < 0.1] |= SATURATED
+    words = flags.view(np.uint64)
+    runs, first = regions._find_runs(words, words, (JUMP, SATURATED, 1))
+    other, starts = twins.find_runs(words, words, (JUMP, SATURATED, 1))
+    np.testing.assert_array_equal(runs[:, :3], other[:, :3])
+    np.testing.assert_array_equal(first, starts)
+    n = regions._join_runs(runs, first)
+    assert n == twins.join_runs(other, starts)
+    np.testing.assert_array_equal(runs, other)
+    for one, two in zip(
+        regions._sum_regions(runs, n), twins.sum_regions(other, n), strict=True
+    ):
+        np.testing.assert_array_equal(one, two)
+    parent = np.array([0, 0, 1, 3, 2])
+    assert regions._root(parent.copy(), 4) == twins.root(parent, 4) == 0
+
+
 def test_kernels_equal_their_twins(rng):
     flags = np.where(rng.random((40, 50)) < 0.45, JUMP, 0).astype(np.uint8)
     flags[:, 20:22] = 0

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
 
-from rampline.detector.band import PixelNoise, RampBand
+from rampline.detector import two_point
+from rampline.detector.band import Hits, PixelNoise, RampBand
 from rampline.detector.jumps import JumpParams, find_jumps, merge_jumps
 from rampline.detector.two_point import TwoPointParams
-from rampline.flags import DO_NOT_USE, JUMP
+from rampline.flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP
+from tests.twins import detector as twins
 
 from .exposures import make_readout
 from .ramps import nasty_band, stcal_jumps
@@ -119,3 +121,41 @@ def test_thresholds_mean_what_they_mean_in_stcal(rng):
     limits = TwoPointParams(rejection=3.0, rejection_three=3.5, rejection_two=4.5)
     find_jumps(band, noise, readout, JumpParams(algorithm="jwst", two_point=limits))
     np.testing.assert_array_equal(band.group_flags, theirs)
+
+
+def block_of(band, noise, readout):
+    n_ints, n_groups = band.counts.shape[:2]
+    gain = noise.gain.reshape(-1)
+    sigma = noise.read_noise_dn.reshape(-1).astype(float) * gain
+    return two_point._Block(
+        band.counts.reshape(n_ints, n_groups, -1),
+        band.group_flags.reshape(n_ints, n_groups, -1),
+        gain,
+        2.0 * sigma**2 / readout.n_frames,
+    )
+
+
+def empty_hits(block):
+    n = block.counts.size
+    return Hits(np.zeros((3, n), np.int32), np.zeros((2, n), np.float32))
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_the_search_equals_its_twin(rng, single):
+    block = block_of(*nasty_band(rng, "SHALLOW4", (2, 6, 12, 12), lost=0.1))
+    block.gain[:5] = np.nan
+    limits = np.array([4.0, 5.0, 6.0])
+    ours, theirs = empty_hits(block), empty_hits(block)
+    n = two_point._search_pixels(block, BAD_FOR_SLOPE, limits, single, ours)
+    assert n == twins.search_pixels(block, BAD_FOR_SLOPE, limits, single, theirs)
+    np.testing.assert_array_equal(ours.where, theirs.where)
+    np.testing.assert_allclose(ours.size, theirs.size, rtol=1e-5)
+
+
+def test_clipping_over_integrations_equals_its_twin(rng):
+    block = block_of(*nasty_band(rng, "RAPID", (30, 4, 6, 6), lost=0.1))
+    ours, theirs = empty_hits(block), empty_hits(block)
+    n = two_point._clip_integrations(block, BAD_FOR_SLOPE, 4.0, ours)
+    assert n == twins.clip_integrations(block, BAD_FOR_SLOPE, 4.0, theirs)
+    np.testing.assert_array_equal(ours.where, theirs.where)
+    np.testing.assert_allclose(ours.size, theirs.size, rtol=1e-5)

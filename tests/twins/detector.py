@@ -232,3 +232,350 @@ def find_best_pair(tile, pattern, out):
             tile, pattern, c, candidates
         )
         out.jump[1:, c] = steps
+
+
+def flag_crosses(group_flags, where, bad, jump):
+    cross = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]], bool)
+    hit = np.zeros(group_flags.shape, bool)
+    hit[tuple(where)] = True
+    near = ndimage.binary_dilation(hit, cross[None, None])
+    group_flags[near & (group_flags & bad == 0)] |= jump
+
+
+def fill_strips(image, usable, flat, sky, total, count):
+    value = image - flat * np.float32(sky[0])
+    used = usable & (np.abs(value) < np.float32(sky[1]))
+    strip = np.arange(image.shape[1]) // 8
+    for k in range(total.shape[1]):
+        own = used & (strip == k)
+        total[:, k] = np.where(own, value, 0).sum(axis=1)
+        count[:, k] = own.sum(axis=1)
+    return np.sum(value[used].astype(float) ** 2)
+
+
+def find_runs(words, veto, bits):
+    flags, vetoed = words.view(np.uint8), veto.view(np.uint8)
+    event = (flags & bits[0] != 0) & (vetoed & bits[1] == 0)
+    edges = np.diff(np.pad(event, ((0, 0), (1, 1))).astype(int), axis=1)
+    starts, stops = np.argwhere(edges == 1), np.argwhere(edges == -1)
+    runs = np.column_stack([starts, stops[:, 1], np.zeros(len(starts), int)])
+    return runs, np.searchsorted(starts[:, 0], np.arange(len(words) + 1))
+
+
+def root(parent, k):
+    return k if parent[k] == k else root(parent, parent[k])
+
+
+def join_runs(runs, first):
+    del first
+    shape = runs[:, 0].max() + 1, runs[:, 2].max()
+    plane = np.zeros(shape, bool)
+    for row, start, stop, _ in runs:
+        plane[row, start:stop] = True
+    labels, n = ndimage.label(plane, np.ones((3, 3)))
+    runs[:, 3] = labels[runs[:, 0], runs[:, 1]] - 1
+    return n
+
+
+def sum_regions(runs, n):
+    area, box, sums = [], [], []
+    for region in range(n):
+        pixels = np.array(
+            [
+                (row, col)
+                for row, start, stop, own in runs
+                if own == region
+                for col in range(start, stop)
+            ]
+        )
+        low, high = pixels.min(axis=0), pixels.max(axis=0)
+        r, c = (pixels - low).T
+        area.append(len(pixels))
+        box.append((low[0], high[0], low[1], high[1]))
+        sums.append((r.sum(), c.sum(), r @ r, r @ c, c @ c))
+    return np.array(area), np.array(box), np.array(sums), runs
+
+
+def take_steps(block, pixel, bad, signed, steps):
+    electrons = block.counts[:, :, pixel] * block.gain[pixel]
+    electrons[block.flags[:, :, pixel] & bad != 0] = np.nan
+    steps[:] = np.diff(electrons, axis=1).ravel()
+    sizes = steps if signed else np.abs(steps)
+    known = sizes[np.isfinite(sizes)]
+    return known.min(initial=np.inf), known.max(initial=-np.inf)
+
+
+def sort_usable(steps, signed, ordered):
+    sizes = steps if signed else np.abs(steps)
+    known = np.sort(sizes[np.isfinite(sizes)])
+    ordered[: known.size] = known
+    return known.size
+
+
+def median(ordered, first, n):
+    return np.median(ordered[first : first + n].astype(float)) if n else np.nan
+
+
+def clipped_median(ordered, first, n):
+    values = ordered[first : first + n].astype(float)
+    if n == 2:
+        return values.min()
+    if n == 3:
+        return np.median(values)
+    kept = values[values < values.max()]
+    return np.median(kept) if kept.size else np.nan
+
+
+def search_steps(steps, ordered, variance, limits, single):
+    del ordered
+    known = steps[np.isfinite(steps)].astype(float)
+    if single:
+        middle = np.median(known)
+        reach = limits[0] * np.sqrt(abs(middle) + variance)
+        return middle - reach, middle + reach
+    known, found = np.sort(np.abs(known)), False
+    while known.size >= 2:
+        middle = clipped_median(known, 0, known.size)
+        ratio = np.abs(known - middle) / np.sqrt(middle + variance)
+        if not ratio.max() > limits[max(4 - known.size, 0)]:
+            break
+        known, found = known[ratio < ratio.max()], True
+    if not found:
+        return np.inf, -np.inf
+    return (known.min(), known.max()) if known.size else (-1.0, -1.0)
+
+
+def note_hits(steps, ordered, outside, scale, place, hits):
+    del ordered
+    (variance, gain), (pixel, n_steps, n_hits) = scale, place
+    middle = np.median(steps[np.isfinite(steps)].astype(float))
+    for k in np.flatnonzero(outside):
+        hits.where[:, n_hits] = k // n_steps, k % n_steps + 1, pixel
+        excess = steps[k] - middle
+        ratio = abs(excess) / np.sqrt(abs(middle) + variance)
+        hits.size[:, n_hits] = ratio, excess / gain
+        n_hits += 1
+    return n_hits
+
+
+def search_pixels(block, bad, limits, single, hits):
+    n_ints, n_groups = block.counts.shape[:2]
+    steps = np.empty(n_ints * (n_groups - 1), np.float32)
+    n_hits = 0
+    for pixel in np.flatnonzero(block.gain > 0):
+        take_steps(block, pixel, bad, single, steps)
+        if not np.isfinite(steps).any():
+            continue
+        low, high = search_steps(steps, None, block.noise[pixel], limits, single)
+        sizes = steps if single else np.abs(steps)
+        outside = (sizes < low) | (sizes > high)
+        if low <= high and outside.any():
+            scale = block.noise[pixel], block.gain[pixel]
+            place = pixel, n_groups - 1, n_hits
+            n_hits = note_hits(steps, None, outside, scale, place, hits)
+    return n_hits
+
+
+def clip_sorted(ordered, n, limit):
+    values = ordered[:n].astype(float)
+    low, high = -np.inf, np.inf
+    for _ in range(5):
+        low, high = np.median(values) + np.array([-1, 1]) * limit * values.std()
+        values = values[(values >= low) & (values <= high)]
+    return low, high
+
+
+def clip_integrations(block, bad, limit, hits):
+    n_ints, n_groups = block.counts.shape[:2]
+    steps = np.empty((n_ints, n_groups - 1), np.float32)
+    n_hits = 0
+    for pixel in np.flatnonzero(block.gain > 0):
+        flat = steps.reshape(-1)
+        take_steps(block, pixel, bad, True, flat)
+        outside = np.zeros(steps.shape, bool)
+        for k in range(n_groups - 1):
+            known = np.sort(steps[:, k][np.isfinite(steps[:, k])])
+            if known.size:
+                low, high = clip_sorted(known, known.size, limit)
+                outside[:, k] = (steps[:, k] < low) | (steps[:, k] > high)
+        if outside.any():
+            scale = block.noise[pixel], block.gain[pixel]
+            place = pixel, n_groups - 1, n_hits
+            n_hits = note_hits(flat, None, outside.ravel(), scale, place, hits)
+    return n_hits
+
+
+def kind(flags, is_lost, bits):
+    return (
+        1 * bool(flags != 0 or is_lost)
+        + 2 * bool(flags == bits.jump and not is_lost)
+        + 4 * bool(is_lost)
+        + 8 * bool(flags & bits.jump)
+    )
+
+
+def take_ramp(block, place, times, bits, scratch):
+    pixel, i = place
+    flags = block.flags[i, :, pixel].astype(int)
+    scratch.values[i] = block.counts[i, :, pixel]
+    full = flags & bits.saturated != 0
+    lost = (flags & bits.do_not_use != 0) | full | np.isnan(scratch.values[i])
+    bare = flags & ~bits.persistence
+    scratch.kind[i] = [kind(f, b, bits) for f, b in zip(bare, lost, strict=True)]
+    n_good, clean = np.count_nonzero(scratch.kind[i] == 0), (flags == 0) & ~lost
+    zero, n = block.zero[i, pixel], len(flags)
+    scratch.single_s[i], scratch.is_single[i] = times.group, False
+    is_lost, is_full, starts_full = lost.all(), full.all(), full[0]
+    if not times.keep_one_group and n_good == 1:
+        scratch.kind[i], is_lost = 5, True
+    elif times.keep_one_group and clean.sum() == 1 and clean[0]:
+        scratch.single_s[i], scratch.is_single[i] = times.one_group, True
+    elif times.keep_one_group and not clean.any() and np.isfinite(zero) and zero != 0:
+        scratch.single_s[i], scratch.is_single[i] = times.frame, True
+        scratch.values[i, 0], scratch.kind[i, 0] = zero, 0
+        is_lost, is_full, starts_full = lost.sum() > n, False, False
+    seen = int(np.bitwise_or.reduce(flags))
+    scratch.is_cut[i] = full.any()
+    scratch.added[i] = (
+        seen & (bits.jump | bits.persistence)
+        | (bits.do_not_use if is_lost or starts_full else 0)
+        | (bits.saturated if is_full or starts_full else 0)
+    )
+    return seen
+
+
+def median_rate(scratch, i, times):
+    kinds, values = scratch.kind[i], scratch.values[i]
+    if kinds.size == 1:
+        return values[0] / times.one_group if kinds[0] & 4 == 0 else 0.0
+    if scratch.is_single[i]:
+        return values[0] / scratch.single_s[i]
+    known = (kinds[1:] & 12 == 0) & (kinds[:-1] & 4 == 0)
+    if known.any():
+        return np.median(np.diff(values)[known]) / times.group
+    return values[0] / times.group if kinds[0] & 4 == 0 else 0.0
+
+
+def find_segments(kinds, segments):
+    labels, _ = ndimage.label(kinds & 1 == 0)
+    found = []
+    for own in ndimage.find_objects(labels):
+        start = own[0].start
+        start -= bool(start > 0 and kinds[start - 1] & 2)
+        found.append((start, own[0].stop - start))
+    if any(length > 1 for _, length in found):
+        found = [one for one in found if one[1] > 1]
+    else:
+        found = found[:1]
+    for k, one in enumerate(found):
+        segments[k] = one
+    return len(found)
+
+
+def read_variance(length, variance, times, single_s):
+    if length == 1:
+        return 2 * variance / single_s**2
+    x = np.arange(length) - (length - 1) / 2
+    return variance / (x @ x) / times.group**2
+
+
+def power_index(rise, gain, variance):
+    total = variance * gain**2 + rise * gain
+    snr = rise * gain / np.sqrt(total) if total > 0 else 0.0
+    return int(np.digitize(snr, (5, 10, 20, 50, 100)))
+
+
+def fit_integration(scratch, i, noise, table, times):
+    signal, variance, gain = noise
+    sums = np.zeros(4)
+    n = find_segments(scratch.kind[i], scratch.segments)
+    for start, length in scratch.segments[:n]:
+        values = scratch.values[i, start : start + length]
+        time = times.group if length > 1 else scratch.single_s[i]
+        power = power_index(values[-1] - values[0], gain, variance) if length > 2 else 0
+        slope = table[length, power, :length] @ values / time
+        var_read = read_variance(length, variance, times, time)
+        var_poisson = signal / (time * max(length - 1, 1))
+        inverse = 1 / var_poisson if var_poisson > 0 else 0.0
+        sums += slope / var_read, 1 / var_read, inverse, 1 / (var_read + var_poisson)
+    return sums
+
+
+def limited(inverse):
+    return 1 / inverse if inverse > 1e-6 else 0.0
+
+
+def write_fit(sums, is_lost, place, result):
+    i, pixel = place
+    if is_lost:
+        result.planes[0, i, pixel] = np.nan
+        return
+    var_read, var_poisson = limited(sums[1]), limited(sums[2])
+    err = np.sqrt(var_read + var_poisson)
+    result.planes[:, i, pixel] = sums[0] * var_read, err, var_poisson, var_read
+
+
+def fit_pixel(block, place, model, bits, scratch, result):
+    pixel, signal = place
+    n_ints = len(block.counts)
+    noise = signal, block.read_variance[pixel], block.gain[pixel]
+    invalid = bits.do_not_use | bits.saturated
+    sums = [fit_integration(scratch, i, noise, *model) for i in range(n_ints)]
+    total, flags = np.zeros(4), []
+    for i in range(n_ints):
+        added = int(scratch.added[i]) | (bits.do_not_use if sums[i][1] == 0 else 0)
+        total += sums[i] if added & invalid == 0 else 0
+        flags.append(int(result.flags[i, pixel]) | added)
+        write_fit(sums[i], flags[i] & invalid != 0, (i, pixel), result)
+        if flags[i] & invalid == 0:
+            result.planes[1, i, pixel] = np.sqrt(1 / sums[i][3])
+        result.flags[i, pixel] = flags[i] | bits.saturated * int(scratch.is_cut[i])
+    whole = int(result.flags[n_ints, pixel])
+    whole |= np.bitwise_or.reduce(scratch.added & ~np.uint32(invalid))
+    whole |= np.bitwise_and.reduce(flags) & invalid
+    write_fit(total, whole & invalid != 0, (n_ints, pixel), result)
+    cut = bits.saturated * int(scratch.is_cut.any())
+    result.flags[n_ints, pixel] = int(whole) | cut
+
+
+def restore_groups(block, place, bits, scratch):
+    pixel, i = place
+    flags = block.flags[i, :, pixel].astype(int)
+    marked = flags & bits.chargeloss != 0
+    flags[marked] &= ~(bits.do_not_use | bits.chargeloss)
+    lost = flags & (bits.do_not_use | bits.saturated) != 0
+    bare = flags & ~bits.persistence
+    scratch.kind[i] = [kind(f, b, bits) for f, b in zip(bare, lost, strict=True)]
+    return marked.any()
+
+
+def refit_noise(block, pixel, times, bits, scratch, result):
+    n_ints = len(block.counts)
+    inverses = np.zeros(n_ints)
+    for i in range(n_ints):
+        if restore_groups(block, (pixel, i), bits, scratch):
+            n = find_segments(scratch.kind[i], scratch.segments)
+            for _, length in scratch.segments[:n]:
+                own = block.read_variance[pixel], times, scratch.single_s[i]
+                inverses[i] += 1 / read_variance(length, *own)
+            if inverses[i] > 0 and np.isfinite(result.planes[0, i, pixel]):
+                result.planes[3, i, pixel] = limited(inverses[i])
+        elif result.planes[3, i, pixel] > 0:
+            inverses[i] = 1 / result.planes[3, i, pixel]
+    if inverses.sum() > 0 and np.isfinite(result.planes[0, n_ints, pixel]):
+        result.planes[3, n_ints, pixel] = limited(inverses.sum())
+
+
+def fit_pixels(block, table, times, bits, result, scratch):
+    n_ints = len(block.counts)
+    for pixel in range(block.counts.shape[2]):
+        seen = [
+            take_ramp(block, (pixel, i), times, bits, scratch) for i in range(n_ints)
+        ]
+        rates = [median_rate(scratch, i, times) for i in range(n_ints)]
+        signal = max(np.mean(rates), 0.0) + block.dark[pixel]
+        with np.errstate(invalid="ignore"):
+            place = pixel, signal / block.gain[pixel]
+            fit_pixel(block, place, (table, times), bits, scratch, result)
+        if np.bitwise_or.reduce(seen) & bits.chargeloss:
+            refit_noise(block, pixel, times, bits, scratch, result)

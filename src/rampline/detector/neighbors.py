@@ -73,7 +73,8 @@ def _flag_crosses(
     _, _, n_rows, n_cols = group_flags.shape
     for k in range(where.shape[1]):
         i, g, row, col = where[0, k], where[1, k], where[2, k], where[3, k]
-        for r, c in ((row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1)):
+        for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            r, c = row + down, col + right
             inside = 0 <= r < n_rows and 0 <= c < n_cols
             if inside and group_flags[i, g, r, c] & bad == 0:
                 group_flags[i, g, r, c] |= jump
