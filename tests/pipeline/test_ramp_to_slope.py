@@ -154,6 +154,24 @@ def test_hits_and_full_wells_are_flagged_and_leave_a_slope(rng):
         assert abs(planes.slope[place] - RATE_DN_S) < 5 * planes.err[place]
 
 
+def test_the_header_tells_the_rates_of_hits_and_snowballs(rng):
+    readout = make_readout("RAPID", (1, 11, 20, 50), 1, (500, 500))
+    samples = simulate(rng, readout)
+    samples[0, 4:, 3, 3] += 2000
+    raw = make_ramp(samples, readout, cards=[Card("PRIMECRS", 99.0)])
+    off = {"neighbors": {"enabled": False}}
+    image, _ = reduce(raw, make_planes((20, 50), 11), **off)
+    cards = {card.keyword: card.value for card in image.header.primary}
+    exposed = 10 * readout.group_s * 1000
+    n_flagged = cards["PRIMECRS"] * exposed / 1e3
+    assert 1 <= round(n_flagged) < 10
+    assert n_flagged == pytest.approx(round(n_flagged))
+    assert cards["EXTNCRS"] == 0
+    assert len(image.header.primary) == 2
+    image, _ = reduce(raw, make_planes((20, 50), 11), jumps={"enabled": False})
+    assert image.header.primary == raw.header.primary
+
+
 @pytest.mark.parametrize("zero", [True, False])
 def test_one_group_gives_no_slope_unless_asked_for(rng, zero):
     readout = make_readout("RAPID", (1, 1, 16, 16), 1, (500, 500))

@@ -43,6 +43,8 @@ class LinearRamp:
     found : dict
         What the jump search found, by first row of the band: the search fills it, the steps
         after it read it.
+    tally : dict
+        How many events the steps found, by name of the step: ``snowballs``.
     """
 
     header: Header
@@ -53,6 +55,7 @@ class LinearRamp:
     zero_frame: Plane | None
     workspace: Workspace
     found: dict[int, Any] = field(default_factory=dict)
+    tally: dict[str, int] = field(default_factory=dict)
 
     def rows(self, rows: slice) -> "LinearRamp":
         """Return the band ``rows`` as views; ``raw`` stays whole."""

@@ -1,0 +1,363 @@
+"""The steps from raw samples to slopes, bound to what flows and to the reference planes.
+
+A binding only names the planes that its step takes and gives; the work is in `detector/`.
+The pixel-local ones prepare once an exposure and return the work on any band of rows.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detector.band import PixelNoise, RampBand
+from ..detector.dark import DarkParams, subtract_dark
+from ..detector.data_quality import DataQualityParams, initialize_flags
+from ..detector.flicker_noise import FlickerNoiseParams, remove_flicker_noise
+from ..detector.gain_scale import GainScaleParams, scale_gain
+from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
+from ..detector.ipc import IpcParams, correct_ipc
+from ..detector.jumps import JumpParams, find_jumps, merge_jumps
+from ..detector.linearity import LinearityParams, correct_linearity
+from ..detector.neighbors import NeighborParams, flag_neighbors
+from ..detector.ramp_fit.planes import SlopeFit, cut_planes
+from ..detector.ramp_fit.slopes import SlopeParams, fit_slopes
+from ..detector.reference_pixels import (
+    ReferencePixelParams,
+    measure_reference_offsets,
+    subtract_reference_offsets,
+)
+from ..detector.saturation import (
+    SaturationParams,
+    Wells,
+    flag_saturation,
+    mask_zero_frame,
+)
+from ..detector.snowballs import SnowballParams, flag_snowballs
+from ..detector.superbias import SuperbiasParams, subtract_superbias
+from ..exposure.header import Card, Header
+from ..exposure.planes import RampPlanes
+from ..exposure.ramp_state import LinearRamp
+from ..exposure.records import Flags32, Ramp, SlopeImage, SlopePlanes
+from ..flags import NO_LINEARITY, NO_SATURATION_CHECK
+from ..numerics.workspace import Workspace
+from .runner import Banded
+
+
+def group_scale(
+    ramp: LinearRamp, _planes: RampPlanes, _params: GroupScaleParams
+) -> Banded[LinearRamp]:
+    """Turn raw samples into float counts."""
+    factor = _group_scale(ramp.header)
+
+    def work(rows: slice) -> None:
+        scale_groups(ramp.raw.samples[:, :, rows], factor, out=ramp.counts[:, :, rows])
+
+    return Banded(ramp, work)
+
+
+def data_quality(
+    ramp: LinearRamp, planes: RampPlanes, _params: DataQualityParams
+) -> Banded[LinearRamp]:
+    """Begin the flags with the bad-pixel mask."""
+    mask = planes.flags.get("mask")
+
+    def work(rows: slice) -> None:
+        band = ramp.rows(rows)
+        initialize_flags(
+            None if mask is None else mask[rows],
+            out_pixels=band.pixel_flags,
+            out_groups=band.group_flags,
+        )
+
+    return Banded(ramp, work)
+
+
+def saturation(
+    ramp: LinearRamp, planes: RampPlanes, params: SaturationParams
+) -> Banded[LinearRamp]:
+    """Flag full wells in the raw counts; what saturated in the zero frame becomes NaN."""
+    samples = _scaled(ramp.raw, _group_scale(ramp.header))
+    wells = _wells(planes)
+    flags = planes.flags.get("saturation")
+
+    def work(rows: slice) -> None:
+        found = flag_saturation(samples, wells, rows, ramp.header.readout, params)
+        band = ramp.rows(rows)
+        np.bitwise_or(band.group_flags, found, out=band.group_flags)
+        unknown = np.isnan(wells.limit[rows])
+        band.pixel_flags[unknown] |= np.uint32(NO_SATURATION_CHECK)
+        _add_flags(band.pixel_flags, flags, rows)
+        if ramp.raw.zero_frame is not None and band.zero_frame is not None:
+            zero = mask_zero_frame(ramp.raw.zero_frame, wells, rows, params)
+            band.zero_frame[:] = zero
+
+    return Banded(ramp, work)
+
+
+def ipc(ramp: LinearRamp, planes: RampPlanes, _params: IpcParams) -> Banded[LinearRamp]:
+    """Undo the coupling of neighbouring pixels in the raw counts."""
+    kernel = planes.ipc_kernel
+    if kernel is None:
+        raise ValueError("the ipc step needs an ipc reference file")
+    samples = _scaled(ramp.raw, _group_scale(ramp.header))
+
+    def work(rows: slice) -> None:
+        decoupled = correct_ipc(samples, kernel, ramp.header.readout, rows)
+        ramp.counts[:, :, rows] = decoupled
+
+    return Banded(ramp, work)
+
+
+def superbias(
+    ramp: LinearRamp, planes: RampPlanes, _params: SuperbiasParams
+) -> Banded[LinearRamp]:
+    """Subtract the superbias.  DN in, DN out."""
+    zero = ramp.zero_frame
+
+    def work(rows: slice) -> None:
+        subtract_superbias(ramp.counts, planes.superbias_dn, rows)
+        if zero is not None:
+            subtract_superbias(zero[:, None], planes.superbias_dn, rows)
+        _add_flags(ramp.pixel_flags[rows], planes.flags.get("superbias"), rows)
+
+    return Banded(ramp, work)
+
+
+def reference_pixels(
+    ramp: LinearRamp, planes: RampPlanes, params: ReferencePixelParams
+) -> Banded[LinearRamp]:
+    """Measure the drift of the outputs on the frame's edge, then subtract it in bands."""
+    readout, bias = ramp.header.readout, planes.superbias_dn
+    kinds = ("mask", "saturation", "superbias")
+    flags = [planes.flags[kind] for kind in kinds if kind in planes.flags]
+    samples = _scaled(ramp.raw, _group_scale(ramp.header))
+    offsets = measure_reference_offsets(samples, bias, flags, readout, params)
+    raw_zero, zero = ramp.raw.zero_frame, ramp.zero_frame
+    if raw_zero is not None:
+        zero_offsets = measure_reference_offsets(
+            raw_zero[:, None], bias, flags, readout, params
+        )
+
+    def work(rows: slice) -> None:
+        subtract_reference_offsets(ramp.counts, offsets, rows)
+        if zero is not None:
+            subtract_reference_offsets(zero[:, None], zero_offsets, rows)
+
+    return Banded(ramp, work)
+
+
+def linearity(
+    ramp: LinearRamp, planes: RampPlanes, _params: LinearityParams
+) -> Banded[LinearRamp]:
+    """Make counts proportional to charge.  DN in, DN out."""
+    flags = planes.flags.get("linearity")
+    zero, polynomial = ramp.zero_frame, planes.linearity
+    if zero is not None:
+        unflagged = np.zeros(zero[:, None].shape, np.uint8)
+
+    def work(rows: slice) -> None:
+        unknown = correct_linearity(
+            ramp.counts, ramp.group_flags, polynomial, flags, rows
+        )
+        if zero is not None:
+            correct_linearity(zero[:, None], unflagged, polynomial, flags, rows)
+        pixel_flags = ramp.pixel_flags[rows]
+        pixel_flags[unknown] |= np.uint32(NO_LINEARITY)
+        _add_flags(pixel_flags, flags, rows)
+
+    return Banded(ramp, work)
+
+
+def dark(
+    ramp: LinearRamp, planes: RampPlanes, _params: DarkParams
+) -> Banded[LinearRamp]:
+    """Subtract the dark ramp.  DN in, DN out; the zero frame is left as it is."""
+
+    def work(rows: slice) -> None:
+        subtract_dark(ramp.counts, planes.dark_dn, rows)
+        _add_flags(ramp.pixel_flags[rows], planes.flags.get("dark"), rows)
+
+    return Banded(ramp, work)
+
+
+def jumps(
+    ramp: LinearRamp, planes: RampPlanes, params: JumpParams
+) -> Banded[LinearRamp]:
+    """Find cosmic rays and flag them."""
+    noise = _noise(planes)
+
+    def work(rows: slice) -> None:
+        readout = ramp.header.readout
+        found = find_jumps(_band(ramp, rows), _rows_of(noise, rows), readout, params)
+        ramp.found[rows.start] = found
+
+    return Banded(ramp, work)
+
+
+def neighbors(
+    ramp: LinearRamp, _planes: RampPlanes, params: NeighborParams
+) -> LinearRamp:
+    """Flag the neighbours of cosmic rays, across the bands."""
+    starts = sorted(ramp.found)
+    found = merge_jumps([ramp.found[start] for start in starts], starts)
+    flag_neighbors(ramp.group_flags, found, params)
+    return ramp
+
+
+def snowballs(
+    ramp: LinearRamp, _planes: RampPlanes, params: SnowballParams
+) -> LinearRamp:
+    """Enlarge the flags of large events."""
+    flag_snowballs(ramp.group_flags, ramp.counts, ramp.header.readout, params)
+    return ramp
+
+
+def slopes(
+    ramp: LinearRamp, planes: RampPlanes, params: SlopeParams
+) -> Banded[SlopeImage]:
+    """Fit slopes; those of the integrations are kept where there are several."""
+    readout, workspace = ramp.header.readout, ramp.workspace
+    noise = _noise(planes)
+    shape = (readout.n_rows, readout.n_cols)
+    exposure, chi2 = _lent_planes(workspace, shape), workspace.lend(shape, np.float32)
+    integrations = None
+    if readout.n_ints > 1 or ramp.header.exp_type == "NRC_TSIMAGE":
+        integrations = _lent_planes(workspace, (readout.n_ints, *shape))
+    image = SlopeImage(
+        header=_with_event_rates(ramp),
+        planes=exposure,
+        integrations=integrations,
+        int_times=ramp.raw.int_times,
+        extras={"CHI2": chi2} if params.algorithm == "gls" else {},
+    )
+
+    def work(rows: slice) -> None:
+        own = _band(ramp, rows)
+        n_ints, _, n_rows, n_cols = own.counts.shape
+        fit = SlopeFit(
+            cut_planes(exposure, rows),
+            _lent_planes(workspace, (n_ints, n_rows, n_cols))
+            if integrations is None
+            else cut_planes(integrations, rows),
+            chi2[rows],
+        )
+        fit_slopes(own, _rows_of(noise, rows), readout, params, fit)
+
+    return Banded(image, work)
+
+
+def gain_scale(
+    image: SlopeImage, planes: RampPlanes, _params: GainScaleParams
+) -> SlopeImage:
+    """Undo a non-standard gain.  DN/s in, DN/s out."""
+    factor = planes.gain_factor
+    integrations = image.integrations
+    return replace(
+        image,
+        planes=scale_gain(image.planes, factor),
+        integrations=None if integrations is None else scale_gain(integrations, factor),
+    )
+
+
+def flicker_noise(
+    image: SlopeImage, _planes: RampPlanes, params: FlickerNoiseParams
+) -> SlopeImage:
+    """Remove the stripes of 1/f noise; each integration has its own."""
+    n_outputs = image.header.readout.n_outputs
+    planes, integrations = image.planes, image.integrations
+    clean = remove_flicker_noise(planes.slope, planes.flags, n_outputs, params)
+    if integrations is not None:
+        own = [
+            remove_flicker_noise(slope, flags, n_outputs, params).slope
+            for slope, flags in zip(integrations.slope, integrations.flags, strict=True)
+        ]
+        integrations = replace(integrations, slope=np.stack(own))
+    return replace(
+        image,
+        planes=replace(planes, slope=clean.slope),
+        integrations=integrations,
+        extras={**image.extras, "STRIPES": clean.stripes},
+    )
+
+
+def _with_event_rates(ramp: LinearRamp) -> Header:
+    """Return the header with the rates of hits and snowballs, as ``jwst`` gives them."""
+    header, readout = ramp.header, ramp.header.readout
+    seconds = readout.group_s * readout.n_ints * (readout.n_groups - 1)
+    exposed = seconds * readout.n_rows * readout.n_cols
+    if not ramp.found or exposed <= 0.0:
+        return header
+    n_jumps = sum(len(found.row) for found in ramp.found.values())
+    per_thousand = "Cosmic rays per thousand pixels and second"
+    per_million = "Snowballs per million pixels and second"
+    rates = (
+        Card("PRIMECRS", 1.0e3 * n_jumps / exposed, per_thousand),
+        Card("EXTNCRS", 1.0e6 * ramp.tally.get("snowballs", 0) / exposed, per_million),
+    )
+    names = {card.keyword for card in rates}
+    others = (card for card in header.primary if card.keyword not in names)
+    return replace(header, primary=(*others, *rates))
+
+
+def _band(ramp: LinearRamp, rows: slice) -> RampBand:
+    """Return a band of ramps as the search for jumps and the fit take it."""
+    own = ramp.rows(rows)
+    return RampBand(own.counts, own.group_flags, own.pixel_flags, own.zero_frame)
+
+
+def _noise(planes: RampPlanes) -> PixelNoise:
+    """Return what makes the noise of each pixel."""
+    dark = None
+    if planes.average_dark_e_s.any():
+        dark = (planes.average_dark_e_s / planes.gain).astype(np.float32)
+    return PixelNoise(planes.gain, planes.read_noise_dn, dark)
+
+
+def _rows_of(noise: PixelNoise, rows: slice) -> PixelNoise:
+    """Return the noise of a band of rows."""
+    dark = noise.dark_dn_s
+    return PixelNoise(
+        noise.gain[rows],
+        noise.read_noise_dn[rows],
+        None if dark is None else dark[rows],
+    )
+
+
+def _lent_planes(workspace: Workspace, shape: tuple[int, ...]) -> SlopePlanes:
+    """Return slope planes of arbitrary content."""
+    return SlopePlanes(
+        slope=workspace.lend(shape, np.float32),
+        err=workspace.lend(shape, np.float32),
+        var_poisson=workspace.lend(shape, np.float32),
+        var_read=workspace.lend(shape, np.float32),
+        flags=workspace.lend(shape, np.uint32),
+    )
+
+
+def _group_scale(header: Header) -> float:
+    """Return the factor of the group-scale step for this exposure."""
+    divisor = next(
+        (card.value for card in header.primary if card.keyword == "FRMDIVSR"), None
+    )
+    known = int(divisor) if isinstance(divisor, int | float) else None
+    return group_scale_factor(header.readout.n_frames, known)
+
+
+def _scaled(raw: Ramp, factor: float) -> NDArray[np.uint16] | NDArray[np.float32]:
+    """Return the samples times ``factor``: themselves where it is 1."""
+    if factor == 1.0:
+        return raw.samples
+    return raw.samples.astype(np.float32) * np.float32(factor)
+
+
+def _wells(planes: RampPlanes) -> Wells:
+    """Return what the search for saturation takes of each pixel."""
+    limit, mask = planes.full_well_dn, planes.flags.get("mask")
+    flags = np.zeros(limit.shape, np.uint32) if mask is None else mask
+    return Wells(limit, planes.superbias_dn, flags)
+
+
+def _add_flags(pixel_flags: Flags32, flags: Flags32 | None, rows: slice) -> None:
+    """Add a reference file's flags to those of a band."""
+    if flags is not None:
+        np.bitwise_or(pixel_flags, flags[rows], out=pixel_flags)
