@@ -14,7 +14,7 @@ def affine_map(shape, matrix=((1.0, 0.0), (0.0, 1.0)), shift=(0.0, 0.0), bend=0.
     axes = [-STEP + STEP * np.arange((n - 1 + STEP) // STEP + 3) for n in shape]
     y, x = np.meshgrid(*axes, indexing="ij")
     u, v = (y / shape[0] - 0.5) * 2, (x / shape[1] - 0.5) * 2
-    nodes = np.stack([y, x], -1) @ np.array(matrix).T + np.array(shift)
+    nodes = np.stack([y, x], -1) @ np.array(matrix, float).T + np.array(shift)
     nodes += bend * np.stack([u * v + v * v, u * u - 0.5 * u * v], -1)
     return PixelMap(nodes=nodes, step=STEP, origin=-STEP, shape=tuple(shape))
 

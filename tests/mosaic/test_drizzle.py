@@ -122,26 +122,37 @@ def test_an_exposure_off_the_grid_leaves_it_empty():
     assert np.isnan(planes.sky).all()
 
 
-def test_a_quadrilateral_covers_what_counting_points_says(rng):
-    for _ in range(20):
-        a = rng.uniform(0, 2 * np.pi)
-        turn = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
-        corners = np.array([[-0.5, -0.5], [-0.5, 0.5], [0.5, 0.5], [0.5, -0.5]])
-        corners = corners @ turn * rng.uniform(0.3, 2) + rng.uniform(3, 6, 2)
-        corners += rng.uniform(-0.05, 0.05, (4, 2))
-        patch = np.zeros((6, 7))
-        row, col = np.floor(corners.min(axis=0) + 0.5)
-        area = kernels.cover_quadrilateral(
-            patch, corners[:, :, None] + 0.5, 0, (row, col)
-        )
-        share = np.cumsum(patch, axis=1) * np.sign(area)
-        assert share.sum() == pytest.approx(abs(area), rel=1e-12)
-        assert np.abs(share[4:]).max() < 1e-12
-        for i, j in np.ndindex(4, 4):
-            counted = twins.count_overlap(corners, row + i, col + j)
-            assert share[i, j] == pytest.approx(counted, abs=4e-3)
-            exact = twins.overlap(corners, row + i, col + j)
-            assert share[i, j] == pytest.approx(exact, abs=1e-12)
+def laid(pixel_map, pad, half=0.5, place=(7, 3, 9), module=kernels):
+    room = [(4, 2), (2,), (4,), (), (pad, pad)]
+    scratch = kernels.Scratch(*(np.empty((*shape, kernels.CHUNK)) for shape in room))
+    module.lay_pixels(lattice_of(pixel_map), place, half, scratch)
+    return scratch
+
+
+@pytest.mark.parametrize("angle", [0, 3, 35, 90, 133, 180, 256])
+@pytest.mark.parametrize("scale", [0.4, 1.0, 2.3])
+def test_pixels_cover_what_cutting_polygons_and_counting_points_say(angle, scale):
+    pixel_map = turned_map((20, 20), angle, scale, (50, 50), bend=2.0)
+    pad = reach(pixel_map)
+    fast, slow = laid(pixel_map, pad), laid(pixel_map, pad, module=twins)
+    n = 9
+    assert np.allclose(fast.corners[..., :n], slow.corners[..., :n], atol=1e-9)
+    assert np.array_equal(fast.base[..., :n], slow.base[..., :n])
+    assert np.allclose(fast.cover[..., :n], slow.cover[..., :n], atol=1e-9)
+    for i in range(n):
+        area = kernels.area_of(fast.corners, i)
+        assert area == pytest.approx(twins.area_of(fast.corners, i))
+        assert fast.cover[..., i].sum() == pytest.approx(area, rel=1e-12)
+    for r, c in np.ndindex(pad, pad):
+        counted = twins.count_overlap(fast.corners[:, :, 4], r + 0.5, c + 0.5)
+        assert abs(fast.cover[r, c, 4]) == pytest.approx(counted, abs=4e-3)
+
+
+def test_a_mirrored_exposure_is_drizzled_as_well(rng):
+    sky = rng.normal(size=(5, 6))
+    mirrored = affine_map((5, 6), ((1, 0), (0, -1)), (1, 7))
+    planes = drizzle([exposure(sky, mirrored)], (8, 9))
+    assert planes.sky[1:6, 2:8] == pytest.approx(sky[:, ::-1], abs=1e-6)
 
 
 @pytest.mark.parametrize(("angle", "scale", "pixfrac"), [(0, 1, 1), (40, 2.1, 0.7)])
@@ -151,7 +162,8 @@ def test_the_kernel_does_as_its_twin(rng, angle, scale, pixfrac, monkeypatch):
     one.weight[3, 4] = 0
     one.noise.var_flat[5, 5] = np.nan
     window = Window(7, 40, 3, 33)
-    fast, slow = start_sums(window, 5, 1), start_sums(window, 5, 1)
+    pad = reach(one.pixel_map)
+    fast, slow = start_sums(window, pad, 1), start_sums(window, pad, 1)
     add_exposure(fast, one, 0, pixfrac)
     for name in ("drizzle_pixels", "stamp_exposure"):
         monkeypatch.setattr(f"rampline.mosaic.drizzle.{name}", getattr(twins, name))
@@ -162,58 +174,52 @@ def test_the_kernel_does_as_its_twin(rng, angle, scale, pixfrac, monkeypatch):
     assert fast.context.any()
 
 
-def test_an_edge_leaves_the_area_to_its_right_as_its_twin(rng):
-    ends = rng.uniform(0, 5, (200, 4))
-    ends[:40] = np.round(ends[:40])
-    for x0, y0, x1, y1 in ends:
-        fast, slow = np.zeros((2, 6, 8))
-        kernels.add_edge(fast, x0, y0, x1, y1)
-        twins.add_edge(slow, x0, y0, x1, y1)
-        assert np.allclose(np.cumsum(fast, axis=1), np.cumsum(slow, axis=1), atol=1e-12)
+def test_edges_are_cut_and_laid_as_by_the_twins(rng):
+    y0, x0, y1, x1 = rng.uniform(-1, 3, (4, 60))
+    y1[:5], x1[5:10] = y0[:5], x0[5:10]
+    made = []
+    for module in (kernels, twins):
+        slope, cover, strip = np.zeros((3, 60))
+        cut = tuple(np.empty((4, 60)))
+        module.measure_slope((y0, x0), (y1, x1), slope)
+        module.cut_edge((y0, x0), y1, slope, 1.0, cut)
+        module.add_right_of(cut, 2.0, cover)
+        module.add_strip(cut, 3.0, strip)
+        made.append((slope, *cut, strip, cover))
+    for ours, theirs in zip(*made, strict=True):
+        assert np.allclose(ours, theirs, atol=1e-8)
+    lines = rng.uniform(3, 9, (2, 4, 20))
+    lines[1] = lines[0]
+    base = np.empty((2, 20))
+    kernels.shift_to_cells(tuple(lines[0, :2]), tuple(lines[0, 2:]), base[0])
+    twins.shift_to_cells(tuple(lines[1, :2]), tuple(lines[1, 2:]), base[1])
+    assert np.array_equal(base[0], base[1])
+    assert np.allclose(lines[0], lines[1])
 
 
-def test_a_pixel_is_laid_and_spread_as_by_its_twins(rng):
-    middles = np.array([[1, 1], [1, 4], [4, 4], [4, 1]])
-    corners = middles[:, :, None] + rng.uniform(0, 1, (4, 2, 1))
-    for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
-        turned = np.ascontiguousarray(corners[order])
-        assert kernels.reach_of(turned, 1, 0) == twins.reach_of(turned, 1, 0)
-        fast, slow = np.zeros((2, 6, 7))
-        sums = np.zeros((2, 12, 12, 6))
-        for mine, kernel, values in ((fast, kernels, sums[0]), (slow, twins, sums[1])):
-            area = kernel.cover_quadrilateral(mine, turned, 0, (1.0, 1.0))
-            scale, terms = (1 / area, 2.0, 7), (1.0, 0.1, 0.2, 0.3)
-            kernel.spread_pixel(mine, (2, 3, 4, 4), scale, terms, values)
-            assert not mine[:4].any()
-        assert np.allclose(sums[0], sums[1], atol=1e-12)
-        assert sums[0, ..., 1].sum() == pytest.approx(2.0)
-
-
-def test_the_other_parts_do_as_their_twins(rng):
+def test_pixels_are_spread_as_by_the_twins(rng):
     one = dithers(rng, 1)[0]
+    pad = reach(one.pixel_map)
+    scratch = laid(one.pixel_map, pad)
     lattice = lattice_of(one.pixel_map)
-    fast, slow = np.empty((2, 4, 2, 20))
-    kernels.corners_of_row(lattice, (3, 5), 0.4, fast)
-    twins.corners_of_row(lattice, (3, 5), 0.4, slow)
-    assert np.allclose(fast, slow, atol=1e-10)
-    values = np.zeros((2, 30, 30, 6))
-    planes = kernels.DrizzlePlanes(one.sky, one.weight, *one.noise)
-    row, col = (int(x) for x in fast.min(axis=(0, 2)))
+    ours, theirs = np.empty((2, 4, 2, 20))
+    kernels.corners_of_row(lattice, (3, 5), 0.4, ours)
+    twins.corners_of_row(lattice, (3, 5), 0.4, theirs)
+    assert np.allclose(ours, theirs, atol=1e-10)
+    row, col = scratch.base[:, :9].min(axis=1).astype(int)
     window = Window(row + 2, row + 22, col + 1, col + 21)
-    patch = np.zeros((6, 7))
+    values = np.zeros((2, 20 + 2 * pad, 20 + 2 * pad, 6))
+    planes = kernels.DrizzlePlanes(one.sky, one.weight, *one.noise)
     for k, module in enumerate((kernels, twins)):
-        target = kernels.Target(values[k], 5, window, 3, 0.5)
-        module.drizzle_stretch(planes, (3, 5), fast, patch, target)
-        nodes = lattice.nodes
-        cells = np.ndindex(nodes.shape[0] - 1, nodes.shape[1] - 1)
-        found = [bool(module.cell_misses(nodes, a, b, target)) for a, b in cells]
-        assert found == [
-            bool(kernels.cell_misses(nodes, a, b, target))
-            for a, b in np.ndindex(nodes.shape[0] - 1, nodes.shape[1] - 1)
-        ]
-    inner = (slice(None), slice(5, 25), slice(5, 25))
-    assert np.allclose(values[0][inner[1:]], values[1][inner[1:]], atol=1e-9)
-    assert values[0].any()
+        target = kernels.Target(values[k], pad, window, 3, 0.5)
+        module.spread_pixels(planes, (7, 3, 9), scratch, target)
+        share = 1 / kernels.area_of(scratch.corners, 2)
+        module.spread_pixel(scratch.cover, (2, 0, 1, 4), share, (2.0,) * 5, values[k])
+    assert np.allclose(values[0], values[1], atol=1e-12)
+    assert set(np.unique(values[0][..., 5])) == {0, 3, 4}
+    for a in range(lattice.nodes.shape[0] - 1):
+        found = kernels.cells_that_touch(lattice.nodes, a, target)
+        assert found == twins.cells_that_touch(lattice.nodes, a, target)
     for variance in (0.5, np.nan, np.inf):
         assert kernels.known(np.float32(variance)) == twins.known(np.float32(variance))
 

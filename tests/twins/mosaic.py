@@ -49,92 +49,133 @@ def count_overlap(corners, row, col, n=400):
 
 
 def drizzle_pixels(planes, lattice, half, target):
-    for row in range(planes.sky.shape[0]):
-        corners = np.empty((4, 2, planes.sky.shape[1]))
+    values, pad, window, number, level = target
+    rows, cols = planes.sky.shape
+    for row in range(rows):
+        corners = np.empty((4, 2, cols))
         corners_of_row(lattice, (row, 0), half, corners)
-        drizzle_stretch(planes, (row, 0), corners, None, target)
+        for col in range(cols):
+            quad = corners[:, :, col]
+            weight = float(planes.weight[row, col])
+            if not weight > 0:
+                continue
+            low = np.floor(quad.min(axis=0) + 0.5).astype(int)
+            high = np.floor(quad.max(axis=0) + 0.5).astype(int)
+            for r in range(max(low[0], window[0]), min(high[0] + 1, window[1])):
+                for c in range(max(low[1], window[2]), min(high[1] + 1, window[3])):
+                    part = overlap(quad, r, c) / polygon_area(quad)
+                    if part <= 1e-9:
+                        continue
+                    w = part * weight
+                    here = values[r - window[0] + pad, c - window[2] + pad]
+                    here[:2] += w * (float(planes.sky[row, col]) - level), w
+                    if len(here) > 2:
+                        noise = [known(plane[row, col]) for plane in planes[2:]]
+                        here[2:5] += w * w * np.array(noise)
+                        here[5] = number
 
 
-def cell_misses(nodes, a, b, target):
-    corners = nodes[a : a + 2, b : b + 2].reshape(4, 2)
+def cells_that_touch(nodes, a, target):
     start = np.array(target.window[::2]) - target.pad
     stop = np.array(target.window[1::2]) + target.pad
-    return bool(((corners.max(axis=0) < start) | (corners.min(axis=0) > stop)).any())
+    found = []
+    for b in range(nodes.shape[1] - 1):
+        corners = nodes[a : a + 2, b : b + 2].reshape(4, 2)
+        if (corners.max(axis=0) >= start).all() and (corners.min(axis=0) <= stop).all():
+            found.append(b)
+    return (found[0], found[-1] + 1) if found else (nodes.shape[1], 0)
 
 
 def corners_of_row(lattice, place, half, out):
     cols = place[1] + np.arange(out.shape[2])
     for k, (down, along) in enumerate([(-1, -1), (-1, 1), (1, 1), (1, -1)]):
         found = interpolate_nodes(*lattice, place[0] + down * half, cols + along * half)
-        out[k] = found.T + 0.5
+        out[k] = found.T
 
 
-def drizzle_stretch(planes, place, corners, patch, target):
+def lay_pixels(lattice, place, half, scratch):
+    """Areas by cutting polygons; those of pixels that go round the other way are negative."""
+    row, col, n = place
+    corners_of_row(lattice, (row, col), half, scratch.corners[:, :, :n])
+    for i in range(n):
+        quad = scratch.corners[:, :, i]
+        scratch.base[:, i] = np.floor(quad.min(axis=0) + 0.5)
+        quad += 0.5 - scratch.base[:, i]
+        sign = np.sign(area_of(scratch.corners, i))
+        for r, c in np.ndindex(scratch.cover.shape[:2]):
+            scratch.cover[r, c, i] = sign * overlap(quad, r + 0.5, c + 0.5)
+
+
+def shift_to_cells(first, second, base):
+    lines = [*first, *second]
+    base[:] = np.floor(np.min(lines, axis=0) + 0.5)
+    for k in range(4):
+        lines[k][:] += 0.5 - base
+
+
+def measure_slope(start, end, slope):
+    height = end[0] - start[0]
+    flat = height == 0
+    slope[:] = np.where(flat, 0, end[1] - start[1]) / np.where(flat, 1, height)
+    slope[flat] = (end[1] - start[1])[flat]
+
+
+def cut_edge(start, end_row, slope, cell_row, cut):
+    a, b = (np.clip(y - cell_row, 0, 1) for y in (start[0], end_row))
+    ends = [start[1] + (y - start[0] + cell_row) * slope for y in (a, b)]
+    cut[0][:], cut[1][:] = np.min(ends, axis=0), np.max(ends, axis=0)
+    cut[2][:] = b - a
+    width = cut[1] - cut[0]
+    cut[3][:] = (b - a) / np.where(width > 3e-8, width, 1)
+
+
+def add_right_of(cut, cell_end, cover):
+    """Mean over many points of each edge."""
+    along = (np.arange(20000) + 0.5) / 20000
+    for i in range(len(cover)):
+        x = cut[0][i] + along * (cut[1][i] - cut[0][i])
+        cover[i] += np.clip(cell_end - x, 0, 1).mean() * cut[2][i]
+
+
+def add_strip(cut, end, cover):
+    cover += (end - (cut[0] + cut[1]) / 2) * cut[2]
+
+
+def spread_pixels(planes, place, scratch, target):
+    row, first, n = place
     values, pad, window, number, level = target
-    del patch
-    for i in range(corners.shape[2]):
-        pixel = (place[0], place[1] + i)
-        weight = float(planes.weight[pixel])
-        quad = corners[:, :, i] - 0.5
-        if not weight > 0:
-            continue
-        area = polygon_area(quad)
-        (top, bottom), (left, right) = reach_of(corners, 0, i), reach_of(corners, 1, i)
-        for r in range(max(int(top // 1), window[0]), min(int(bottom) + 1, window[1])):
-            for c in range(
-                max(int(left // 1), window[2]), min(int(right) + 1, window[3])
-            ):
-                part = overlap(quad, r, c) / area
-                if part <= 1e-9:
-                    continue
-                w = part * weight
-                here = values[r - window[0] + pad, c - window[2] + pad]
-                here[:2] += w * (float(planes.sky[pixel]) - level), w
-                if len(here) > 2:
-                    here[2:5] += w * w * np.array([known(p[pixel]) for p in planes[2:]])
-                    here[5] = number
+    for i in range(n):
+        at = (row, first + i)
+        r, c = scratch.base[:, i].astype(int) - window[::2] + pad
+        inside = 0 <= r < values.shape[0] - pad and 0 <= c < values.shape[1] - pad
+        if planes.weight[at] > 0 and inside:
+            noise = [known(plane[at]) for plane in planes[2:]]
+            sky = float(planes.sky[at]) - level
+            terms = (float(planes.weight[at]), sky, *noise)
+            share = 1 / area_of(scratch.corners, i)
+            spread_pixel(scratch.cover, (i, r, c, number), share, terms, values)
 
 
-def reach_of(corners, axis, i):
-    return corners[:, axis, i].min(), corners[:, axis, i].max()
+def area_of(corners, i):
+    p, q = corners[:, :, i], np.roll(corners[:, :, i], -1, axis=0)
+    return 0.5 * np.sum(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0])
 
 
 def known(variance):
     return float(np.nan_to_num(variance, posinf=0.0))
 
 
-def cover_quadrilateral(patch, corners, i, base):
-    quad = corners[:, :, i] - np.array(base)
-    p, q = quad, np.roll(quad, -1, axis=0)
-    area = 0.5 * np.sum(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0])
-    cover = np.array(
-        [[overlap(quad, r + 0.5, c + 0.5) for c in range(8)] for r in range(len(patch))]
-    )
-    patch += np.sign(area) * np.diff(cover, axis=1, prepend=0)[:, : patch.shape[1]]
-    return area
-
-
-def add_edge(patch, x0, y0, x1, y1):
-    """What lies to the right of the edge is a quadrilateral that ends far away."""
-    quad = [(y0, x0), (y1, x1), (y1, 99.0), (y0, 99.0)]
-    for row in range(patch.shape[0]):
-        right = [overlap(quad, row + 0.5, c + 0.5) for c in range(patch.shape[1])]
-        patch[row] += np.sign(y1 - y0) * np.diff(right, prepend=0)
-
-
-def spread_pixel(patch, box, scale, terms, values):
-    row, col, rows, cols = box
-    share, weight, number = scale
-    part = np.cumsum(patch[:rows, :cols], axis=1) * share
-    w = np.where(part > 1e-9, part * weight, 0.0)
-    here = values[row : row + rows, col : col + cols]
-    here[..., 0] += w * terms[0]
+def spread_pixel(cover, place, share, terms, values):
+    k, row, col, number = place
+    part = cover[:, :, k] * share
+    w = np.where(part > 1e-9, part * terms[0], 0.0)
+    here = values[row : row + part.shape[0], col : col + part.shape[1]]
+    here[..., 0] += w * terms[1]
     here[..., 1] += w
     if values.shape[2] > 2:
-        for k in range(3):
-            here[..., 2 + k] += w * w * terms[1 + k]
+        for n in range(3):
+            here[..., 2 + n] += w * w * terms[2 + n]
         here[w > 0, 5] = number
-    patch[:rows, : cols + 1] = 0.0
 
 
 def stamp_exposure(values, mark, exposure_s, time, context):

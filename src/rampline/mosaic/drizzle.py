@@ -109,7 +109,7 @@ def start_sums(window: Window, pad: int, n_exposures: int) -> Sums:
     ----------
     window : Window
     pad : int
-        At least the `reach` of each exposure.
+        At least the `reach` of each exposure; more costs time.
     n_exposures : int
         0: only sky and weight are summed.
     """

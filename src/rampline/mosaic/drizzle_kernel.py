@@ -2,12 +2,13 @@
 
 Each input pixel, shrunk by pixfrac about its centre, is mapped corner by corner onto the
 grid; its weight is shared out over the output pixels in proportion to the area they have
-in common (Fruchter & Hook 2002, PASP 114, 144, equations 3 to 5). Areas are exact: each
-edge adds, row by row, the area to its right with the sign of its direction, and a running
-sum along the row leaves the part of each output pixel that lies inside.
+in common (Fruchter & Hook 2002, PASP 114, 144, equations 3 to 5). Areas are exact: to each
+output pixel each edge adds the area to its right with the sign of its direction. This is
+done without a branch for hundreds of input pixels at a time, so that the processor's vector
+units can do it; only the sums are gathered pixel by pixel.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,16 @@ from ..numerics.jit import fast_kernel
 from ..numerics.nodes import interpolate_row
 from .window import Lattice, Window
 
+Line: TypeAlias = NDArray[np.float64]
+Line2: TypeAlias = tuple[Line, Line]
+Line4: TypeAlias = tuple[Line, Line, Line, Line]
 NOTHING = 1e-9
 """Overlaps below this share of an input pixel are rounding, not sky."""
+NARROW = 3e-8
+"""An edge that is narrower, in output pixels, runs along a column: rounding would be divided
+by its width."""
+CHUNK = 512
+"""Pixels along a row that are laid onto the grid together."""
 MARK = 5
 """Where a sum says which exposure was the last to add to it."""
 
@@ -57,112 +66,233 @@ class Target(NamedTuple):
     level: float
 
 
+class Scratch(NamedTuple):
+    """Room for a chunk of pixels along a row, each with a last axis of `CHUNK`.
+
+    Attributes
+    ----------
+    corners : (corner, axis, n) float64
+        Going round; rows and columns from the pixel's first cell.
+    base : (axis, n) float64
+        Output row and column of that cell, the lower edge of output pixel 0 at 0.
+    cut : (4, n) float64
+        Of one edge within one row of cells: its left and right end, its height, upwards
+        positive, and its height over its width.
+    slope : (n,) float64
+    cover : (cells, cells, n) float64
+        Signed area that a pixel has in common with each cell.
+    """
+
+    corners: NDArray[np.float64]
+    base: NDArray[np.float64]
+    cut: NDArray[np.float64]
+    slope: NDArray[np.float64]
+    cover: NDArray[np.float64]
+
+
 @fast_kernel
 def drizzle_pixels(
     planes: DrizzlePlanes, lattice: Lattice, half: float, target: Target
 ) -> None:
-    """Drizzle one exposure into the sums of a window; ``half`` is half of pixfrac.
-
-    The pixels are taken node cell by node cell, so that the sums they reach stay in cache.
-    """
+    """Drizzle one exposure into the sums of a window; ``half`` is half of pixfrac."""
     nodes, step, origin = lattice
     rows, cols = planes.sky.shape
-    corners = np.empty((4, 2, step))
-    patch = np.zeros((target.pad + 1, target.pad + 2))
+    scratch = Scratch(
+        np.empty((4, 2, CHUNK)),
+        np.empty((2, CHUNK)),
+        np.empty((4, CHUNK)),
+        np.empty(CHUNK),
+        np.empty((target.pad, target.pad, CHUNK)),
+    )
     for a in range(nodes.shape[0] - 1):
-        top, bottom = max(0, origin + a * step), min(rows, origin + (a + 1) * step)
-        for b in range(nodes.shape[1] - 1):
-            left, right = max(0, origin + b * step), min(cols, origin + (b + 1) * step)
-            if top >= bottom or left >= right or cell_misses(nodes, a, b, target):
-                continue
-            places = corners[:, :, : right - left]
-            for row in range(top, bottom):
-                corners_of_row(lattice, (row, left), half, places)
-                drizzle_stretch(planes, (row, left), places, patch, target)
+        first, stop = cells_that_touch(nodes, a, target)
+        left, right = max(0, origin + first * step), min(cols, origin + stop * step)
+        for row in range(max(0, origin + a * step), min(rows, origin + (a + 1) * step)):
+            for col in range(left, right, CHUNK):
+                place = (row, col, min(CHUNK, right - col))
+                lay_pixels(lattice, place, half, scratch)
+                spread_pixels(planes, place, scratch, target)
 
 
 @fast_kernel
-def cell_misses(nodes: NDArray[np.float64], a: int, b: int, target: Target) -> bool:
-    """Say whether the pixels between four nodes stay clear of the window."""
+def cells_that_touch(
+    nodes: NDArray[np.float64], a: int, target: Target
+) -> tuple[int, int]:
+    """Return between which node columns pixels after node row ``a`` may touch the window."""
+    first, stop = nodes.shape[1], 0
+    for b in range(nodes.shape[1] - 1):
+        touches = True
+        for axis in range(2):
+            corners = nodes[a : a + 2, b : b + 2, axis]
+            start, end = target.window[2 * axis], target.window[2 * axis + 1]
+            after = corners.min() > end + target.pad
+            touches = touches and not (after or corners.max() < start - target.pad)
+        if touches:
+            first, stop = min(first, b), b + 1
+    return first, stop
+
+
+@fast_kernel
+def lay_pixels(
+    lattice: Lattice, place: tuple[int, int, int], half: float, scratch: Scratch
+) -> None:
+    """Find what pixels along a row, ``place`` first and as many, cover of their cells."""
+    row, col, n = place
+    corners, cover = scratch.corners, scratch.cover
+    corners_of_row(lattice, (row, col), half, corners[:, :, :n])
+    # lines of contiguous memory from here on, else nothing is vectorised
     for axis in range(2):
-        corners = nodes[a : a + 2, b : b + 2, axis]
-        start, stop = target.window[2 * axis], target.window[2 * axis + 1]
-        if corners.max() < start - target.pad or corners.min() > stop + target.pad:
-            return True
-    return False
+        ends = corners[0, axis, :n], corners[1, axis, :n]
+        others = corners[2, axis, :n], corners[3, axis, :n]
+        shift_to_cells(ends, others, scratch.base[axis, :n])
+    cover[:] = 0.0
+    slope = scratch.slope[:n]
+    lines = scratch.cut
+    cut = (lines[0, :n], lines[1, :n], lines[2, :n], lines[3, :n])
+    last = cover.shape[0] - 1
+    for edge in range(4):
+        after = (edge + 1) % 4
+        start = corners[edge, 0, :n], corners[edge, 1, :n]
+        end = corners[after, 0, :n], corners[after, 1, :n]
+        measure_slope(start, end, slope)
+        for k in range(last + 1):
+            cut_edge(start, end[0], slope, float(k), cut)
+            for c in range(last):
+                add_right_of(cut, c + 1.0, cover[k, c, :n])
+            add_strip(cut, last + 1.0, cover[k, last, :n])
+    # a row of cells holds all of the strip: what is not in the others is in the last
+    for k in range(last + 1):
+        for c in range(last):
+            cover[k, last, :n] -= cover[k, c, :n]
 
 
 @fast_kernel
 def corners_of_row(
     lattice: Lattice, place: tuple[int, int], half: float, out: NDArray[np.float64]
 ) -> None:
-    """Place the corners of pixels along a row, (corner, axis, pixel), going round.
-
-    The lower edge of output pixel 0 is at 0.
-    """
+    """Place the corners of pixels along a row on the grid, (corner, axis, pixel)."""
     row, col = place
     nodes, step, origin = lattice
     interpolate_row(nodes, step, origin, row - half, col - half, out[0])
     interpolate_row(nodes, step, origin, row - half, col + half, out[1])
     interpolate_row(nodes, step, origin, row + half, col + half, out[2])
     interpolate_row(nodes, step, origin, row + half, col - half, out[3])
-    out += 0.5
 
 
 @fast_kernel
-def drizzle_stretch(
+def shift_to_cells(first: Line2, second: Line2, base: Line) -> None:
+    """Count two and two corners from the edge of the first cell that a pixel can touch."""
+    for i in range(len(base)):
+        a, b, c, d = first[0][i], first[1][i], second[0][i], second[1][i]
+        # plain comparisons: min() looks for NaN, and then nothing is vectorised
+        ab = a if a < b else b  # noqa: FURB136
+        cd = c if c < d else d  # noqa: FURB136
+        cell = np.floor((ab if ab < cd else cd) + 0.5)  # noqa: FURB136
+        base[i] = cell
+        first[0][i] = a + 0.5 - cell
+        first[1][i] = b + 0.5 - cell
+        second[0][i] = c + 0.5 - cell
+        second[1][i] = d + 0.5 - cell
+
+
+@fast_kernel
+def measure_slope(start: Line2, end: Line2, slope: Line) -> None:
+    """Write columns over rows along an edge, 0 for one along a row."""
+    for i in range(len(slope)):
+        height = end[0][i] - start[0][i]
+        slope[i] = (end[1][i] - start[1][i]) / (height if height != 0.0 else 1.0)
+
+
+@fast_kernel
+def cut_edge(
+    start: Line2, end_row: Line, slope: Line, cell_row: float, cut: Line4
+) -> None:
+    """Cut edges to one row of cells; see `Scratch`."""
+    rows, cols = start
+    lows, highs, heights, densities = cut
+    for i in range(len(slope)):
+        y0, y1 = rows[i] - cell_row, end_row[i] - cell_row
+        a = y0 if y0 > 0.0 else 0.0  # noqa: FURB136
+        a = a if a < 1.0 else 1.0  # noqa: FURB136
+        b = y1 if y1 > 0.0 else 0.0  # noqa: FURB136
+        b = b if b < 1.0 else 1.0  # noqa: FURB136
+        x_a = cols[i] + (a - y0) * slope[i]
+        x_b = cols[i] + (b - y0) * slope[i]
+        width = abs(x_b - x_a)
+        middle = 0.5 * (x_a + x_b)
+        wide = width > NARROW
+        lows[i] = middle - 0.5 * width if wide else middle
+        highs[i] = middle + 0.5 * width if wide else middle
+        heights[i] = b - a
+        densities[i] = (b - a) / (width if wide else 1.0)
+
+
+@fast_kernel
+def add_right_of(cut: Line4, cell_end: float, cover: Line) -> None:
+    """Add what of a cell, the one that ends at ``cell_end``, lies right of cut edges.
+
+    The mean over the edge of the part of the cell's width to its right, times its height.
+    """
+    lows, highs, heights, densities = cut
+    for i in range(len(cover)):
+        low, high = cell_end - highs[i], cell_end - lows[i]
+        a = low if low > 0.0 else 0.0  # noqa: FURB136
+        a = a if a < 1.0 else 1.0  # noqa: FURB136
+        b = high if high > 0.0 else 0.0  # noqa: FURB136
+        b = b if b < 1.0 else 1.0  # noqa: FURB136
+        beyond = high - (low if low > 1.0 else 1.0)  # noqa: FURB136
+        beyond = beyond if beyond > 0.0 else 0.0  # noqa: FURB136
+        part = (0.5 * (b - a) * (a + b) + beyond) * densities[i]
+        cover[i] += part if high > low else a * heights[i]
+
+
+@fast_kernel
+def add_strip(cut: Line4, end: float, cover: Line) -> None:
+    """Add all that lies right of cut edges and left of ``end``."""
+    lows, highs, heights, _ = cut
+    for i in range(len(cover)):
+        cover[i] += (end - 0.5 * (lows[i] + highs[i])) * heights[i]
+
+
+@fast_kernel
+def spread_pixels(
     planes: DrizzlePlanes,
-    place: tuple[int, int],
-    corners: NDArray[np.float64],
-    patch: NDArray[np.float64],
+    place: tuple[int, int, int],
+    scratch: Scratch,
     target: Target,
 ) -> None:
-    """Drizzle pixels along a row whose corners are known."""
-    row, first = place
+    """Share pixels along a row out over the cells that they cover."""
+    row, first, n = place
     # looked up once: a record's arrays are counted each time that they are taken out
     skies, weights, poissons, reads, flats = planes
     values, pad, window, number, level = target
-    row_start, row_stop, col_start, col_stop = window
-    for i in range(corners.shape[2]):
+    corners, base, cover = scratch.corners, scratch.base, scratch.cover
+    for i in range(n):
         col = first + i
-        weight = weights[row, col]
+        weight = float(weights[row, col])
         if not weight > 0.0:
             continue
-        top, bottom = reach_of(corners, 0, i)
-        left, right = reach_of(corners, 1, i)
-        if bottom < row_start or top >= row_stop:
+        r, c = int(base[0, i]) - window[0] + pad, int(base[1, i]) - window[2] + pad
+        inside = 0 <= r < values.shape[0] - pad and 0 <= c < values.shape[1] - pad
+        if not inside:
             continue
-        if right < col_start or left >= col_stop:
-            continue
-        r, c = np.floor(top), np.floor(left)
-        share = 1.0 / cover_quadrilateral(patch, corners, i, (r, c))
         terms = (
+            weight,
             float(skies[row, col]) - level,
             known(poissons[row, col]),
             known(reads[row, col]),
             known(flats[row, col]),
         )
-        box = (
-            int(r) + pad - row_start,
-            int(c) + pad - col_start,
-            int(bottom - r) + 1,
-            int(right - c) + 1,
-        )
-        spread_pixel(patch, box, (share, weight, number), terms, values)
+        share = 1.0 / area_of(corners, i)
+        spread_pixel(cover, (i, r, c, number), share, terms, values)
 
 
 @fast_kernel
-def reach_of(corners: NDArray[np.float64], axis: int, i: int) -> tuple[float, float]:
-    """Return the lowest and the highest of a pixel's corners."""
-    low = high = corners[0, axis, i]
-    # plain comparisons: min() and max() look for NaN, which costs as much as the rest
-    for corner in range(1, 4):
-        value = corners[corner, axis, i]
-        if value < low:  # noqa: PLR1730
-            low = value
-        if value > high:  # noqa: PLR1730
-            high = value
-    return low, high
+def area_of(corners: NDArray[np.float64], i: int) -> float:
+    """Return the signed area of a quadrilateral, with the sign of its covers."""
+    rise = corners[0, 0, i] - corners[2, 0, i], corners[1, 0, i] - corners[3, 0, i]
+    run = corners[0, 1, i] - corners[2, 1, i], corners[1, 1, i] - corners[3, 1, i]
+    return float(0.5 * (rise[0] * run[1] - run[0] * rise[1]))
 
 
 @fast_kernel
@@ -172,90 +302,25 @@ def known(variance: np.float32) -> float:
 
 
 @fast_kernel
-def cover_quadrilateral(
-    patch: NDArray[np.float64],
-    corners: NDArray[np.float64],
-    i: int,
-    base: tuple[float, float],
-) -> float:
-    """Lay pixel ``i`` onto ``patch``, whose first cell is ``base``; return the signed area."""
-    row, col = base
-    y0, y1 = corners[0, 0, i] - row, corners[1, 0, i] - row
-    y2, y3 = corners[2, 0, i] - row, corners[3, 0, i] - row
-    x0, x1 = corners[0, 1, i] - col, corners[1, 1, i] - col
-    x2, x3 = corners[2, 1, i] - col, corners[3, 1, i] - col
-    add_edge(patch, x0, y0, x1, y1)
-    add_edge(patch, x1, y1, x2, y2)
-    add_edge(patch, x2, y2, x3, y3)
-    add_edge(patch, x3, y3, x0, y0)
-    area = 0.5 * ((x1 - x3) * (y0 - y2) - (x0 - x2) * (y1 - y3))
-    return float(area)
-
-
-@fast_kernel
-def add_edge(
-    patch: NDArray[np.float64], x0: float, y0: float, x1: float, y1: float
-) -> None:
-    """Add the signed area to the right of an edge, as differences along rows."""
-    if y0 == y1:
-        return
-    sign = 1.0
-    if y0 > y1:
-        x0, y0, x1, y1, sign = x1, y1, x0, y0, -1.0
-    slope = (x1 - x0) / (y1 - y0)
-    row, last = int(y0), int(y1)
-    while True:
-        inner = row < last
-        y_next = row + 1.0 if inner else y1
-        x_next = x0 + (y_next - y0) * slope if inner else x1
-        left, right = (x0, x_next) if x0 < x_next else (x_next, x0)
-        height = sign * (y_next - y0)
-        col, stop = int(left), int(right)
-        if col == stop:
-            part = height * (0.5 * (left + right) - col)
-            patch[row, col] += height - part
-            patch[row, col + 1] += part
-        else:
-            per_col = height / (right - left)
-            while True:
-                end = col + 1.0 if col < stop else right
-                step = per_col * (end - left)
-                part = step * (0.5 * (left + end) - col)
-                patch[row, col] += step - part
-                patch[row, col + 1] += part
-                if col == stop:
-                    break
-                col += 1
-                left = end
-        if not inner:
-            return
-        row += 1
-        x0, y0 = x_next, y_next
-
-
-@fast_kernel
 def spread_pixel(
-    patch: NDArray[np.float64],
-    box: tuple[int, int, int, int],
-    scale: tuple[float, float, int],
-    terms: tuple[float, float, float, float],
+    cover: NDArray[np.float64],
+    place: tuple[int, int, int, int],
+    share: float,
+    terms: tuple[float, float, float, float, float],
     values: NDArray[np.float64],
 ) -> None:
-    """Share one pixel out over the cells that ``patch`` covers, and clear the patch.
+    """Add one pixel to the sums of the cells that it covers.
 
-    ``box`` is the first row and column in the sums, and the rows and columns of cells;
-    ``scale`` one over the pixel's area, its weight, and the exposure's number.
+    ``place`` is the pixel's number in ``cover``, the row and column of its first cell in
+    ``values``, and the exposure's number.
     """
-    row, col, rows, cols = box
-    share, weight, number = scale
-    sky, poisson, read, flat = terms
+    k, row, col, number = place
+    weight, sky, poisson, read, flat = terms
     full = values.shape[2] > 2
-    for i in range(rows):
-        cover = 0.0
-        for j in range(cols):
-            cover += patch[i, j]
-            patch[i, j] = 0.0
-            part = cover * share
+    for i in range(cover.shape[0]):
+        for j in range(cover.shape[1]):
+            part = cover[i, j, k] * share
+            # adding nothing costs less than a branch that goes either way
             w = part * weight if part > NOTHING else 0.0
             values[row + i, col + j, 0] += w * sky
             values[row + i, col + j, 1] += w
@@ -265,7 +330,6 @@ def spread_pixel(
                 values[row + i, col + j, 4] += w * w * flat
                 if w > 0.0:
                     values[row + i, col + j, MARK] = number
-        patch[i, cols] = 0.0
 
 
 @fast_kernel
