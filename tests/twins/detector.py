@@ -152,14 +152,11 @@ def eliminate(tile, pattern):
         tile.sums[:, c] = d @ inverse @ d, one @ inverse @ d, one @ inverse @ one
 
 
-def split_variance(tile, pattern, split):
-    zero = np.zeros_like(tile.read)
+def weigh_reads(tile, pattern, weight):
+    dark = tile._replace(signal=np.zeros_like(tile.read))
     for c in range(tile.mean.size):
-        weights = np.linalg.solve(covariance(tile, pattern, c), tile.used[:, c])
-        photons = covariance(tile._replace(read=zero), pattern, c)
-        reads = covariance(tile._replace(signal=zero), pattern, c)
-        split[:, c] = weights @ photons @ weights, weights @ reads @ weights
-        tile.design[:, c] = weights
+        one = tile.used[:, c]
+        weight[c] = one @ np.linalg.solve(covariance(dark, pattern, c), one)
 
 
 def invert(tile, pattern, out):

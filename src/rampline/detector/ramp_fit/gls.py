@@ -5,6 +5,11 @@ on the rate itself through the photon noise; a rate that is estimated with about
 weights is uncorrelated with what the weights leave over, so a second fit at the rate of
 the first is unbiased (Brandt 2024, PASP 136, 045004). All integrations are fitted at
 their common rate: low ones do not weigh more than high ones.
+
+The read-noise variance is that of the same ramp without light, the photons' the rest of
+the total: so it depends on the pixel and its usable groups, not on what it saw, and
+serves as a weight. A share of the total by cause would rise with the signal, because the
+weights of a bright ramp are not the best against read noise, and would bias mosaics.
 """
 
 from types import EllipsisType
@@ -24,8 +29,8 @@ from .gls_kernels import (
     load_steps,
     make_tile,
     move_origin,
-    split_variance,
     tile_width,
+    weigh_reads,
 )
 from .planes import SlopeFit
 from .single_groups import fit_single_groups
@@ -54,8 +59,8 @@ class Part(NamedTuple):
 
     sums: NDArray[np.float32]
     """(3, pixels): as `Tile.sums`."""
-    split: NDArray[np.float32]
-    """(2, pixels): as `split_variance` fills it."""
+    reads: NDArray[np.float32]
+    """(pixels,): as `weigh_reads` fills it."""
     n_used: NDArray[np.float32]
     seen: NDArray[np.uint8]
 
@@ -155,22 +160,22 @@ def _fit_tile(
 def _fit_part(tile: Tile, pattern: Pattern, *, is_last: bool) -> Part:
     """Fit the integration that is loaded; the variances only the last time."""
     eliminate(tile, pattern)
-    split = np.empty((2, tile.mean.size), np.float32)
+    sums, reads = tile.sums.copy(), np.empty(tile.mean.size, np.float32)
     if is_last:
-        split_variance(tile, pattern, split)
-    return Part(tile.sums.copy(), split, tile.n_used.copy(), tile.seen.copy())
+        weigh_reads(tile, pattern, reads)
+    return Part(sums, reads, tile.n_used.copy(), tile.seen.copy())
 
 
 def _add_up(parts: list[Part]) -> Part:
     """Return the sum of the integrations."""
     if len(parts) == 1:
         return parts[0]
-    sums, split, n_used, seen = (
+    sums, reads, n_used, seen = (
         np.stack(columns) for columns in zip(*parts, strict=True)
     )
     return Part(
         sums.sum(axis=0),
-        split.sum(axis=0),
+        reads.sum(axis=0),
         n_used.sum(axis=0),
         np.bitwise_or.reduce(seen, axis=0),
     )
@@ -193,16 +198,15 @@ def _write(
     """Write slopes, variances and flags of some pixels."""
     n = span[1] - span[0]
     _, right, weight = part.sums[:, :n]
-    scale = 1.0 / (weight * weight)
     marks = pixel_flags | (part.seen[:n] & np.uint8(_KEPT))
     marks |= np.where(weight > 0.0, np.uint32(0), np.uint32(flags.DO_NOT_USE))
     lost = (marks & np.uint32(flags.DO_NOT_USE)) != 0
     inside = slice(*span)
     planes.slope[inside] = np.where(lost, np.nan, origin[:n] + right / weight)
-    planes.var_poisson[inside] = np.where(lost, 0.0, part.split[0, :n] * scale)
-    planes.var_read[inside] = np.where(lost, 0.0, part.split[1, :n] * scale)
-    total = planes.var_poisson[inside] + planes.var_read[inside]
-    planes.err[inside] = np.sqrt(total)
+    total, reads = 1.0 / weight, 1.0 / part.reads[:n]
+    planes.var_poisson[inside] = np.where(lost, 0.0, np.maximum(total - reads, 0.0))
+    planes.var_read[inside] = np.where(lost, 0.0, reads)
+    planes.err[inside] = np.where(lost, 0.0, np.sqrt(total))
     planes.flags[inside] = marks
 
 

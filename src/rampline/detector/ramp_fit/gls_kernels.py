@@ -183,36 +183,30 @@ def eliminate(tile: Tile, pattern: Pattern) -> None:  # noqa: C901 - one loop a 
 
 
 @fast_kernel
-def split_variance(  # noqa: C901 - one loop a line
-    tile: Tile, pattern: Pattern, split: NDArray[np.float32]
-) -> None:
-    """Fill the parts of ``w' C w`` from photons and reads, (2, pixels); w is ``C**-1 1``.
+def weigh_reads(tile: Tile, pattern: Pattern, weight: NDArray[np.float32]) -> None:
+    """Fill ``1' C**-1 1`` for the noise of the reads alone, (pixels,).
 
-    After ``eliminate``; ``design`` becomes ``w``.
+    Uses up ``factor``, ``inverse`` and ``design``.
     """
-    photon, read, signal, noise = split[0], split[1], tile.signal, tile.read
-    split[:] = np.float32(0.0)
-    n_steps, n, two = len(tile.rate), noise.size, np.float32(2.0)
-    for k in range(n_steps):
-        i = n_steps - 1 - k
-        inverse, design = tile.inverse[i], tile.design[i]
-        a, b = pattern.photon_diagonal[i], pattern.read_diagonal[i]
-        for c in range(n):
-            design[c] *= inverse[c]
-        if k > 0:
-            factor, after = tile.factor[i + 1], tile.design[i + 1]
-            x, y = two * pattern.photon_off[i], two * pattern.read_off[i]
+    n, one = weight.size, np.float32(1.0)
+    weight[:] = np.float32(0.0)
+    for i in range(len(tile.rate)):
+        b, used, inverse = pattern.read_diagonal[i], tile.used[i], tile.inverse[i]
+        design, factor = tile.design[i], tile.factor[i]
+        if i == 0:
+            factor[:], inverse[:] = np.float32(0.0), one / b
+            design[:] = used
+        else:
+            y, earlier = pattern.read_off[i - 1], tile.used[i - 1]
+            inverse_0, design_0 = tile.inverse[i - 1], tile.design[i - 1]
             for c in range(n):
-                design[c] -= factor[c] * after[c]
+                factor[c] = used[c] * earlier[c] * y * inverse_0[c]
             for c in range(n):
-                photon[c] += x * design[c] * after[c]
+                inverse[c] = one / (b - factor[c] * used[c] * earlier[c] * y)
             for c in range(n):
-                read[c] += y * design[c] * after[c]
+                design[c] = used[c] - factor[c] * design_0[c]
         for c in range(n):
-            photon[c] += a * design[c] * design[c]
-        for c in range(n):
-            read[c] += b * design[c] * design[c]
+            weight[c] += design[c] * design[c] * inverse[c]
+    read = tile.read
     for c in range(n):
-        photon[c] *= signal[c]
-    for c in range(n):
-        read[c] *= noise[c]
+        weight[c] /= read[c]
