@@ -14,10 +14,11 @@ from ..twins import mosaic as twins
 from .scenery import affine_map, exposure, turned_map
 
 
-def median(layers):
+def median(layers, tolerance=np.inf):
+    tolerance = np.full(len(layers), tolerance)
     layers = np.asarray(layers, np.float32).reshape(len(layers), 1, -1)
     out = np.empty(layers.shape[1:], np.float32)
-    median_of_layers(layers, out)
+    median_of_layers(layers, tolerance, out)
     return out[0].tolist()
 
 
@@ -32,12 +33,21 @@ def test_one_exposure_cannot_judge_itself():
     assert np.isnan(median([[np.nan], [np.nan]])).all()
 
 
+def test_of_two_that_contradict_each_other_the_lower_is_believed():
+    assert median([[3.0], [1.0]], tolerance=2.1) == [2.0]
+    assert median([[3.0], [1.0]], tolerance=1.9) == [1.0]
+    assert median([[3.0], [np.nan], [1.0]], tolerance=1.9) == [1.0]
+    assert median([[9.0], [1.0], [2.0]], tolerance=0.0) == [2.0]
+
+
 def test_the_kernel_does_as_its_twin(rng):
     layers = rng.normal(size=(9, 20, 30)).astype(np.float32)
     layers[rng.random(layers.shape) < 0.4] = np.nan
+    layers[2:, :5] = np.nan
+    tolerance = rng.uniform(0, 2, 9)
     fast, slow = np.empty((2, 20, 30), np.float32)
-    median_of_layers(layers, fast)
-    twins.median_of_layers(layers, slow)
+    median_of_layers(layers, tolerance, fast)
+    twins.median_of_layers(layers, tolerance, slow)
     assert np.array_equal(fast, slow, equal_nan=True)
 
 
@@ -48,14 +58,14 @@ def test_hits_in_single_dithers_leave_the_median():
         sky[4 * k, :] = 1e5
         pixel_map = turned_map((20, 20), 10 * k, 1.0, (24, 24))
         exposures.append(exposure(sky, pixel_map))
-    least = [0.7 * typical_weight(e) for e in exposures]
-    found = median_of_exposures(exposures, least, Window(0, 24, 0, 24))
+    typical = [typical_weight(e) for e in exposures]
+    found = median_of_exposures(exposures, typical, Window(0, 24, 0, 24), 0.7)
     assert np.median(np.abs(found[8:16, 8:16] - 2.0)) == 0.0
 
 
 def test_thinly_covered_pixels_stay_out():
     pair = [exposure(np.ones((4, 4)), affine_map((4, 4), shift=(0, 0.5)))] * 2
-    found = median_of_exposures(pair, [0.7, 0.7], Window(0, 4, 0, 6))
+    found = median_of_exposures(pair, [1.0, 1.0], Window(0, 4, 0, 6), 0.7)
     assert np.isnan(found[0]).tolist() == [True, False, False, False, True, True]
 
 

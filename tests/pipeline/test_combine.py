@@ -67,6 +67,15 @@ def test_hits_are_found_and_leave_the_mosaic(rng):
     assert np.nanmax(np.abs(off.mosaic.sky - clean.sky)[both] / clean.err[both]) > 20
 
 
+def test_of_two_exposures_only_the_one_that_was_hit_is_flagged(rng):
+    images = field.make_field(rng, 2)
+    struck, where = field.hit(images[0], rng)
+    first, second = combine([struck, images[1]]).outliers
+    inner = (slice(14, -14), slice(14, -14))
+    assert (where & first)[inner].sum() > 0.9 * where[inner].sum()
+    assert second[inner].sum() < 5
+
+
 def test_the_sky_is_the_truth_within_its_errors(rng):
     made = combine(field.make_field(rng, 6)).mosaic
     blank = (made.context[0] == 63) & (made.sky < 5 * made.err)

@@ -185,11 +185,14 @@ def stamp_exposure(values, mark, exposure_s, time, context):
     context[here] |= bit
 
 
-def median_of_layers(layers, out):
+def median_of_layers(layers, tolerance, out):
     for row, col in np.ndindex(out.shape):
         values = layers[:, row, col]
-        values = values[~np.isnan(values)]
+        known_ = ~np.isnan(values)
+        values = values[known_]
         out[row, col] = np.median(values) if values.size > 1 else np.nan
+        if values.size == 2 and np.ptp(values) ** 2 > tolerance[known_].sum():
+            out[row, col] = values.min()
 
 
 def blot_rows(plane, lattice, first_row, cubic, out):

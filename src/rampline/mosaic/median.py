@@ -17,40 +17,46 @@ from .window import Window
 CLIP_SIGMA = 3.0
 CLIP_ROUNDS = 5
 SAMPLES_PER_SIDE = 256
+CONTRADICTION = 5.0
+"""Two exposures of blank sky differ by so many sigma only where one of them is hit."""
 
 
 def median_of_exposures(
     exposures: Sequence[DrizzleInput],
-    least_weight: Sequence[float],
+    typical: Sequence[float],
     window: Window,
-    pixfrac: float = 1.0,
+    least_share: float,
 ) -> Plane:
     """Return the median of exposures on a window of the grid.
 
     Parameters
     ----------
     exposures : sequence of DrizzleInput
-    least_weight : sequence of float
-        For each exposure the drizzled weight below which a pixel is left out; see
-        `typical_weight`.
+    typical : sequence of float
+        `typical_weight` of each exposure.
     window : Window
-    pixfrac : float
+    least_share : float
+        Share of the typical weight below which a pixel of an exposure is left out.
 
     Returns
     -------
     (rows, cols) float32, MJy/sr
         NaN where fewer than two exposures are left: one exposure cannot judge itself.
-        The JWST pipeline keeps that one.
+        The JWST pipeline keeps that one. Where two are left their mean, but the lower one
+        where they contradict each other, because what passes by is bright: held against
+        the mean, as the JWST pipeline does it, both would be flagged and leave a hole.
     """
     layers = np.full((len(exposures), *window.shape), np.nan, np.float32)
-    for layer, exposure, least in zip(layers, exposures, least_weight, strict=True):
+    for layer, exposure, weight in zip(layers, exposures, typical, strict=True):
+        least = least_share * weight
         sums = start_sums(window, reach(exposure.pixel_map), 0)
-        add_exposure(sums, exposure, 0, pixfrac)
-        total, weight = sums.inner[..., 0], sums.inner[..., 1]
-        thick = (weight > 0) & (weight >= least)
-        np.divide(total, weight, out=layer, where=thick, casting="unsafe")
+        add_exposure(sums, exposure, 0, 1.0)
+        total, weights = sums.inner[..., 0], sums.inner[..., 1]
+        thick = (weights > 0) & (weights >= least)
+        np.divide(total, weights, out=layer, where=thick, casting="unsafe")
     median = np.empty(window.shape, np.float32)
-    median_of_layers(layers, median)
+    variances = 1.0 / np.maximum(np.array(typical), np.finfo(np.float64).tiny)
+    median_of_layers(layers, CONTRADICTION**2 * variances, median)
     return median
 
 
@@ -97,16 +103,23 @@ def _pixel_area(exposure: DrizzleInput) -> float:
 
 
 @kernel
-def median_of_layers(layers: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+def median_of_layers(
+    layers: NDArray[np.float32],
+    tolerance: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
     """Write the median over the first axis, NaN left out, NaN where fewer than two remain.
 
-    Insertion sort: for a dozen dithers nothing is faster on single pixels.
+    Two layers give their mean, or the lower one where the square of their difference is
+    above the sum of their tolerances. Insertion sort: for a dozen dithers nothing is
+    faster on single pixels.
     """
     n_layers, rows, cols = layers.shape
     sorted_ = np.empty(n_layers, np.float32)
     for row in range(rows):
         for col in range(cols):
             n = 0
+            allowed = 0.0
             for k in range(n_layers):
                 value = layers[k, row, col]
                 if np.isnan(value):
@@ -116,11 +129,14 @@ def median_of_layers(layers: NDArray[np.float32], out: NDArray[np.float32]) -> N
                     sorted_[place] = sorted_[place - 1]
                     place -= 1
                 sorted_[place] = value
+                allowed += tolerance[k]
                 n += 1
-            if n < 2:
-                out[row, col] = np.float32(np.nan)
-            elif n % 2:
-                out[row, col] = sorted_[n // 2]
-            else:
+            middle = np.float32(np.nan)
+            if n % 2 and n > 2:
+                middle = sorted_[n // 2]
+            elif n > 1:
                 pair = sorted_[n // 2 - 1] + sorted_[n // 2]
-                out[row, col] = np.float32(0.5) * pair
+                middle = np.float32(0.5) * pair
+            if n == 2 and (sorted_[1] - sorted_[0]) ** 2 > allowed:
+                middle = sorted_[0]
+            out[row, col] = middle

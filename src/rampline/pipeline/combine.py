@@ -208,16 +208,18 @@ def prepare_exposure(
 def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktable:
     """Compare each exposure with the median of all; what disagrees loses its weight."""
     median = np.full(table.shape, np.nan, np.float32)
-    least = [0.0] * len(table.shelf)
+    typical = [0.0] * len(table.shelf)
 
     def measure(k: int) -> None:
-        least[k] = params.least_weight * typical_weight(table.shelf.take(k).ready)
+        typical[k] = typical_weight(table.shelf.take(k).ready)
 
     def fill(window: Window) -> None:
         seen = overlapping(table.boxes, window)
         ready = [table.shelf.take(k).ready for k in seen]
-        thin = [least[k] for k in seen]
-        median[window.slices] = median_of_exposures(ready, thin, window)
+        weights = [typical[k] for k in seen]
+        median[window.slices] = median_of_exposures(
+            ready, weights, window, params.least_weight
+        )
 
     def compare(k: int) -> None:
         item = table.shelf.take(k)
