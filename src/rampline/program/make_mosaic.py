@@ -18,6 +18,7 @@ from ..files.provenance import InputFile, Provenance, StepRun
 from ..files.read import read_gwcs
 from ..files.write import write_sky
 from ..files.write_mosaic import MosaicWorld, write_mosaic
+from ..mosaic.noise import correlated_noise_factor
 from ..params import walk_params
 from ..pipeline.combine import CombinedDithers, Dither, combine_dithers, mark_outliers
 from ..pipeline.exposure_geometry import realigned_wcs
@@ -148,11 +149,16 @@ def _world(
 ) -> MosaicWorld:
     geometries = [dither.geometry for dither in dithers]
     region = Card("S_REGION", common_region(geometries), "spatial extent of the mosaic")
+    pixfrac = request.params.drizzle.pixfrac
+    ratio = grid.scale_arcsec / pixel_scale(geometries[0])
+    noise = Card(
+        "CORRNOIS", correlated_noise_factor(pixfrac, ratio), "noise of areas over ERR"
+    )
     return MosaicWorld(
         gwcs=grid_gwcs(grid),
-        cards=(*grid_cards(grid), region),
-        pixel_fraction=request.params.drizzle.pixfrac,
-        scale_ratio=grid.scale_arcsec / pixel_scale(geometries[0]),
+        cards=(*grid_cards(grid), region, noise),
+        pixel_fraction=pixfrac,
+        scale_ratio=ratio,
         association=product_name(request.name, "asn", "json"),
     )
 
