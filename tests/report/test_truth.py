@@ -34,7 +34,7 @@ def _found(rng, true, flux_err=1e-9, position_mas=2.0):
 
 def test_a_perfect_catalogue_has_perfect_scores(rng):
     true = _truth(rng)
-    score = score_catalog(_found(rng, true), true, 0.1)
+    score = score_catalog(_found(rng, true), true, 0.1, 0.1)
     assert score.flux_ratio == pytest.approx(1.0, abs=0.005)
     assert score.position_rms_mas == pytest.approx(2.0, rel=0.1)
     assert score.flux_pull == pytest.approx(1.0, abs=0.25)
@@ -47,10 +47,14 @@ def test_what_is_wrong_shows(rng):
     found = _found(rng, true)
     extra = Found(*(np.concatenate([column, column[:40]]) for column in found))
     extra.dec_deg[400:] += 1.0 * ARCSEC
-    assert score_catalog(extra, true, 0.1).false_share == pytest.approx(40 / 440)
+    assert score_catalog(extra, true, 0.1, 0.1).false_share == pytest.approx(40 / 440)
     half = Found(*(column[::2] for column in found))
-    assert score_catalog(half, true, 0.1).completeness == pytest.approx(0.5, abs=0.02)
+    assert score_catalog(half, true, 0.1, 0.1).completeness == pytest.approx(
+        0.5, abs=0.02
+    )
     dim = found._replace(flux_jy=0.9 * found.flux_jy)
-    assert score_catalog(dim, true, 0.1).flux_ratio == pytest.approx(0.9, abs=0.005)
+    assert score_catalog(dim, true, 0.1, 0.1).flux_ratio == pytest.approx(
+        0.9, abs=0.005
+    )
     proud = found._replace(flux_err_jy=found.flux_err_jy / 2)
-    assert score_catalog(proud, true, 0.1).flux_pull > 1.5
+    assert score_catalog(proud, true, 0.1, 0.1).flux_pull > 1.5

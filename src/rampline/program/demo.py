@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..astrometry.pixel_map import grid_from_cards, sky_to_grid
+from ..astrometry.point_spread import PIXEL_ARCSEC
 from ..files.catalogs import read_catalog
 from ..files.read_mosaic import read_image_cards, read_mosaic
 from ..photometry.catalog import BLENDED, NEAR_EDGE, SATURATED_CORE
@@ -82,13 +83,14 @@ def score_mosaic(catalog: Path, mosaic: Path, true: Any) -> Score:
     true : astropy.table.Table
         As the simulator writes it.
     """
-    found = _found(read_catalog(catalog))
+    table = read_catalog(catalog)
     cards, (n_rows, n_cols) = read_image_cards(mosaic)
     image = read_mosaic(mosaic, grid_from_cards(cards, n_rows, n_cols))
     rows, cols = sky_to_grid(image.grid, true["ra"].value, true["dec"].value)
     band = image.pupil if image.pupil.startswith("F") else image.filter
+    radius_px = table.meta["aperture_params"]["aperture_radii"][-1]
     return score_catalog(
-        found,
+        _found(table),
         Truth(
             ra_deg=np.asarray(true["ra"].value),
             dec_deg=np.asarray(true["dec"].value),
@@ -98,6 +100,7 @@ def score_mosaic(catalog: Path, mosaic: Path, true: Any) -> Score:
             is_covered=_covered(image.weight, rows, cols),
         ),
         MATCH_ARCSEC,
+        radius_px * PIXEL_ARCSEC[image.channel],
     )
 
 

@@ -58,16 +58,18 @@ def make_rate(
     RamplineError
         One line that says why there are no slopes.
     """
-    path = place.folder / product_name(header.root, "rate")
+    path, readout = place.folder / product_name(header.root, "rate"), header.readout
     kinds = (*RAMP_KINDS, "ipc") if params.ipc.enabled else RAMP_KINDS
     files = reference_source(place.references).select(header, kinds)
     raw_hash = hash_file(raw)
     key = make_key(MODULE, [raw_hash], params, files.used)
     if is_current(path, key):
         return RateResult(path=path, slope=None, steps=())
-    ramp = read_ramp(raw)
+    tools = bench(place.threads)
+    shape = (readout.n_ints, readout.n_groups, readout.n_rows, readout.n_cols)
+    ramp = read_ramp(raw, tools.workspace.lend(shape, np.uint16))
     planes = load_ramp_planes(files, header, want_ipc=params.ipc.enabled)
-    run = Runner(planes, bench(place.threads))
+    run = Runner(planes, tools)
     slope = ramp_to_slope(ramp, run, params)
     _refuse_empty(raw, slope)
     steps = list_steps(run.trail, params)

@@ -81,7 +81,9 @@ class Score(NamedTuple):
     """Share of the detections without a true source."""
 
 
-def score_catalog(found: Found, true: Truth, match_arcsec: float) -> Score:
+def score_catalog(
+    found: Found, true: Truth, match_arcsec: float, aperture_arcsec: float
+) -> Score:
     """Compare a catalogue with the truth.
 
     Parameters
@@ -90,6 +92,9 @@ def score_catalog(found: Found, true: Truth, match_arcsec: float) -> Score:
     true : Truth
     match_arcsec : float, arcsec
         How far a detection may be from its source; a galaxy's half-light radius is added.
+    aperture_arcsec : float, arcsec
+        Radius of the aperture that the fluxes were measured in: the signal to noise of a
+        galaxy is that within an aperture widened by its half-light radius.
 
     Returns
     -------
@@ -103,7 +108,7 @@ def score_catalog(found: Found, true: Truth, match_arcsec: float) -> Score:
     is_star = true.is_star & is_mutual & (back < match_arcsec)
     lonely = _isolated(plane_true, true.flux_jy)
     noise = _noise_at(found, true.flux_jy)
-    snr = true.flux_jy / noise
+    snr = true.flux_jy / noise / np.hypot(1.0, true.radius_arcsec / aperture_arcsec)
     stars = np.flatnonzero(is_star & lonely & found.is_clean[index] & true.is_covered)
     bright = stars[snr[stars] > BRIGHT_SIGMA]
     middling = stars[(snr[stars] > FAINT_SIGMA) & (snr[stars] <= BRIGHT_SIGMA)]
