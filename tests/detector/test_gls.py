@@ -227,6 +227,7 @@ def loaded_tile(rng, pattern="SHALLOW4", n_groups=6, n_pixels=40):
     bits = (BAD_FOR_SLOPE, JUMP)
     arguments = (counts, flags, (0, n_pixels), bits, made)
     gls_kernels.load_steps(*arguments, tile)
+    gls_kernels.find_means(tile)
     tile.signal[:] = rng.uniform(0.0, 2.0, n_pixels)
     tile.read[:] = noise.read_noise_dn[0] ** 2
     return tile, made, arguments
@@ -249,6 +250,7 @@ def test_load_steps_equals_its_twin(rng):
     tile, _, arguments = loaded_tile(rng)
     twin = gls_kernels.make_tile(*tile.rate.shape)
     twins.load_steps(*arguments, twin)
+    twins.find_means(twin)
     for name in ("rate", "used", "n_used", "mean", "largest", "shift", "seen"):
         np.testing.assert_allclose(
             getattr(tile, name), getattr(twin, name), rtol=1e-5, err_msg=name
@@ -297,3 +299,17 @@ def test_slopes_agree_with_the_likelihood_fit_of_stcal(rng, pattern):
     assert same.mean() > 0.99
     ratio = fit.exposure.err[same] / planes["err"][same]
     np.testing.assert_allclose(ratio, 1, atol=0.01)
+
+
+def test_writing_equals_its_twin(rng):
+    sums, origin = rng.uniform(0, 2, (3, 50)), rng.normal(size=50)
+    sums[2, ::7] = 0
+    reads = sums[2] * rng.uniform(0.9, 2, 50)
+    inputs = [plane.astype(np.float32) for plane in (sums, reads, origin)]
+    marks = np.where(rng.random((2, 50)) < 0.2, 4, 0).astype(np.uint32)
+    marks[1] = marks[0]
+    planes = np.empty((2, 4, 50), np.float32)
+    gls_kernels.write_slopes(*inputs, 4, marks[0], tuple(planes[0]))
+    twins.write_slopes(*inputs, 4, marks[1], tuple(planes[1]))
+    np.testing.assert_array_equal(*marks)
+    np.testing.assert_allclose(*planes, rtol=1e-5, atol=1e-6)

@@ -3,7 +3,7 @@ import pytest
 
 from rampline.detector import leave_out
 from rampline.detector.band import PixelNoise, RampBand
-from rampline.detector.gls_jumps import chi2_limits
+from rampline.detector.gls_jumps import _largest_of_normals, chi2_limits
 from rampline.detector.jumps import JumpParams, find_jumps, merge_jumps
 from rampline.detector.ramp_fit import gls_kernels
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
@@ -171,3 +171,19 @@ def test_leaving_out_saves_what_a_new_fit_saves(rng, pattern):
         best = enough & (brute.gain[1] > 20)
         sums = out.jump[1:, best].sum(axis=0), brute.jump[1:, best].sum(axis=0)
         np.testing.assert_allclose(*sums, rtol=0.01)
+
+
+def test_the_noise_of_the_search_equals_its_twin(rng):
+    tile, made, _ = loaded_tile(rng)
+    tile.shift[:] = rng.normal(0, 1, tile.shift.size)
+    twin = copy_of(tile)
+    inverse_gain = rng.uniform(0.3, 0.7, tile.mean.size).astype(np.float32)
+    table = _largest_of_normals(len(tile.rate))
+    leave_out.set_noise(tile, inverse_gain, table, made)
+    twins.set_noise(twin, inverse_gain, table, made)
+    np.testing.assert_allclose(tile.mean, twin.mean, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(tile.signal, twin.signal, rtol=1e-3, atol=1e-4)
+
+
+def test_the_largest_of_two_normals_is_their_mean_distance():
+    assert _largest_of_normals(3)[2] == pytest.approx(1 / np.sqrt(np.pi), abs=0.03)

@@ -117,11 +117,28 @@ def load_steps(counts, flags, span, bits, pattern, tile):
     used &= np.isfinite(steps)
     tile.used[:] = used
     tile.rate[:] = np.where(used, steps, 0)
-    tile.n_used[:] = used.sum(axis=0)
-    tile.mean[:] = tile.rate.sum(axis=0) / np.maximum(tile.n_used, 1)
-    tile.largest[:] = np.where(used, steps, -np.inf).max(axis=0)
     tile.shift[:] = 0
     tile.seen[:] = np.bitwise_or.reduce(flags[:, inside], axis=0)
+
+
+def find_means(tile):
+    tile.n_used[:] = tile.used.sum(axis=0)
+    tile.mean[:] = tile.rate.sum(axis=0) / np.maximum(tile.n_used, 1)
+    tile.largest[:] = np.where(tile.used > 0, tile.rate, -np.inf).max(axis=0)
+
+
+def set_noise(tile, inverse_gain, largest_of, pattern):
+    for c in range(inverse_gain.size):
+        known = np.sort(tile.rate[tile.used[:, c] > 0, c])
+        lost = 0.0
+        if known.size > 1:
+            known = known[:-1]
+            lost = largest_of[known.size + 1] / known.size
+        tile.mean[c] = known.mean() if known.size else 0.0
+        rate = tile.mean[c] + tile.shift[c]
+        photons = max(rate, 0) * inverse_gain[c] * pattern.photon_diagonal[0]
+        variance = photons + tile.read[c] * pattern.read_diagonal[0]
+        tile.signal[c] = max(rate + lost * np.sqrt(variance), 0) * inverse_gain[c]
 
 
 def move_origin(tile, by):
@@ -150,6 +167,7 @@ def eliminate(tile, pattern):
         tile.design[:, c] = np.linalg.solve(unit, one)
         inverse = np.linalg.inv(matrix)
         tile.sums[:, c] = d @ inverse @ d, one @ inverse @ d, one @ inverse @ one
+        tile.chi2[c] = chi2_without(tile, pattern, c, []) if one.any() else 0
 
 
 def weigh_reads(tile, pattern, weight):
@@ -157,6 +175,17 @@ def weigh_reads(tile, pattern, weight):
     for c in range(tile.mean.size):
         one = tile.used[:, c]
         weight[c] = one @ np.linalg.solve(covariance(dark, pattern, c), one)
+
+
+def write_slopes(sums, reads, origin, lost_bit, marks, planes):
+    slope, err, var_poisson, var_read = planes
+    marks[~(sums[2] > 0)] |= np.uint32(lost_bit)
+    lost = marks & lost_bit != 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope[:] = np.where(lost, np.nan, origin + sums[1] / sums[2])
+        err[:] = np.where(lost, 0, sums[2] ** -0.5)
+        var_read[:] = np.where(lost, 0, 1 / reads)
+        var_poisson[:] = np.where(lost, 0, np.maximum(1 / sums[2] - 1 / reads, 0))
 
 
 def invert(tile, pattern, out):

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-_BLOCK_SAMPLES = 1 << 18
-"""Samples copied at a time: 1 MB of float32, so that a block stays in cache."""
+_BLOCK_SAMPLES = 1 << 20
+"""Samples copied at a time: 4 MB of float32, which stay in the last cache."""
 
 
 class RampBand(NamedTuple):
@@ -42,7 +42,7 @@ class PixelNoise(NamedTuple):
 
 
 def row_blocks(shape: tuple[int, int, int, int]) -> Iterator[slice]:
-    """Yield slices of rows that hold about a megabyte of counts each."""
+    """Yield slices of rows that hold some megabytes of counts each."""
     n_ints, n_groups, n_rows, n_cols = shape
     height = max(1, _BLOCK_SAMPLES // (n_ints * n_groups * n_cols))
     for first in range(0, n_rows, height):

@@ -9,6 +9,7 @@ only ever added, so negative steps are not jumps. With few differences this sign
 the hit pair from the two good ones.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +25,13 @@ from .leave_out import (
     invert,
     make_outliers,
     project,
+    set_noise,
 )
-from .ramp_fit.covariance import Pattern, difference_pattern
+from .ramp_fit.covariance import Pattern, readout_pattern
 from .ramp_fit.gls_kernels import (
     Tile,
     eliminate,
+    find_means,
     load_steps,
     make_tile,
     move_origin,
@@ -92,7 +95,7 @@ def search_gls(
     inverse_gain = np.zeros(gain.shape, np.float32)
     np.divide(1.0, gain, out=inverse_gain, where=gain > 0.0)
     read = noise.read_noise_dn[rows].reshape(-1) ** 2
-    pattern = difference_pattern(list(readout.read_times_s()))
+    pattern = readout_pattern(readout)
     limits = chi2_limits(n_groups - 1, readout.n_frames, false_positives)
     width = tile_width(n_groups - 1, n_pixels)
     tile = make_tile(n_groups - 1, width)
@@ -150,6 +153,7 @@ def search_ramps(
     )
 
 
+@lru_cache(maxsize=8)
 def chi2_limits(
     n_steps: int, n_frames: int, false_positives: float
 ) -> NDArray[np.float32]:
@@ -181,30 +185,19 @@ def _fit_without_largest(
     Chi2 is 0 where there is nothing to fit or the gain is not known.
     """
     n = inverse_gain.size
-    several = np.maximum(tile.n_used - 1.0, 1.0)
-    # a ramp without any difference has no largest one
-    largest = np.where(tile.n_used > 1.0, tile.largest, 0.0)
-    without = (tile.mean * tile.n_used - largest) / several
-    move_origin(tile, np.where(tile.n_used > 1.0, without, tile.mean))
-    photons = np.maximum(tile.shift[:n], 0.0) * inverse_gain
-    variance = (
-        photons * pattern.photon_diagonal[0] + tile.read[:n] * pattern.read_diagonal[0]
-    )
-    lowered = _largest_of_normals(tile.n_used[:n]) * np.sqrt(variance) / several[:n]
-    tile.signal[:n] = np.maximum(tile.shift[:n] + lowered, 0.0) * inverse_gain
+    find_means(tile)
+    set_noise(tile, inverse_gain, _largest_of_normals(len(tile.rate)), pattern)
+    move_origin(tile, tile.mean)
     eliminate(tile, pattern)
-    chi, right, weight = tile.sums[:, :n]
-    usable = (weight > 0.0) & (inverse_gain > 0.0)
-    chi2 = np.zeros(n, np.float32)
-    np.divide(right * right, weight, out=chi2, where=usable)
-    return np.where(usable, chi - chi2, np.float32(0.0))
+    return tile.chi2[:n] * (inverse_gain > 0.0)
 
 
-def _largest_of_normals(n: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the mean of the largest of ``n`` standard normals (Blom 1958); 0 of one."""
-    count = np.arange(1.0, n.max() + 1.0)
-    table = np.append(0.0, special.ndtri((count - 0.375) / (count + 0.25)))
-    return np.asarray(table[n.astype(np.intp)], np.float32)
+@lru_cache(maxsize=8)
+def _largest_of_normals(n_steps: int) -> NDArray[np.float32]:
+    """Return the mean of the largest of 0 to ``n_steps`` standard normals (Blom 1958)."""
+    count = np.arange(2.0, n_steps + 1.0)
+    table = special.ndtri((count - 0.375) / (count + 0.25))
+    return np.append([0.0, 0.0], table).astype(np.float32)
 
 
 def _take_ramps(
@@ -274,7 +267,4 @@ def _make_tile_of(ramps: Ramps) -> Tile:
     tile = make_tile(*ramps.rate.shape)
     tile.rate[:], tile.used[:] = ramps.rate, ramps.used
     tile.shift[:], tile.read[:] = ramps.shift, ramps.read
-    tile.n_used[:] = ramps.used.sum(axis=0)
-    tile.mean[:] = ramps.rate.sum(axis=0) / np.maximum(tile.n_used, 1.0)
-    tile.largest[:] = np.where(ramps.used > 0.0, ramps.rate, -np.inf).max(axis=0)
     return tile

@@ -56,6 +56,33 @@ def make_outliers(n_steps: int, n_pixels: int) -> Outliers:
 
 
 @fast_kernel
+def set_noise(
+    tile: Tile,
+    inverse_gain: NDArray[np.float32],
+    largest_of: NDArray[np.float32],
+    pattern: Pattern,
+) -> None:
+    """Fill ``signal`` from the mean without the largest difference; after `find_means`.
+
+    ``mean`` becomes that mean. What a ramp without a hit loses by leaving out its
+    largest difference is added to the rate that makes the noise: ``largest_of`` is the
+    mean of the largest of so many standard normals.
+    """
+    mean, largest, n_used, shift = tile.mean, tile.largest, tile.n_used, tile.shift
+    zero, one = np.float32(0.0), np.float32(1.0)
+    a, b = pattern.photon_diagonal[0], pattern.read_diagonal[0]
+    for c in range(inverse_gain.size):
+        if n_used[c] > one:
+            mean[c] = (mean[c] * n_used[c] - largest[c]) / (n_used[c] - one)
+    for c in range(inverse_gain.size):
+        rate = mean[c] + shift[c]
+        variance = max(rate, zero) * inverse_gain[c] * a + tile.read[c] * b
+        lost = largest_of[int(n_used[c])] / max(n_used[c] - one, one)
+        rate += lost * np.sqrt(variance)
+        tile.signal[c] = max(rate, zero) * inverse_gain[c]
+
+
+@fast_kernel
 def invert(tile: Tile, pattern: Pattern, out: Outliers) -> None:
     """Fill the tridiagonal part of ``C**-1`` from eliminations from both ends."""
     signal, read = tile.signal, tile.read

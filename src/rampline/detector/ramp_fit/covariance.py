@@ -6,10 +6,13 @@ the covariance of the differences is tridiagonal: photon noise grows with the ra
 noise does not, and what multiplies the two depends on the read pattern alone.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ...exposure.timing import Readout
 
 
 class Pattern(NamedTuple):
@@ -28,6 +31,12 @@ class Pattern(NamedTuple):
     read_off: NDArray[np.float32]
     is_averaged: NDArray[np.bool_]
     """Whether the group between a difference and the next is the mean of several reads."""
+
+
+@lru_cache(maxsize=8)
+def readout_pattern(readout: Readout) -> Pattern:
+    """Return the covariance of the differences of an exposure's groups."""
+    return difference_pattern(list(readout.read_times_s()))
 
 
 def difference_pattern(groups: list[NDArray[np.float64]]) -> Pattern:

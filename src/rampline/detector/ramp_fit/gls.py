@@ -22,15 +22,17 @@ from ... import flags
 from ...exposure.records import SlopePlanes
 from ...exposure.timing import Readout
 from ..band import PixelNoise, RampBand, Scalar, flat_block
-from .covariance import Pattern, difference_pattern
+from .covariance import Pattern, readout_pattern
 from .gls_kernels import (
     Tile,
     eliminate,
+    find_means,
     load_steps,
     make_tile,
     move_origin,
     tile_width,
     weigh_reads,
+    write_slopes,
 )
 from .planes import SlopeFit
 from .single_groups import fit_single_groups
@@ -92,7 +94,7 @@ def fit_gls(
     pixel_flags = band.pixel_flags[rows].flatten()
     pixel_flags[np.isnan(block.inverse_gain)] |= np.uint32(_UNKNOWN_GAIN)
     n_steps, n_pixels = block.counts.shape[1] - 1, block.counts.shape[2]
-    pattern = difference_pattern(list(readout.read_times_s()))
+    pattern = readout_pattern(readout)
     targets = [_flat_planes(out.integrations, i) for i in range(len(block.counts))]
     targets.append(_flat_planes(out.exposure, ...))
     chi2 = _flat(out.chi2)
@@ -135,6 +137,7 @@ def _fit_tile(
     origin, total = np.zeros_like(tile.mean), np.zeros_like(tile.mean)
     for i in range(n_ints):
         load_steps(block.counts[i], block.flags[i], span, _SPOILS, pattern, tile)
+        find_means(tile)
         origin += tile.mean * tile.n_used
         total += tile.n_used
     origin /= np.maximum(total, 1.0)
@@ -149,6 +152,7 @@ def _fit_tile(
                 load_steps(
                     block.counts[i], block.flags[i], span, _SPOILS, pattern, tile
                 )
+                find_means(tile)
             if n_ints > 1 or not is_last:
                 move_origin(tile, origin)
             parts.append(_fit_part(tile, pattern, is_last=is_last))
@@ -196,17 +200,15 @@ def _write(
     part: Part,
 ) -> None:
     """Write slopes, variances and flags of some pixels."""
-    n = span[1] - span[0]
-    _, right, weight = part.sums[:, :n]
-    marks = pixel_flags | (part.seen[:n] & np.uint8(_KEPT))
-    marks |= np.where(weight > 0.0, np.uint32(0), np.uint32(flags.DO_NOT_USE))
-    lost = (marks & np.uint32(flags.DO_NOT_USE)) != 0
     inside = slice(*span)
-    planes.slope[inside] = np.where(lost, np.nan, origin[:n] + right / weight)
-    total, reads = 1.0 / weight, 1.0 / part.reads[:n]
-    planes.var_poisson[inside] = np.where(lost, 0.0, np.maximum(total - reads, 0.0))
-    planes.var_read[inside] = np.where(lost, 0.0, reads)
-    planes.err[inside] = np.where(lost, 0.0, np.sqrt(total))
+    marks = pixel_flags | (part.seen[: pixel_flags.size] & np.uint8(_KEPT))
+    views = (
+        planes.slope[inside],
+        planes.err[inside],
+        planes.var_poisson[inside],
+        planes.var_read[inside],
+    )
+    write_slopes(part.sums, part.reads, origin, flags.DO_NOT_USE, marks, views)
     planes.flags[inside] = marks
 
 

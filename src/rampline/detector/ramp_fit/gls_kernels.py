@@ -38,11 +38,13 @@ class Tile(NamedTuple):
     design: NDArray[np.float32]
     sums: NDArray[np.float32]
     """(3, pixels): ``d' C**-1 d``, ``1' C**-1 d``, ``1' C**-1 1``."""
+    chi2: NDArray[np.float32]
+    """Of the fit to this tile alone; 0 where there is nothing to fit."""
     n_used: NDArray[np.float32]
     mean: NDArray[np.float32]
-    """Mean of the used differences when they were loaded, DN/s."""
+    """Mean of the used differences, DN/s less ``shift`` when it was found."""
     largest: NDArray[np.float32]
-    """Largest of them, DN/s."""
+    """Largest of them, likewise."""
     shift: NDArray[np.float32]
     """What was subtracted so that float32 is precise enough, DN/s."""
     signal: NDArray[np.float32]
@@ -64,6 +66,7 @@ def make_tile(n_steps: int, n_pixels: int) -> Tile:
         value=np.empty(shape, np.float32),
         design=np.empty(shape, np.float32),
         sums=np.empty((3, n_pixels), np.float32),
+        chi2=np.empty(n_pixels, np.float32),
         n_used=np.zeros(n_pixels, np.float32),
         mean=np.zeros(n_pixels, np.float32),
         largest=np.zeros(n_pixels, np.float32),
@@ -88,7 +91,7 @@ def load_steps(
     pattern: Pattern,
     tile: Tile,
 ) -> None:
-    """Fill the differences of some pixels, which of them are used, and their mean.
+    """Fill the differences of some pixels and which of them are used.
 
     ``counts`` and ``flags`` are (groups, pixels), of which ``span`` (start, stop) is
     taken; ``bits`` are those that spoil a group, and the one that spoils the difference
@@ -98,9 +101,8 @@ def load_steps(
     n = stop - start
     lost, jump = np.uint8(bits[0]), np.uint8(bits[1])
     one, zero = np.float32(1.0), np.float32(0.0)
-    n_used, mean, largest, seen = tile.n_used, tile.mean, tile.largest, tile.seen
-    n_used[:], mean[:], tile.shift[:] = zero, zero, zero
-    largest[:] = np.float32(-np.inf)
+    seen, shift = tile.seen, tile.shift
+    shift[:] = zero
     seen[:n] = flags[0, start:stop]
     for i in range(len(tile.rate)):
         before, after = counts[i, start:stop], counts[i + 1, start:stop]
@@ -110,23 +112,31 @@ def load_steps(
         for c in range(n):
             seen[c] |= last[c]
         for c in range(n):
+            step = (after[c] - before[c]) * scale
             spoiled = ((first[c] | last[c]) & lost) | (last[c] & jump)
-            used[c] = one if spoiled == 0 else zero
+            # NaN is not equal to itself: such a difference is not used either
+            used[c] = one if spoiled == 0 and step == step else zero  # noqa: PLR0124
         for c in range(n):
             step = (after[c] - before[c]) * scale
-            # NaN is not equal to itself: such a difference is not used either
-            rate[c] = step if used[c] > zero and step == step else zero  # noqa: PLR0124
-        for c in range(n):
-            step = after[c] - before[c]
-            used[c] = used[c] if step == step else zero  # noqa: PLR0124
-        for c in range(n):
+            rate[c] = step if used[c] > zero else zero
+
+
+@fast_kernel
+def find_means(tile: Tile) -> None:
+    """Fill the number of differences that are used, their mean and the largest."""
+    n_used, mean, largest = tile.n_used, tile.mean, tile.largest
+    zero, one = np.float32(0.0), np.float32(1.0)
+    n_used[:], mean[:], largest[:] = zero, zero, np.float32(-np.inf)
+    for i in range(len(tile.rate)):
+        rate, used = tile.rate[i], tile.used[i]
+        for c in range(mean.size):
             n_used[c] += used[c]
-        for c in range(n):
+        for c in range(mean.size):
             mean[c] += rate[c]
-        for c in range(n):
-            size = rate[c] if used[c] > zero else largest[c]
-            largest[c] = max(size, largest[c])
-    for c in range(n):
+        for c in range(mean.size):
+            is_larger = used[c] > zero and rate[c] > largest[c]
+            largest[c] = rate[c] if is_larger else largest[c]
+    for c in range(mean.size):
         mean[c] /= max(n_used[c], one)
 
 
@@ -180,6 +190,10 @@ def eliminate(tile: Tile, pattern: Pattern) -> None:  # noqa: C901 - one loop a 
             right[c] += value[c] * design[c] * inverse[c]
         for c in range(n):
             weight[c] += design[c] * design[c] * inverse[c]
+    chi2 = tile.chi2
+    for c in range(n):
+        fitted = right[c] * right[c] / weight[c]
+        chi2[c] = chi[c] - fitted if weight[c] > np.float32(0.0) else np.float32(0.0)
 
 
 @fast_kernel
@@ -210,3 +224,39 @@ def weigh_reads(tile: Tile, pattern: Pattern, weight: NDArray[np.float32]) -> No
     read = tile.read
     for c in range(n):
         weight[c] /= read[c]
+
+
+@fast_kernel
+def write_slopes(
+    sums: NDArray[np.float32],
+    reads: NDArray[np.float32],
+    origin: NDArray[np.float32],
+    lost_bit: int,
+    marks: NDArray[np.uint32],
+    planes: tuple[
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+        NDArray[np.float32],
+    ],
+) -> None:
+    """Fill slope, err and both variances; add a bit to ``marks`` where there is no fit.
+
+    ``sums`` and ``reads`` are those of `eliminate` and `weigh_reads`. Pixels that have
+    the bit already get no slope either.
+    """
+    slope, err, var_poisson, var_read = planes
+    right, weight = sums[1], sums[2]
+    zero, one, bit = np.float32(0.0), np.float32(1.0), np.uint32(lost_bit)
+    for c in range(marks.size):
+        marks[c] |= np.uint32(0) if weight[c] > zero else bit
+    for c in range(marks.size):
+        value = origin[c] + right[c] / weight[c]
+        slope[c] = value if marks[c] & bit == 0 else np.float32(np.nan)
+    for c in range(marks.size):
+        var_read[c] = one / reads[c] if marks[c] & bit == 0 else zero
+    for c in range(marks.size):
+        rest = max(one / weight[c] - var_read[c], zero)
+        var_poisson[c] = rest if marks[c] & bit == 0 else zero
+    for c in range(marks.size):
+        err[c] = np.sqrt(one / weight[c]) if marks[c] & bit == 0 else zero
