@@ -204,7 +204,8 @@ def test_the_kernel_equals_its_twin(rng, params):
     )
     for result in (ours, theirs):
         result.flags[:, np.isnan(block.gain)] = DO_NOT_USE
-    ols_kernels.fit_pixels(block, table, times, bits, ours)
+    pixels = np.arange(n_pixels)
+    ols_kernels.fit_pixels(block, pixels, table, times, bits, ours)
     scratch = ols_kernels.Scratch(
         np.empty((n_ints, n_groups), np.uint8),
         np.empty((n_ints, n_groups)),
@@ -215,6 +216,27 @@ def test_the_kernel_equals_its_twin(rng, params):
         np.empty(n_ints, np.bool_),
         np.empty(n_ints, np.bool_),
     )
-    twins.fit_pixels(block, table, times, bits, theirs, scratch)
+    twins.fit_pixels(block, pixels, table, times, bits, theirs, scratch)
     np.testing.assert_array_equal(ours.flags, theirs.flags)
     np.testing.assert_allclose(ours.planes, theirs.planes, rtol=1e-5)
+
+
+def test_the_short_way_for_clean_pixels_equals_its_twin_and_the_long_way(rng):
+    band, noise, readout = nasty_band(
+        rng, "SHALLOW4", (1, 6, 12, 12), lost=0, saturated=0
+    )
+    block = ols._take_block(band, noise, readout, slice(0, 12))
+    table, pixels = slope_coefficients(6), np.arange(144)
+    times = ols_kernels.Times(readout.group_s, readout.frame_s, 1.0, False)
+    bits = ols_kernels.Bits(DO_NOT_USE, SATURATED, JUMP, PERSISTENCE, CHARGELOSS)
+    done = [
+        ols_kernels.Result(
+            np.zeros((4, 2, 144), np.float32), np.zeros((2, 144), np.uint32)
+        )
+        for _ in range(3)
+    ]
+    ols_kernels.fit_clean_pixels(block, pixels, table, times, done[0])
+    twins.fit_clean_pixels(block, pixels, table, times, done[1])
+    ols_kernels.fit_pixels(block, pixels, table, times, bits, done[2])
+    np.testing.assert_allclose(done[0].planes, done[1].planes, rtol=1e-5)
+    np.testing.assert_allclose(done[0].planes, done[2].planes, rtol=1e-6)

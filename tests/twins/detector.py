@@ -592,9 +592,27 @@ def refit_noise(block, pixel, times, bits, scratch, result):
         result.planes[3, n_ints, pixel] = limited(inverses.sum())
 
 
-def fit_pixels(block, table, times, bits, result, scratch):
+def fit_clean_pixels(block, pixels, table, times, result):
+    n = block.counts.shape[1]
+    x = np.arange(n) * times.group
+    for pixel in pixels:
+        values = block.counts[0, :, pixel].astype(float)
+        gain, variance = float(block.gain[pixel]), block.read_variance[pixel]
+        rise, middle = values[-1] - values[0], np.median(np.diff(values))
+        power = (0, 0.4, 1, 3, 6, 10)[power_index(rise, gain, variance)]
+        weight = np.abs(np.linspace(-1, 1, n)) ** power
+        slope = np.polyfit(x, values, 1, w=np.sqrt(weight))[0]
+        signal = (max(middle / times.group, 0) + block.dark[pixel]) / gain
+        var_poisson = signal / (times.group * (n - 1))
+        var_read = read_variance(n, variance, times, times.group)
+        err = np.sqrt(var_poisson + var_read)
+        values = np.array([slope, err, var_poisson, var_read])
+        result.planes[:, :, pixel] = values[:, None]
+
+
+def fit_pixels(block, pixels, table, times, bits, result, scratch):
     n_ints = len(block.counts)
-    for pixel in range(block.counts.shape[2]):
+    for pixel in pixels:
         seen = [
             take_ramp(block, (pixel, i), times, bits, scratch) for i in range(n_ints)
         ]

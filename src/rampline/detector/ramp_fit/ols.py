@@ -7,6 +7,7 @@ minus first group. Segments and integrations are combined by their read variance
 since photon variances estimated from the slope itself would favour the low ones.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -24,10 +25,13 @@ from .ols_kernels import (
     Block,
     Result,
     Times,
+    fit_clean_pixels,
     fit_pixels,
 )
 from .planes import SlopeFit
 
+_MIN_WEIGHTED: Final = 3
+"""Groups from which on the weights differ."""
 _POWERS: Final = (0.0, 0.4, 1.0, 3.0, 6.0, 10.0)
 
 
@@ -81,10 +85,13 @@ def fit_ols(
         flags.PERSISTENCE,
         flags.CHARGELOSS,
     )
-    fit_pixels(block, slope_coefficients(n_groups), times, Bits(*bits), result)
+    table, is_clean = slope_coefficients(n_groups), _find_clean(block, result)
+    fit_clean_pixels(block, np.flatnonzero(is_clean), table, times, result)
+    fit_pixels(block, np.flatnonzero(~is_clean), table, times, Bits(*bits), result)
     _write(result, out)
 
 
+@lru_cache(maxsize=8)
 def slope_coefficients(n_groups: int) -> NDArray[np.float64]:
     """Return what to multiply the groups of a segment with to get its slope.
 
@@ -101,6 +108,17 @@ def slope_coefficients(n_groups: int) -> NDArray[np.float64]:
             weight = np.abs(offset / offset[-1]) ** (power if length > 2 else 0.0)
             table[length, index, :length] = weight * offset / (weight @ offset**2)
     return table
+
+
+def _find_clean(block: Block, result: Result) -> NDArray[np.bool_]:
+    """Return the pixels of a single integration that nothing is wrong with."""
+    n_ints, n_groups, _ = block.counts.shape
+    if n_ints > 1 or n_groups < _MIN_WEIGHTED:
+        return np.zeros(block.gain.shape, np.bool_)
+    clean: NDArray[np.bool_] = np.bitwise_or.reduce(block.flags[0], axis=0) == 0
+    clean &= np.isfinite(block.counts[0].sum(axis=0)) & (block.gain > 0)
+    clean &= result.flags[0] & np.uint32(flags.BAD_FOR_SLOPE) == 0
+    return clean
 
 
 def _take_block(

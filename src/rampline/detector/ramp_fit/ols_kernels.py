@@ -65,15 +65,53 @@ class Scratch(NamedTuple):
 
 
 @kernel
+def fit_clean_pixels(
+    block: Block,
+    pixels: NDArray[np.intp],
+    table: NDArray[np.float64],
+    times: Times,
+    result: Result,
+) -> None:
+    """Fit some pixels of a single integration, all of whose groups are good."""
+    n_groups = block.counts.shape[1]
+    values, steps = np.empty(n_groups), np.empty(n_groups)
+    time, last = times.group, n_groups - 1
+    per_variance = 12.0 / (time**2 * (n_groups**3 - n_groups))
+    for pixel in pixels:
+        values[0] = block.counts[0, 0, pixel]
+        for g in range(1, n_groups):
+            values[g] = block.counts[0, g, pixel]
+            step, k = values[g] - values[g - 1], g - 1
+            while k > 0 and steps[k - 1] > step:
+                steps[k] = steps[k - 1]
+                k -= 1
+            steps[k] = step
+        rate = 0.5 * (steps[last // 2] + steps[(last - 1) // 2]) / time
+        gain, variance = block.gain[pixel], block.read_variance[pixel]
+        power = _power_index(values[last] - values[0], gain, variance)
+        slope = 0.0
+        for g in range(n_groups):
+            slope += table[n_groups, power, g] * values[g]
+        signal = (max(0.0, rate) + block.dark[pixel]) / gain
+        var_read, var_poisson = variance * per_variance, signal / (time * last)
+        for i in range(2):
+            result.planes[SLOPE, i, pixel] = slope / time
+            result.planes[ERR, i, pixel] = np.sqrt(var_read + var_poisson)
+            result.planes[VAR_READ, i, pixel] = var_read
+            result.planes[VAR_POISSON, i, pixel] = var_poisson
+
+
+@kernel
 def fit_pixels(
     block: Block,
+    pixels: NDArray[np.intp],
     table: NDArray[np.float64],
     times: Times,
     bits: Bits,
     result: Result,
 ) -> None:
-    """Fit the ramps of all pixels."""
-    n_ints, n_groups, n_pixels = block.counts.shape
+    """Fit the ramps of some pixels."""
+    n_ints, n_groups, _ = block.counts.shape
     scratch = Scratch(
         np.empty((n_ints, n_groups), np.uint8),
         np.empty((n_ints, n_groups)),
@@ -84,7 +122,7 @@ def fit_pixels(
         np.empty(n_ints, np.bool_),
         np.empty(n_ints, np.bool_),
     )
-    for pixel in range(n_pixels):
+    for pixel in pixels:
         rate, seen = 0.0, 0
         for i in range(n_ints):
             seen |= _take_ramp(block, (pixel, i), times, bits, scratch)
