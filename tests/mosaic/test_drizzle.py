@@ -224,6 +224,17 @@ def test_pixels_are_spread_as_by_the_twins(rng):
         assert kernels.known(np.float32(variance)) == twins.known(np.float32(variance))
 
 
+def test_sums_are_averaged_as_by_the_twin(rng):
+    values = rng.uniform(0.1, 2, (6, 7, 6))
+    values[2, 3] = 0.0
+    ours, theirs = (tuple(np.empty((6, 6, 7), np.float32)) for _ in range(2))
+    kernels.average_sums(values, ours)
+    twins.average_sums(values, theirs)
+    for mine, yours in zip(ours, theirs, strict=True):
+        assert np.allclose(mine, yours, rtol=1e-6, equal_nan=True)
+        assert np.isfinite(mine).sum() >= 41
+
+
 def test_the_error_is_the_scatter_of_many_mosaics(rng):
     chi = []
     for _ in range(200):

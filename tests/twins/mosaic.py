@@ -185,6 +185,16 @@ def stamp_exposure(values, mark, exposure_s, time, context):
     context[here] |= bit
 
 
+def average_sums(values, planes):
+    weight = values[..., 1]
+    total = np.where(weight > 0, weight, np.nan)
+    planes[0][:] = values[..., 0] / total
+    for k in range(3):
+        planes[3 + k][:] = values[..., 2 + k] / total**2
+    planes[1][:] = np.sqrt(values[..., 2:5].sum(axis=-1)) / total
+    planes[2][:] = weight
+
+
 def median_of_layers(layers, tolerance, out):
     for row, col in np.ndindex(out.shape):
         values = layers[:, row, col]

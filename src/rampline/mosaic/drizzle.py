@@ -20,6 +20,7 @@ from .drizzle_kernel import (
     MARK,
     DrizzlePlanes,
     Target,
+    average_sums,
     drizzle_pixels,
     stamp_exposure,
 )
@@ -178,20 +179,16 @@ def finish_sums(sums: Sums) -> MosaicPlanes:
     MosaicPlanes
         NaN in sky, error and variances where no exposure contributes.
     """
-    values = sums.inner
-    weight = values[..., 1]
-    reached = weight > 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sky = np.where(reached, values[..., 0] / weight, np.nan)
-        scale = np.where(reached, 1.0 / (weight * weight), np.nan)
-    poisson, read, flat = (values[..., k] * scale for k in (2, 3, 4))
+    shape = sums.window.shape
+    sky, err, weight, poisson, read, flat = np.empty((6, *shape), np.float32)
+    average_sums(sums.inner, (sky, err, weight, poisson, read, flat))
     return MosaicPlanes(
-        sky=sky.astype(np.float32),
-        err=np.sqrt(poisson + read + flat).astype(np.float32),
-        weight=weight.astype(np.float32),
+        sky=sky,
+        err=err,
+        weight=weight,
         exposure_s=sums.exposure_s.astype(np.float32),
         context=sums.context,
-        var_poisson=poisson.astype(np.float32),
-        var_read=read.astype(np.float32),
-        var_flat=flat.astype(np.float32),
+        var_poisson=poisson,
+        var_read=read,
+        var_flat=flat,
     )

@@ -20,6 +20,8 @@ from .window import Lattice, Window
 Line: TypeAlias = NDArray[np.float64]
 Line2: TypeAlias = tuple[Line, Line]
 Line4: TypeAlias = tuple[Line, Line, Line, Line]
+Plane: TypeAlias = NDArray[np.float32]
+Planes6: TypeAlias = tuple[Plane, Plane, Plane, Plane, Plane, Plane]
 NOTHING = 1e-9
 """Overlaps below this share of an input pixel are rounding, not sky."""
 NARROW = 3e-8
@@ -350,3 +352,22 @@ def stamp_exposure(
             if values[row, col, MARK] == number:
                 time[row, col] += exposure_s
                 context[row, col] |= bit
+
+
+@fast_kernel
+def average_sums(values: NDArray[np.float64], planes: Planes6) -> None:
+    """Write sky, error, weight and the three variances; NaN, weight 0, where nothing is."""
+    skies, errs, weights, poissons, reads, flats = planes
+    for row in range(values.shape[0]):
+        for col in range(values.shape[1]):
+            weight = values[row, col, 1]
+            share = 1.0 / weight if weight > 0.0 else np.nan
+            poisson = values[row, col, 2] * share * share
+            read = values[row, col, 3] * share * share
+            flat = values[row, col, 4] * share * share
+            skies[row, col] = values[row, col, 0] * share
+            errs[row, col] = np.sqrt(poisson + read + flat)
+            weights[row, col] = weight
+            poissons[row, col] = poisson
+            reads[row, col] = read
+            flats[row, col] = flat
