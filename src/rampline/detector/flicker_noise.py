@@ -20,8 +20,8 @@ from ..params import Factor, Sigma, StepParams
 from .stripes import find_levels, sum_strips
 
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE | REFERENCE_PIXEL | SATURATED
-_STEP = 4
-"""Every fourth row and column is enough for the level of the sky."""
+_STEP = 5
+"""Every fifth row and column is enough for the level of the sky."""
 _SKY_ROUNDS = 3
 
 
