@@ -38,3 +38,10 @@ def test_a_source_in_one_band_takes_that_colour(rng):
 def test_an_empty_plane_is_drawn_as_missing():
     pixels = _pixels(picture(np.full((4, 4), np.nan, np.float32)))
     assert (pixels == NO_DATA).all()
+
+
+def test_a_colour_picture_shows_only_what_all_bands_cover(rng):
+    bands = rng.normal(0, 1, (3, 32, 32)).astype(np.float32)
+    bands[1, :10] = np.nan
+    bands[2, :, 20:] = np.nan
+    assert _pixels(colour_picture(*bands)).shape == (22, 20, 3)

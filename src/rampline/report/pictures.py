@@ -38,11 +38,24 @@ def picture(image: Plane, *, low_sigma: float = 3.0, high_sigma: float = 60.0) -
 
 
 def colour_picture(blue: Plane, green: Plane, red: Plane) -> bytes:
-    """Draw three planes of one grid as a colour picture, short wavelengths blue."""
-    small = [shrink(plane) for plane in (red, green, blue)]
+    """Draw three planes of one grid as a colour picture, short wavelengths blue.
+
+    Only the part that all of them cover is drawn.
+    """
+    common = np.isfinite(red) & np.isfinite(green) & np.isfinite(blue)
+    box = _box_of(common)
+    small = [shrink(plane[box]) for plane in (red, green, blue)]
     missing = np.logical_or.reduce([~np.isfinite(plane) for plane in small])
     channels = [_stretched(plane, 2.0, 80.0) for plane in small]
     return _png(np.stack(channels, axis=-1), missing)
+
+
+def _box_of(covered: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Return the smallest box that holds all that is covered; all where nothing is."""
+    rows, cols = (np.flatnonzero(covered.any(axis=axis)) for axis in (1, 0))
+    if rows.size == 0:
+        return slice(None), slice(None)
+    return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
 
 
 def shrink(image: Plane) -> Plane:
