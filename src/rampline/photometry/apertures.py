@@ -82,6 +82,20 @@ def measure_apertures(
     return ApertureFluxes(flux - level * area, flux_err, level, level_err)
 
 
+def add_flux_error(
+    fluxes: ApertureFluxes, relative: NDArray[np.float64]
+) -> ApertureFluxes:
+    """Add to the errors what the sampling of a star does to its aperture fluxes.
+
+    Parameters
+    ----------
+    fluxes : ApertureFluxes
+    relative : (radii, sources) float64
+        Relative errors; see `sampling`.
+    """
+    return fluxes._replace(flux_err=np.hypot(fluxes.flux_err, relative * fluxes.flux))
+
+
 def correlated_noise_factor(
     autocorrelation: NDArray[np.float64], radius_px: float
 ) -> float:

@@ -59,7 +59,9 @@ def measure_centroids(
     Notes
     -----
     Bertin's XWIN_IMAGE and its error ERRX2WIN (SExtractor manual, section 'Windowed
-    positional parameters'); the factor 2 of the step makes up for the window's pull.
+    positional parameters'), where the factor 2 of each step makes up for the window's
+    pull on a Gaussian source. In the errors its place is taken by the measured pull, which
+    the wings of a diffraction image raise.
     """
     sky, err, labels = image
     half = int(np.ceil(2.0 * psf_fwhm_px)) + 1
@@ -67,7 +69,7 @@ def measure_centroids(
     cols = np.rint(start[:, 1]).astype(np.int64)
     signal = cut_patches(sky, rows, cols, half)
     variance = cut_patches(err, rows, cols, half) ** 2
-    owner = cut_patches(labels.astype(np.float32), rows, cols, half)
+    owner = cut_patches(labels, rows, cols, half)
     own = (owner == 0) | (owner == np.arange(1, len(rows) + 1)[:, None, None])
     steps = np.arange(-half, half + 1, dtype=np.float64)
     sigma = psf_fwhm_px / 2.354820045030949
@@ -80,13 +82,12 @@ def measure_centroids(
             x = x + 2.0 * np.sum(window * signal * dx, axis=(1, 2)) / flux
     window, dy, dx = _window(steps, y, x, sigma, own)
     flux = np.sum(window * signal, axis=(1, 2))
-    factor = _gradient_noise_factor(steps, sigma, autocorrelation)
+    correlation = _gradient_noise_factor(steps, sigma, autocorrelation)
     with np.errstate(divide="ignore", invalid="ignore"):
-        y_err = (
-            2 * factor * np.sqrt(np.sum(window**2 * variance * dy**2, (1, 2))) / flux
-        )
-        x_err = (
-            2 * factor * np.sqrt(np.sum(window**2 * variance * dx**2, (1, 2))) / flux
+        factor = correlation * _gain(window * signal, (dy, dx), flux, sigma)
+        y_err, x_err = (
+            factor * np.sqrt(np.sum(window**2 * variance * d**2, axis=(1, 2))) / flux
+            for d in (dy, dx)
         )
     moved = np.hypot(rows + y - start[:, 0], cols + x - start[:, 1])
     good = np.isfinite(moved) & (moved < psf_fwhm_px) & (flux > 0)
@@ -95,6 +96,23 @@ def measure_centroids(
         np.where(good, cols + x, start[:, 1]),
         np.where(good, y_err, np.nan),
         np.where(good, x_err, np.nan),
+    )
+
+
+def add_position_error(
+    centroids: Centroids, error_px: NDArray[np.float64]
+) -> Centroids:
+    """Add to the errors what the sampling of a star does to its position.
+
+    Parameters
+    ----------
+    centroids : Centroids
+    error_px : (sources,) float64, pixels
+        On either axis; see `sampling`.
+    """
+    return centroids._replace(
+        row_err=np.hypot(centroids.row_err, error_px),
+        col_err=np.hypot(centroids.col_err, error_px),
     )
 
 
@@ -109,6 +127,23 @@ def _window(
     dy = steps[None, :, None] - y[:, None, None]
     dx = steps[None, None, :] - x[:, None, None]
     return np.exp(-0.5 * (dy**2 + dx**2) / sigma**2) * own, dy, dx
+
+
+def _gain(
+    light: NDArray[np.float64],
+    offsets: tuple[NDArray[np.float64], NDArray[np.float64]],
+    flux: NDArray[np.float64],
+    sigma: float,
+) -> NDArray[np.float64]:
+    """Return how far a position moves for each unit that the windowed mean moves.
+
+    Where the windowed variance is M, moving the window moves the mean by M / sigma**2 of
+    that: 1 / (1 - M / sigma**2), which is 2 for a Gaussian as wide as the window. Noise in
+    M is kept from making errors smaller than a star's, or infinite.
+    """
+    dy, dx = offsets
+    variance = np.sum(light * (dy**2 + dx**2), axis=(1, 2)) / (2.0 * flux)
+    return np.asarray(1.0 / (1.0 - np.clip(variance / sigma**2, 0.5, 0.85)))
 
 
 def _gradient_noise_factor(

@@ -93,6 +93,7 @@ def find_features(
     height = np.asarray(detail[peaks], np.float64)
     core = _core_heights(height, cores.radius / lambda_d_px)
     faintest = max(float(height.min()), 1e-6 * float(core.max()))
+    reach = _reaches(np.maximum(core / faintest, 1e-9)) * lambda_d_px
     places = np.stack(peaks, axis=1).astype(np.float64)
     tree = KDTree(places)
     for k in np.argsort(-core, kind="stable"):
@@ -100,8 +101,7 @@ def find_features(
             continue
         settled[k] = True
         centre = np.array([cores.row[k], cores.col[k]])
-        reach = _reach(core[k] / faintest) * lambda_d_px
-        near = np.array(sorted(tree.query_ball_point(centre, reach)), np.int64)
+        near = np.array(sorted(tree.query_ball_point(centre, reach[k])), np.int64)
         near = near[~settled[near] & (star[near] < 0)]
         offset = places[near] - centre
         distance = np.hypot(*offset.T) / lambda_d_px
@@ -129,11 +129,12 @@ def envelope(distance: Values) -> Values:
     return np.asarray(np.minimum(MARGIN * ((EDGE / n) ** 2 + strut), 1.0))
 
 
-def _reach(ratio: float) -> float:
-    """Return the distance, in lambda / D, beyond which features are fainter than 1 / ratio."""
+def _reaches(ratio: Values) -> Values:
+    """Return the distances, in lambda / D, at which features are fainter than 1 / ratio."""
     n = np.geomspace(0.5, 1e3, 400)
-    above = envelope(n) * ratio > 1.0
-    return float(n[above][-1]) if above.any() else 0.0
+    brightest = envelope(n)
+    beyond = np.searchsorted(-brightest, -1.0 / ratio)
+    return np.asarray(np.where(beyond > 0, n[np.minimum(beyond, n.size - 1)], 0.0))
 
 
 def _core_heights(height: Values, hole: Values) -> Values:

@@ -116,8 +116,8 @@ def scatter_of_sky(values: NDArray[np.float32]) -> float:
     The peak of the distribution is found as the median after clipping at two deviations;
     the deviation is the median distance of the values below it, as for a Gaussian.
     """
-    step = max(values.size // 1_000_000, 1)
-    # a million pixels give the scatter to a thousandth
+    step = max(values.size // 300_000, 1)
+    # so many pixels give the scatter to a few thousandths
     sample = values[::step]
     if sample.size == 0:
         return 1.0

@@ -1,11 +1,13 @@
 """Square cut-outs around sources, all of one size, so that sums run over all at once."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 
 def cut_patches(
-    image: NDArray[np.float32],
+    image: NDArray[Any],
     rows: NDArray[np.int64],
     cols: NDArray[np.int64],
     half: int,
@@ -14,7 +16,8 @@ def cut_patches(
 
     Parameters
     ----------
-    image : (rows, cols) float32
+    image : (rows, cols)
+        Of any numeric type.
     rows, cols : (sources,) int64, pixels
     half : int, pixels
 
@@ -23,12 +26,11 @@ def cut_patches(
     (sources, 2 * half + 1, 2 * half + 1) float64
         0 outside the image and where the image is not finite.
     """
-    padded = np.pad(np.where(np.isfinite(image), image, 0), half + 1)
-    offsets = np.arange(-half, half + 1) + half + 1
-    inside_rows = np.clip(rows, -1, image.shape[0])
-    inside_cols = np.clip(cols, -1, image.shape[1])
-    i = inside_rows[:, None, None] + offsets[None, :, None]
-    j = inside_cols[:, None, None] + offsets[None, None, :]
-    top, left = padded.shape[0] - 1, padded.shape[1] - 1
-    patches = padded[np.clip(i, 0, top), np.clip(j, 0, left)]
-    return np.asarray(patches, np.float64)
+    offsets = np.arange(-half, half + 1)
+    i = rows[:, None, None] + offsets[None, :, None]
+    j = cols[:, None, None] + offsets[None, None, :]
+    n_rows, n_cols = image.shape
+    inside = (i >= 0) & (i < n_rows) & (j >= 0) & (j < n_cols)
+    place = np.clip(i, 0, n_rows - 1), np.clip(j, 0, n_cols - 1)
+    patches = image[place].astype(np.float64)
+    return np.where(inside & np.isfinite(patches), patches, 0.0)

@@ -131,7 +131,7 @@ def measure_widths(
     steps = np.arange(-half, half + 1.0)
     dy = steps[None, :, None] - (centre.row - rows)[:, None, None]
     dx = steps[None, None, :] - (centre.col - cols)[:, None, None]
-    owner = cut_patches(labels.astype(np.float32), rows, cols, half)
+    owner = cut_patches(labels, rows, cols, half)
     is_own = (owner == 0) | (owner == np.arange(1, len(rows) + 1)[:, None, None])
     window = np.exp(-0.5 * (dy**2 + dx**2) / sigma**2) * is_own
     total = (window * light).sum(axis=(1, 2))
@@ -143,6 +143,7 @@ def measure_widths(
         least = (yy + xx) / 2 - np.hypot((yy - xx) / 2, yx)
         lever = window * (0.5 * (dy**2 + dx**2) - least[:, None, None])
         noise = np.sqrt((lever**2 * variance).sum(axis=(1, 2))) / total * noise_scale
-    has_data = cut_patches(np.isfinite(signal).astype(np.float32), rows, cols, half)
-    known = np.isfinite(least) & (total > 0) & (has_data > 0).all(axis=(1, 2))
+    # a pixel without data has no error either, and so has one beyond the edge
+    is_whole = (variance > 0).all(axis=(1, 2))
+    known = np.isfinite(least) & (total > 0) & is_whole
     return Widths(np.where(known, least, np.inf), np.where(known, noise, 0.0))

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.spatial import KDTree
 
 from ..exposure.records import Plane
@@ -60,10 +59,13 @@ def measure_star_shapes(
     kernel = _zero_sum_gaussian(steps, sigma, disk)
     rows = np.rint(positions[:, 0]).astype(np.int64)
     cols = np.rint(positions[:, 1]).astype(np.int64)
-    values = cut_patches(sky, rows, cols, half) * disk
-    whole = np.where(np.isfinite(sky), sky, 0.0)
-    smooth = ndimage.convolve(whole, kernel, mode="constant")
-    response = cut_patches(smooth.astype(np.float32), rows, cols, half)
+    wide = cut_patches(sky, rows, cols, 2 * half)
+    values = wide[:, half : 3 * half + 1, half : 3 * half + 1] * disk
+    response = np.empty_like(values)
+    for i, j in np.ndindex(kernel.shape):
+        size = 2 * half + 1
+        part = wide[:, i : i + size, j : j + size]
+        response[:, i, j] = (part * kernel).sum(axis=(1, 2))
     peak = values[:, half, half]
     around = (values.sum(axis=(1, 2)) - peak) / (disk.sum() - 1)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -15,7 +15,7 @@ from ..exposure.grid import Grid
 from ..exposure.planes import CatalogPlanes
 from ..exposure.records import Labels, Mosaic
 from ..params import Params
-from ..photometry.apertures import measure_apertures, noise_factors
+from ..photometry.apertures import add_flux_error, measure_apertures, noise_factors
 from ..photometry.catalog import (
     BLENDED,
     NEAR_EDGE,
@@ -25,7 +25,11 @@ from ..photometry.catalog import (
     SkyPositions,
     build_catalog,
 )
-from ..photometry.centroids import Centroids, measure_centroids
+from ..photometry.centroids import (
+    Centroids,
+    add_position_error,
+    measure_centroids,
+)
 from ..photometry.detection import (
     DeblendingParams,
     Detection,
@@ -39,6 +43,7 @@ from ..photometry.point_source import (
     narrowing_factor,
     predict_point_source,
 )
+from ..photometry.sampling import predict_sampling_error
 from ..photometry.shapes import Shapes, measure_shapes
 from ..photometry.sharpness import SharpnessParams
 from ..photometry.star_shape import find_neighbours, measure_star_shapes
@@ -148,21 +153,34 @@ def _measure(
         found.signal, mosaic.err, found.filtered.smooth, found.labels
     )
     start = np.stack([shapes.row, shapes.col], axis=1)
-    centroids = measure_centroids(image, start, star.fwhm_px, noise)
     radii = planes.radius_px * star.native_px
     ring = (planes.sky_in_px * star.native_px, planes.sky_out_px * star.native_px)
+    n_exposures = _count_exposures(mosaic, start)
+    sampling = predict_sampling_error(star, radii, n_exposures)
+    centroids = add_position_error(
+        measure_centroids(image, start, star.fwhm_px, noise), sampling.position_px
+    )
     places = np.stack([centroids.row, centroids.col], axis=1)
+    fluxes = measure_apertures(image, places, radii, ring, noise)
     return Measurements(
         shapes=shapes,
         noise_factor=noise_factors(noise, shapes.area),
         kron_noise_factor=noise_factors(noise, shapes.kron.area),
         centroids=centroids,
-        apertures=measure_apertures(image, places, radii, ring, noise),
+        apertures=add_flux_error(fluxes, sampling.flux),
         narrowing=narrowing_factor(star, float(radii[-1]), ring),
         star_shapes=measure_star_shapes(found.signal, start, star.fwhm_px),
         neighbours=find_neighbours(start),
         flags=_source_flags(mosaic, found, shapes, float(radii[-1])),
     )
+
+
+def _count_exposures(mosaic: Mosaic, places: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return how many exposures contribute to the pixel of each source."""
+    top = np.array(mosaic.sky.shape) - 1
+    rows, cols = np.clip(np.rint(np.nan_to_num(places)), 0, top).astype(np.int64).T
+    bits = np.bitwise_count(mosaic.context[:, rows, cols].view(np.uint32))
+    return np.asarray(bits.sum(axis=0), np.int64)
 
 
 def _source_flags(
