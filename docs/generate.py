@@ -1,6 +1,6 @@
 """Write the pages that are read off from the code: parameters.md and flags.md.
 
-    python docs/generate.py
+python docs/generate.py
 """
 
 from pathlib import Path
