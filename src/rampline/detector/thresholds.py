@@ -12,8 +12,8 @@ import numpy as np
 from scipy import special
 
 _LENGTHS: Final = (2, 3, 4, 5, 6, 8, 10, 14, 19, 29, 49)
-_TESTS_SINGLE: Final = (2.7, 3.8, 4.7, 5.8, 7.1, 9.0, 11.6, 14.4, 19.9, 30.0, 47.6)
-_TESTS_AVERAGED: Final = (3.8, 5.9, 7.5, 8.9, 10.9, 14.0, 16.7, 24.0, 35.0, 55.0, 83.0)
+_TESTS_SINGLE: Final = (3.0, 4.3, 5.0, 6.0, 7.3, 9.1, 11.8, 14.5, 20.0, 30.0, 48.0)
+_TESTS_AVERAGED: Final = (4.8, 7.2, 9.0, 10.5, 12.5, 16.0, 18.0, 26.0, 40.0, 65.0, 95.0)
 
 
 def one_sided_threshold(n_steps: int, n_frames: int, false_positives: float) -> float:

@@ -1,0 +1,271 @@
+"""How good slopes and jumps are: simulated ramps against theory and truth.
+
+``python benchmarks/slopes.py [noise|hits|strong|weak|thresholds ...] [--ramps N]``
+
+Every read is simulated (Poisson photons, read noise, gain 2 e-/DN, 10 e- a read, no dark),
+averaged as on board, searched and fitted with the defaults; two seeds, the statistical
+error of each figure behind it.
+
+noise       scatter over theory, bias, ERR over scatter, chi2 of clean ramps
+hits        completeness of weak hits, and false positives
+strong      errors above 5 sigma after a hit of 3000 e- in ramps of few groups
+weak        mean bias that hits of middle size leave, in sigma of a clean ramp
+thresholds  the number of independent tests of a ramp: the tables of detector/thresholds.py
+"""
+
+import argparse
+
+import numpy as np
+from scipy import special
+
+from rampline.detector.band import PixelNoise, RampBand
+from rampline.detector.gls_jumps import _fit_without_largest
+from rampline.detector.jumps import JumpParams, find_jumps
+from rampline.detector.leave_out import (
+    find_best_pair,
+    find_best_single,
+    invert,
+    make_outliers,
+    project,
+)
+from rampline.detector.ramp_fit.covariance import readout_pattern
+from rampline.detector.ramp_fit.gls_kernels import make_tile
+from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
+from rampline.exposure.timing import PATTERNS, Readout
+from rampline.flags import JUMP
+
+GAIN, READ_NOISE_E, FRAME_S = 2.0, 10.0, 10.73677
+SEEDS = (1, 2)
+COLS = 1000
+
+# pattern, groups, rate in e-/s, scatter of the slope in e-/s (exact, 10 e- a read)
+THEORY = [
+    ("MEDIUM8", 9, 0.02, 0.00654),
+    ("MEDIUM8", 9, 0.1, 0.01176),
+    ("MEDIUM8", 9, 0.2, 0.01595),
+    ("MEDIUM8", 9, 1.0, 0.03406),
+    ("MEDIUM8", 9, 10.0, 0.10607),
+    ("MEDIUM8", 9, 100.0, 0.3348),
+    ("MEDIUM8", 6, 0.2, 0.02075),
+    ("SHALLOW4", 10, 0.2, 0.02328),
+    ("SHALLOW4", 10, 10.0, 0.1425),
+    ("SHALLOW4", 5, 0.2, 0.0422),
+    ("DEEP8", 7, 0.2, 0.01287),
+    ("DEEP8", 20, 0.2, 0.00707),
+    ("BRIGHT2", 10, 0.2, 0.0493),
+    ("RAPID", 10, 0.2, 0.1131),
+    ("RAPID", 10, 2.0, 0.1814),
+]
+# pattern, groups, rate, charge of the hit in e-, completeness to reach at 1e-3
+WEAK_HITS = [
+    ("MEDIUM8", 9, 0.2, 34, 0.53),
+    ("MEDIUM8", 9, 0.2, 41, 0.73),
+    ("MEDIUM8", 9, 0.2, 55, 0.91),
+    ("SHALLOW4", 10, 0.2, 39, 0.67),
+    ("SHALLOW4", 10, 0.2, 47, 0.84),
+    ("SHALLOW4", 6, 0.2, 39, 0.44),
+    ("DEEP8", 5, 0.2, 60, 0.82),
+    ("MEDIUM8", 6, 1.0, 70, 0.67),
+    ("RAPID", 10, 0.2, 57, 0.81),
+    ("RAPID", 10, 0.2, 71, 0.97),
+]
+FEW_GROUPS = [("SHALLOW4", 5), ("DEEP8", 5), ("DEEP8", 4), ("SHALLOW4", 4)]
+MIDDLE_HITS = [(60, 0.24), (80, 0.13), (120, 0.08), (200, 0.03)]
+
+
+def make_readout(pattern, n_groups, n_rows):
+    n_frames, n_dropped = PATTERNS[pattern]
+    return Readout(
+        pattern=pattern,
+        n_ints=1,
+        n_groups=n_groups,
+        n_frames=n_frames,
+        n_dropped=n_dropped,
+        frame_s=FRAME_S,
+        group_s=(n_frames + n_dropped) * FRAME_S,
+        subarray="SUB",
+        row_start=0,
+        col_start=0,
+        n_rows=n_rows,
+        n_cols=COLS,
+        fast_axis=1,
+        slow_axis=2,
+        n_outputs=1,
+    )
+
+
+def read_out(rng, readout, rate):
+    """Simulate every read; return (groups, rows, cols), e-."""
+    shape = (readout.n_rows, readout.n_cols)
+    groups = np.empty((readout.n_groups, *shape), np.float32)
+    charge = np.zeros(shape)
+    for group in groups:
+        total = np.zeros(shape)
+        for _ in range(readout.n_frames):
+            charge += rng.poisson(rate * readout.frame_s, shape)
+            total += charge
+        noise = READ_NOISE_E / np.sqrt(readout.n_frames)
+        group[:] = total / readout.n_frames + rng.normal(0, noise, shape)
+        charge += rng.poisson(rate * readout.frame_s * readout.n_dropped, shape)
+    return groups
+
+
+def deposit(rng, readout, groups, charge):
+    """Add a charge to every ramp at a random read."""
+    period = readout.n_frames + readout.n_dropped
+    n_reads = period * (readout.n_groups - 1) + readout.n_frames
+    read = rng.integers(1, n_reads, groups.shape[1:])
+    for k in range(len(groups)):
+        after = (k * period + readout.n_frames - read) / readout.n_frames
+        groups[k] += (charge * np.clip(after, 0, 1)).astype(np.float32)
+
+
+def reduce(groups, readout, jumps=True):
+    """Search and fit; return slope and err in e-/s, chi2, and which ramps were flagged."""
+    counts = groups[None] / np.float32(GAIN)
+    plane = np.ones(groups.shape[1:], np.float32)
+    flags = np.zeros(counts.shape, np.uint8)
+    band = RampBand(counts, flags, np.zeros(plane.shape, np.uint32))
+    noise = PixelNoise(GAIN * plane, READ_NOISE_E / GAIN * plane)
+    if jumps:
+        find_jumps(band, noise, readout, JumpParams())
+    fit = fit_slopes(band, noise, readout, SlopeParams())
+    slope = GAIN * fit.exposure.slope.astype(float)
+    err = GAIN * fit.exposure.err.astype(float)
+    return slope, err, fit.chi2, (flags & JUMP > 0).any(axis=(0, 1))
+
+
+def print_noise(n_rows):
+    print(
+        "pattern   groups  e-/s   scatter/theory       bias %            ERR/scatter  chi2"
+    )
+    for pattern, n_groups, rate, sigma in THEORY:
+        readout = make_readout(pattern, n_groups, n_rows)
+        for seed in SEEDS:
+            rng = np.random.default_rng(seed)
+            slope, err, chi2, _ = reduce(
+                read_out(rng, readout, rate), readout, jumps=False
+            )
+            n = slope.size
+            ratio, known = slope.std() / sigma, 1 / np.sqrt(2 * n)
+            bias, error = slope.mean() / rate - 1, sigma / rate / np.sqrt(n)
+            mean_err = np.sqrt(np.mean(err**2)) / slope.std()
+            print(
+                f"{pattern:9s} {n_groups:4d} {rate:7.2f}   {ratio:.4f} +- {known:.4f}"
+                f"   {100 * bias:+.3f} +- {100 * error:.3f}   {mean_err:.4f}"
+                f"       {np.mean(chi2):.4f}"
+            )
+
+
+def print_hits(n_rows):
+    print("pattern   groups  e-/s   hit e-   found            wanted   false positives")
+    for pattern, n_groups, rate, charge, wanted in WEAK_HITS:
+        readout = make_readout(pattern, n_groups, n_rows)
+        for seed in SEEDS:
+            rng = np.random.default_rng(seed)
+            groups = read_out(rng, readout, rate)
+            false = reduce(groups, readout)[3]
+            deposit(rng, readout, groups, charge)
+            found = reduce(groups, readout)[3]
+            error, its_error = (x.std() / np.sqrt(x.size) for x in (found, false))
+            print(
+                f"{pattern:9s} {n_groups:4d} {rate:7.2f} {charge:7d}"
+                f"   {found.mean():.4f} +- {error:.4f}   {wanted:.2f}"
+                f"   {1e3 * false.mean():.3f}e-3 +- {1e3 * its_error:.3f}e-3"
+            )
+
+
+def print_strong(n_rows):
+    print("pattern   groups   above 5 sigma (ERR), %    mean bias, sigma")
+    for pattern, n_groups in FEW_GROUPS:
+        readout = make_readout(pattern, n_groups, n_rows)
+        for seed in SEEDS:
+            rng = np.random.default_rng(seed)
+            groups = read_out(rng, readout, 0.2)
+            deposit(rng, readout, groups, 3000)
+            slope, err, _, _ = reduce(groups, readout)
+            pull = (slope - 0.2) / err
+            wrong = np.abs(pull) > 5
+            error = wrong.std() / np.sqrt(wrong.size)
+            print(
+                f"{pattern:9s} {n_groups:4d}     {100 * wrong.mean():.4f} +-"
+                f" {100 * error:.4f}        {np.nanmean(pull):+.3f}"
+            )
+
+
+def print_weak(n_rows):
+    print("MEDIUM8 x 9 at 0.2 e-/s: hit e-   bias, sigma      at most")
+    readout = make_readout("MEDIUM8", 9, n_rows)
+    for charge, limit in MIDDLE_HITS:
+        for seed in SEEDS:
+            rng = np.random.default_rng(seed)
+            groups = read_out(rng, readout, 0.2)
+            deposit(rng, readout, groups, charge)
+            bias = (reduce(groups, readout)[0] - 0.2) / 0.01595
+            error = bias.std() / np.sqrt(bias.size)
+            print(f"{charge:31d}   {bias.mean():+.4f} +- {error:.4f}   {limit:.2f}")
+
+
+def print_thresholds(n_rows):
+    print(
+        "pattern   differences   tests at 1e-2, 1e-3, 1e-4 for each share of photon noise"
+    )
+    rng = np.random.default_rng(SEEDS[0])
+    for pattern in ("RAPID", "MEDIUM8"):
+        for n in (2, 3, 4, 5, 6, 8, 10, 14, 19, 29, 49):
+            row = []
+            for photons in (0.02, 0.3, 5.0):
+                reached = largest_outliers(rng, pattern, n, photons, n_rows * COLS)
+                for rate in (1e-2, 1e-3, 1e-4):
+                    limit = np.quantile(reached, 1 - rate)
+                    row.append(rate / (0.5 * special.erfc(limit / np.sqrt(2))))
+            print(f"{pattern:9s} {n:6d}       " + " ".join(f"{x:5.1f}" for x in row))
+
+
+def largest_outliers(rng, pattern, n, photons, n_ramps):
+    """Return how many sigma the best omission of clean Gaussian ramps saves."""
+    made = readout_pattern(make_readout(pattern, n + 1, 1))
+    read = READ_NOISE_E**2
+    signal = photons * read * made.read_diagonal[0] / made.photon_diagonal[0]
+    own = signal * made.photon_diagonal + read * made.read_diagonal
+    off = (signal * made.photon_off + read * made.read_off)[:-1]
+    root = np.linalg.cholesky(np.diag(own) + np.diag(off, 1) + np.diag(off, -1))
+    width, reached = 1 << 15, []
+    for _ in range(-(-n_ramps // width)):
+        tile, out = make_tile(n, width), make_outliers(n, width)
+        tile.rate[:] = root @ rng.normal(size=(n, width)) + signal
+        tile.used[:], tile.shift[:], tile.read[:] = 1, 0, read
+        _fit_without_largest(tile, np.ones(width, np.float32), made)
+        invert(tile, made, out)
+        project(tile, out)
+        find_best_single(out)
+        find_best_pair(tile.used, made, out)
+        pair = np.exp(-0.5 * out.gain[1].astype(float))
+        pair = np.sqrt(2) * special.erfcinv(pair)
+        reached.append(np.maximum(np.sqrt(out.gain[0]), pair))
+    return np.concatenate(reached)
+
+
+TABLES = {
+    "noise": print_noise,
+    "hits": print_hits,
+    "strong": print_strong,
+    "weak": print_weak,
+    "thresholds": print_thresholds,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("tables", nargs="*", metavar="TABLE", help=", ".join(TABLES))
+    parser.add_argument("--ramps", type=float, default=1e6, help="ramps of each case")
+    options = parser.parse_args()
+    for name in options.tables or TABLES:
+        TABLES[name](max(int(options.ramps) // COLS, 1))
+        print()
+
+
+if __name__ == "__main__":
+    main()
