@@ -240,3 +240,19 @@ def test_the_short_way_for_clean_pixels_equals_its_twin_and_the_long_way(rng):
     ols_kernels.fit_pixels(block, pixels, table, times, bits, done[2])
     np.testing.assert_allclose(done[0].planes, done[1].planes, rtol=1e-5)
     np.testing.assert_allclose(done[0].planes, done[2].planes, rtol=1e-6)
+
+
+@pytest.mark.parametrize("algorithm", ["jwst", "gls"])
+@pytest.mark.parametrize("shape", [(1, 1, 8, 16), (1, 3, 8, 16), (20, 4, 8, 16)])
+def test_a_slope_is_missing_exactly_where_it_must_not_be_used(rng, shape, algorithm):
+    band, noise, readout = nasty_band(rng, "DEEP8", shape, saturated=0.1)
+    band.counts[rng.random(shape) < 0.05] = np.nan
+    noise.gain[0, :8] = np.nan, np.nan, -1, -1, 0, 0, 1, 1
+    noise.read_noise_dn[1, :4] = np.nan, np.nan, 0, 0
+    fit = fit_slopes(band, noise, readout, SlopeParams(algorithm=algorithm))
+    for planes in (fit.exposure, fit.integrations):
+        lost = planes.flags & DO_NOT_USE != 0
+        np.testing.assert_array_equal(np.isnan(planes.slope), lost)
+        for plane in (planes.err, planes.var_poisson, planes.var_read):
+            assert np.isfinite(plane).all()
+            assert not plane[lost].any()

@@ -89,6 +89,7 @@ def remove_flicker_noise(
     level, scatter = _measure_sky(image, usable, flat)
     clip = params.pixel_clip * scatter
     strips = sum_strips(image, usable, response, (level, clip))
+    n_outputs = min(n_outputs, strips.total.shape[1])
     levels = find_levels(strips, n_outputs, params.source_clip, params.strength)
     stripes = _spread(levels.level, slope.shape)
     return FlickerNoise(slope - stripes, stripes, levels.err, levels.usable)

@@ -51,7 +51,7 @@ class Block(NamedTuple):
     inverse_gain: NDArray[np.float32]
     """NaN where the gain is unknown."""
     read: NDArray[np.float32]
-    """Variance of one read, DN**2."""
+    """Variance of one read, DN**2; NaN where it is unknown."""
     dark: NDArray[np.float32]
     """DN/s"""
 
@@ -121,7 +121,8 @@ def _take_block(band: RampBand, noise: PixelNoise, rows: slice) -> Block:
     dark = np.zeros(gain.shape, np.float32)
     if noise.dark_dn_s is not None:
         dark[:] = noise.dark_dn_s[rows].reshape(-1)
-    read = noise.read_noise_dn[rows].reshape(-1) ** 2
+    sigma = noise.read_noise_dn[rows].reshape(-1)
+    read = np.where(sigma > 0.0, sigma**2, np.float32(np.nan))
     return Block(counts, flat_block(band.group_flags, rows), inverse, read, dark)
 
 
@@ -164,7 +165,7 @@ def _fit_tile(
 def _fit_part(tile: Tile, pattern: Pattern, *, is_last: bool) -> Part:
     """Fit the integration that is loaded; the variances only the last time."""
     eliminate(tile, pattern)
-    sums, reads = tile.sums.copy(), np.empty(tile.mean.size, np.float32)
+    sums, reads = tile.sums.copy(), np.zeros(tile.mean.size, np.float32)
     if is_last:
         weigh_reads(tile, pattern, reads)
     return Part(sums, reads, tile.n_used.copy(), tile.seen.copy())

@@ -88,6 +88,10 @@ def fit_ols(
     table, is_clean = slope_coefficients(n_groups), _find_clean(block, result)
     fit_clean_pixels(block, np.flatnonzero(is_clean), table, times, result)
     fit_pixels(block, np.flatnonzero(~is_clean), table, times, Bits(*bits), result)
+    # read noise that is unknown or none leaves nothing to weight with
+    lost = np.isnan(result.planes[SLOPE])
+    result.flags[lost] |= np.uint32(flags.DO_NOT_USE)
+    result.planes[ERR:, lost] = 0.0
     _write(result, out)
 
 
@@ -117,6 +121,7 @@ def _find_clean(block: Block, result: Result) -> NDArray[np.bool_]:
         return np.zeros(block.gain.shape, np.bool_)
     clean: NDArray[np.bool_] = np.bitwise_or.reduce(block.flags[0], axis=0) == 0
     clean &= np.isfinite(block.counts[0].sum(axis=0)) & (block.gain > 0)
+    clean &= block.read_variance > 0
     clean &= result.flags[0] & np.uint32(flags.BAD_FOR_SLOPE) == 0
     return clean
 

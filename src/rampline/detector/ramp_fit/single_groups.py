@@ -90,7 +90,7 @@ def _set(
 ) -> None:
     """Write slopes and variances where they are known, and take back DO_NOT_USE."""
     slope, var_poisson, var_read = values
-    known = np.isfinite(slope)
+    known = np.isfinite(slope) & np.isfinite(var_read)
     at = tuple(index[known] for index in where)
     planes.slope[at] = slope[known]
     planes.var_poisson[at] = var_poisson[known]
