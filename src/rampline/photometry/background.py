@@ -45,7 +45,7 @@ def measure_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Plane
     mesh = measure_mesh(sky, valid, size)
     surface = _join(mesh.level, mesh.n_used, size, sky.shape)
     scatter = float(np.nanmedian(mesh.scatter)) if valid.any() else 0.0
-    faint = valid & (np.abs(sky - surface) < CLIP * scatter)
+    faint = valid & (np.abs(sky - surface) <= CLIP * scatter)
     mesh = measure_mesh(sky, faint, size)
     return _join(mesh.level, mesh.n_used, size, sky.shape)
 

@@ -171,27 +171,38 @@ def _put_sky(table: Any, name: str, radec_deg: Values, meaning: str) -> None:
     table[name].info.description = meaning
 
 
-def _put_flux(
-    table: Any, name: str, flux: Values, err: Values, offset: float, what: str
-) -> None:
-    """Add a flux in Jy, as ``name_flux``, and its AB and Vega magnitudes."""
+class Flux(NamedTuple):
+    """A flux in Jy with the stem of its columns' names, and how they are described."""
+
+    stem: str
+    value: Values
+    err: Values
+    what: str
+
+
+def _put_fluxes(table: Any, fluxes: list[Flux], offset: float) -> None:
+    """Add fluxes in Jy, then their AB and then their Vega magnitudes, as `jwst` does."""
+    for kind, word in (
+        ("flux", "flux"),
+        ("abmag", "AB magnitude"),
+        ("vegamag", "Vega magnitude"),
+    ):
+        for flux in fluxes:
+            value, err = flux.value, flux.err
+            if kind != "flux":
+                value, err = _magnitudes(flux, offset if kind == "vegamag" else 0.0)
+            unit = "Jy" if kind == "flux" else ""
+            name = f"{flux.stem}_{kind}"
+            _put(table, name, value, f"{flux.what} {word}", unit)
+            _put(table, f"{name}_err", err, f"Error of the {flux.what} {word}", unit)
+
+
+def _magnitudes(flux: Flux, offset: float) -> tuple[Values, Values]:
+    """Return magnitude and error; NaN where the flux is negative, infinite at 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        positive = np.where(flux >= 0, flux, np.nan)
-        magnitude = -2.5 * np.log10(positive) + JWST_AB_ZERO_MAG
-        error = 2.5 * np.log10(1.0 + err / positive)
-    columns = [("flux", flux, err), ("abmag", magnitude, error)]
-    columns.append(("vegamag", magnitude - offset, error))
-    words = {"flux": "flux", "abmag": "AB magnitude", "vegamag": "Vega magnitude"}
-    for kind, value, uncertainty in columns:
-        unit = "Jy" if kind == "flux" else ""
-        _put(table, f"{name}_{kind}", value, f"{what} {words[kind]}", unit)
-        _put(
-            table,
-            f"{name}_{kind}_err",
-            uncertainty,
-            f"Error of the {what} {words[kind]}",
-            unit,
-        )
+        positive = np.where(flux.value >= 0, flux.value, np.nan)
+        magnitude = -2.5 * np.log10(positive) + JWST_AB_ZERO_MAG - offset
+        return magnitude, 2.5 * np.log10(1.0 + flux.err / positive)
 
 
 def _add_positions(table: Any, measured: Measurements, sky: SkyPositions) -> None:
@@ -208,15 +219,20 @@ def _add_apertures(
     found = measured.apertures
     _put(table, "aper_bkg_flux", found.sky * jy, "Local sky, a pixel", "Jy")
     _put(table, "aper_bkg_flux_err", found.sky_err * jy, "Error of the local sky", "Jy")
-    offset = planes.ab_minus_vega
-    for k, percent in enumerate(_percent(planes)):
-        what = f"{percent} % encircled-energy aperture"
-        flux, err = found.flux[k] * jy, found.flux_err[k] * jy
-        _put_flux(table, f"aper{percent}", flux, err, offset, what)
+    fluxes = [
+        Flux(
+            f"aper{percent}",
+            found.flux[k] * jy,
+            found.flux_err[k] * jy,
+            f"{percent} % encircled-energy aperture",
+        )
+        for k, percent in enumerate(_percent(planes))
+    ]
     total = float(planes.correction[-1]) * measured.narrowing * jy
-    flux, err = found.flux[-1] * total, found.flux_err[-1] * total
     what = "total, aperture-corrected (point sources)"
-    _put_flux(table, "aper_total", flux, err, offset, what)
+    flux, err = found.flux[-1] * total, found.flux_err[-1] * total
+    fluxes.append(Flux("aper_total", flux, err, what))
+    _put_fluxes(table, fluxes, planes.ab_minus_vega)
 
 
 def _add_classes(
@@ -245,14 +261,8 @@ def _add_isophotal(
     table: Any, measured: Measurements, sky: SkyPositions, offset: float, jy: float
 ) -> None:
     shapes = measured.shapes
-    _put_flux(
-        table,
-        "isophotal",
-        shapes.flux * jy,
-        np.sqrt(shapes.variance) * measured.noise_factor * jy,
-        offset,
-        "isophotal",
-    )
+    err = np.sqrt(shapes.variance) * measured.noise_factor * jy
+    _put_fluxes(table, [Flux("isophotal", shapes.flux * jy, err, "isophotal")], offset)
     _put(table, "isophotal_area", shapes.area, "Area of the segment", "pix2")
     sigma = "standard deviation of the light along the"
     _put(table, "semimajor_sigma", shapes.semimajor, f"{sigma} major axis", "pix")
@@ -285,5 +295,6 @@ def _add_ours(
     _put(table, "y_err", centre.row_err * mas, f"{meaning} rows", "mas")
     kron = shapes.kron.flux * jy
     kron_err = np.sqrt(shapes.kron.variance) * measured.kron_noise_factor * jy
-    _put_flux(table, "kron", kron, kron_err, offset, "Kron (radius 2.5)")
+    what = "Kron (2.5 radii)"
+    _put_fluxes(table, [Flux("kron", kron, kron_err, what)], offset)
     _put(table, "flags", measured.flags, "Sum of the bits in flag_meaning")

@@ -128,16 +128,52 @@ def mosaic_to_catalog(
     -------
     SourceCatalog
     """
-    scale = mosaic.grid.scale_arcsec
-    native = optics.native_scale_arcsec
-    star = predict_point_source(optics.psf_fwhm_arcsec, native, optics.pixfrac, scale)
+    star = see_star(mosaic.grid, optics)
     found = detect_sources(mosaic.sky, mosaic.err, star, params.steps)
+    return SourceCatalog(
+        table=tabulate_sources(mosaic, found, planes, optics, params.catalog),
+        labels=found.labels,
+        noise_scale=found.filtered.noise_scale,
+    )
+
+
+def see_star(grid: Grid, optics: MosaicOptics) -> PointSource:
+    """Return the image of a star on a mosaic."""
+    return predict_point_source(
+        optics.psf_fwhm_arcsec,
+        optics.native_scale_arcsec,
+        optics.pixfrac,
+        grid.scale_arcsec,
+    )
+
+
+def tabulate_sources(
+    mosaic: Mosaic,
+    found: Detection,
+    planes: CatalogPlanes,
+    optics: MosaicOptics,
+    params: CatalogParams,
+) -> Any:
+    """Measure sources that were detected before, here or elsewhere.
+
+    Parameters
+    ----------
+    mosaic : Mosaic
+    found : Detection
+        Its signal and its smoothed signal are of this mosaic; its labels, without gaps,
+        may come from another one on the same grid.
+    planes : CatalogPlanes
+    optics : MosaicOptics
+    params : CatalogParams
+
+    Returns
+    -------
+    astropy.table.QTable
+    """
+    star = see_star(mosaic.grid, optics)
     measured = _measure(mosaic, found, star, planes, optics)
     sky = _sky_positions(mosaic.grid, measured.shapes, measured.centroids)
-    area = mosaic.grid.pixel_area_sr
-    table = build_catalog(measured, sky, planes, area, params.catalog)
-    noise_scale = found.filtered.noise_scale
-    return SourceCatalog(table=table, labels=found.labels, noise_scale=noise_scale)
+    return build_catalog(measured, sky, planes, mosaic.grid.pixel_area_sr, params)
 
 
 def _measure(
@@ -161,7 +197,9 @@ def _measure(
         measure_centroids(image, start, star.fwhm_px, noise), sampling.position_px
     )
     places = np.stack([centroids.row, centroids.col], axis=1)
-    fluxes = measure_apertures(image, places, radii, ring, noise)
+    # over their own local sky, so on the mosaic as it is
+    raw = (mosaic.sky, mosaic.err, found.labels)
+    fluxes = measure_apertures(raw, places, radii, ring, noise)
     return Measurements(
         shapes=shapes,
         noise_factor=noise_factors(noise, shapes.area),
@@ -200,7 +238,8 @@ def _source_flags(
         patch = missing[max(top, 0) : bottom, max(left, 0) : right]
         if outside or patch.any():
             flags[k] |= NEAR_EDGE
-        core = missing[round(row) - 1 : round(row) + 2, round(col) - 1 : round(col) + 2]
+        middle = max(round(row) - 1, 0), max(round(col) - 1, 0)
+        core = missing[middle[0] : round(row) + 2, middle[1] : round(col) + 2]
         if core.any():
             flags[k] |= SATURATED_CORE
     flags[found.is_blended] |= BLENDED
