@@ -50,6 +50,8 @@ class RampPlanes:
     flags : mapping of reference type to (rows, cols) uint32
         DQ planes of ``mask``, ``saturation``, ``superbias``, ``linearity``, ``dark``, in
         JWST's bits; all-zero planes are left out.
+    flat : (rows, cols) float32 or None
+        Response of each pixel, by which stripes are told from the sky's texture.
     files : tuple of UsedFile
     """
 
@@ -65,6 +67,7 @@ class RampPlanes:
         default_factory=lambda: np.zeros((), np.float32)
     )
     flags: Mapping[str, Flags32] = field(default_factory=dict)
+    flat: Plane | None = None
     files: tuple[UsedFile, ...] = ()
 
 

@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from ..detector.band import PixelNoise, RampBand
 from ..detector.dark import DarkParams, subtract_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
-from ..detector.flicker_noise import FlickerNoiseParams, remove_flicker_noise
+from ..detector.flicker_noise import (
+    FlickerNoise,
+    FlickerNoiseParams,
+    remove_flicker_noise,
+)
 from ..detector.gain_scale import GainScaleParams, scale_gain
 from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
 from ..detector.ipc import IpcParams, correct_ipc
@@ -37,7 +41,7 @@ from ..detector.superbias import SuperbiasParams, subtract_superbias
 from ..exposure.header import Card, Header
 from ..exposure.planes import RampPlanes
 from ..exposure.ramp_state import LinearRamp
-from ..exposure.records import Flags32, Ramp, SlopeImage, SlopePlanes
+from ..exposure.records import Flags32, Plane, Ramp, SlopeImage, SlopePlanes
 from ..flags import NO_LINEARITY, NO_SATURATION_CHECK
 from ..numerics.workspace import Workspace
 from .runner import Banded
@@ -260,23 +264,25 @@ def gain_scale(
 
 
 def flicker_noise(
-    image: SlopeImage, _planes: RampPlanes, params: FlickerNoiseParams
+    image: SlopeImage, planes: RampPlanes, params: FlickerNoiseParams
 ) -> SlopeImage:
     """Remove the stripes of 1/f noise; each integration has its own."""
     n_outputs = image.header.readout.n_outputs
-    planes, integrations = image.planes, image.integrations
-    clean = remove_flicker_noise(planes.slope, planes.flags, n_outputs, params)
+
+    def clean(slope: Plane, flags: Flags32) -> FlickerNoise:
+        return remove_flicker_noise(slope, flags, n_outputs, params, planes.flat)
+
+    whole, integrations = image.planes, image.integrations
+    found = clean(whole.slope, whole.flags)
     if integrations is not None:
-        own = [
-            remove_flicker_noise(slope, flags, n_outputs, params).slope
-            for slope, flags in zip(integrations.slope, integrations.flags, strict=True)
-        ]
+        pairs = zip(integrations.slope, integrations.flags, strict=True)
+        own = [clean(slope, flags).slope for slope, flags in pairs]
         integrations = replace(integrations, slope=np.stack(own))
     return replace(
         image,
-        planes=replace(planes, slope=clean.slope),
+        planes=replace(whole, slope=found.slope),
         integrations=integrations,
-        extras={**image.extras, "STRIPES": clean.stripes},
+        extras={**image.extras, "STRIPES": found.stripes},
     )
 
 

@@ -1,11 +1,12 @@
 """From a raw exposure to its slopes: ``_uncal`` to ``_rate`` and ``_rateints``."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, MissingReferenceError
 from ..exposure.header import Header
 from ..exposure.records import SlopeImage
 from ..files.names import product_name
@@ -15,10 +16,13 @@ from ..files.write import write_slope, write_slope_ints
 from ..flags import REFERENCE_PIXEL
 from ..pipeline.ramp_to_slope import RampToSlope, ramp_to_slope
 from ..pipeline.runner import Runner
-from ..reference.planes import load_ramp_planes
+from ..reference.planes import load_flat, load_ramp_planes
+from ..reference.sky_planes import FlatField
 from ..reference.select import RAMP_KINDS
 from .products import Workplace, bench, is_current, list_steps, reference_source, trace
 from .task_key import hash_file, make_key
+
+log = logging.getLogger(__name__)
 
 MODULE = "program.make_rate"
 
@@ -61,14 +65,18 @@ def make_rate(
     path, readout = place.folder / product_name(header.root, "rate"), header.readout
     kinds = (*RAMP_KINDS, "ipc") if params.ipc.enabled else RAMP_KINDS
     files = reference_source(place.references).select(header, kinds)
+    flat = _flat(header, place) if params.flicker_noise.enabled else None
+    used = files.used if flat is None else (*files.used, *flat.files)
     raw_hash = hash_file(raw)
-    key = make_key(MODULE, [raw_hash], params, files.used)
+    key = make_key(MODULE, [raw_hash], params, used)
     if is_current(path, key):
         return RateResult(path=path, slope=None, steps=())
     tools = bench(place.threads)
     shape = (readout.n_ints, readout.n_groups, readout.n_rows, readout.n_cols)
     ramp = read_ramp(raw, tools.workspace.lend(shape, np.uint16))
     planes = load_ramp_planes(files, header, want_ipc=params.ipc.enabled)
+    if flat is not None:
+        planes = replace(planes, flat=flat.flat)
     run = Runner(planes, tools)
     slope = ramp_to_slope(ramp, run, params)
     _refuse_empty(raw, slope)
@@ -79,6 +87,16 @@ def make_rate(
         write_slope_ints(ints, slope, provenance)
     write_slope(path, slope, provenance)
     return RateResult(path=path, slope=slope, steps=steps)
+
+
+def _flat(header: Header, place: Workplace) -> FlatField | None:
+    """Return the flat by which stripes are told from the sky, or none: slopes need none."""
+    try:
+        files = reference_source(place.references).select(header, ("flat",))
+        return load_flat(files, header)
+    except MissingReferenceError as error:
+        log.warning("stripes are measured without a flat: %s", error)
+        return None
 
 
 def _refuse_empty(raw: Path, slope: SlopeImage) -> None:
