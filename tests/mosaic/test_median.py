@@ -58,14 +58,16 @@ def test_hits_in_single_dithers_leave_the_median():
         sky[4 * k, :] = 1e5
         pixel_map = turned_map((20, 20), 10 * k, 1.0, (24, 24))
         exposures.append(exposure(sky, pixel_map))
-    typical = [typical_weight(e) for e in exposures]
-    found = median_of_exposures(exposures, typical, Window(0, 24, 0, 24), 0.7)
+    least = np.array([0.7 * typical_weight(e) for e in exposures])
+    window = Window(0, 24, 0, 24)
+    found = median_of_exposures(exposures, least, np.ones(5), window)
     assert np.median(np.abs(found[8:16, 8:16] - 2.0)) == 0.0
 
 
 def test_thinly_covered_pixels_stay_out():
     pair = [exposure(np.ones((4, 4)), affine_map((4, 4), shift=(0, 0.5)))] * 2
-    found = median_of_exposures(pair, [1.0, 1.0], Window(0, 4, 0, 6), 0.7)
+    window = Window(0, 4, 0, 6)
+    found = median_of_exposures(pair, np.full(2, 0.7), np.ones(2), window)
     assert np.isnan(found[0]).tolist() == [True, False, False, False, True, True]
 
 

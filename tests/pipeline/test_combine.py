@@ -12,7 +12,7 @@ from rampline.pipeline.runner import Bench, Runner
 from . import dithers as field
 
 JWST = (
-    OutlierParams(snr_first=5.0, snr_second=4.0, interpolation="linear"),
+    OutlierParams(algorithm="jwst", snr_first=5.0, snr_second=4.0),
     DrizzleParams(weight="read"),
 )
 DEFAULT = (OutlierParams(), DrizzleParams())

@@ -240,11 +240,14 @@ def lagrange(t, k):
     return np.prod([(t - (m - 1)) / (k - m) for m in others])
 
 
-def compare_pixels(sky, err, blot, level, limits, exceeds):
+def compare_pixels(sky, err, blots, level, limits, exceeds):
+    blot, other = blots
     snr_first, scale_first, snr_second, scale_second = limits
     for row, col in np.ndindex(sky.shape):
         slope = steepness(blot, row, col)
-        excess = abs(sky[row, col] - blot[row, col] - level)
+        ends = [sky[row, col] - plane[row, col] - level for plane in (blot, other)]
+        outside = ends[0] == ends[1] or ends[0] * ends[1] > 0
+        excess = min(np.abs(ends)) if outside else 0.0
         noise = np.nan_to_num(err[row, col])
         if excess > scale_first * slope + snr_first * noise:
             exceeds[row, col] |= 1

@@ -4,7 +4,7 @@ Each exposure is drizzled alone onto the window; output pixels that it covers to
 are left out; the median of the others is the picture that outliers are held against.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,26 +17,27 @@ from .window import Window
 CLIP_SIGMA = 3.0
 CLIP_ROUNDS = 5
 SAMPLES_PER_SIDE = 256
-CONTRADICTION = 5.0
-"""Two exposures of blank sky differ by so many sigma only where one of them is hit."""
 
 
 def median_of_exposures(
-    exposures: Sequence[DrizzleInput],
-    typical: Sequence[float],
+    exposures: Iterable[DrizzleInput],
+    least: NDArray[np.float64],
+    tolerance: NDArray[np.float64],
     window: Window,
-    least_share: float,
 ) -> Plane:
     """Return the median of exposures on a window of the grid.
 
     Parameters
     ----------
-    exposures : sequence of DrizzleInput
-    typical : sequence of float
-        `typical_weight` of each exposure.
+    exposures : iterable of DrizzleInput
+        Taken one after the other.
+    least : (exposures,) float64
+        Of each exposure the drizzled weight below which a pixel is left out; a share of
+        its `typical_weight`.
+    tolerance : (exposures,) float64, (MJy/sr)**2
+        Of each exposure: two contradict each other where the square of their difference is
+        above the sum of their tolerances.
     window : Window
-    least_share : float
-        Share of the typical weight below which a pixel of an exposure is left out.
 
     Returns
     -------
@@ -46,17 +47,15 @@ def median_of_exposures(
         where they contradict each other, because what passes by is bright: held against
         the mean, as the JWST pipeline does it, both would be flagged and leave a hole.
     """
-    layers = np.full((len(exposures), *window.shape), np.nan, np.float32)
-    for layer, exposure, weight in zip(layers, exposures, typical, strict=True):
-        least = least_share * weight
+    layers = np.full((len(least), *window.shape), np.nan, np.float32)
+    for layer, exposure, lowest in zip(layers, exposures, least, strict=True):
         sums = start_sums(window, reach(exposure.pixel_map), 0)
         add_exposure(sums, exposure, 0, 1.0)
         total, weights = sums.inner[..., 0], sums.inner[..., 1]
-        thick = (weights > 0) & (weights >= least)
+        thick = (weights > 0) & (weights >= lowest)
         np.divide(total, weights, out=layer, where=thick, casting="unsafe")
     median = np.empty(window.shape, np.float32)
-    variances = 1.0 / np.maximum(np.array(typical), np.finfo(np.float64).tiny)
-    median_of_layers(layers, CONTRADICTION**2 * variances, median)
+    median_of_layers(layers, tolerance, median)
     return median
 
 

@@ -1,10 +1,14 @@
 """Find pixels that disagree with the other dithers of the same sky.
 
 A pixel is compared with the median of the dithers, blotted back onto it. What the two may
-differ by is noise, and what interpolation and small misalignments do where the sky is
-steep: a share of the largest difference to the four neighbours in the blot. The test is
-passed twice, the second time with lower thresholds, next to pixels found by the first.
+differ by is noise, what small misalignments do where the sky is steep (a share of the
+largest difference to the four neighbours in the blot), and what interpolation of an
+undersampled star does: a straight line falls short of its peak, a cubic swings below its
+dark rings, and the truth lies between the two. The test is passed twice, the second time
+with lower thresholds, next to pixels found by the first.
 """
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,18 +16,24 @@ from numpy.typing import NDArray
 from ..exposure.records import Plane
 from ..numerics.jit import kernel
 from ..params import Factor, Fraction, Sigma, StepParams
-from .blot import Interpolation
+
+CONTRADICTION = 5.0
+"""Two exposures of blank sky differ by so many sigma only where one of them is hit."""
 
 
 class OutlierParams(StepParams):
     """How pixels are compared with the median of the dithers.
 
-    Against an independent simulation with a cubic blot, 4 and 3 sigma with shares of 1.2
-    and 0.7 found 96.8 % of the true outliers left in calibrated exposures, flagged 0.13 %
-    of the pixels on sources and no star peak of AB 21 to 23. The JWST pipeline's values
-    (linear, 5 and 4, 1.2 and 0.7) found 87.8 %, flagged 0.15 % and ate 1 % of the peaks.
+    On nine simulated dithers, of the pixels 0.5 MJy/sr above the sky and more that agree
+    with the truth within 3 sigma, 0.05 % are flagged; with the cubic alone 0.14 %, with the
+    weights of the mosaic in the median besides 0.4 %. Lower thresholds, 3 and 2 sigma, flag
+    0.05 % of the blank sky; smaller shares, 0.5 and 0.3, eat the peaks of stars.
     """
 
+    algorithm: Literal["interval", "jwst"] = "interval"
+    """What a pixel is held against: the interval between the linear and the cubic blot of a
+    median in which all usable pixels count alike; or, as in the JWST pipeline, the linear
+    blot of a median with the weights of the mosaic."""
     snr_first: Sigma = 4.0
     """Noise allowed in the first pass."""
     snr_second: Sigma = 3.0
@@ -34,12 +44,14 @@ class OutlierParams(StepParams):
     """The same for the second pass."""
     least_weight: Fraction = 0.7
     """Share of an exposure's typical weight below which a pixel stays out of the median."""
-    interpolation: Interpolation = "cubic"
-    """How the median is interpolated at the pixels: cubic or linear."""
 
 
 def flag_outliers(
-    sky: Plane, err: Plane, blot: Plane, level: float, params: OutlierParams
+    sky: Plane,
+    err: Plane,
+    blots: tuple[Plane, Plane],
+    level: float,
+    params: OutlierParams,
 ) -> NDArray[np.bool_]:
     """Compare one exposure with the blotted median.
 
@@ -47,8 +59,9 @@ def flag_outliers(
     ----------
     sky, err : (rows, cols) float32, MJy/sr
         NaN errors count as 0, NaN sky is never flagged.
-    blot : (rows, cols) float32, MJy/sr
-        Without the sky level; NaN where the median is not known.
+    blots : two of (rows, cols) float32, MJy/sr
+        Ends of the interval that a pixel is held against, in either order, without the sky
+        level; NaN where the median is not known. The first tells how steep the sky is.
     level : float, MJy/sr
         Sky level still in ``sky``.
     params : OutlierParams
@@ -59,7 +72,7 @@ def flag_outliers(
 
     Notes
     -----
-    Equal to stcal's ``flag_resampled_crs`` on the same blot.
+    Equal to stcal's ``flag_resampled_crs`` where both blots are the same.
     """
     exceeds = np.zeros(sky.shape, np.uint8)
     limits = (
@@ -68,7 +81,7 @@ def flag_outliers(
         np.float32(params.snr_second),
         np.float32(params.scale_second),
     )
-    compare_pixels(sky, err, blot, np.float32(level), limits, exceeds)
+    compare_pixels(sky, err, blots, np.float32(level), limits, exceeds)
     found = np.zeros(sky.shape, np.bool_)
     confirm_pixels(exceeds, found)
     return found
@@ -95,16 +108,21 @@ def steepness(blot: NDArray[np.float32], row: int, col: int) -> np.float32:
 def compare_pixels(
     sky: NDArray[np.float32],
     err: NDArray[np.float32],
-    blot: NDArray[np.float32],
+    blots: tuple[NDArray[np.float32], NDArray[np.float32]],
     level: np.float32,
     limits: tuple[np.float32, np.float32, np.float32, np.float32],
     exceeds: NDArray[np.uint8],
 ) -> None:
     """Write 1 where the first pass, 2 where the second pass's thresholds are exceeded."""
     snr_first, scale_first, snr_second, scale_second = limits
+    blot, other = blots
     for row in range(sky.shape[0]):
         for col in range(sky.shape[1]):
-            excess = abs(sky[row, col] - blot[row, col] - level)
+            above = sky[row, col] - blot[row, col] - level
+            above_other = sky[row, col] - other[row, col] - level
+            if above * above_other <= 0.0 and above != above_other:
+                continue  # between the two
+            excess = min(abs(above), abs(above_other))
             noise = err[row, col]
             if np.isnan(noise):
                 noise = np.float32(0.0)

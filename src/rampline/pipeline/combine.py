@@ -30,7 +30,7 @@ from ..mosaic.drizzle import (
     start_sums,
 )
 from ..mosaic.median import median_of_exposures, typical_weight
-from ..mosaic.outliers import OutlierParams, flag_outliers
+from ..mosaic.outliers import CONTRADICTION, OutlierParams, flag_outliers
 from ..mosaic.weights import NoisePlanes, weigh_pixels
 from ..mosaic.window import Window, box_of, overlapping, split_grid
 from .runner import Bench, Runner
@@ -205,27 +205,42 @@ def prepare_exposure(
     return ShelfItem(ready=ready, err=image.err)
 
 
+def weigh_alike(ready: DrizzleInput) -> DrizzleInput:
+    """Return an exposure all usable pixels of which have weight 1.
+
+    A pixel near a saturated one has few groups and little weight. In the median of single
+    exposures it would count less than its neighbours, and the star's flank would move.
+    """
+    return ready._replace(weight=(ready.weight > 0).astype(np.float32))
+
+
 def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktable:
     """Compare each exposure with the median of all; what disagrees loses its weight."""
+    as_jwst = params.algorithm == "jwst"
     median = np.full(table.shape, np.nan, np.float32)
-    typical = [0.0] * len(table.shelf)
+    least, tolerance = np.zeros((2, len(table.shelf)))
+
+    def weighed(k: int) -> DrizzleInput:
+        ready = table.shelf.take(k).ready
+        return ready if as_jwst else weigh_alike(ready)
 
     def measure(k: int) -> None:
-        typical[k] = typical_weight(table.shelf.take(k).ready)
+        least[k] = params.least_weight * typical_weight(weighed(k))
+        typical = typical_weight(table.shelf.take(k).ready)
+        tolerance[k] = CONTRADICTION**2 / typical if typical > 0 else np.inf
 
     def fill(window: Window) -> None:
         seen = overlapping(table.boxes, window)
-        ready = [table.shelf.take(k).ready for k in seen]
-        weights = [typical[k] for k in seen]
         median[window.slices] = median_of_exposures(
-            ready, weights, window, params.least_weight
+            map(weighed, seen), least[seen], tolerance[seen], window
         )
 
     def compare(k: int) -> None:
-        item = table.shelf.take(k)
+        item, pixel_map = table.shelf.take(k), table.maps[k]
         sky, level = item.ready.sky, item.ready.level
-        blot = blot_plane(median, table.maps[k], params.interpolation)
-        found = flag_outliers(sky, item.err, blot, level, params)
+        linear = blot_plane(median, pixel_map, "linear")
+        first = linear if as_jwst else blot_plane(median, pixel_map, "cubic")
+        found = flag_outliers(sky, item.err, (first, linear), level, params)
         table.outliers[k][:] = found
         item.ready.weight[found] = 0.0
 
