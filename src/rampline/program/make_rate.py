@@ -17,8 +17,8 @@ from ..flags import REFERENCE_PIXEL
 from ..pipeline.ramp_to_slope import RampToSlope, ramp_to_slope
 from ..pipeline.runner import Runner
 from ..reference.planes import load_flat, load_ramp_planes
-from ..reference.sky_planes import FlatField
 from ..reference.select import RAMP_KINDS
+from ..reference.sky_planes import FlatField
 from .products import Workplace, bench, is_current, list_steps, reference_source, trace
 from .task_key import hash_file, make_key
 
