@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..flags import BAD_FOR_SLOPE, JUMP, SATURATED
+from ..params import Dn, Factor, Params, Pixels, PixelsFloat, Sigma
 from .regions import Event, Regions, filled_areas, find_regions
 
 Mask: TypeAlias = tuple[tuple[slice, slice], NDArray[np.bool_]]
@@ -30,19 +31,21 @@ _MEDIAN_ERROR = 1.2533
 """Error of a median over that of a mean."""
 
 
-class HaloLimits(NamedTuple):
+class HaloParams(Params):
     """What makes a snowball, and where its halo ends."""
 
-    min_radius: float
-    """Radius of the disc that must fit in, pixels."""
-    coreless_area: int
-    """Pixels from which on no core is required."""
-    reach: float
+    min_radius: PixelsFloat = 3.0
+    """Radius of a disc that must fit into the jumps."""
+    core_step: Dn = 2.0e4
+    """Step that makes a core even if it does not saturate."""
+    coreless_area: Pixels = 100
+    """Area of jumps from which on no core is required."""
+    reach: Factor = 3.0
     """Radius up to which a halo is looked for, over that of the jumps."""
-    faintest: float
+    faintest: Sigma = 0.1
     """Median step, over the noise of a difference, that still belongs to the halo."""
-    core_growth: float
-    """Radius added to a core, pixels."""
+    core_growth: PixelsFloat = 2.0
+    """Radius added to a saturated core."""
 
 
 class Halo(NamedTuple):
@@ -59,7 +62,7 @@ def flag_halos(
     flags: NDArray[np.uint8],
     counts: NDArray[np.float32],
     n_frames: int,
-    limits: HaloLimits,
+    params: HaloParams,
 ) -> tuple[list[Halo], list[Mask]]:
     """Find the snowballs of one integration and flag their halos and cores.
 
@@ -70,7 +73,7 @@ def flag_halos(
     counts : (groups, rows, cols) float32, DN
     n_frames : int
         Reads averaged into a group: from two on the next group is looked at as well.
-    limits : HaloLimits
+    params : HaloParams
 
     Returns
     -------
@@ -78,36 +81,55 @@ def flag_halos(
     cores : list of (window, mask)
         Saturated cores as they were found.
     """
-    found, cores = [], []
-    for group in range(1, len(flags)):
-        regions = find_regions(flags[group], _JUMP, flags[group])
-        for index in _large_regions(regions, limits.min_radius):
-            window, region = _draw(regions, int(index), flags.shape[1:])
+    found: list[Halo] = []
+    cores: list[Mask] = []
+    # all are found before any is flagged: a halo must not be taken for an event
+    events = [find_regions(plane, _JUMP, plane) for plane in flags[1:]]
+    for group, regions in enumerate(events, 1):
+        for index in _candidates(flags, counts, group, regions, params):
+            window, region = _draw(regions, index, flags.shape[1:])
             core = _core(flags, group, window) & region
-            if not _is_snowball(region, core, limits):
+            inner = ndimage.distance_transform_edt(np.pad(region, 1))
+            if inner.max() < params.min_radius:
                 continue
-            mask = (window, region)
-            radii = [_flag_halo(flags, counts, group, mask, limits)]
+            halo = _flag_halo(flags, counts, group, (window, region), params)
             if n_frames > 1 and group + 1 < len(flags):
-                _flag_halo(flags, counts, group + 1, mask, limits)
+                _flag_halo(flags, counts, group + 1, (window, region), params)
             if core.any():
-                _carry_core(flags[group:], (window, core), limits.core_growth)
+                _carry_core(flags[group:], (window, core), params.core_growth)
                 cores.append((window, core))
-            row, col = (float(x.mean()) for x in np.nonzero(region))
-            place = row + window[0].start, col + window[1].start
-            found.append(Halo(group, *place, max(radii)))
+            if not any(_is_same(halo, earlier) for earlier in found):
+                found.append(halo)
     return found, cores
 
 
-def _large_regions(regions: Regions, min_radius: float) -> NDArray[np.intp]:
-    """Return the regions that a disc might fit into, their holes filled."""
-    height = regions.box[:, 1] - regions.box[:, 0] + 1
-    width = regions.box[:, 3] - regions.box[:, 2] + 1
-    diameter = 2.0 * min_radius - 1.0
-    wide = (height >= diameter) & (width >= diameter)
-    return np.flatnonzero(
-        wide & (filled_areas(regions, wide) >= math.pi * (min_radius - 0.5) ** 2)
-    )
+def _is_same(halo: Halo, earlier: Halo) -> bool:
+    """Return whether two halos are the two halves of one event."""
+    apart = math.hypot(halo.row - earlier.row, halo.col - earlier.col)
+    return halo.group - earlier.group == 1 and apart < max(halo.radius, earlier.radius)
+
+
+def _candidates(
+    flags: NDArray[np.uint8],
+    counts: NDArray[np.float32],
+    group: int,
+    regions: Regions,
+    params: HaloParams,
+) -> list[int]:
+    """Return the regions that a disc might fit into and that have a core or are large."""
+    top, bottom, left, right = regions.box.T
+    diameter = 2.0 * params.min_radius - 1.0
+    wide = (bottom - top + 1 >= diameter) & (right - left + 1 >= diameter)
+    area = filled_areas(regions, wide)
+    wide &= area >= math.pi * (params.min_radius - 0.5) ** 2
+    found = []
+    for index in np.flatnonzero(wide):
+        box = slice(top[index], bottom[index] + 1), slice(left[index], right[index] + 1)
+        step = counts[group, *box] - counts[group - 1, *box]
+        has_core = _core(flags, group, box).any() or step.max() > params.core_step
+        if has_core or area[index] >= params.coreless_area:
+            found.append(int(index))
+    return found
 
 
 def _draw(regions: Regions, index: int, shape: tuple[int, ...]) -> Mask:
@@ -130,33 +152,24 @@ def _core(
     return np.asarray(full[1:].any(axis=0) & ~full[0], np.bool_)
 
 
-def _is_snowball(
-    region: NDArray[np.bool_], core: NDArray[np.bool_], limits: HaloLimits
-) -> bool:
-    """Return whether a disc fits into a region and it has a core or is large."""
-    if not core.any() and np.count_nonzero(region) < limits.coreless_area:
-        return False
-    inner = ndimage.distance_transform_edt(np.pad(region, 1))
-    return bool(inner.max() >= limits.min_radius)
-
-
 def _flag_halo(
     flags: NDArray[np.uint8],
     counts: NDArray[np.float32],
     group: int,
     mask: Mask,
-    limits: HaloLimits,
-) -> float:
-    """Flag a region and its halo in one group; return the radius of what was flagged."""
+    params: HaloParams,
+) -> Halo:
+    """Flag a region and its halo in one group; return what was flagged."""
     window, region = mask
     radius = math.sqrt(np.count_nonzero(region) / math.pi)
     distance = ndimage.distance_transform_edt(~region)
     excess = _excess(flags[:, *window], counts[:, *window], group)
-    width = _halo_width(excess, distance, radius, limits)
+    width = _halo_width(excess, distance, radius, params)
     halo = distance <= width
     plane = flags[group][window]
     plane[halo & (plane & np.uint8(BAD_FOR_SLOPE) == 0)] |= np.uint8(JUMP)
-    return radius + width
+    row, col = (float(index.mean()) for index in np.nonzero(region))
+    return Halo(group, row + window[0].start, col + window[1].start, radius + width)
 
 
 def _excess(
@@ -184,10 +197,10 @@ def _halo_width(
     excess: NDArray[np.float32],
     distance: NDArray[np.float64],
     radius: float,
-    limits: HaloLimits,
+    params: HaloParams,
 ) -> float:
     """Return how far the halo reaches beyond the jumps, pixels."""
-    farthest = min((limits.reach - 1.0) * radius, _MAX_HALO, float(distance.max()))
+    farthest = min((params.reach - 1.0) * radius, _MAX_HALO, float(distance.max()))
     ring = max(1.0, radius / 5.0)
     usable = np.isfinite(excess) & (distance > 0.0)
     far = excess[usable & (distance > farthest - 2.0 * ring)]
@@ -201,7 +214,7 @@ def _halo_width(
         values = excess[inside]
         if values.size > 1:
             noise = _MEDIAN_ERROR * scatter / math.sqrt(values.size)
-            limit = max(limits.faintest * scatter, 2.0 * noise)
+            limit = max(params.faintest * scatter, 2.0 * noise)
             if float(np.median(values)) - level < limit:
                 break
         width += ring

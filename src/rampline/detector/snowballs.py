@@ -18,11 +18,10 @@ from ..params import (
     Pixels,
     PixelsFloat,
     Seconds,
-    Sigma,
     StepParams,
 )
 from .ellipses import Ellipse, contains, ellipse_mask, expanded, fit_ellipses
-from .halos import HaloLimits, Mask, flag_halos
+from .halos import HaloParams, Mask, flag_halos
 from .regions import Event, find_regions
 
 _NEW_SATURATION = Event(SATURATED, SATURATED)
@@ -55,14 +54,8 @@ class SnowballParams(StepParams):
 
     algorithm: Literal["halo", "jwst"] = "halo"
     """``halo``: own shape and measured halo; ``jwst``: expanded ellipses."""
-    min_radius: PixelsFloat = 3.0
-    """Radius of a disc that must fit into the jumps (``halo``)."""
-    coreless_area: Pixels = 100
-    """Area of jumps from which on no saturated core is required (``halo``)."""
-    reach: Factor = 3.0
-    """Radius up to which a halo is looked for, over that of the jumps (``halo``)."""
-    faintest: Sigma = 0.1
-    """Step, over the noise of a difference, that still is halo (``halo``)."""
+    halo: HaloParams = HaloParams()
+    """What ``halo`` takes for a snowball."""
     ellipses: EllipseParams = EllipseParams()
     """What ``jwst`` takes for a snowball."""
     core_masked: Seconds = 4000.0
@@ -112,9 +105,9 @@ def flag_snowballs(
     snowballs, cores = [], []
     for i in range(n_ints):
         if params.algorithm == "halo":
-            limits = _halo_limits(params)
+            n_frames = readout.n_frames
             halos, glowing = flag_halos(
-                group_flags[i], counts[i], readout.n_frames, limits
+                group_flags[i], counts[i], n_frames, params.halo
             )
             snowballs += [Snowball(i, *halo) for halo in halos]
         else:
@@ -127,17 +120,6 @@ def flag_snowballs(
             masked = group_flags[i, 1:masked_groups][(slice(None), *window)]
             masked |= core * np.uint8(JUMP)
     return snowballs
-
-
-def _halo_limits(params: SnowballParams) -> HaloLimits:
-    """Return the limits of ``halo``; a core grows by as much as in ``jwst``."""
-    return HaloLimits(
-        params.min_radius,
-        params.coreless_area,
-        params.reach,
-        params.faintest,
-        params.ellipses.core_growth,
-    )
 
 
 def _flag_integration(
