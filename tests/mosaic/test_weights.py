@@ -29,6 +29,16 @@ def test_a_bright_source_weighs_as_the_sky_beside_it():
     assert np.ptp(weigh("sky", planes=planes)) == 0.0
 
 
+def test_a_pixel_that_saturates_weighs_as_its_neighbours():
+    planes, dq = noise(), np.zeros((3, 3), np.uint32)
+    planes.var_read[1, 1], dq[1, 1] = 50.0, flags.SATURATED
+    planes.var_read[0, 0] = 5.0
+    weight = weigh("sky", dq=dq, planes=planes)
+    assert weight[1, 1] == weight[2, 2]
+    assert weight[0, 0] < 0.2 * weight[2, 2]
+    assert weigh("read", dq=dq, planes=planes)[1, 1] == pytest.approx(0.02)
+
+
 def test_flagged_and_unknown_pixels_weigh_nothing():
     dq = np.zeros((3, 3), np.uint32)
     dq[0] = flags.DO_NOT_USE, flags.NON_SCIENCE, flags.JUMP
