@@ -123,7 +123,7 @@ def correlated_noise_factor(
 def noise_factors(
     autocorrelation: NDArray[np.float64], area_px: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the factors of round apertures of the same areas as some segments.
+    """Return by how much correlation raises the errors of segments of some areas.
 
     Parameters
     ----------
@@ -134,9 +134,14 @@ def noise_factors(
     Returns
     -------
     (sources,) float64
+        That of a round aperture of the same area; 1 without correlation.
     """
     radius = np.geomspace(0.6, 40.0, 12)
-    factor = [correlated_noise_factor(autocorrelation, r) for r in radius]
+    alone = np.ones((1, 1))
+    factor = [
+        correlated_noise_factor(autocorrelation, r) / correlated_noise_factor(alone, r)
+        for r in radius
+    ]
     wanted = np.sqrt(np.maximum(area_px, 0.0) / np.pi)
     return np.asarray(np.interp(wanted, radius, factor))
 

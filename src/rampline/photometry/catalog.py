@@ -4,7 +4,7 @@ Fluxes are in Jy, magnitudes AB and Vega, positions ICRS. Beyond JWST's columns 
 windowed positions with their errors, Kron fluxes and flags.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,12 @@ FLAG_MEANING = {
 
 
 class CatalogParams(Params):
-    """How sources are classified."""
+    """How sources are measured and classified."""
 
+    aperture_centre: Literal["windowed", "isophotal"] = "windowed"
+    """Position of the apertures: of least noise, or as in the JWST pipeline."""
+    exclude_neighbours: bool = True
+    """Leave pixels of other sources out of the sky annulus; the JWST pipeline does not."""
     concentration_1: Factor = 2.0
     """Ratio of the second to the first aperture's flux above which a source is extended."""
     concentration_2: Factor = 1.8

@@ -143,7 +143,6 @@ def measure_widths(
         least = (yy + xx) / 2 - np.hypot((yy - xx) / 2, yx)
         lever = window * (0.5 * (dy**2 + dx**2) - least[:, None, None])
         noise = np.sqrt((lever**2 * variance).sum(axis=(1, 2))) / total * noise_scale
-    # a pixel without data has no error either, and so has one beyond the edge
-    is_whole = (variance > 0).all(axis=(1, 2))
+    is_whole = cut_patches(np.isfinite(signal), rows, cols, half).all(axis=(1, 2))
     known = np.isfinite(least) & (total > 0) & is_whole
     return Widths(np.where(known, least, np.inf), np.where(known, noise, 0.0))

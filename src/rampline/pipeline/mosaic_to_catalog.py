@@ -171,7 +171,7 @@ def tabulate_sources(
     astropy.table.QTable
     """
     star = see_star(mosaic.grid, optics)
-    measured = _measure(mosaic, found, star, planes, optics)
+    measured = _measure(mosaic, found, (star, planes, optics), params)
     sky = _sky_positions(mosaic.grid, measured.shapes, measured.centroids)
     return build_catalog(measured, sky, planes, mosaic.grid.pixel_area_sr, params)
 
@@ -179,11 +179,11 @@ def tabulate_sources(
 def _measure(
     mosaic: Mosaic,
     found: Detection,
-    star: PointSource,
-    planes: CatalogPlanes,
-    optics: MosaicOptics,
+    known: tuple[PointSource, CatalogPlanes, MosaicOptics],
+    params: CatalogParams,
 ) -> Measurements:
     """Measure all sources; radii in exposure pixels become pixels of the mosaic."""
+    star, planes, optics = known
     noise, image = optics.autocorrelation, (found.signal, mosaic.err, found.labels)
     shapes = measure_shapes(
         found.signal, mosaic.err, found.filtered.smooth, found.labels
@@ -196,9 +196,12 @@ def _measure(
     centroids = add_position_error(
         measure_centroids(image, start, star.fwhm_px, noise), sampling.position_px
     )
-    places = np.stack([centroids.row, centroids.col], axis=1)
+    places = start
+    if params.aperture_centre == "windowed":
+        places = np.stack([centroids.row, centroids.col], axis=1)
+    others = found.labels if params.exclude_neighbours else np.zeros_like(found.labels)
     # over their own local sky, so on the mosaic as it is
-    raw = (mosaic.sky, mosaic.err, found.labels)
+    raw = (mosaic.sky, mosaic.err, others)
     fluxes = measure_apertures(raw, places, radii, ring, noise)
     return Measurements(
         shapes=shapes,
