@@ -40,6 +40,8 @@ from .ramp_fit.gls_kernels import (
 from .thresholds import one_sided_threshold
 
 _SPOILS = BAD_FOR_SLOPE, JUMP
+_SETTLED = 0.5
+"""Chi2 over the limit that is too small, without the hit, to hide another."""
 _MIN_JUDGES = 5
 """Differences from which on most of them tell a step down from steps up of the rest."""
 
@@ -251,7 +253,10 @@ def _omit_best(
     size = np.stack([jump / np.sqrt(variance), jump * pattern.step_s[step]])
     tile.rate[step, ramp] = 0.0
     tile.used[step, ramp] = 0.0
-    changed = np.flatnonzero(is_single | is_pair)
+    # of a pair the noise was too large, the lesser half of the hit being in it
+    left = limits[0][np.maximum(tile.n_used - 1.0, 0.0).astype(np.intp)]
+    is_settled = is_single & (tile.chi2 - out.gain[0] < _SETTLED * left)
+    changed = np.flatnonzero((is_single & ~is_settled) | is_pair)
     return Hits(where, size), Ramps(
         tile.rate[:, changed],
         tile.used[:, changed],
