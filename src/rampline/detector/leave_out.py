@@ -154,7 +154,9 @@ def find_best_single(out: Outliers) -> None:
     best, first, jump, down = out.gain[0], out.first[0], out.jump[0], out.gain[2]
     step, saved = out.line[2], out.line[3]
     zero = np.float32(0.0)
-    best[:], jump[:], down[:], first[:] = zero, zero, zero, 0
+    for c in range(best.size):
+        best[c] = jump[c] = down[c] = zero
+        first[c] = 0
     for i in range(len(out.own)):
         own, residual = out.own[i], out.residual[i]
         for c in range(best.size):
@@ -181,7 +183,9 @@ def find_best_pair(  # noqa: C901 - one loop a line
     best, first, jump_1, jump_2 = out.gain[1], out.first[1], out.jump[1], out.jump[2]
     inverse, b1, b2, better = out.line[0], out.line[1], out.line[2], out.line[3]
     zero, one, tie = np.float32(0.0), np.float32(1.0), np.float32(_TIE)
-    best[:], jump_1[:], jump_2[:], first[:] = zero, zero, zero, 0
+    for c in range(best.size):
+        best[c] = jump_1[c] = jump_2[c] = zero
+        first[c] = 0
     for i in range(len(out.own) - 1):
         if not pattern.is_averaged[i]:
             continue

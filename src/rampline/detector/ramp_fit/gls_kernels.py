@@ -102,8 +102,11 @@ def load_steps(
     lost, jump = np.uint8(bits[0]), np.uint8(bits[1])
     one, zero = np.float32(1.0), np.float32(0.0)
     seen, shift = tile.seen, tile.shift
-    shift[:] = zero
-    seen[:n] = flags[0, start:stop]
+    group = flags[0, start:stop]
+    for c in range(n):
+        shift[c] = zero
+    for c in range(n):
+        seen[c] = group[c]
     for i in range(len(tile.rate)):
         before, after = counts[i, start:stop], counts[i + 1, start:stop]
         first, last = flags[i, start:stop], flags[i + 1, start:stop]
@@ -126,7 +129,10 @@ def find_means(tile: Tile) -> None:
     """Fill the number of differences that are used, their mean and the largest."""
     n_used, mean, largest = tile.n_used, tile.mean, tile.largest
     zero, one = np.float32(0.0), np.float32(1.0)
-    n_used[:], mean[:], largest[:] = zero, zero, np.float32(-np.inf)
+    for c in range(mean.size):
+        n_used[c] = zero
+        mean[c] = zero
+        largest[c] = -np.inf
     for i in range(len(tile.rate)):
         rate, used = tile.rate[i], tile.used[i]
         for c in range(mean.size):
@@ -153,20 +159,24 @@ def move_origin(tile: Tile, by: NDArray[np.float32]) -> None:
 
 
 @fast_kernel
-def eliminate(tile: Tile, pattern: Pattern) -> None:  # noqa: C901 - one loop a line
+def eliminate(  # noqa: C901, PLR0912 - one loop a line
+    tile: Tile, pattern: Pattern
+) -> None:
     """Factorise the covariance and solve forward; sum what the fit needs."""
     signal, read, sums = tile.signal, tile.read, tile.sums
     chi, right, weight = sums[0], sums[1], sums[2]
     n, one = signal.size, np.float32(1.0)
-    sums[:] = np.float32(0.0)
+    for c in range(n):
+        chi[c] = right[c] = weight[c] = np.float32(0.0)
     for i in range(len(tile.rate)):
         a, b = pattern.photon_diagonal[i], pattern.read_diagonal[i]
         rate, used, inverse = tile.rate[i], tile.used[i], tile.inverse[i]
         value, design, factor = tile.value[i], tile.design[i], tile.factor[i]
         if i == 0:
-            factor[:] = np.float32(0.0)
-            value[:] = rate
-            design[:] = used
+            for c in range(n):
+                factor[c] = np.float32(0.0)
+                value[c] = rate[c]
+                design[c] = used[c]
             for c in range(n):
                 inverse[c] = one / (signal[c] * a + read[c] * b)
         else:
@@ -203,13 +213,16 @@ def weigh_reads(tile: Tile, pattern: Pattern, weight: NDArray[np.float32]) -> No
     Uses up ``factor``, ``inverse`` and ``design``.
     """
     n, one = weight.size, np.float32(1.0)
-    weight[:] = np.float32(0.0)
+    for c in range(n):
+        weight[c] = np.float32(0.0)
     for i in range(len(tile.rate)):
         b, used, inverse = pattern.read_diagonal[i], tile.used[i], tile.inverse[i]
         design, factor = tile.design[i], tile.factor[i]
         if i == 0:
-            factor[:], inverse[:] = np.float32(0.0), one / b
-            design[:] = used
+            for c in range(n):
+                factor[c] = np.float32(0.0)
+                inverse[c] = one / b
+                design[c] = used[c]
         else:
             y, earlier = pattern.read_off[i - 1], tile.used[i - 1]
             inverse_0, design_0 = tile.inverse[i - 1], tile.design[i - 1]
