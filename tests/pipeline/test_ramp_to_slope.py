@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rampline.detector.ipc import IpcParams
 from rampline.exposure.header import Card
 from rampline.exposure.planes import RampPlanes
 from rampline.flags import (
@@ -66,7 +65,8 @@ def test_the_trail_is_the_list_of_parameters_in_order(rng):
     readout = make_readout("SHALLOW4", (1, 5, 12, 16), 1, (500, 500))
     raw = make_ramp(simulate(rng, readout), readout)
     planes = make_planes((12, 16), 5)
-    _, run = reduce(raw, planes, ipc=IpcParams(enabled=True))
+    on = {"enabled": True}
+    _, run = reduce(raw, planes, ipc=on, after_jumps=on)
     assert [step.step for step in run.trail] == list(RampToSlope.model_fields)
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ..detector.after_jumps import AfterJumpParams, flag_after_jumps
 from ..detector.band import PixelNoise, RampBand
 from ..detector.dark import DarkParams, subtract_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
@@ -206,6 +207,18 @@ def neighbors(
     found = merge_jumps([ramp.found[start] for start in starts], starts)
     flag_neighbors(ramp.group_flags, found, params)
     return ramp
+
+
+def after_jumps(
+    ramp: LinearRamp, _planes: RampPlanes, params: AfterJumpParams
+) -> Banded[LinearRamp]:
+    """Flag the groups in which pixels settle after strong hits."""
+    group_s = ramp.header.readout.group_s
+
+    def work(rows: slice) -> None:
+        flag_after_jumps(_band(ramp, rows), group_s, params)
+
+    return Banded(ramp, work)
 
 
 def snowballs(

@@ -4,6 +4,7 @@ Pixel-local steps are swept together over bands of rows; between the sweeps stan
 that need the whole frame. What each step takes and gives is in `ramp_steps`.
 """
 
+from ..detector.after_jumps import AfterJumpParams
 from ..detector.dark import DarkParams
 from ..detector.data_quality import DataQualityParams
 from ..detector.flicker_noise import FlickerNoiseParams
@@ -23,6 +24,7 @@ from ..exposure.ramp_state import open_ramp
 from ..exposure.records import Ramp, SlopeImage
 from ..params import Params
 from .ramp_steps import (
+    after_jumps,
     dark,
     data_quality,
     flicker_noise,
@@ -64,6 +66,8 @@ class RampToSlope(Params):
     """Cosmic rays."""
     neighbors: NeighborParams = NeighborParams()
     """Neighbours of cosmic rays."""
+    after_jumps: AfterJumpParams = AfterJumpParams()
+    """Groups after strong hits."""
     snowballs: SnowballParams = SnowballParams()
     """Large cosmic-ray events."""
     slopes: SlopeParams = SlopeParams()
@@ -101,6 +105,8 @@ def ramp_to_slope(
         ramp = band.maybe(dark, ramp, params.dark)
         ramp = band.maybe(jumps, ramp, params.jumps)
     ramp = run.maybe(neighbors, ramp, params.neighbors)
+    with run.bands(n_rows) as band:
+        ramp = band.maybe(after_jumps, ramp, params.after_jumps)
     ramp = run.maybe(snowballs, ramp, params.snowballs)
     with run.bands(n_rows) as band:
         image = band(slopes, ramp, params.slopes)
