@@ -197,7 +197,8 @@ def test_edges_are_cut_and_laid_as_by_the_twins(rng):
     assert np.allclose(lines[0], lines[1])
 
 
-def test_pixels_are_spread_as_by_the_twins(rng):
+@pytest.mark.parametrize("alike", [True, False])
+def test_pixels_are_spread_as_by_the_twins(rng, alike):
     one = dithers(rng, 1)[0]
     pad = reach(one.pixel_map)
     scratch = laid(one.pixel_map, pad)
@@ -211,7 +212,7 @@ def test_pixels_are_spread_as_by_the_twins(rng):
     values = np.zeros((2, 20 + 2 * pad, 20 + 2 * pad, 6))
     planes = kernels.DrizzlePlanes(one.sky, one.weight, *one.noise)
     for k, module in enumerate((kernels, twins)):
-        target = kernels.Target(values[k], pad, window, 3, 0.5)
+        target = kernels.Target(values[k], pad, window, 3, 0.5, alike)
         module.spread_pixels(planes, (7, 3, 9), scratch, target)
         share = 1 / kernels.area_of(scratch.corners, 2)
         module.spread_pixel(scratch.cover, (2, 0, 1, 4), share, (2.0,) * 5, values[k])

@@ -64,6 +64,15 @@ def test_hits_in_single_dithers_leave_the_median():
     assert np.median(np.abs(found[8:16, 8:16] - 2.0)) == 0.0
 
 
+def test_pixels_of_little_weight_count_in_the_median_as_their_neighbours():
+    sky, weight = np.float32([[8.0, 2.0]]), [[0.01, 1.0]]
+    pair = [exposure(sky, affine_map((1, 2), shift=(0, 0.5)), weight)] * 2
+    settings = (np.zeros(2), np.ones(2), Window(0, 1, 0, 3))
+    assert median_of_exposures(pair, *settings)[0, 1] == pytest.approx(5.0)
+    uneven = median_of_exposures(pair, *settings, alike=False)
+    assert uneven[0, 1] == pytest.approx(2.06, abs=0.01)
+
+
 def test_thinly_covered_pixels_stay_out():
     pair = [exposure(np.ones((4, 4)), affine_map((4, 4), shift=(0, 0.5)))] * 2
     window = Window(0, 4, 0, 6)
@@ -74,6 +83,7 @@ def test_thinly_covered_pixels_stay_out():
 def test_the_typical_weight_is_that_of_a_fully_covered_pixel():
     one = exposure(np.ones((50, 50)), turned_map((50, 50), 33, 1.5, (90, 90)), 3.0)
     assert typical_weight(one) == pytest.approx(3.0 / 1.5**2, rel=1e-6)
+    assert typical_weight(one, alike=True) == pytest.approx(1 / 1.5**2, rel=1e-6)
     one.weight[7] = 900.0
     one.weight[3] = 0.0
     assert typical_weight(one) == pytest.approx(3.0 / 1.5**2, rel=1e-6)

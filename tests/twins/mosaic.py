@@ -49,7 +49,7 @@ def count_overlap(corners, row, col, n=400):
 
 
 def drizzle_pixels(planes, lattice, half, target):
-    values, pad, window, number, level = target
+    values, pad, window, number, level, alike = target
     rows, cols = planes.sky.shape
     for row in range(rows):
         corners = np.empty((4, 2, cols))
@@ -59,6 +59,7 @@ def drizzle_pixels(planes, lattice, half, target):
             weight = float(planes.weight[row, col])
             if not weight > 0:
                 continue
+            weight = 1.0 if alike else weight
             low = np.floor(quad.min(axis=0) + 0.5).astype(int)
             high = np.floor(quad.max(axis=0) + 0.5).astype(int)
             for r in range(max(low[0], window[0]), min(high[0] + 1, window[1])):
@@ -143,7 +144,7 @@ def add_strip(cut, end, cover):
 
 def spread_pixels(planes, place, scratch, target):
     row, first, n = place
-    values, pad, window, number, level = target
+    values, pad, window, number, level, alike = target
     for i in range(n):
         at = (row, first + i)
         r, c = scratch.base[:, i].astype(int) - window[::2] + pad
@@ -151,7 +152,7 @@ def spread_pixels(planes, place, scratch, target):
         if planes.weight[at] > 0 and inside:
             noise = [known(plane[at]) for plane in planes[2:]]
             sky = float(planes.sky[at]) - level
-            terms = (float(planes.weight[at]), sky, *noise)
+            terms = (1.0 if alike else float(planes.weight[at]), sky, *noise)
             share = 1 / area_of(scratch.corners, i)
             spread_pixel(scratch.cover, (i, r, c, number), share, terms, values)
 

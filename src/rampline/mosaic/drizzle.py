@@ -135,7 +135,12 @@ def reach(pixel_map: PixelMap) -> int:
 
 
 def add_exposure(
-    sums: Sums, exposure: DrizzleInput, number: int, pixfrac: float
+    sums: Sums,
+    exposure: DrizzleInput,
+    number: int,
+    pixfrac: float,
+    *,
+    alike: bool = False,
 ) -> None:
     """Drizzle one exposure into the sums of a window.
 
@@ -148,6 +153,8 @@ def add_exposure(
         Which context bit is set, from 0.
     pixfrac : float
         Side of the drop over the side of the pixel, above 0 and at most 1.
+    alike : bool
+        Whether all pixels that have a weight have the weight 1.
 
     Notes
     -----
@@ -157,7 +164,8 @@ def add_exposure(
     """
     planes = DrizzlePlanes(exposure.sky, exposure.weight, *exposure.noise)
     lattice = lattice_of(exposure.pixel_map)
-    target = Target(sums.values, sums.pad, sums.window, number + 1, exposure.level)
+    whole = (sums.values, sums.pad, sums.window)
+    target = Target(*whole, number + 1, exposure.level, alike)
     drizzle_pixels(planes, lattice, pixfrac / 2, target)
     if len(sums.context):
         bit = np.array(1 << number % CONTEXT_BITS, np.uint32).view(np.int32)

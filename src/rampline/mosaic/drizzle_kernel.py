@@ -59,6 +59,8 @@ class Target(NamedTuple):
         Of the exposure, from 1.
     level : float
         Sky level to take off.
+    alike : bool
+        Whether all pixels that have a weight have the weight 1.
     """
 
     values: NDArray[np.float64]
@@ -66,6 +68,7 @@ class Target(NamedTuple):
     window: Window
     number: int
     level: float
+    alike: bool
 
 
 class Scratch(NamedTuple):
@@ -267,13 +270,15 @@ def spread_pixels(
     row, first, n = place
     # looked up once: a record's arrays are counted each time that they are taken out
     skies, weights, poissons, reads, flats = planes
-    values, pad, window, number, level = target
+    values, pad, window, number, level, alike = target
     corners, base, cover = scratch.corners, scratch.base, scratch.cover
     for i in range(n):
         col = first + i
         weight = float(weights[row, col])
         if not weight > 0.0:
             continue
+        if alike:
+            weight = 1.0
         r, c = int(base[0, i]) - window[0] + pad, int(base[1, i]) - window[2] + pad
         inside = 0 <= r < values.shape[0] - pad and 0 <= c < values.shape[1] - pad
         if not inside:

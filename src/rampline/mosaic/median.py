@@ -24,6 +24,8 @@ def median_of_exposures(
     least: NDArray[np.float64],
     tolerance: NDArray[np.float64],
     window: Window,
+    *,
+    alike: bool = True,
 ) -> Plane:
     """Return the median of exposures on a window of the grid.
 
@@ -38,6 +40,10 @@ def median_of_exposures(
         Of each exposure: two contradict each other where the square of their difference is
         above the sum of their tolerances.
     window : Window
+    alike : bool
+        Whether all usable pixels have the weight 1. A pixel near a saturated one has few
+        groups and little weight: it would count less than its neighbours, and the flank of
+        the star would move.
 
     Returns
     -------
@@ -50,7 +56,7 @@ def median_of_exposures(
     layers = np.full((len(least), *window.shape), np.nan, np.float32)
     for layer, exposure, lowest in zip(layers, exposures, least, strict=True):
         sums = start_sums(window, reach(exposure.pixel_map), 0)
-        add_exposure(sums, exposure, 0, 1.0)
+        add_exposure(sums, exposure, 0, 1.0, alike=alike)
         total, weights = sums.inner[..., 0], sums.inner[..., 1]
         thick = (weights > 0) & (weights >= lowest)
         np.divide(total, weights, out=layer, where=thick, casting="unsafe")
@@ -59,12 +65,14 @@ def median_of_exposures(
     return median
 
 
-def typical_weight(exposure: DrizzleInput) -> float:
+def typical_weight(exposure: DrizzleInput, *, alike: bool = False) -> float:
     """Return the weight of an output pixel that an exposure covers fully.
 
     Parameters
     ----------
     exposure : DrizzleInput
+    alike : bool
+        Whether all pixels that have a weight have the weight 1.
 
     Returns
     -------
@@ -81,6 +89,8 @@ def typical_weight(exposure: DrizzleInput) -> float:
     rows, cols = (max(1, n // SAMPLES_PER_SIDE) for n in exposure.weight.shape)
     weight = exposure.weight[::rows, ::cols].astype(np.float64)
     weight = weight[weight > 0]
+    if alike:
+        weight = np.ones_like(weight)
     for _ in range(CLIP_ROUNDS):
         if weight.size == 0:
             return 0.0

@@ -205,34 +205,24 @@ def prepare_exposure(
     return ShelfItem(ready=ready, err=image.err)
 
 
-def weigh_alike(ready: DrizzleInput) -> DrizzleInput:
-    """Return an exposure all usable pixels of which have weight 1.
-
-    A pixel near a saturated one has few groups and little weight. In the median of single
-    exposures it would count less than its neighbours, and the star's flank would move.
-    """
-    return ready._replace(weight=(ready.weight > 0).astype(np.float32))
-
-
 def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktable:
     """Compare each exposure with the median of all; what disagrees loses its weight."""
     as_jwst = params.algorithm == "jwst"
     median = np.full(table.shape, np.nan, np.float32)
     least, tolerance = np.zeros((2, len(table.shelf)))
 
-    def weighed(k: int) -> DrizzleInput:
-        ready = table.shelf.take(k).ready
-        return ready if as_jwst else weigh_alike(ready)
-
     def measure(k: int) -> None:
-        least[k] = params.least_weight * typical_weight(weighed(k))
-        typical = typical_weight(table.shelf.take(k).ready)
+        ready = table.shelf.take(k).ready
+        full = typical_weight(ready, alike=not as_jwst)
+        least[k] = params.least_weight * full
+        typical = typical_weight(ready)
         tolerance[k] = CONTRADICTION**2 / typical if typical > 0 else np.inf
 
     def fill(window: Window) -> None:
         seen = overlapping(table.boxes, window)
+        ready = (table.shelf.take(k).ready for k in seen)
         median[window.slices] = median_of_exposures(
-            map(weighed, seen), least[seen], tolerance[seen], window
+            ready, least[seen], tolerance[seen], window, alike=not as_jwst
         )
 
     def compare(k: int) -> None:
