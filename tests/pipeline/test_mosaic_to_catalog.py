@@ -1,4 +1,6 @@
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -301,3 +303,16 @@ def test_errors_that_differ_on_purpose_do_so_within_bounds(both):
         ratio = _values(ours[name]) / _values(theirs[name])
         assert np.median(ratio) > 0.9, name
         assert np.median(ratio) < 3, name
+
+
+def test_the_page_on_the_catalogue_names_every_column(rng):
+    rows, cols = _stars(rng, n=2)
+    image = field.mosaic(rng, field.paint(rng, rows, cols, np.full(4, 300.0)))
+    page = (Path(__file__).parents[2] / "docs" / "catalog.md").read_text()
+    table = _catalog(image).table
+    for name in table.colnames:
+        assert re.search(
+            rf"^\| {name} \| .* \| {re.escape(table[name].info.description)} \|$",
+            page,
+            re.MULTILINE,
+        ), name

@@ -187,7 +187,7 @@ class Flux(NamedTuple):
 def _put_fluxes(table: Any, fluxes: list[Flux], offset: float) -> None:
     """Add fluxes in Jy, then their AB and then their Vega magnitudes, as `jwst` does."""
     for kind, word in (
-        ("flux", "flux"),
+        ("flux", "Flux"),
         ("abmag", "AB magnitude"),
         ("vegamag", "Vega magnitude"),
     ):
@@ -197,8 +197,8 @@ def _put_fluxes(table: Any, fluxes: list[Flux], offset: float) -> None:
                 value, err = _magnitudes(flux, offset if kind == "vegamag" else 0.0)
             unit = "Jy" if kind == "flux" else ""
             name = f"{flux.stem}_{kind}"
-            _put(table, name, value, f"{flux.what} {word}", unit)
-            _put(table, f"{name}_err", err, f"Error of the {flux.what} {word}", unit)
+            _put(table, name, value, f"{word} {flux.what}", unit)
+            _put(table, f"{name}_err", err, f"Error of {name}", unit)
 
 
 def _magnitudes(flux: Flux, offset: float) -> tuple[Values, Values]:
@@ -221,19 +221,25 @@ def _add_apertures(
     table: Any, measured: Measurements, planes: CatalogPlanes, jy: float
 ) -> None:
     found = measured.apertures
-    _put(table, "aper_bkg_flux", found.sky * jy, "Local sky, a pixel", "Jy")
-    _put(table, "aper_bkg_flux_err", found.sky_err * jy, "Error of the local sky", "Jy")
+    _put(
+        table,
+        "aper_bkg_flux",
+        found.sky * jy,
+        "Sky level in the annulus, for one pixel",
+        "Jy",
+    )
+    _put(table, "aper_bkg_flux_err", found.sky_err * jy, "Error of aper_bkg_flux", "Jy")
     fluxes = [
         Flux(
             f"aper{percent}",
             found.flux[k] * jy,
             found.flux_err[k] * jy,
-            f"{percent} % encircled-energy aperture",
+            f"in the aperture of {percent} % encircled energy",
         )
         for k, percent in enumerate(_percent(planes))
     ]
     total = float(planes.correction[-1]) * measured.narrowing * jy
-    what = "total, aperture-corrected (point sources)"
+    what = "of a point source, corrected for the light beyond the last aperture"
     flux, err = found.flux[-1] * total, found.flux_err[-1] * total
     fluxes.append(Flux("aper_total", flux, err, what))
     _put_fluxes(table, fluxes, planes.ab_minus_vega)
@@ -266,9 +272,11 @@ def _add_isophotal(
 ) -> None:
     shapes = measured.shapes
     err = np.sqrt(shapes.variance) * measured.noise_factor * jy
-    _put_fluxes(table, [Flux("isophotal", shapes.flux * jy, err, "isophotal")], offset)
+    _put_fluxes(
+        table, [Flux("isophotal", shapes.flux * jy, err, "over the segment")], offset
+    )
     _put(table, "isophotal_area", shapes.area, "Area of the segment", "pix2")
-    sigma = "standard deviation of the light along the"
+    sigma = "Standard deviation of the light along the"
     _put(table, "semimajor_sigma", shapes.semimajor, f"{sigma} major axis", "pix")
     _put(table, "semiminor_sigma", shapes.semiminor, f"{sigma} minor axis", "pix")
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -299,6 +307,6 @@ def _add_ours(
     _put(table, "y_err", centre.row_err * mas, f"{meaning} rows", "mas")
     kron = shapes.kron.flux * jy
     kron_err = np.sqrt(shapes.kron.variance) * measured.kron_noise_factor * jy
-    what = "Kron (2.5 radii)"
+    what = "in the ellipse of 2.5 Kron radii"
     _put_fluxes(table, [Flux("kron", kron, kron_err, what)], offset)
     _put(table, "flags", measured.flags, "Sum of the bits in flag_meaning")
