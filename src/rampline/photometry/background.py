@@ -42,8 +42,8 @@ def measure_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Plane
     1000 pixels.
     """
     size = min(cell, *sky.shape)
-    mesh = measure_mesh(sky, valid, size)
-    surface = _join(mesh.level, mesh.n_used, size, sky.shape)
+    mesh = measure_mesh(sky, valid, size, stride=2)
+    surface = _join(mesh.level, 4 * mesh.n_used, size, sky.shape)
     scatter = float(np.nanmedian(mesh.scatter)) if valid.any() else 0.0
     faint = valid & (np.abs(sky - surface) <= CLIP * scatter)
     mesh = measure_mesh(sky, faint, size)

@@ -38,6 +38,7 @@ from ..photometry.detection import (
     detect_sources,
 )
 from ..photometry.diffraction import DiffractionParams
+from ..photometry.patches import cut_patches
 from ..photometry.point_source import (
     PointSource,
     narrowing_factor,
@@ -228,23 +229,15 @@ def _source_flags(
     mosaic: Mosaic, found: Detection, shapes: Shapes, radius_px: float
 ) -> NDArray[np.int32]:
     """Flag sources at the edge of the data, with holes in the core, or out of a blend."""
-    missing = ~np.isfinite(mosaic.sky)
-    n_rows, n_cols = missing.shape
-    flags = np.zeros(len(shapes.row), np.int32)
-    reach = int(np.ceil(radius_px))
-    for k, (row, col) in enumerate(zip(shapes.row, shapes.col, strict=True)):
-        if not np.isfinite(row + col):
-            continue
-        top, left = round(row) - reach, round(col) - reach
-        bottom, right = top + 2 * reach + 1, left + 2 * reach + 1
-        outside = top < 0 or left < 0 or bottom > n_rows or right > n_cols
-        patch = missing[max(top, 0) : bottom, max(left, 0) : right]
-        if outside or patch.any():
-            flags[k] |= NEAR_EDGE
-        middle = max(round(row) - 1, 0), max(round(col) - 1, 0)
-        core = missing[middle[0] : round(row) + 2, middle[1] : round(col) + 2]
-        if core.any():
-            flags[k] |= SATURATED_CORE
+    known = np.isfinite(mosaic.sky)
+    rows, cols = (
+        np.rint(np.nan_to_num(place)).astype(np.int64)
+        for place in (shapes.row, shapes.col)
+    )
+    flags = np.zeros(len(rows), np.int32)
+    around = cut_patches(known, rows, cols, int(np.ceil(radius_px)))
+    flags[~around.all(axis=(1, 2))] |= NEAR_EDGE
+    flags[cut_patches(~known, rows, cols, 1).any(axis=(1, 2))] |= SATURATED_CORE
     flags[found.is_blended] |= BLENDED
     return flags
 
