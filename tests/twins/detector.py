@@ -141,6 +141,20 @@ def set_noise(tile, inverse_gain, largest_of, pattern):
         tile.signal[c] = max(rate + lost * np.sqrt(variance), 0) * inverse_gain[c]
 
 
+def guess_signal(tile, inverse_gain, dark, pattern):
+    for c in range(inverse_gain.size):
+        photons = (max(tile.mean[c], 0) + dark[c]) * inverse_gain[c]
+        own = photons * pattern.photon_diagonal[0]
+        own += tile.read[c] * pattern.read_diagonal[0]
+        off = photons * pattern.photon_off[0] + tile.read[c] * pattern.read_off[0]
+        own = max(own, 2.001 * abs(off))
+        matrix = own * np.eye(len(tile.rate))
+        matrix += off * (np.eye(len(matrix), k=1) + np.eye(len(matrix), k=-1))
+        weights = np.linalg.solve(matrix, np.ones(len(matrix)))
+        slope = weights @ tile.rate[:, c] / weights.sum()
+        tile.signal[c] = (max(slope, 0) + dark[c]) * inverse_gain[c]
+
+
 def move_origin(tile, by):
     tile.rate[:] -= tile.used * by
     tile.shift[:] += by

@@ -74,6 +74,18 @@ def difference_pattern(groups: list[NDArray[np.float64]]) -> Pattern:
     )
 
 
+def unit_read_weight(pattern: Pattern) -> np.float32:
+    """Return ``1' C**-1 1`` of a ramp all of whose differences are used, without light.
+
+    For a read variance of 1; divided by that of a pixel it is one over the variance
+    that read noise alone gives its slope.
+    """
+    off = pattern.read_off[:-1].astype(np.float64)
+    reads = np.diag(pattern.read_diagonal.astype(np.float64))
+    reads += np.diag(off, 1) + np.diag(off, -1)
+    return np.float32(np.linalg.solve(reads, np.ones(len(reads))).sum())
+
+
 def _float32(values: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the values in the precision of the kernels."""
     return np.asarray(values, np.float32)

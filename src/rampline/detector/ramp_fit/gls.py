@@ -22,11 +22,12 @@ from ... import flags
 from ...exposure.records import SlopePlanes
 from ...exposure.timing import Readout
 from ..band import PixelNoise, RampBand, Scalar, flat_block
-from .covariance import Pattern, readout_pattern
+from .covariance import Pattern, readout_pattern, unit_read_weight
 from .gls_kernels import (
     Tile,
     eliminate,
     find_means,
+    guess_signal,
     load_steps,
     make_tile,
     move_origin,
@@ -34,10 +35,12 @@ from .gls_kernels import (
     weigh_reads,
     write_slopes,
 )
-from .planes import SlopeFit
+from .planes import SlopeFit, empty_slopes
 from .single_groups import fit_single_groups
 
 _SPOILS = flags.BAD_FOR_SLOPE, flags.JUMP
+_MIN_EVEN = 2
+"""Groups from which on a ramp has more than one difference."""
 _UNKNOWN_GAIN = flags.NO_GAIN_VALUE | flags.DO_NOT_USE
 _KEPT = flags.JUMP | flags.SATURATED | flags.PERSISTENCE
 """Bits of the groups that the slope's flags repeat."""
@@ -67,6 +70,14 @@ class Part(NamedTuple):
     seen: NDArray[np.uint8]
 
 
+class Target(NamedTuple):
+    """Where the results go: contiguous planes (pixels,)."""
+
+    integrations: list[SlopePlanes]
+    exposure: SlopePlanes
+    chi2: NDArray[np.float32]
+
+
 def fit_gls(
     band: RampBand,
     noise: PixelNoise,
@@ -93,23 +104,105 @@ def fit_gls(
     block = _take_block(band, noise, rows)
     pixel_flags = band.pixel_flags[rows].flatten()
     pixel_flags[np.isnan(block.inverse_gain)] |= np.uint32(_UNKNOWN_GAIN)
-    n_steps, n_pixels = block.counts.shape[1] - 1, block.counts.shape[2]
     pattern = readout_pattern(readout)
-    targets = [_flat_planes(out.integrations, i) for i in range(len(block.counts))]
-    targets.append(_flat_planes(out.exposure, ...))
-    chi2 = _flat(out.chi2)
-    width = tile_width(n_steps, n_pixels)
-    tile = make_tile(n_steps, width)
-    for start in range(0, n_pixels, width):
-        span = start, min(start + width, n_pixels)
-        # pixels without a gain or without a difference divide by zero: they are lost
-        with np.errstate(divide="ignore", invalid="ignore"):
-            origin, parts = _fit_tile(block, span, pattern, tile)
-            for planes, part in zip(targets, parts, strict=True):
-                _write(planes, span, pixel_flags[slice(*span)], origin, part)
-            chi2[slice(*span)] = _reduced_chi2(parts[-1])[: span[1] - start]
+    n_ints, n_groups = block.counts.shape[:2]
+    integrations = [_flat_planes(out.integrations, i) for i in range(n_ints)]
+    target = Target(integrations, _flat_planes(out.exposure, ...), _flat(out.chi2))
+    # pixels without a gain or without a difference divide by zero: they are lost
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if n_ints == 1 and n_groups > _MIN_EVEN:
+            rest = _fit_whole_ramps(block, pixel_flags, pattern, target)
+            spare = _spare_target(rest.size)
+            _fit_ramps(_pick(block, rest), pixel_flags[rest], pattern, spare)
+            _scatter(spare, rest, target)
+        else:
+            _fit_ramps(block, pixel_flags, pattern, target)
     if reset_noise_dn > 0.0:
         fit_single_groups(band, noise, readout, rows, reset_noise_dn, out)
+
+
+def _fit_whole_ramps(
+    block: Block, pixel_flags: NDArray[np.uint32], pattern: Pattern, target: Target
+) -> NDArray[np.intp]:
+    """Fit all ramps of a single integration as if all differences were used.
+
+    Returns the pixels where that is not so: what is written there is not meant to stay.
+    """
+    n_steps, n_pixels = block.counts.shape[1] - 1, block.counts.shape[2]
+    width = tile_width(n_steps, n_pixels)
+    tile, unit = make_tile(n_steps, width), unit_read_weight(pattern)
+    rest = []
+    for start in range(0, n_pixels, width):
+        span = start, min(start + width, n_pixels)
+        inside, n = slice(*span), span[1] - start
+        tile.read[:n] = block.read[inside]
+        load_steps(block.counts[0], block.flags[0], span, _SPOILS, pattern, tile)
+        find_means(tile)
+        guess_signal(tile, block.inverse_gain[inside], block.dark[inside], pattern)
+        move_origin(tile, tile.mean)
+        eliminate(tile, pattern)
+        part = Part(tile.sums, unit / tile.read, tile.n_used, tile.seen)
+        _write(target.exposure, span, pixel_flags[inside], tile.mean, part)
+        target.chi2[inside] = tile.chi2[:n] / np.float32(n_steps - 1)
+        _copy(target.exposure, inside, target.integrations[0])
+        rest.append(start + np.flatnonzero(tile.n_used[:n] < n_steps))
+    return np.concatenate(rest)
+
+
+def _fit_ramps(
+    block: Block, pixel_flags: NDArray[np.uint32], pattern: Pattern, target: Target
+) -> None:
+    """Fit ramps of any number of integrations, whatever is left of them."""
+    n_steps, n_pixels = block.counts.shape[1] - 1, block.counts.shape[2]
+    width = tile_width(n_steps, n_pixels)
+    tile = make_tile(n_steps, width)
+    for start in range(0, n_pixels, max(width, 1)):
+        span = start, min(start + width, n_pixels)
+        origin, parts = _fit_tile(block, span, pattern, tile)
+        planes = [*target.integrations, target.exposure]
+        for own, part in zip(planes, parts, strict=True):
+            _write(own, span, pixel_flags[slice(*span)], origin, part)
+        target.chi2[slice(*span)] = _reduced_chi2(parts[-1])[: span[1] - start]
+
+
+def _pick(block: Block, pixels: NDArray[np.intp]) -> Block:
+    """Return some pixels of a block."""
+    return Block(
+        np.take(block.counts, pixels, axis=2),
+        np.take(block.flags, pixels, axis=2),
+        block.inverse_gain[pixels],
+        block.read[pixels],
+        block.dark[pixels],
+    )
+
+
+def _spare_target(n_pixels: int) -> Target:
+    """Return planes for a single integration of some pixels."""
+    fit = empty_slopes(1, 1, n_pixels)
+    planes = _flat_planes(fit.exposure, ...)
+    return Target([_flat_planes(fit.integrations, 0)], planes, _flat(fit.chi2))
+
+
+def _scatter(source: Target, pixels: NDArray[np.intp], target: Target) -> None:
+    """Put the results of some pixels to their place."""
+    target.chi2[pixels] = source.chi2
+    _copy(source.exposure, slice(None), target.exposure, pixels)
+    _copy(source.integrations[0], slice(None), target.integrations[0], pixels)
+
+
+def _copy(
+    source: SlopePlanes,
+    where: slice,
+    target: SlopePlanes,
+    to: NDArray[np.intp] | None = None,
+) -> None:
+    """Copy some pixels of all planes, to the same place if not told otherwise."""
+    place = where if to is None else to
+    target.slope[place] = source.slope[where]
+    target.err[place] = source.err[where]
+    target.var_poisson[place] = source.var_poisson[where]
+    target.var_read[place] = source.var_read[where]
+    target.flags[place] = source.flags[where]
 
 
 def _take_block(band: RampBand, noise: PixelNoise, rows: slice) -> Block:
