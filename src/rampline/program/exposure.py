@@ -93,9 +93,9 @@ def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
     survey, note = None, _why_no_mosaic(header)
     wanted = request.until in {"mosaic", "catalog"}
     if cal is not None and wanted and not note:
-        survey = make_survey(
-            cal, sky, request.place.folder, request.parameters.sky_to_mosaic
-        )
+        params = request.parameters.sky_to_mosaic
+        survey, is_new = make_survey(cal, sky, request.place.folder, params)
+        made += ["survey"] * is_new
     return ExposureResult(
         root=header.root,
         rate=rate,

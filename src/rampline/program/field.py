@@ -95,6 +95,10 @@ def _mosaic_requests(
     read = [read_survey(path)[1] for path in surveys]
     field, _ = read_alignment(aligned.table, read)
     params, options, folders = run.mosaic_params, run.options, run.folders
+    filters = split_filters(field, params.grid)
+    # fewer filters than workers: each has the cores of several
+    at_once = max(1, min(run.budget.workers, len(filters)))
+    threads = max(1, run.budget.workers * run.budget.threads // at_once)
     return [
         MosaicRequest(
             surveys=tuple(surveys),
@@ -105,10 +109,10 @@ def _mosaic_requests(
             name=mosaic_name(read[members[0]].header, options.name),
             crf_folder=folders.exposures if "crf" in options.keep else None,
             params=params,
-            threads=run.budget.threads,
-            max_bytes=options.max_memory_bytes // (2 * run.budget.workers),
+            threads=threads,
+            max_bytes=options.max_memory_bytes // (2 * at_once),
         )
-        for members in split_filters(field, params.grid).values()
+        for members in filters.values()
     ]
 
 

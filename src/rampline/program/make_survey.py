@@ -22,7 +22,7 @@ SOURCES = PointSources.__slots__
 
 def make_survey(
     cal: Path, sky: SkyImage | None, folder: Path, params: SkyToMosaic
-) -> Path:
+) -> tuple[Path, bool]:
     """Survey one calibrated exposure unless that is up to date.
 
     Parameters
@@ -36,16 +36,18 @@ def make_survey(
 
     Returns
     -------
-    Path
+    path : Path
         ``<root>_survey.npz``.
+    is_new : bool
     """
     cal_hash = recorded_hash(cal) or content_hash(cal)
     key = make_key(MODULE, [cal_hash, str(cal)], params)
     path = folder / cal.name.replace(".fits", "_survey.npz")
-    if not _is_current(path, key):
-        survey = survey_exposure(sky or load_sky(cal), params)
-        _write(path, cal, survey, key)
-    return path
+    if _is_current(path, key):
+        return path, False
+    survey = survey_exposure(sky or load_sky(cal), params)
+    _write(path, cal, survey, key)
+    return path, True
 
 
 def load_sky(cal: Path) -> SkyImage:
