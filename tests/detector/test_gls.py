@@ -9,7 +9,14 @@ from rampline.detector.ramp_fit.covariance import (
 )
 from rampline.detector.ramp_fit.planes import empty_slopes, rows_of
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
-from rampline.flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP, NO_GAIN_VALUE, SATURATED
+from rampline.flags import (
+    BAD_FOR_SLOPE,
+    DO_NOT_USE,
+    JUMP,
+    NO_GAIN_VALUE,
+    SATURATED,
+    UNRELIABLE_SLOPE,
+)
 from tests.twins import detector as twins
 
 from .exposures import make_readout
@@ -108,7 +115,7 @@ def test_one_good_group_is_measured_from_the_reset():
     fit, readout = fit_one([80, 9e4, 9e4], [0, SATURATED, SATURATED])
     assert fit.slope[0, 0] == pytest.approx(80 / readout.frame_s)
     assert fit.var_read[0, 0] == pytest.approx((25 + 18**2) / readout.frame_s**2)
-    assert fit.flags[0, 0] == SATURATED
+    assert fit.flags[0, 0] == SATURATED | UNRELIABLE_SLOPE
     lost, _ = fit_one([80, 9e4, 9e4], [0, SATURATED, SATURATED], NO_SINGLES)
     assert np.isnan(lost.slope[0, 0])
     assert lost.flags[0, 0] == SATURATED | DO_NOT_USE

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rampline.detector.snowballs import EllipseParams, SnowballParams, flag_snowballs
-from rampline.flags import JUMP, SATURATED
+from rampline.flags import DO_NOT_USE, JUMP, SATURATED
 
 from .exposures import make_readout
 
@@ -112,6 +112,14 @@ def test_the_core_of_a_halo_grows_and_stays(rng):
     grown = np.sqrt(after[0] / np.pi) - np.sqrt(before / np.pi)
     assert grown == pytest.approx(2, abs=0.7)
     assert len(set(after)) == 1
+
+
+def test_the_first_group_of_a_core_in_the_second_is_not_used(rng):
+    flags, counts, readout, _ = halo_exposure(rng)
+    flags, counts = flags[:, 1:].copy(), counts[:, 1:].copy()
+    flag_snowballs(flags, counts, readout, SnowballParams())
+    core = flags[0, 1] & SATURATED > 0
+    np.testing.assert_array_equal(flags[0, 0] & DO_NOT_USE > 0, core)
 
 
 def test_tracks_and_small_hits_are_no_snowballs_even_at_the_edge(rng):

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..flags import BAD_FOR_SLOPE, JUMP, SATURATED
+from ..flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP, SATURATED
 from ..params import Dn, Factor, Params, Pixels, PixelsFloat, Sigma
 from .regions import Event, Regions, filled_areas, find_regions
 
@@ -69,7 +69,8 @@ def flag_halos(
     Parameters
     ----------
     flags : (groups, rows, cols) uint8
-        Owned: JUMP is added in halos, SATURATED round cores to the last group.
+        Owned: JUMP is added in halos, SATURATED round cores to the last group,
+        DO_NOT_USE in the first group of cores that the second shows.
     counts : (groups, rows, cols) float32, DN
     n_frames : int
         Reads averaged into a group: from two on the next group is looked at as well.
@@ -96,7 +97,7 @@ def flag_halos(
             if n_frames > 1 and group + 1 < len(flags):
                 _flag_halo(flags, counts, group + 1, (window, region), params)
             if core.any():
-                _carry_core(flags[group:], (window, core), params.core_growth)
+                _carry_core(flags, group, (window, core), params.core_growth)
                 cores.append((window, core))
             if not any(_is_same(halo, earlier) for earlier in found):
                 found.append(halo)
@@ -221,9 +222,17 @@ def _halo_width(
     return min(width, farthest)
 
 
-def _carry_core(flags: NDArray[np.uint8], core: Mask, growth: float) -> None:
-    """Flag a core, enlarged, as saturated in all groups."""
+def _carry_core(
+    flags: NDArray[np.uint8], group: int, core: Mask, growth: float
+) -> None:
+    """Flag a core, enlarged, as saturated from its group on.
+
+    A core of the second group may have been hit within the first, which is then all
+    that is left of its ramps: it is not to be used.
+    """
     window, mask = core
     larger = ndimage.distance_transform_edt(~mask) <= growth
-    later = flags[:, *window]
+    later = flags[group:, *window]
     later |= larger * np.uint8(SATURATED)
+    if group == 1:
+        flags[0][window] |= larger * np.uint8(DO_NOT_USE)

@@ -36,7 +36,8 @@ def fit_single_groups(
         Scatter of the reset level.
     out : SlopeFit
         Planes of those rows, with DO_NOT_USE where no slope could be fitted. There it is
-        taken back where a single group, or the zero frame, gives one.
+        taken back where a single group, or the zero frame, gives one, and
+        UNRELIABLE_SLOPE set: a hit before that group cannot be told from light.
 
     Notes
     -----
@@ -97,6 +98,7 @@ def _set(
     planes.var_read[at] = var_read[known]
     planes.err[at] = np.sqrt(var_poisson[known] + var_read[known])
     planes.flags[at] &= ~np.uint32(flags.DO_NOT_USE)
+    planes.flags[at] |= np.uint32(flags.UNRELIABLE_SLOPE)
 
 
 def _combine(out: SlopeFit) -> None:
