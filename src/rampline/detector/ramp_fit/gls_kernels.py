@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ...numerics.jit import fast_kernel
 from .covariance import Pattern
 
-_TILE_VALUES = 1 << 15
+_TILE_VALUES = 1 << 16
 """Values of one (differences, pixels) array of a tile: the six of them stay in cache."""
 
 
