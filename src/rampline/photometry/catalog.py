@@ -42,6 +42,8 @@ class CatalogParams(Params):
     """Ratio of the second to the first aperture's flux above which a source is extended."""
     concentration_2: Factor = 1.8
     """Ratio of the third to the second aperture's flux above which a source is extended."""
+    measured_noise: bool = True
+    """Whether errors are raised to what blank pixels and blank apertures show."""
 
 
 class Measurements(NamedTuple):

@@ -47,6 +47,11 @@ from ..photometry.point_source import (
 from ..photometry.sampling import predict_sampling_error
 from ..photometry.shapes import Shapes, measure_shapes
 from ..photometry.sharpness import SharpnessParams
+from ..photometry.sky_noise import (
+    add_excess,
+    measure_autocorrelation,
+    measure_excess,
+)
 from ..photometry.star_shape import find_neighbours, measure_star_shapes
 
 
@@ -185,7 +190,10 @@ def _measure(
 ) -> Measurements:
     """Measure all sources; radii in exposure pixels become pixels of the mosaic."""
     star, planes, optics = known
-    noise, image = optics.autocorrelation, (found.signal, mosaic.err, found.labels)
+    image = (found.signal, mosaic.err, found.labels)
+    noise = optics.autocorrelation
+    if params.measured_noise:
+        noise = measure_autocorrelation(image, noise)
     shapes = measure_shapes(
         found.signal, mosaic.err, found.filtered.smooth, found.labels
     )
@@ -204,6 +212,9 @@ def _measure(
     # over their own local sky, so on the mosaic as it is
     raw = (mosaic.sky, mosaic.err, others)
     fluxes = measure_apertures(raw, places, radii, ring, noise)
+    if params.measured_noise:
+        blank = (mosaic.sky, mosaic.err, found.labels)
+        fluxes = add_excess(fluxes, measure_excess(blank, radii, ring, noise))
     return Measurements(
         shapes=shapes,
         noise_factor=noise_factors(noise, shapes.area),

@@ -1,5 +1,6 @@
 """One mosaic to its catalogue and segmentation map: ``_cat.ecsv`` and ``_segm``."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,15 +104,24 @@ def make_catalog(request: CatalogRequest) -> CatalogResult:
 
 
 def _optics(mosaic: Mosaic, header: Header, pixfrac: float) -> MosaicOptics:
-    native = PIXEL_ARCSEC[header.channel]
+    native = _native_scale(header)
     spread = predict_point_spread(header.filter, header.pupil, header.channel)
     return MosaicOptics(
-        psf_fwhm_arcsec=spread.fwhm_px * native,
+        psf_fwhm_arcsec=spread.fwhm_px * PIXEL_ARCSEC[header.channel],
         native_scale_arcsec=native,
+        pixfrac=pixfrac,
         autocorrelation=noise_autocorrelation(
             pixfrac, mosaic.grid.scale_arcsec / native
         ),
     )
+
+
+def _native_scale(header: Header) -> float:
+    """Return the exposures' pixel size: from their nominal area, else the channel's."""
+    area = {card.keyword: card.value for card in header.science}.get("PIXAR_A2")
+    if isinstance(area, float) and area > 0:
+        return math.sqrt(area)
+    return PIXEL_ARCSEC[header.channel]
 
 
 def _provenance(

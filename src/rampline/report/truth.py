@@ -13,6 +13,8 @@ from scipy.spatial import cKDTree
 Values = NDArray[np.float64]
 BRIGHT_SIGMA = 50.0
 FAINT_SIGMA = 10.0
+REACH = 6.0
+"""Radii of the aperture within which a neighbour's light matters: to the sky annulus."""
 
 
 class Found(NamedTuple):
@@ -106,7 +108,7 @@ def score_catalog(
     back, index = cKDTree(plane_found).query(plane_true)
     is_mutual = nearest[index] == np.arange(len(index))
     is_star = true.is_star & is_mutual & (back < match_arcsec)
-    lonely = _isolated(plane_true, true.flux_jy)
+    lonely = _isolated(plane_true, true.flux_jy, REACH * aperture_arcsec)
     noise = _noise_at(found, true.flux_jy)
     snr = true.flux_jy / noise / np.hypot(1.0, true.radius_arcsec / aperture_arcsec)
     stars = np.flatnonzero(is_star & lonely & found.is_clean[index] & true.is_covered)
@@ -144,9 +146,7 @@ def _plane(positions: Found | Truth, about: Truth) -> Values:
     return np.asarray(np.degrees(plane) * 3600.0)
 
 
-def _isolated(
-    plane: Values, flux_jy: Values, reach_arcsec: float = 0.6
-) -> NDArray[np.bool_]:
+def _isolated(plane: Values, flux_jy: Values, reach_arcsec: float) -> NDArray[np.bool_]:
     """Whether no other source within reach has a twentieth of its flux."""
     lonely = np.ones(len(plane), bool)
     for a, b in cKDTree(plane).query_pairs(reach_arcsec):

@@ -10,6 +10,8 @@ from .scene import (
     VisitParams,
 )
 
+_SHORT_B = ("NRCB1", "NRCB2", "NRCB3", "NRCB4")
+
 
 def demo_scene(*, full: bool = False) -> SceneParams:
     """Return the field of the demonstration.
@@ -39,12 +41,14 @@ def demo_scene(*, full: bool = False) -> SceneParams:
             ),
         ),
         visit=VisitParams(aperture="NRCB5_SUB640", dither="4-POINT", points=4),
-        activities=(ActivityParams(subarray="SUB640"),),
+        activities=(
+            ActivityParams(subarray="SUB640", detectors=(*_SHORT_B, "NRCBLONG")),
+        ),
     )  # fmt: skip
 
 
 def _full_demo() -> SceneParams:
-    detectors = ("NRCB1", "NRCB2", "NRCB3", "NRCB4", "NRCBLONG")
+    detectors = (*_SHORT_B, "NRCBLONG")
     return SceneParams(
         field=FieldParams(
             half_width_arcsec=85.0,
