@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..numerics.jit import fast_kernel
 from .ramp_fit.covariance import Pattern
-from .ramp_fit.gls_kernels import Tile
+from .ramp_fit.gls_kernels import CHUNK, Tile
 
 _TIE = 1e-4
 """Relative difference of chi2 below which two pairs are equally likely."""
@@ -85,26 +85,33 @@ def set_noise(
 @fast_kernel
 def invert(tile: Tile, pattern: Pattern, out: Outliers) -> None:
     """Fill the tridiagonal part of ``C**-1`` from eliminations from both ends."""
-    signal, read = tile.signal, tile.read
-    n_steps, n, one = len(tile.rate), signal.size, np.float32(1.0)
-    for k in range(n_steps):
-        i = n_steps - 1 - k
-        a, b = pattern.photon_diagonal[i], pattern.read_diagonal[i]
-        pivot, inverse, own = out.backward[i], tile.inverse[i], out.own[i]
-        for c in range(n):
-            pivot[c] = signal[c] * a + read[c] * b
-        if k > 0:
-            factor, after = tile.factor[i + 1], out.backward[i + 1]
-            cross, own_1 = out.cross[i], out.own[i + 1]
+    n_steps, n_pixels, one = len(tile.rate), tile.signal.size, np.float32(1.0)
+    for start in range(0, n_pixels, CHUNK):
+        stop = min(start + CHUNK, n_pixels)
+        n, signal, read = stop - start, tile.signal[start:stop], tile.read[start:stop]
+        for k in range(n_steps):
+            i = n_steps - 1 - k
+            a, b = pattern.photon_diagonal[i], pattern.read_diagonal[i]
+            pivot, inverse = out.backward[i, start:stop], tile.inverse[i, start:stop]
+            own = out.own[i, start:stop]
             for c in range(n):
-                # factor over inverse is the covariance with the next difference
-                shared = factor[c] / inverse[c]
-                pivot[c] -= shared * shared / after[c]
+                pivot[c] = signal[c] * a + read[c] * b
+            if k > 0:
+                factor = tile.factor[i + 1, start:stop]
+                after, own_1 = (
+                    out.backward[i + 1, start:stop],
+                    out.own[i + 1, start:stop],
+                )
+                cross = out.cross[i, start:stop]
+                for c in range(n):
+                    # factor over inverse is the covariance with the next difference
+                    shared = factor[c] / inverse[c]
+                    pivot[c] -= shared * shared / after[c]
+                for c in range(n):
+                    cross[c] = -factor[c] * own_1[c]
             for c in range(n):
-                cross[c] = -factor[c] * own_1[c]
-        for c in range(n):
-            variance = signal[c] * a + read[c] * b
-            own[c] = one / (one / inverse[c] + pivot[c] - variance)
+                variance = signal[c] * a + read[c] * b
+                own[c] = one / (one / inverse[c] + pivot[c] - variance)
 
 
 @fast_kernel
@@ -113,36 +120,42 @@ def project(tile: Tile, out: Outliers) -> None:  # noqa: C901 - one loop a line
 
     The forward solutions of the tile become ``C**-1 d`` and ``C**-1 1``.
     """
-    right, weight = tile.sums[1], tile.sums[2]
-    variance, slope, one = out.line[0], out.line[1], np.float32(1.0)
-    n_steps, n = len(tile.rate), variance.size
+    one, tiny = np.float32(1.0), np.float32(1e-30)
+    n_steps, n_pixels = len(tile.rate), tile.signal.size
     least, infinite = np.float32(_SINGULAR), np.float32(np.inf)
-    for c in range(n):
-        variance[c] = one / max(weight[c], np.float32(1e-30))
-    for c in range(n):
-        slope[c] = right[c] * variance[c]
-    for k in range(n_steps):
-        i = n_steps - 1 - k
-        inverse, own, residual = tile.inverse[i], out.own[i], out.residual[i]
-        value, design = tile.value[i], tile.design[i]
+    for start in range(0, n_pixels, CHUNK):
+        stop = min(start + CHUNK, n_pixels)
+        n, right = stop - start, tile.sums[1, start:stop]
+        weight = tile.sums[2, start:stop]
+        variance, slope = out.line[0, start:stop], out.line[1, start:stop]
         for c in range(n):
-            value[c] *= inverse[c]
+            variance[c] = one / max(weight[c], tiny)
         for c in range(n):
-            design[c] *= inverse[c]
-        if k > 0:
-            factor, cross = tile.factor[i + 1], out.cross[i]
-            value_1, design_1 = tile.value[i + 1], tile.design[i + 1]
+            slope[c] = right[c] * variance[c]
+        for k in range(n_steps):
+            i = n_steps - 1 - k
+            inverse, own = tile.inverse[i, start:stop], out.own[i, start:stop]
+            value, design = tile.value[i, start:stop], tile.design[i, start:stop]
+            residual = out.residual[i, start:stop]
             for c in range(n):
-                value[c] -= factor[c] * value_1[c]
+                value[c] *= inverse[c]
             for c in range(n):
-                design[c] -= factor[c] * design_1[c]
+                design[c] *= inverse[c]
+            if k > 0:
+                factor, cross = tile.factor[i + 1, start:stop], out.cross[i, start:stop]
+                value_1 = tile.value[i + 1, start:stop]
+                design_1 = tile.design[i + 1, start:stop]
+                for c in range(n):
+                    value[c] -= factor[c] * value_1[c]
+                for c in range(n):
+                    design[c] -= factor[c] * design_1[c]
+                for c in range(n):
+                    cross[c] -= variance[c] * design[c] * design_1[c]
             for c in range(n):
-                cross[c] -= variance[c] * design[c] * design_1[c]
-        for c in range(n):
-            part = own[c] - variance[c] * design[c] * design[c]
-            own[c] = part if part > least * own[c] else infinite
-        for c in range(n):
-            residual[c] = value[c] - slope[c] * design[c]
+                part = own[c] - variance[c] * design[c] * design[c]
+                own[c] = part if part > least * own[c] else infinite
+            for c in range(n):
+                residual[c] = value[c] - slope[c] * design[c]
 
 
 @fast_kernel

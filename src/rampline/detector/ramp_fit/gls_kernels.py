@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from ...numerics.jit import fast_kernel
 from .covariance import Pattern
 
+CHUNK = 1024
+"""Pixels that a kernel takes through all differences at a time."""
 _TILE_VALUES = 1 << 16
 """Values of one (differences, pixels) array of a tile: the six of them stay in cache."""
 
@@ -215,47 +217,54 @@ def eliminate(  # noqa: C901, PLR0912 - one loop a line
     tile: Tile, pattern: Pattern
 ) -> None:
     """Factorise the covariance and solve forward; sum what the fit needs."""
-    signal, read, sums = tile.signal, tile.read, tile.sums
-    chi, right, weight = sums[0], sums[1], sums[2]
-    n, one = signal.size, np.float32(1.0)
-    for c in range(n):
-        chi[c] = right[c] = weight[c] = np.float32(0.0)
-    for i in range(len(tile.rate)):
-        a, b = pattern.photon_diagonal[i], pattern.read_diagonal[i]
-        rate, used, inverse = tile.rate[i], tile.used[i], tile.inverse[i]
-        value, design, factor = tile.value[i], tile.design[i], tile.factor[i]
-        if i == 0:
-            for c in range(n):
-                factor[c] = np.float32(0.0)
-                value[c] = rate[c]
-                design[c] = used[c]
-            for c in range(n):
-                inverse[c] = one / (signal[c] * a + read[c] * b)
-        else:
-            x, y = pattern.photon_off[i - 1], pattern.read_off[i - 1]
-            earlier, inverse_0 = tile.used[i - 1], tile.inverse[i - 1]
-            value_0, design_0 = tile.value[i - 1], tile.design[i - 1]
-            for c in range(n):
-                shared = used[c] * earlier[c] * (signal[c] * x + read[c] * y)
-                factor[c] = shared * inverse_0[c]
-            for c in range(n):
-                own = signal[c] * a + read[c] * b
-                shared = used[c] * earlier[c] * (signal[c] * x + read[c] * y)
-                inverse[c] = one / (own - factor[c] * shared)
-            for c in range(n):
-                value[c] = rate[c] - factor[c] * value_0[c]
-            for c in range(n):
-                design[c] = used[c] - factor[c] * design_0[c]
+    n_pixels, one, zero = tile.signal.size, np.float32(1.0), np.float32(0.0)
+    for start in range(0, n_pixels, CHUNK):
+        stop = min(start + CHUNK, n_pixels)
+        n, signal, read = stop - start, tile.signal[start:stop], tile.read[start:stop]
+        chi, right = tile.sums[0, start:stop], tile.sums[1, start:stop]
+        weight, chi2 = tile.sums[2, start:stop], tile.chi2[start:stop]
         for c in range(n):
-            chi[c] += value[c] * value[c] * inverse[c]
+            chi[c] = right[c] = weight[c] = zero
+        for i in range(len(tile.rate)):
+            a, b = pattern.photon_diagonal[i], pattern.read_diagonal[i]
+            rate, used = tile.rate[i, start:stop], tile.used[i, start:stop]
+            value, design = tile.value[i, start:stop], tile.design[i, start:stop]
+            factor, inverse = tile.factor[i, start:stop], tile.inverse[i, start:stop]
+            if i == 0:
+                for c in range(n):
+                    factor[c] = zero
+                    value[c] = rate[c]
+                    design[c] = used[c]
+                for c in range(n):
+                    inverse[c] = one / (signal[c] * a + read[c] * b)
+            else:
+                k, x, y = i - 1, pattern.photon_off[i - 1], pattern.read_off[i - 1]
+                earlier = tile.used[k, start:stop]
+                inverse_0 = tile.inverse[k, start:stop]
+                value_0, design_0 = (
+                    tile.value[k, start:stop],
+                    tile.design[k, start:stop],
+                )
+                for c in range(n):
+                    shared = used[c] * earlier[c] * (signal[c] * x + read[c] * y)
+                    factor[c] = shared * inverse_0[c]
+                for c in range(n):
+                    own = signal[c] * a + read[c] * b
+                    shared = used[c] * earlier[c] * (signal[c] * x + read[c] * y)
+                    inverse[c] = one / (own - factor[c] * shared)
+                for c in range(n):
+                    value[c] = rate[c] - factor[c] * value_0[c]
+                for c in range(n):
+                    design[c] = used[c] - factor[c] * design_0[c]
+            for c in range(n):
+                chi[c] += value[c] * value[c] * inverse[c]
+            for c in range(n):
+                right[c] += value[c] * design[c] * inverse[c]
+            for c in range(n):
+                weight[c] += design[c] * design[c] * inverse[c]
         for c in range(n):
-            right[c] += value[c] * design[c] * inverse[c]
-        for c in range(n):
-            weight[c] += design[c] * design[c] * inverse[c]
-    chi2 = tile.chi2
-    for c in range(n):
-        fitted = right[c] * right[c] / weight[c]
-        chi2[c] = chi[c] - fitted if weight[c] > np.float32(0.0) else np.float32(0.0)
+            fitted = right[c] * right[c] / weight[c]
+            chi2[c] = chi[c] - fitted if weight[c] > zero else zero
 
 
 @fast_kernel
