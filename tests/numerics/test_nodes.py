@@ -9,7 +9,7 @@ from rampline.numerics.nodes import (
     invert_nodes,
 )
 
-from ..twins import nodes as twins
+from ..twins import numerics as twins
 
 STEP, ORIGIN, SHAPE = 32, -32, (150, 97)
 

@@ -1,6 +1,7 @@
 """Slow twins of the kernels of ``rampline.numerics``."""
 
 import numpy as np
+from scipy import interpolate, optimize
 
 
 def select(values, n, k):
@@ -23,3 +24,64 @@ def fill_mesh(values, usable, steps, buffer, out):
         if len(inside):
             level[i, j] = np.quantile(inside, 0.5, method="inverted_cdf")
             scatter[i, j] = level[i, j] - inside[int(0.1587 * (len(inside) - 1))]
+
+
+def find_cell(position, step, origin, n):
+    nodes = origin + step * np.arange(n)
+    before = np.flatnonzero(nodes <= position)
+    cell = before[-1] if before.size else 0
+    return int(np.clip(cell, 1, n - 3))
+
+
+def cubic_weights(t):
+    """Weights of four equidistant samples: the cubic through unit vectors."""
+    return tuple(
+        float(interpolate.lagrange([-1, 0, 1, 2], unit)(t)) for unit in np.eye(4)
+    )
+
+
+def cubic_slopes(t):
+    return tuple(
+        float(interpolate.lagrange([-1, 0, 1, 2], unit).deriv()(t))
+        for unit in np.eye(4)
+    )
+
+
+def interpolate_at(nodes, step, origin, row, col):
+    i = find_cell(row, step, origin, nodes.shape[0])
+    j = find_cell(col, step, origin, nodes.shape[1])
+    down = np.array(cubic_weights((row - origin) / step - i))
+    across = np.array(cubic_weights((col - origin) / step - j))
+    patch = nodes[i - 1 : i + 3, j - 1 : j + 3]
+    return tuple(np.einsum("m,n,mnk->k", down, across, patch))
+
+
+def interpolate_row(nodes, step, origin, row, first_col, out):
+    for col in range(out.shape[1]):
+        out[:, col] = interpolate_at(nodes, step, origin, row, first_col + col)
+
+
+def interpolate_rows(nodes, step, origin, first_row, out):
+    for row, col in np.ndindex(out.shape[:2]):
+        out[row, col] = interpolate_at(nodes, step, origin, first_row + row, col)
+
+
+def interpolate_points(nodes, step, origin, rows, cols, out):
+    for k, (row, col) in enumerate(zip(rows, cols, strict=True)):
+        is_place = np.isfinite(row) and np.isfinite(col)
+        out[k] = interpolate_at(nodes, step, origin, row, col) if is_place else np.nan
+
+
+def invert_at(nodes, step, origin, target, row, col):
+    found = optimize.root(
+        lambda p: np.subtract(interpolate_at(nodes, step, origin, *p), target),
+        (row, col),
+        tol=1e-12,
+    )
+    return tuple(found.x)
+
+
+def invert_points(nodes, step, origin, values, start, out):
+    for k, (value, begin) in enumerate(zip(values, start, strict=True)):
+        is_place = np.isfinite(begin).all()
+        out[k] = invert_at(nodes, step, origin, value, *begin) if is_place else np.nan
