@@ -20,6 +20,8 @@ from .covariance import Pattern
 
 CHUNK = 1024
 """Pixels that a kernel takes through all differences at a time."""
+_LINE = 16
+"""Values of a line of the cache."""
 _TILE_VALUES = 1 << 16
 """Values of one (differences, pixels) array of a tile: the six of them stay in cache."""
 
@@ -80,8 +82,13 @@ def make_tile(n_steps: int, n_pixels: int) -> Tile:
 
 
 def tile_width(n_steps: int, n_pixels: int) -> int:
-    """Return how many pixels a tile should hold, of at most ``n_pixels``."""
-    return min(max(_TILE_VALUES // max(n_steps, 1), 256), n_pixels)
+    """Return how many pixels a tile should hold, of at most ``n_pixels``.
+
+    An odd number of cache lines: rows a power of two apart push each other out of the
+    cache, which costs a factor of up to four.
+    """
+    lines = max(_TILE_VALUES // max(n_steps, 1) // _LINE, _LINE) | 1
+    return min(lines * _LINE, n_pixels)
 
 
 @fast_kernel
