@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rampline.detector import leave_out
+from rampline.detector import jumps, leave_out
 from rampline.detector.band import PixelNoise, RampBand
 from rampline.detector.gls_jumps import _largest_of_normals, chi2_limits
 from rampline.detector.jumps import JumpParams, find_jumps, merge_jumps
@@ -187,3 +187,19 @@ def test_the_noise_of_the_search_equals_its_twin(rng):
 
 def test_the_largest_of_two_normals_is_their_mean_distance():
     assert _largest_of_normals(3)[2] == pytest.approx(1 / np.sqrt(np.pi), abs=0.03)
+
+
+def test_moving_and_marking_equal_their_twins(rng):
+    source, chosen = (
+        rng.random((4, 30), np.float32),
+        np.flatnonzero(rng.random(30) < 0.4),
+    )
+    ours, theirs = np.empty((2, 4, chosen.size), np.float32)
+    leave_out.take_columns(source, chosen, ours)
+    twins.take_columns(source, chosen, theirs)
+    np.testing.assert_array_equal(ours, theirs)
+    flags = np.zeros((2, 2, 3, 8, 9), np.uint8)
+    where = np.stack([rng.integers(n, size=20) for n in flags.shape[1:]])
+    jumps._mark(flags[0], where.astype(np.int32), np.uint8(JUMP))
+    twins.mark(flags[1], where, np.uint8(JUMP))
+    np.testing.assert_array_equal(*flags)

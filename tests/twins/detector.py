@@ -637,3 +637,11 @@ def fit_pixels(block, pixels, table, times, bits, result, scratch):
             fit_pixel(block, place, (table, times), bits, scratch, result)
         if np.bitwise_or.reduce(seen) & bits.chargeloss:
             refit_noise(block, pixel, times, bits, scratch, result)
+
+
+def take_columns(source, chosen, target):
+    target[:] = source[:, chosen]
+
+
+def mark(flags, where, bit):
+    flags[tuple(where)] |= bit

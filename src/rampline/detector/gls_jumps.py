@@ -26,6 +26,7 @@ from .leave_out import (
     make_outliers,
     project,
     set_noise,
+    take_columns,
 )
 from .ramp_fit.covariance import Pattern, readout_pattern
 from .ramp_fit.gls_kernels import (
@@ -207,8 +208,8 @@ def _take_ramps(
 ) -> Ramps:
     """Copy some ramps of a tile."""
     return Ramps(
-        tile.rate[:, chosen],
-        tile.used[:, chosen],
+        _columns(tile.rate, chosen),
+        _columns(tile.used, chosen),
         tile.shift[chosen],
         tile.read[chosen],
         inverse_gain[start + chosen],
@@ -258,13 +259,22 @@ def _omit_best(
     is_settled = is_single & (tile.chi2 - out.gain[0] < _SETTLED * left)
     changed = np.flatnonzero((is_single & ~is_settled) | is_pair)
     return Hits(where, size), Ramps(
-        tile.rate[:, changed],
-        tile.used[:, changed],
+        _columns(tile.rate, changed),
+        _columns(tile.used, changed),
         tile.shift[changed],
         tile.read[changed],
         ramps.inverse_gain[changed],
         ramps.pixel[changed],
     )
+
+
+def _columns(
+    source: NDArray[np.float32], chosen: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Return some columns of an array."""
+    target = np.empty((len(source), chosen.size), np.float32)
+    take_columns(source, chosen, target)
+    return target
 
 
 def _make_tile_of(ramps: Ramps) -> Tile:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from ..exposure.timing import Readout
 from ..flags import JUMP
+from ..numerics.jit import kernel
 from ..params import StepParams, Unit
 from .band import Hits, PixelNoise, RampBand, row_blocks
 from .gls_jumps import search_gls
@@ -81,8 +82,7 @@ def find_jumps(
         parts.append(_by_row(hits, shape[3]))
         starts.append(rows.start)
     found = merge_jumps(parts, starts)
-    where = found.integration, found.group, found.row, found.col
-    band.group_flags[where] |= np.uint8(JUMP)
+    _mark(band.group_flags, np.stack(found[:4]), np.uint8(JUMP))
     return found
 
 
@@ -113,3 +113,10 @@ def _by_row(hits: Hits, n_cols: int) -> FoundJumps:
     integration, group, pixel = hits.where
     row, col = np.divmod(pixel, np.int32(n_cols))
     return FoundJumps(integration, group, row, col, *hits.size)
+
+
+@kernel
+def _mark(flags: NDArray[np.uint8], where: NDArray[np.int32], bit: np.uint8) -> None:
+    """Add a bit to some samples; ``where`` is (4, n)."""
+    for k in range(where.shape[1]):
+        flags[where[0, k], where[1, k], where[2, k], where[3, k]] |= bit

@@ -72,8 +72,9 @@ def set_noise(
     zero, one = np.float32(0.0), np.float32(1.0)
     a, b = pattern.photon_diagonal[0], pattern.read_diagonal[0]
     for c in range(inverse_gain.size):
-        if n_used[c] > one:
-            mean[c] = (mean[c] * n_used[c] - largest[c]) / (n_used[c] - one)
+        whole = mean[c]
+        without = (whole * n_used[c] - largest[c]) / (n_used[c] - one)
+        mean[c] = without if n_used[c] > one else whole
     for c in range(inverse_gain.size):
         rate = mean[c] + shift[c]
         variance = max(rate, zero) * inverse_gain[c] * a + tile.read[c] * b
@@ -181,9 +182,11 @@ def find_best_single(out: Outliers) -> None:
         for c in range(best.size):
             saved[c] = step[c] * residual[c] if step[c] > zero else zero
         for c in range(best.size):
-            first[c] = np.int32(i) if saved[c] > best[c] else first[c]
+            old, is_better = first[c], saved[c] > best[c]
+            first[c] = np.int32(i) if is_better else old
         for c in range(best.size):
-            jump[c] = step[c] if saved[c] > best[c] else jump[c]
+            new, kept, is_better = step[c], jump[c], saved[c] > best[c]
+            jump[c] = new if is_better else kept
         for c in range(best.size):
             best[c] = max(saved[c], best[c])
 
@@ -196,6 +199,8 @@ def find_best_pair(  # noqa: C901 - one loop a line
     best, first, jump_1, jump_2 = out.gain[1], out.first[1], out.jump[1], out.jump[2]
     inverse, b1, b2, better = out.line[0], out.line[1], out.line[2], out.line[3]
     zero, one, tie = np.float32(0.0), np.float32(1.0), np.float32(_TIE)
+    less, more = one - tie, one + tie
+    least, infinite = np.float32(_SINGULAR), np.float32(np.inf)
     for c in range(best.size):
         best[c] = jump_1[c] = jump_2[c] = zero
         first[c] = 0
@@ -208,25 +213,41 @@ def find_best_pair(  # noqa: C901 - one loop a line
         for c in range(best.size):
             product = p1[c] * p2[c]
             value = product - cross[c] * cross[c]
-            is_fit = value > np.float32(_SINGULAR) * product and value < np.inf
-            inverse[c] = u1[c] * u2[c] / value if is_fit else zero
+            both = u1[c] * u2[c] / value
+            is_fit = (value > least * product) & (value < infinite)
+            inverse[c] = both if is_fit else zero
         for c in range(best.size):
             b1[c] = (p2[c] * e1[c] - cross[c] * e2[c]) * inverse[c]
         for c in range(best.size):
             b2[c] = (p1[c] * e2[c] - cross[c] * e1[c]) * inverse[c]
         for c in range(best.size):
             chi2 = b1[c] * e1[c] + b2[c] * e2[c]
-            chi2 = chi2 if b1[c] * t1 + b2[c] * t2 > zero else zero
-            inverse[c] = chi2
+            inverse[c] = chi2 if b1[c] * t1 + b2[c] * t2 > zero else zero
         for c in range(best.size):
             larger = b1[c] + b2[c] > jump_1[c] + jump_2[c]
-            margin = best[c] * (one - tie if larger else one + tie)
+            margin = best[c] * (less if larger else more)
             better[c] = one if inverse[c] > margin else zero
         for c in range(best.size):
-            first[c] = np.int32(i) if better[c] > zero else first[c]
+            old, is_better = first[c], better[c] > zero
+            first[c] = np.int32(i) if is_better else old
         for c in range(best.size):
-            jump_1[c] = b1[c] if better[c] > zero else jump_1[c]
+            new, kept, is_better = b1[c], jump_1[c], better[c] > zero
+            jump_1[c] = new if is_better else kept
         for c in range(best.size):
-            jump_2[c] = b2[c] if better[c] > zero else jump_2[c]
+            new, kept, is_better = b2[c], jump_2[c], better[c] > zero
+            jump_2[c] = new if is_better else kept
         for c in range(best.size):
-            best[c] = inverse[c] if better[c] > zero else best[c]
+            new, kept, is_better = inverse[c], best[c], better[c] > zero
+            best[c] = new if is_better else kept
+
+
+@fast_kernel
+def take_columns(
+    source: NDArray[np.float32],
+    chosen: NDArray[np.intp],
+    target: NDArray[np.float32],
+) -> None:
+    """Copy some columns of an array."""
+    for i in range(len(source)):
+        for k in range(chosen.size):
+            target[i, k] = source[i, chosen[k]]

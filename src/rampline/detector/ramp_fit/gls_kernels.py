@@ -127,7 +127,7 @@ def load_steps(
             step = (after[c] - before[c]) * scale
             spoiled = ((first[c] | last[c]) & lost) | (last[c] & jump)
             # NaN is not equal to itself: such a difference is not used either
-            used[c] = one if spoiled == 0 and step == step else zero  # noqa: PLR0124
+            used[c] = one if (spoiled == 0) & (step == step) else zero  # noqa: PLR0124
         for c in range(n):
             step = (after[c] - before[c]) * scale
             rate[c] = step if used[c] > zero else zero
@@ -149,8 +149,8 @@ def find_means(tile: Tile) -> None:
         for c in range(mean.size):
             mean[c] += rate[c]
         for c in range(mean.size):
-            is_larger = used[c] > zero and rate[c] > largest[c]
-            largest[c] = rate[c] if is_larger else largest[c]
+            new, old = rate[c], largest[c]
+            largest[c] = new if (used[c] > zero) & (new > old) else old
     for c in range(mean.size):
         mean[c] /= max(n_used[c], one)
 
@@ -330,14 +330,17 @@ def write_slopes(
     right, weight = sums[1], sums[2]
     zero, one, bit = np.float32(0.0), np.float32(1.0), np.uint32(lost_bit)
     for c in range(marks.size):
-        marks[c] |= np.uint32(0) if weight[c] > zero else bit
+        mark = marks[c]
+        marks[c] = mark if weight[c] > zero else mark | bit
     for c in range(marks.size):
         value = origin[c] + right[c] / weight[c]
         slope[c] = value if marks[c] & bit == 0 else np.float32(np.nan)
     for c in range(marks.size):
-        var_read[c] = one / reads[c] if marks[c] & bit == 0 else zero
+        value = one / reads[c]
+        var_read[c] = value if marks[c] & bit == 0 else zero
     for c in range(marks.size):
         rest = max(one / weight[c] - var_read[c], zero)
         var_poisson[c] = rest if marks[c] & bit == 0 else zero
     for c in range(marks.size):
-        err[c] = np.sqrt(one / weight[c]) if marks[c] & bit == 0 else zero
+        value = np.sqrt(one / weight[c])
+        err[c] = value if marks[c] & bit == 0 else zero
