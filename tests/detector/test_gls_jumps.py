@@ -203,3 +203,27 @@ def test_moving_and_marking_equal_their_twins(rng):
     jumps._mark(flags[0], where.astype(np.int32), np.uint8(JUMP))
     twins.mark(flags[1], where, np.uint8(JUMP))
     np.testing.assert_array_equal(*flags)
+
+
+@pytest.mark.parametrize("pattern", ["RAPID", "SHALLOW4"])
+def test_leaving_out_is_noted_as_by_its_twin(rng, pattern):
+    tile, made, _ = loaded_tile(rng, pattern, n_groups=9, n_pixels=300)
+    tile.rate[3] += 5 * tile.used[3]
+    gls_kernels.eliminate(tile, made)
+    out = leave_out.make_outliers(*tile.rate.shape)
+    leave_out.invert(tile, made, out)
+    leave_out.project(tile, out)
+    leave_out.find_best_single(out)
+    leave_out.find_best_pair(tile.used, made, out)
+    limits = chi2_limits(8, 4, 1e-2)
+    results = []
+    for kernel in (leave_out.omit, twins.omit):
+        own = copy_of(tile)
+        where, size = np.zeros((3, 600), np.int32), np.zeros((2, 600), np.float32)
+        changed = np.zeros(300, np.intp)
+        counts = kernel(own, made, limits, out, (where, size), changed)
+        results.append((counts, where, size, changed, own.used))
+    assert results[0][0] == results[1][0]
+    assert results[0][0][0] > 20
+    for one, two in zip(results[0][1:], results[1][1:], strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4)

@@ -645,3 +645,28 @@ def take_columns(source, chosen, target):
 
 def mark(flags, where, bit):
     flags[tuple(where)] |= bit
+
+
+def omit(tile, pattern, limits, out, hits, changed):
+    where, size = hits
+    n_hits, redo = 0, []
+    for c, n_used in enumerate(tile.n_used.astype(int)):
+        excess = out.gain[:2, c] - limits[:, n_used]
+        if excess.max() <= 0:
+            continue
+        if n_used >= 5 and out.gain[2, c] > out.gain[:2, c].max():
+            continue
+        is_pair = excess[1] > max(excess[0], 0)
+        first = out.first[int(is_pair), c]
+        jumps = out.jump[1:, c] if is_pair else out.jump[:1, c]
+        steps = np.arange(first, first + len(jumps))
+        sigma = np.sqrt(np.diag(covariance(tile, pattern, c))[steps])
+        for step, jump, own in zip(steps, jumps, sigma, strict=True):
+            where[1:, n_hits] = step + 1, c
+            size[:, n_hits] = jump / own, jump * pattern.step_s[step]
+            n_hits += 1
+        tile.rate[steps, c] = tile.used[steps, c] = 0
+        if is_pair or tile.chi2[c] - out.gain[0, c] >= 0.5 * limits[0, n_used - 1]:
+            redo.append(c)
+    changed[: len(redo)] = redo
+    return n_hits, len(redo)

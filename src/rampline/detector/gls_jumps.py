@@ -24,6 +24,7 @@ from .leave_out import (
     find_best_single,
     invert,
     make_outliers,
+    omit,
     project,
     set_noise,
     take_columns,
@@ -41,10 +42,6 @@ from .ramp_fit.gls_kernels import (
 from .thresholds import one_sided_threshold
 
 _SPOILS = BAD_FOR_SLOPE, JUMP
-_SETTLED = 0.5
-"""Chi2 over the limit that is too small, without the hit, to hide another."""
-_MIN_JUDGES = 5
-"""Differences from which on most of them tell a step down from steps up of the rest."""
 
 
 class Ramps(NamedTuple):
@@ -235,29 +232,12 @@ def _omit_best(
     project(tile, out)
     find_best_single(out)
     find_best_pair(tile.used, pattern, out)
-    excess = out.gain[:2] - limits[:, tile.n_used.astype(np.intp)]
-    # a step down is no charge: it is left to chi2, not to its innocent neighbours
-    is_up = out.gain[2] <= np.maximum(out.gain[0], out.gain[1])
-    is_up |= tile.n_used < _MIN_JUDGES
-    is_pair = (excess[1] > np.maximum(excess[0], 0.0)) & is_up
-    is_single = (excess[0] > 0.0) & ~is_pair & is_up
-    single, pair = np.flatnonzero(is_single), np.flatnonzero(is_pair)
-    ramp = np.concatenate([single, pair, pair])
-    step = np.concatenate(
-        [out.first[0, single], out.first[1, pair], out.first[1, pair]]
-    )
-    step[single.size + pair.size :] += 1
-    jump = np.concatenate([out.jump[0, single], out.jump[1, pair], out.jump[2, pair]])
-    variance = tile.signal[ramp] * pattern.photon_diagonal[step]
-    variance += tile.read[ramp] * pattern.read_diagonal[step]
-    where = np.stack([np.full_like(step, integration), step + 1, ramps.pixel[ramp]])
-    size = np.stack([jump / np.sqrt(variance), jump * pattern.step_s[step]])
-    tile.rate[step, ramp] = 0.0
-    tile.used[step, ramp] = 0.0
-    # of a pair the noise was too large, the lesser half of the hit being in it
-    left = limits[0][np.maximum(tile.n_used - 1.0, 0.0).astype(np.intp)]
-    is_settled = is_single & (tile.chi2 - out.gain[0] < _SETTLED * left)
-    changed = np.flatnonzero((is_single & ~is_settled) | is_pair)
+    where, size = np.empty((3, 2 * n), np.int32), np.empty((2, 2 * n), np.float32)
+    changed = np.empty(n, np.intp)
+    n_hits, n_changed = omit(tile, pattern, limits, out, (where, size), changed)
+    where, size, changed = where[:, :n_hits], size[:, :n_hits], changed[:n_changed]
+    where[0] = integration
+    where[2] = ramps.pixel[where[2]]
     return Hits(where, size), Ramps(
         _columns(tile.rate, changed),
         _columns(tile.used, changed),

@@ -14,6 +14,10 @@ from .ramp_fit.gls_kernels import CHUNK, Tile
 
 _TIE = 1e-4
 """Relative difference of chi2 below which two pairs are equally likely."""
+_SETTLED = 0.5
+"""Chi2 over the limit that is too small, without the hit, to hide another."""
+_MIN_JUDGES = 5
+"""Differences from which on most of them tell a step down from steps up of the rest."""
 _SINGULAR = 1e-4
 """Relative determinant below which residuals leave nothing to fit the slope with."""
 
@@ -239,6 +243,50 @@ def find_best_pair(  # noqa: C901 - one loop a line
         for c in range(best.size):
             new, kept, is_better = inverse[c], best[c], better[c] > zero
             best[c] = new if is_better else kept
+
+
+@fast_kernel
+def omit(
+    tile: Tile,
+    pattern: Pattern,
+    limits: NDArray[np.float32],
+    out: Outliers,
+    hits: tuple[NDArray[np.int32], NDArray[np.float32]],
+    changed: NDArray[np.intp],
+) -> tuple[int, int]:
+    """Leave out what saves enough of each ramp; return how many hits, and ramps to redo.
+
+    ``hits`` are (-, later group, ramp) and (step over its noise, step in DN); ``changed``
+    are the ramps in which another hit may hide. A step down is no charge: where it saves
+    most it is left to chi2, not to its innocent neighbours.
+    """
+    where, size = hits
+    n_hits, n_changed = 0, 0
+    for c in range(tile.chi2.size):
+        n_used = int(tile.n_used[c])
+        one, two = out.gain[0, c], out.gain[1, c]
+        single, pair = one - limits[0, n_used], two - limits[1, n_used]
+        is_down = n_used >= _MIN_JUDGES and out.gain[2, c] > max(one, two)
+        if is_down or not (single > 0.0 or pair > 0.0):
+            continue
+        n = 2 if pair > max(single, 0.0) else 1
+        for k in range(n):
+            i = out.first[n - 1, c] + k
+            jump = out.jump[k + n - 1, c]
+            variance = tile.signal[c] * pattern.photon_diagonal[i]
+            variance += tile.read[c] * pattern.read_diagonal[i]
+            where[1, n_hits], where[2, n_hits] = i + 1, c
+            size[0, n_hits] = jump / np.sqrt(variance)
+            size[1, n_hits] = jump * pattern.step_s[i]
+            n_hits += 1
+            tile.rate[i, c] = np.float32(0.0)
+            tile.used[i, c] = np.float32(0.0)
+        # of a pair the noise was too large, the lesser half of the hit being in it
+        left = limits[0, n_used - n]
+        if n == 2 or not tile.chi2[c] - one < _SETTLED * left:
+            changed[n_changed] = c
+            n_changed += 1
+    return n_hits, n_changed
 
 
 @fast_kernel
