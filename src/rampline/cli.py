@@ -77,7 +77,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     keep
         Products of single exposures to keep: rate,cal,crf or none.
     exclude
-        Exposures, or parts of their names, to leave out.
+        Exposures, or parts of their names, to leave out; repeatable.
     engine
         Where exposures run.
     workers
@@ -146,7 +146,8 @@ def simulate(scene: str, *, out: Path, workers: int = 1) -> int:
     Parameters
     ----------
     scene
-        TOML file of a scene, or the name of one that rampline brings (demo, smacs0723).
+        TOML file of a scene, or one that rampline brings: demo, demo-full, benchmark,
+        smacs0723.
     out
         Output folder.
     workers

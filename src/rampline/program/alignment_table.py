@@ -96,7 +96,8 @@ def _image(row: Any) -> ImageAlignment:
     return ImageAlignment(
         correction=correction,
         status=str(row["status"]),  # type: ignore[arg-type]
-        reason=str(row["reason"]),
+        # an empty word comes back masked
+        reason="" if np.ma.is_masked(row["reason"]) else str(row["reason"]),
         n_sources=int(row["n_sources"]),
         n_matched=int(row["n_matched"]),
         n_catalog=int(row["n_catalog"]),

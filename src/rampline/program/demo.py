@@ -148,4 +148,4 @@ _COLUMNS: tuple[tuple[str, Callable[[Score], str]], ...] = (
 
 
 def _row(cells: tuple[str, ...]) -> str:
-    return "".join(f"{cell:<18}" for cell in cells).rstrip()
+    return "".join(f"{cell:<19}" for cell in cells).rstrip()

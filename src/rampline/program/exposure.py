@@ -1,7 +1,7 @@
 """One exposure from its raw file to its calibrated image: the task that runs in parallel."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
@@ -89,6 +89,9 @@ def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
     else:
         cal = request.path
     if rate is not None and request.until != "rate":
+        # products say all that was done: from here on the header is that of the slopes
+        header = read_header(rate)
+        slope = None if slope is None else replace(slope, header=header)
         cal, sky = _cal(request, header, rate, slope, made)
     survey, note = None, _why_no_mosaic(header)
     wanted = request.until in {"mosaic", "catalog"}

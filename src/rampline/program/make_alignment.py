@@ -87,12 +87,15 @@ def make_alignment(request: AlignmentRequest) -> AlignmentResult:
     if stored_key(request.table) == key:
         field, _ = read_alignment(request.table, surveys)
         return AlignmentResult(table=request.table, made=(), note=_note(field))
-    stars = _stars(request.align_to, surveys)
+    stars, problem = _stars(request.align_to, surveys)
     field = align_field(surveys, stars, request.params.alignment)
     grid = _grid(field, request)
-    write_alignment(request.table, field, grid, key)
-    made = ("alignment",)
-    return AlignmentResult(table=request.table, made=made, note=_note(field))
+    # what failed for want of a network is tried again the next time
+    write_alignment(request.table, field, grid, "" if problem else key)
+    note = (
+        f"{_note(field)}; NO ABSOLUTE ALIGNMENT: {problem}" if problem else _note(field)
+    )
+    return AlignmentResult(table=request.table, made=("alignment",), note=note)
 
 
 def _key(request: AlignmentRequest) -> str:
@@ -103,10 +106,15 @@ def _key(request: AlignmentRequest) -> str:
     return make_key(MODULE, inputs, request.params)
 
 
-def _stars(align_to: str, surveys: Sequence[Survey]) -> ReferenceStars | None:
-    """Read or fetch the reference stars at the epoch of the exposures."""
+def _stars(
+    align_to: str, surveys: Sequence[Survey]
+) -> tuple[ReferenceStars | None, str]:
+    """Read or fetch the reference stars at the epoch of the exposures.
+
+    Gaia may be out of reach; the reason is returned then.
+    """
     if align_to == "none":
-        return None
+        return None, ""
     epoch = float(np.mean([survey.header.start_mjd for survey in surveys]))
     if align_to == "gaia":
         return _gaia_stars(surveys, epoch)
@@ -117,12 +125,14 @@ def _stars(align_to: str, surveys: Sequence[Survey]) -> ReferenceStars | None:
     table = read_catalog(path)
     columns = {name: np.asarray(table[name]) for name in table.colnames}
     try:
-        return read_reference_stars(columns, epoch)
+        return read_reference_stars(columns, epoch), ""
     except ParameterError as error:
         raise InputError(align_to, str(error)) from error
 
 
-def _gaia_stars(surveys: Sequence[Survey], epoch_mjd: float) -> ReferenceStars | None:
+def _gaia_stars(
+    surveys: Sequence[Survey], epoch_mjd: float
+) -> tuple[ReferenceStars | None, str]:
     """Fetch Gaia stars around the field; without an answer there is no absolute alignment.
 
     A field without network is still worth its mosaics, so this is said, not fatal.
@@ -138,8 +148,8 @@ def _gaia_stars(surveys: Sequence[Survey], epoch_mjd: float) -> ReferenceStars |
         columns = fetch_gaia(ra, dec, radius, GaiaParams())
     except NetworkError as error:
         log.warning("no absolute alignment: %s", error)
-        return None
-    return read_reference_stars(columns, epoch_mjd)
+        return None, str(error)
+    return read_reference_stars(columns, epoch_mjd), ""
 
 
 def _grid(field: AlignedField, request: AlignmentRequest) -> Grid:
@@ -170,7 +180,10 @@ def _note(field: AlignedField) -> str:
         for status in ("OK", "WEAK", "FAILED")
         if (n := sum(image.status == status for image in images))
     ]
-    words = [", ".join(counts), f"{field.alignment.n_stars} stars"]
+    stars = (
+        f"{field.alignment.n_stars} stars, {field.alignment.n_catalog} of the catalogue"
+    )
+    words = [", ".join(counts), stars]
     if np.isfinite(field.alignment.rms_arcsec):
         words.append(f"scatter {1000 * field.alignment.rms_arcsec:.2f} mas")
     reasons: dict[str, list[str]] = {}

@@ -118,6 +118,10 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     _write_association(request, dithers)
     world = _world(request, grid, dithers)
     write_mosaic(path, combined.mosaic, world, provenance)
+    # those of the mosaic before
+    for suffix, ending in (("cat", "ecsv"), ("segm", "fits")):
+        name = product_name(request.name, suffix, ending)
+        request.folder.joinpath(name).unlink(missing_ok=True)
     draw_mosaic(request.pictures, combined.mosaic)
     return MosaicResult(path=path, made=("i2d",))
 

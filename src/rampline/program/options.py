@@ -1,5 +1,6 @@
 """What a user can ask of a reduction besides the parameters of the steps."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias, get_args
@@ -60,6 +61,31 @@ class ReduceOptions:
     engine: EngineKind = "processes"
     workers: int = 0
     max_memory_bytes: int = 8_000_000_000
+
+    def __post_init__(self) -> None:
+        """Refuse at the door what would fail after hours."""
+        if self.workers < 0:
+            raise ParameterError(f"--workers {self.workers}: must not be negative")
+        scale = self.pixel_scale_arcsec
+        if scale is not None and not 0.001 <= scale <= 1.0:
+            message = f"--pixel-scale {scale}: must lie between 0.001 and 1 arcsec"
+            raise ParameterError(message)
+        if not re.fullmatch(r"[A-Za-z0-9._+]*", self.name):
+            message = (
+                f"--name {self.name}: letters, digits, dot, plus and underscore only"
+            )
+            raise ParameterError(message)
+        self._check_paths()
+
+    def _check_paths(self) -> None:
+        given = {"--grid": self.grid, "--config": self.config}
+        if self.align_to not in {"gaia", "none"}:
+            given["--align-to"] = Path(self.align_to)
+        if self.references != "crds" and not self.references.endswith(".pmap"):
+            given["--references"] = Path(self.references)
+        for option, path in given.items():
+            if path is not None and not path.exists():
+                raise ParameterError(f"{option} {path}: no such file or folder")
 
     def reaches(self, stage: Until) -> bool:
         """Return whether a stage is to be run."""

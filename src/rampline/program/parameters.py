@@ -119,8 +119,11 @@ def _validated(tree: type[Tree], values: Mapping[str, Any], source: str) -> Tree
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
-        shown = "" if first["type"] == "extra_forbidden" else f" = {first['input']!r}"
-        raise ParameterError(f"{source}: {name}{shown}: {first['msg']}") from error
+        if first["type"] == "extra_forbidden":
+            message = f"{source}: no parameter {name}; see rampline parameters"
+            raise ParameterError(message) from error
+        shown = f"{source}: {name} = {first['input']!r}: {first['msg']}"
+        raise ParameterError(shown) from error
 
 
 def _toml_value(params: Params, row: ParameterRow) -> str:

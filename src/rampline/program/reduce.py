@@ -74,7 +74,8 @@ def reduce_files(
         for error in inputs.refused:
             desk.refuse(str(getattr(error, "path", "input")), error)
         _reduce(desk, inputs, folders, parameters, options, budget)
-        for line in _summary(desk, folders, time.perf_counter() - begin):
+        final = Folders(out / "round2") if options.rounds == 2 else folders
+        for line in _summary(desk, final, time.perf_counter() - begin):
             shown.say(line)
     return 1 if desk.failures else 0
 
@@ -126,7 +127,8 @@ def _reduce(
         )
         combine_field(desk, surveys, run)
         if options.rounds == 2:
-            run_second_round(desk, calibrated, run)
+            second = run_second_round(desk, calibrated, run)
+            _drop_intermediates(second, run.second().folders, options)
         _drop_intermediates(calibrated, folders, options)
 
 

@@ -55,7 +55,7 @@ class SecondRequest:
 
 def run_second_round(
     desk: Desk, first: Sequence[ExposureResult], run: FieldRun
-) -> None:
+) -> list[ExposureResult]:
     """Reduce the exposures of a field again with the draft mosaics known.
 
     Parameters
@@ -65,6 +65,11 @@ def run_second_round(
         Of the first round; exposures without slopes or outside the mosaics are left out.
     run : FieldRun
         Of the first round.
+
+    Returns
+    -------
+    list of ExposureResult
+        Of the second round.
     """
     second = run.second()
     second.folders.make()
@@ -80,9 +85,11 @@ def run_second_round(
         for request in requests
     ]
     outcomes = desk.run_stage("second round: exposures", tasks)
-    surveys = [o.value.survey for o in outcomes if not o.error and o.value.survey]
+    results: list[ExposureResult] = [o.value for o in outcomes if not o.error]
+    surveys = [result.survey for result in results if result.survey is not None]
     if surveys:
         combine_field(desk, surveys, second)
+    return results
 
 
 def _requests(

@@ -54,13 +54,14 @@ def load_scene(name: str) -> "SceneParams":
     ParameterError
         Where it is neither, or the file has a wrong entry.
     """
-    from ..simulation.presets import benchmark_scene, demo_scene
+    from ..simulation.presets import benchmark_scene, demo_scene, smacs_scene
     from ..simulation.scene import read_scene
 
     presets = {
         "demo": demo_scene,
         "demo-full": lambda: demo_scene(full=True),
         "benchmark": benchmark_scene,
+        "smacs0723": smacs_scene,
     }
     if name in presets:
         return presets[name]()
