@@ -27,3 +27,18 @@ def test_a_run_reaches_every_stage_up_to_its_last():
     assert options.reaches("rate")
     assert options.reaches("cal")
     assert not options.reaches("mosaic")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"workers": -1}, "--workers -1"),
+        ({"pixel_scale_arcsec": -0.02}, "--pixel-scale"),
+        ({"name": "my field/x"}, "--name my field/x"),
+        ({"align_to": "nofile.ecsv"}, "--align-to nofile.ecsv: no such file"),
+        ({"references": "/nowhere"}, "--references /nowhere: no such"),
+    ],
+)
+def test_what_would_fail_after_hours_is_refused_at_the_door(wrong, words):
+    with pytest.raises(ParameterError, match=words):
+        ReduceOptions(**wrong)

@@ -54,6 +54,21 @@ def test_the_same_input_gives_the_same_content_in_any_number_of_processes(
     assert hashes[0] == hashes[1]
 
 
+def test_a_calibrated_image_says_all_that_was_done_however_it_came_about(
+    field, raw, tmp_path
+):
+    at_once, by_parts = tmp_path / "a", tmp_path / "b"
+    assert _reduce([raw], at_once, _options(field)) == 0
+    assert _reduce([raw], by_parts, _options(field, until="rate")) == 0
+    assert _reduce([raw], by_parts, _options(field)) == 0
+    for path in sorted((at_once / "exposures").glob("*_cal.fits")):
+        one = fits.getheader(path)
+        other = fits.getheader(by_parts / "exposures" / path.name)
+        assert one["CONTHASH"] == other["CONTHASH"]
+        for keyword in ("S_SUPERB", "S_RAMP", "S_FLAT", "R_DARK", "R_FLAT"):
+            assert one[keyword] == other[keyword]
+
+
 def _cut(path):
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
 
