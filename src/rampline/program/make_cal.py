@@ -11,7 +11,6 @@ from ..errors import InputError
 from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import SkyImage, SlopeImage
-from ..files.content import content_hash, recorded_hash
 from ..files.names import product_name
 from ..files.provenance import InputFile, StepRun
 from ..files.read import read_slope
@@ -27,7 +26,15 @@ from ..pipeline.slope_to_sky import (
 )
 from ..reference.planes import load_flat, load_sky_planes
 from ..reference.select import SKY_KINDS, ReferenceFiles
-from .products import Workplace, bench, is_current, list_steps, reference_source, trace
+from .products import (
+    Workplace,
+    bench,
+    input_file,
+    is_current,
+    list_steps,
+    reference_source,
+    trace,
+)
 from .task_key import make_key
 
 MODULE = "program.make_cal"
@@ -81,7 +88,7 @@ class Slopes:
 
     def inputs(self) -> list[InputFile]:
         """Return names and content hashes of all files."""
-        return [_input(path) for path in (self.path, *self.backgrounds)]
+        return [input_file(path) for path in (self.path, *self.backgrounds)]
 
 
 def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
@@ -185,7 +192,3 @@ def is_background(header: Header) -> bool:
 
 def _optics(header: Header) -> tuple[str, ...]:
     return (header.detector, header.filter, header.pupil, header.readout.subarray)
-
-
-def _input(rate: Path) -> InputFile:
-    return InputFile(rate.name, recorded_hash(rate) or content_hash(rate))

@@ -11,7 +11,6 @@ from ..astrometry.point_spread import PIXEL_ARCSEC, predict_point_spread
 from ..exposure.header import Header
 from ..exposure.records import Mosaic
 from ..files.catalogs import read_catalog, write_catalog
-from ..files.content import content_hash, recorded_hash
 from ..files.names import product_name
 from ..files.provenance import InputFile, Provenance, StepRun
 from ..files.read_mosaic import read_image_cards, read_mosaic
@@ -25,7 +24,7 @@ from ..pipeline.mosaic_to_catalog import (
 )
 from ..reference.planes import load_catalog_planes
 from ..reference.select import CATALOG_KINDS, ReferenceFiles
-from .products import reference_source
+from .products import input_file, reference_source
 from .task_key import make_key
 
 MODULE = "program.make_catalog"
@@ -82,7 +81,7 @@ def make_catalog(request: CatalogRequest) -> CatalogResult:
     mosaic = read_mosaic(request.mosaic, grid_from_cards(cards, n_rows, n_cols))
     header = mosaic.headers[0]
     files = reference_source(request.references).select(header, CATALOG_KINDS)
-    source = recorded_hash(request.mosaic) or content_hash(request.mosaic)
+    source = input_file(request.mosaic).content_hash
     inputs = [source, str(request.pixfrac)]
     key = make_key(MODULE, inputs, request.params, files.used)
     segmentation = request.mosaic.with_name(product_name(root, "segm"))

@@ -12,9 +12,8 @@ from ..exposure.grid import Grid
 from ..exposure.header import Card, put_cards
 from ..exposure.records import SkyImage
 from ..files.catalogs import write_association
-from ..files.content import content_hash, recorded_hash
 from ..files.names import product_name
-from ..files.provenance import InputFile, Provenance, StepRun
+from ..files.provenance import Provenance, StepRun
 from ..files.read import read_gwcs
 from ..files.write import write_sky
 from ..files.write_mosaic import MosaicWorld, write_mosaic
@@ -27,7 +26,7 @@ from ..pipeline.sky_to_mosaic import SkyToMosaic, gather_dithers, level_exposure
 from .alignment_table import read_alignment
 from .make_survey import load_sky, read_survey
 from .pictures import draw_mosaic
-from .products import bench, is_current
+from .products import bench, input_file, is_current
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_mosaic"
@@ -86,7 +85,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     path = request.folder / product_name(request.name, "i2d")
     stored = [read_survey(survey) for survey in request.surveys]
     cals = [cal for cal, _ in stored]
-    inputs = [_input(cals[k]) for k in request.members]
+    inputs = [input_file(cals[k]) for k in request.members]
     keeps = "crf" if request.crf_folder else ""
     hashes = [file.content_hash for file in inputs]
     hashes += [hash_file(request.alignment), keeps]
@@ -124,10 +123,6 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         request.folder.joinpath(name).unlink(missing_ok=True)
     draw_mosaic(request.pictures, combined.mosaic)
     return MosaicResult(path=path, made=("i2d",))
-
-
-def _input(cal: Path) -> InputFile:
-    return InputFile(cal.name, recorded_hash(cal) or content_hash(cal))
 
 
 def _steps(trail: Sequence[Footprint], params: SkyToMosaic) -> tuple[StepRun, ...]:

@@ -9,10 +9,10 @@ from ..astrometry.sources import PointSources
 from ..background.level_matching import SkyCells
 from ..exposure.geometry import Geometry
 from ..exposure.records import SkyImage
-from ..files.content import content_hash, recorded_hash
 from ..files.fits_output import whole_file
 from ..files.read import read_gwcs, read_header, read_sky
 from ..pipeline.sky_to_mosaic import SkyToMosaic, Survey, survey_exposure
+from .products import input_file
 from .task_key import make_key
 
 MODULE = "program.make_survey"
@@ -40,7 +40,7 @@ def make_survey(
         ``<root>_survey.npz``.
     is_new : bool
     """
-    cal_hash = recorded_hash(cal) or content_hash(cal)
+    cal_hash = input_file(cal).content_hash
     key = make_key(MODULE, [cal_hash, str(cal)], params)
     path = folder / cal.name.replace(".fits", "_survey.npz")
     if _is_current(path, key):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..errors import InputError
-from ..files.content import recorded_key
+from ..files.content import content_hash, recorded_hash, recorded_key
 from ..files.provenance import InputFile, Provenance, StepRun
 from ..params import Params, walk_params
 from ..pipeline.runner import Bench, Footprint
@@ -44,6 +44,11 @@ def is_current(path: Path, key: str) -> bool:
     except InputError:
         # damaged since: it is made again
         return False
+
+
+def input_file(path: Path) -> InputFile:
+    """Return name and content hash of a product: the recorded one, else computed."""
+    return InputFile(path.name, recorded_hash(path) or content_hash(path))
 
 
 def list_steps(trail: Sequence[Footprint], params: Params) -> tuple[StepRun, ...]:

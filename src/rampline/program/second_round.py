@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..astrometry.pixel_map import grid_from_cards
-from ..files.content import content_hash, recorded_hash
 from ..files.names import product_name
-from ..files.provenance import InputFile, StepRun
+from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.read_mosaic import read_image_cards, read_mosaic
 from ..files.write import write_slope
@@ -21,7 +20,7 @@ from .field import FieldRun, combine_field, mosaic_name
 from .make_survey import read_survey
 from .parameter_tree import Parameters
 from .pictures import draw_slope
-from .products import Workplace, is_current, reference_source, trace
+from .products import Workplace, input_file, is_current, reference_source, trace
 from .stage import Desk
 from .task_key import hash_file, make_key
 
@@ -144,7 +143,7 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     """Write the slopes with the stripes of the second round, unless up to date."""
     header = read_header(request.rate)
     files = reference_source(request.place.references).select(header, SKY_KINDS)
-    inputs = [_input(request.rate), _input(request.mosaic)]
+    inputs = [input_file(request.rate), input_file(request.mosaic)]
     hashes = [file.content_hash for file in inputs] + [hash_file(request.alignment)]
     params = request.parameters.ramp_to_slope.flicker_noise
     key = make_key(MODULE, hashes, params, files.used)
@@ -161,7 +160,3 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     write_slope(path, clean, trace(steps, params, files, inputs, key))
     draw_slope(request.place.pictures, header.root, clean)
     return True
-
-
-def _input(path: Path) -> InputFile:
-    return InputFile(path.name, recorded_hash(path) or content_hash(path))
