@@ -1,0 +1,1 @@
+"""Light that does not come from where it lands: expected, found, subtracted or masked."""

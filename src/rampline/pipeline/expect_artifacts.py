@@ -1,0 +1,114 @@
+"""From the pointing of an exposure and a table of stars to the artifacts that it may show."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifacts.claws import BandMagnitudes, ClawParams, expect_claws
+from ..artifacts.edge_light import (
+    EdgeLightParams,
+    NearStars,
+    expect_knife_light,
+    expect_leaf,
+    expect_wall_light,
+)
+from ..artifacts.expected import Expected
+from ..artifacts.far_stars import expect_stripes
+from ..artifacts.frames import is_long, telescope_to_pixel
+from ..artifacts.stars import StarTable, ab_magnitude, filter_wavelength_um
+from ..artifacts.tadpoles import TadpoleParams, expect_tadpoles
+from ..artifacts.wisps import expect_wisps
+from ..astrometry.geometry import plane_to_v2v3, sky_to_plane
+from ..exposure.header import Header, Pointing
+from ..params import Params
+
+GRISMS = ("GRISMR", "GRISMC")
+
+
+class ExpectParams(Params):
+    """Which artifacts are worth a word."""
+
+    claws: ClawParams = ClawParams()
+    """Light of stars ten degrees away."""
+    edges: EdgeLightParams = EdgeLightParams()
+    """Light of stars beside a detector."""
+    tadpoles: TadpoleParams = TadpoleParams()
+    """Images of bright sources on grism exposures."""
+
+
+def expect_artifacts(
+    header: Header, stars: StarTable, params: ExpectParams
+) -> Sequence[Expected]:
+    """Return what the pointing of an exposure leads to expect.
+
+    Parameters
+    ----------
+    header : Header
+    stars : StarTable
+        Of the field and as far as stray light comes from; those that are missing are not
+        expected to disturb.
+    params : ExpectParams
+
+    Returns
+    -------
+    sequence of Expected
+        Corners in pixels of this exposure: a subarray's count from its own first pixel.
+    """
+    stars = stars.take(np.flatnonzero(_in_front(header.pointing, stars)))
+    telescope = _telescope_arcsec(header.pointing, stars)
+    v2, v3 = telescope.T
+    mags = (stars.j_mag, stars.h_mag, stars.k_mag)
+    far = BandMagnitudes(stars.name, v2 / 3600.0, v3 / 3600.0, *mags)
+    wavelength_um = filter_wavelength_um(header.filter)
+    ab_mag = ab_magnitude(stars, wavelength_um)
+    near = NearStars(stars.name, v2, v3, ab_mag)
+    detector = header.detector
+    if header.pupil in GRISMS:
+        x, y = telescope_to_pixel(detector, *_about_field(telescope).T)
+        optics = (header.filter, header.pupil)
+        found = list(expect_tadpoles((x, y, ab_mag), detector, optics, params.tadpoles))
+    else:
+        found = [
+            *expect_wisps(detector, header.filter),
+            *expect_wall_light(near, detector, params.edges),
+            *expect_leaf(near, detector),
+            *expect_stripes(far, detector),
+        ]
+        if not is_long(detector):
+            found += expect_claws(far, detector, header.filter, params.claws)
+            found += expect_knife_light(near, detector, params.edges)
+    placed = (_in_subarray(item, header) for item in found)
+    return [item for item in placed if item is not None]
+
+
+def _in_front(pointing: Pointing, stars: StarTable) -> NDArray[np.bool_]:
+    """Return which stars lie on this side of the sky."""
+    plane = sky_to_plane(stars.ra_deg, stars.dec_deg, pointing)
+    return np.asarray(np.isfinite(plane[..., 0]))
+
+
+def _telescope_arcsec(pointing: Pointing, stars: StarTable) -> NDArray[np.float64]:
+    """Return V2 and V3 of stars, (n, 2), arcsec."""
+    plane = sky_to_plane(stars.ra_deg, stars.dec_deg, pointing)
+    return plane_to_v2v3(plane, pointing)
+
+
+def _about_field(telescope: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return directions with those far off set to NaN: no pixel can be told for them."""
+    near = np.abs(telescope - (0.0, -490.0)) < (400.0, 300.0)
+    return np.where(near.all(axis=1, keepdims=True), telescope, np.nan)
+
+
+def _in_subarray(item: Expected, header: Header) -> Expected | None:
+    """Return an artifact in the pixels of a subarray; None where it lies outside."""
+    readout = header.readout
+    if len(item.corners) == 0:
+        return item
+    corners = item.corners - (readout.col_start, readout.row_start)
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    size = (readout.n_cols, readout.n_rows)
+    if (high < -0.5).any() or (low > np.subtract(size, 0.5)).any():
+        return None
+    return replace(item, corners=corners)
