@@ -1,12 +1,8 @@
 """Gaia DR3 stars of a field, from VizieR.
 
-One cone query through astroquery. Nothing waits for a network that is not there: name
-look-ups may hang far longer than any time-out of a connection, so the query runs in a thread
-of its own that is left behind when its time is over.
+One cone query through astroquery, in bounded time.
 """
 
-import threading
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import numpy as np
@@ -15,6 +11,7 @@ from pydantic import Field
 
 from ..errors import NetworkError
 from ..params import Count, Factor, Params, Seconds
+from .within import ask_within
 
 CATALOG = "I/355/gaiadr3"
 EPOCH = 2016.0
@@ -32,6 +29,7 @@ COLUMNS = (
     "RUWE",
 )
 """Positions in degrees, motions, parallaxes and errors in mas (per year)."""
+REMEDY = "give a catalogue of your own with --align-to FILE.ecsv, or --align-to none"
 Columns = dict[str, NDArray[np.float64]]
 
 
@@ -70,10 +68,11 @@ def fetch_gaia(
     NetworkError
         If there is no answer in time or no usable one.
     """
-    table = _within(
+    table = ask_within(
         params.timeout,
         lambda: _query(ra_deg, dec_deg, radius_deg, params),
-        params.server,
+        f"Gaia stars from {params.server}",
+        REMEDY,
     )
     columns = {name: np.empty(0) for name in (*COLUMNS, "ref_epoch")}
     if table is None:
@@ -109,31 +108,3 @@ def _query(ra_deg: float, dec_deg: float, radius_deg: float, params: GaiaParams)
     if tables is None:
         raise NetworkError("the answer is not a table")
     return tables[0] if tables else None
-
-
-def _within(seconds: float, call: Callable[[], Any], server: str) -> Any:
-    """Return what ``call`` returns, or raise within ``seconds`` that the server failed."""
-    outcome: dict[str, Any] = {}
-
-    def run() -> None:
-        try:
-            outcome["value"] = call()
-        except Exception as error:  # noqa: BLE001 (handed over to the caller's thread)
-            outcome["error"] = error
-
-    thread = threading.Thread(target=run, daemon=True, name="gaia query")
-    thread.start()
-    thread.join(seconds)
-    if "value" in outcome:
-        return outcome["value"]
-    remedy = (
-        "give a catalogue of your own with --align-to FILE.ecsv, or --align-to none"
-    )
-    if "error" not in outcome:
-        why = f"no answer within {seconds:g} s"
-    else:
-        first_line = str(outcome["error"]).strip().partition("\n")[0]
-        why = f"{type(outcome['error']).__name__}: {first_line[:200]}"
-    raise NetworkError(f"Gaia stars from {server}: {why}; {remedy}") from outcome.get(
-        "error"
-    )
