@@ -91,8 +91,9 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     log_level
         What the log files hold.
     """
+    from .program.dry_run import dry_run_lines
     from .program.options import ReduceOptions, parse_keep, parse_size
-    from .program.reduce import dry_run_lines, reduce_files
+    from .program.reduce import reduce_files
 
     options = ReduceOptions(
         config=config,
@@ -140,7 +141,9 @@ def demo(
 
 
 @app.command
-def simulate(scene: str, *, out: Path, workers: int = 1) -> int:
+def simulate(
+    scene: str, *, out: Path, workers: int = 1, crds_cache: Path | None = None
+) -> int:
     """Simulate raw exposures and matching reference files, with the truth beside them.
 
     Parameters
@@ -152,10 +155,13 @@ def simulate(scene: str, *, out: Path, workers: int = 1) -> int:
         Output folder.
     workers
         Exposures at once.
+    crds_cache
+        Folder of a small CRDS cache to be written with the reference files, on which
+        the crds client, and so ``--references crds`` and jwst, run without network.
     """
     from .program.simulate import run_simulation
 
-    return run_simulation(scene, out, workers)
+    return run_simulation(scene, out, workers, crds_cache)
 
 
 @app.command

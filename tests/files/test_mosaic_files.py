@@ -223,8 +223,19 @@ def test_a_file_that_is_no_catalogue_is_one_line(tmp_path):
 def test_an_association_names_its_members(tmp_path):
     path = tmp_path / "x_asn.json"
     write_association(path, "jw02736-x_nircam_f200w", ["a_cal.fits"], "02736", "0.1.0")
-    assert read_association(path) == {"jw02736-x_nircam_f200w": ["a_cal.fits"]}
+    assert read_association(path) == [tmp_path / "a_cal.fits"]
     assert json.loads(path.read_text())["asn_rule"] == "DMS_Level3_Base"
+
+
+def test_an_association_of_stage_2_gives_its_backgrounds_too(tmp_path):
+    kinds = {"a_rate.fits": "science", "b_rate.fits": "background", "c.fits": "segmap"}
+    members = [{"expname": name, "exptype": kind} for name, kind in kinds.items()]
+    path = tmp_path / "x_asn.json"
+    path.write_text(json.dumps({"products": [{"name": "a", "members": members}] * 2}))
+    assert read_association(path) == [
+        tmp_path / "a_rate.fits",
+        tmp_path / "b_rate.fits",
+    ]
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"products": [{}]}'])

@@ -1,12 +1,10 @@
 import pytest
 
 from rampline.files.names import (
-    ExposureName,
     ProductName,
     mosaic_root,
     optical_element,
     parse_product,
-    parse_root,
     product_name,
 )
 
@@ -36,17 +34,6 @@ from rampline.files.names import (
 )
 def test_product_names_come_apart(name, parts):
     assert parse_product(name) == ProductName(*parts)
-
-
-def test_root_of_a_segment_comes_apart():
-    found = parse_root("jw02736001002_02103_00001_nrcb1-seg003")
-    assert found == ExposureName(
-        "02736", "001", "002", "02", "1", "03", "00001", "nrcb1", "003"
-    )
-
-
-def test_root_of_another_kind_is_none():
-    assert parse_root("jw02736-o001_t001_nircam_clear-f200w") is None
 
 
 def test_a_name_put_together_comes_apart_again():

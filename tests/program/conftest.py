@@ -2,6 +2,9 @@ import shutil
 
 import pytest
 
+from rampline.program.options import ReduceOptions
+from rampline.program.reduce import reduce_files
+
 from ..small_field import make_small_field
 
 
@@ -18,3 +21,16 @@ def raw(field, tmp_path):
     for path in field.raw[:2]:
         shutil.copy(path, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def reduced(field, tmp_path_factory):
+    """The whole field reduced to catalogues; nobody writes into it."""
+    out = tmp_path_factory.mktemp("reduced") / "out"
+    options = ReduceOptions(
+        references=str(field.references),
+        align_to=str(field.alignment_catalog),
+        engine="serial",
+    )
+    assert reduce_files(field.raw, out, options, progress=False) == 0
+    return out

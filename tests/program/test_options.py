@@ -42,3 +42,12 @@ def test_a_run_reaches_every_stage_up_to_its_last():
 def test_what_would_fail_after_hours_is_refused_at_the_door(wrong, words):
     with pytest.raises(ParameterError, match=words):
         ReduceOptions(**wrong)
+
+
+def test_options_that_contradict_each_other_are_refused(tmp_path):
+    grid = tmp_path / "grid.fits"
+    grid.touch()
+    with pytest.raises(ParameterError, match=r"--pixel-scale 0.03: not with --grid"):
+        ReduceOptions(grid=grid, pixel_scale_arcsec=0.03)
+    with pytest.raises(ParameterError, match="--rounds 2: needs a draft mosaic"):
+        ReduceOptions(rounds=2, until="cal")

@@ -9,7 +9,7 @@ from astropy.io import fits
 
 from rampline.program.journal import read_journal
 from rampline.program.options import ReduceOptions
-from rampline.program.reduce import dry_run_lines, reduce_files
+from rampline.program.reduce import reduce_files
 
 
 def _options(field, **others):
@@ -156,13 +156,6 @@ def test_wrong_use_is_status_2_and_one_line(raw, tmp_path, field):
         done = _command(raw, tmp_path / "out", field, *extra)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
-
-
-def test_a_dry_run_lists_and_writes_nothing(field, raw, tmp_path):
-    lines = list(dry_run_lines([raw], tmp_path / "out", _options(field)))
-    assert len(lines) == 3
-    assert "2 exposures" in lines[-1]
-    assert not (tmp_path / "out").exists()
 
 
 def test_a_stopped_run_leaves_no_half_file_and_goes_on_later(field, tmp_path):

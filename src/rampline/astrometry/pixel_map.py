@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..exposure.geometry import Geometry, PixelMap
 from ..exposure.grid import Grid
 from ..exposure.header import Card, CardValue
-from ..numerics.nodes import interpolate_nodes, invert_nodes
+from ..numerics.nodes import interpolate_nodes
 from ..units import DEG_PER_ARCSEC
 from .geometry import (
     geometry_vectors,
@@ -53,17 +53,6 @@ def map_pixels(
     """Return row and column on the grid of pixels of the exposure, (..., 2)."""
     m = pixel_map
     return interpolate_nodes(m.nodes, m.step, m.origin, rows, cols)
-
-
-def unmap_pixels(
-    pixel_map: PixelMap, rows: ArrayLike, cols: ArrayLike
-) -> NDArray[np.float64]:
-    """Return row and column on the exposure of pixels of the grid, (..., 2)."""
-    m = pixel_map
-    values = np.stack(
-        np.broadcast_arrays(np.asarray(rows, float), np.asarray(cols, float)), axis=-1
-    )
-    return invert_nodes(m.nodes, m.step, m.origin, values)
 
 
 def grid_to_sky(

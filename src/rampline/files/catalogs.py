@@ -80,7 +80,7 @@ def write_association(
     product : str
         Root of the mosaic's name.
     members : sequence of str
-        File names of the exposures, beside the association.
+        Files of the exposures, relative to the association's folder.
     program : str
     version : str
         Of rampline.
@@ -114,13 +114,13 @@ def write_association(
         beside.write_text(json.dumps(content, indent=4) + "\n")
 
 
-def read_association(path: Path) -> dict[str, list[str]]:
-    """Read which science exposures make which product.
+def read_association(path: Path) -> list[Path]:
+    """Read which exposures an association names: science and dedicated backgrounds.
 
     Returns
     -------
-    dict
-        Product name to the members' file names as the association has them.
+    list of Path
+        Each once, in the order given; relative names are beside the association.
 
     Raises
     ------
@@ -129,14 +129,13 @@ def read_association(path: Path) -> dict[str, list[str]]:
     """
     try:
         content = json.loads(path.read_text())
-        return {
-            product["name"]: [
-                member["expname"]
-                for member in product["members"]
-                if member["exptype"] == "science"
-            ]
+        names = [
+            member["expname"]
             for product in content["products"]
-        }
+            for member in product["members"]
+            if member["exptype"] in {"science", "background"}
+        ]
+        return [path.parent / name for name in dict.fromkeys(names)]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(str(path), f"no association ({error})") from error
 

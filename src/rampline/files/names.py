@@ -31,11 +31,6 @@ SUFFIXES: Final = (
 )
 """Product suffixes that may end a root."""
 
-_EXPOSURE: Final = re.compile(
-    r"jw(?P<program>\d{5})(?P<observation>\d{3})(?P<visit>\d{3})"
-    r"_(?P<visit_group>\d{2})(?P<sequence>\d)(?P<activity>[0-9a-z]{2})"
-    r"_(?P<exposure>\d{5})_(?P<detector>[a-z0-9]+)(?:-seg(?P<segment>\d{3}))?"
-)
 _SUFFIX: Final = re.compile(
     rf"(?P<root>.+?)(?:_(?P<association>[aoc]\d{{3,4}}))?_(?P<suffix>{'|'.join(SUFFIXES)})"
 )
@@ -52,21 +47,6 @@ class ProductName(NamedTuple):
     """For example ``a3001``; mostly empty."""
 
 
-class ExposureName(NamedTuple):
-    """The root of an exposure's products in its parts, all of them strings as written."""
-
-    program: str
-    observation: str
-    visit: str
-    visit_group: str
-    sequence: str
-    activity: str
-    exposure: str
-    detector: str
-    segment: str
-    """``001``, ...; empty where the exposure is one file."""
-
-
 def parse_product(path: str) -> ProductName:
     """Take a product's file name apart; a name of another kind is all root."""
     stem = PurePath(path).name
@@ -76,14 +56,6 @@ def parse_product(path: str) -> ProductName:
     if found is None:
         return ProductName(stem, "", "")
     return ProductName(found["root"], found["suffix"], found["association"] or "")
-
-
-def parse_root(root: str) -> ExposureName | None:
-    """Take the root of an exposure apart, or return None where it follows no grammar."""
-    found = _EXPOSURE.fullmatch(root)
-    if found is None:
-        return None
-    return ExposureName(*(part or "" for part in found.groups()))
 
 
 def product_name(root: str, suffix: str, ending: str = "fits") -> str:

@@ -140,8 +140,11 @@ def read_photometry(path: Path, cards: Mapping[str, Any]) -> Photometry:
 
 
 def read_background(cards: Mapping[str, Any]) -> float:
-    """Read the sky level; NaN where none is recorded."""
-    level = cards.get("SKYLEVEL", cards.get("BKGLEVEL"))
+    """Read the measured sky level; NaN where none is recorded.
+
+    The BKGLEVEL of `jwst` is another thing: what is to go before exposures are combined.
+    """
+    level = cards.get("SKYLEVEL")
     return float(level) if isinstance(level, int | float) else float("nan")
 
 

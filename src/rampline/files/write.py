@@ -1,4 +1,4 @@
-"""Writing JWST's products: slopes, sky images, mosaics, segmentations.
+"""Writing JWST's products of single exposures: slopes and sky images.
 
 Names, extensions, units and keywords are those of `jwst` 3.0; planes of our own follow
 as further extensions, then the PARAMETERS and PROVENANCE tables, the ASDF extension last.

@@ -279,7 +279,7 @@ def _empty_planes(shape: tuple[int, int], n_context: int) -> MosaicPlanes:
 def mark_outliers(
     image: SkyImage, found: NDArray[np.bool_], dither: Dither
 ) -> SkyImage:
-    """Return an exposure as it entered its mosaic: flagged, aligned, with its level.
+    """Return an exposure as it entered its mosaic: flagged and aligned.
 
     Parameters
     ----------
@@ -309,6 +309,4 @@ def mark_outliers(
         var_flat=masked(image.var_flat),
         flags=flags,
         geometry=dither.geometry,
-        background_mjy_sr=dither.level_mjy_sr,
-        background_subtracted=False,
     )

@@ -13,8 +13,10 @@ RAMP_BYTES = 7
 """Each sample: raw (2), linear counts (4), flags (1)."""
 PLANE_BYTES = 120
 """Each pixel: reference planes, results and their copies on the way to disk."""
-RATE_BYTES = 24
+RATE_BYTES = 28
 CAL_BYTES = 28
+MOSAIC_BYTES = 32
+SEGMENTATION_BYTES = 4
 """Each pixel of a product on disk."""
 
 
@@ -55,9 +57,8 @@ def exposure_bytes(header: Header) -> int:
     return BASE_BYTES + pixels * (samples + readout.n_groups * 4 + PLANE_BYTES)
 
 
-def product_bytes(header: Header) -> int:
-    """Estimate the disk space of the products of one exposure."""
+def slope_bytes(header: Header) -> int:
+    """Estimate the disk space of the slopes of one exposure, with its integrations."""
     readout = header.readout
     ints = readout.n_ints if readout.n_ints > 1 else 0
-    per_pixel = RATE_BYTES * (1 + ints) + CAL_BYTES
-    return readout.n_rows * readout.n_cols * per_pixel
+    return readout.n_rows * readout.n_cols * RATE_BYTES * (1 + ints)

@@ -93,7 +93,7 @@ def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
         header = read_header(rate)
         slope = None if slope is None else replace(slope, header=header)
         cal, sky = _cal(request, header, rate, slope, made)
-    survey, note = None, _why_no_mosaic(header)
+    survey, note = None, why_no_mosaic(header)
     wanted = request.until in {"mosaic", "catalog"}
     if cal is not None and wanted and not note:
         params = request.parameters.sky_to_mosaic
@@ -109,7 +109,7 @@ def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
     )
 
 
-def _why_no_mosaic(header: Header) -> str:
+def why_no_mosaic(header: Header) -> str:
     """Return why an exposure is in no mosaic; empty where it is."""
     if header.exp_type != "NRC_IMAGE":
         return f"{header.exp_type} exposures are not combined"

@@ -39,7 +39,7 @@ class FieldRun:
 
     def second(self) -> "FieldRun":
         """Return the same for the second round, whose products have their own folder."""
-        return replace(self, folders=Folders(self.folders.out / "round2"))
+        return replace(self, folders=self.folders.second)
 
     @property
     def mosaic_params(self) -> SkyToMosaic:

@@ -38,6 +38,11 @@ class Folders:
         """A log file for each task."""
         return self.out / "logs"
 
+    @property
+    def second(self) -> "Folders":
+        """The same rooms again, for the products of the second round."""
+        return Folders(self.out / "round2")
+
     def make(self) -> None:
         """Make all of them.
 

@@ -1,11 +1,12 @@
 """Which files the user means, and which of them can be reduced."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import InputError, RamplineError
+from ..errors import InputError, ParameterError, RamplineError
 from ..exposure.header import Header
+from ..files.catalogs import read_association
 from ..files.read import read_header
 
 SUFFIXES = ("uncal", "rate", "cal")
@@ -23,23 +24,32 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """The exposures to reduce, and one line for each file that cannot be."""
+    """The exposures to reduce, and one line for each file that cannot be.
+
+    Attributes
+    ----------
+    sources : tuple of Source
+    refused : tuple of RamplineError
+    idle_excludes : tuple of str
+        Words of ``--exclude`` that no file's name holds.
+    """
 
     sources: tuple[Source, ...]
     refused: tuple[RamplineError, ...] = field(default=())
+    idle_excludes: tuple[str, ...] = ()
 
 
 def collect_inputs(
-    given: Sequence[Path], exclude: Iterable[str], *, mixed: bool
+    given: Sequence[Path], exclude: Sequence[str], *, mixed: bool
 ) -> Inputs:
     """Find the exposures among files and folders.
 
     Parameters
     ----------
     given : sequence of Path
-        Files, or folders whose ``_uncal``, ``_rate`` and ``_cal`` files are taken (the
-        least reduced of each exposure).
-    exclude : iterable of str
+        Files; folders whose ``_uncal``, ``_rate`` and ``_cal`` files are taken (the
+        least reduced of each exposure); associations (``_asn.json``), whose members are.
+    exclude : sequence of str
         Roots or parts of roots of exposures to leave out.
     mixed : bool
         Whether exposures of several programmes are one field.
@@ -48,11 +58,18 @@ def collect_inputs(
     ------
     InputError
         Where a given path does not exist or a folder holds no exposure.
+    ParameterError
+        Where nothing is given.
     """
+    if not given:
+        raise ParameterError("no files or folders given; see rampline reduce --help")
     sources: list[Source] = []
     refused: list[RamplineError] = []
+    idle = dict.fromkeys(exclude)
     for path in _files(given):
-        if any(part in path.name for part in exclude):
+        if parts := [part for part in exclude if part in path.name]:
+            for part in parts:
+                idle.pop(part, None)
             continue
         try:
             sources.append(Source(path, _suffix(path), read_header(path)))
@@ -63,7 +80,7 @@ def collect_inputs(
     if not mixed:
         kept, strangers = _one_program(kept)
         refused.extend(strangers)
-    return Inputs(tuple(kept), tuple(refused))
+    return Inputs(tuple(kept), tuple(refused), tuple(idle))
 
 
 def _files(given: Sequence[Path]) -> list[Path]:
@@ -76,6 +93,8 @@ def _files(given: Sequence[Path]) -> list[Path]:
                     str(path), "no _uncal, _rate or _cal file in this folder"
                 )
             found.extend(inside)
+        elif path.suffix == ".json":
+            found.extend(read_association(path))
         elif path.exists():
             found.append(path)
         else:
@@ -95,6 +114,8 @@ def _in_folder(folder: Path) -> list[Path]:
 def _suffix(path: Path) -> str:
     stem = path.name.removesuffix(".gz").removesuffix(".fits")
     suffix = stem.rpartition("_")[2]
+    if not path.is_file():
+        raise InputError(str(path), "named by an association, but not there")
     if suffix not in SUFFIXES:
         raise InputError(
             str(path),

@@ -1,5 +1,6 @@
 """One filter of an aligned field: levels, outliers, drizzle; ``_i2d`` and its association."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,7 +115,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     if request.crf_folder is not None:
         members = [cals[k] for k in request.members]
         _write_exposures(request.crf_folder, members, combined, dithers, provenance)
-    _write_association(request, dithers)
+    _write_association(request, cals, dithers)
     world = _world(request, grid, dithers)
     write_mosaic(path, combined.mosaic, world, provenance)
     # those of the mosaic before
@@ -136,8 +137,11 @@ def _steps(trail: Sequence[Footprint], params: SkyToMosaic) -> tuple[StepRun, ..
     )
 
 
-def _write_association(request: MosaicRequest, dithers: Sequence[Dither]) -> None:
-    members = [product_name(dither.header.root, "cal") for dither in dithers]
+def _write_association(
+    request: MosaicRequest, cals: Sequence[Path], dithers: Sequence[Dither]
+) -> None:
+    folder = request.folder.resolve()
+    members = [os.path.relpath(cals[k].resolve(), folder) for k in request.members]
     program = dithers[0].header.program
     path = request.folder / product_name(request.name, "asn", "json")
     write_association(path, request.name, members, program, __version__)

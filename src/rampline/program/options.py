@@ -75,6 +75,12 @@ class ReduceOptions:
                 f"--name {self.name}: letters, digits, dot, plus and underscore only"
             )
             raise ParameterError(message)
+        if self.grid is not None and scale is not None:
+            message = f"--pixel-scale {scale}: not with --grid, which has a scale"
+            raise ParameterError(message)
+        if self.rounds == 2 and not self.reaches("mosaic"):
+            message = f"--rounds 2: needs a draft mosaic, not --until {self.until}"
+            raise ParameterError(message)
         self._check_paths()
 
     def _check_paths(self) -> None:

@@ -6,16 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from ..errors import ParameterError, RamplineError
+from ..errors import RamplineError
 from ..exposure.header import Header
-from .budget import Budget, exposure_bytes, plan_budget, product_bytes
+from ..files.names import product_name
+from .budget import Budget, plan_budget
 from .engine import Task, make_engine
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field import FieldRun, combine_field
+from .finished import forget_finished, is_finished, note_finished, try_run_key
 from .folders import Folders
 from .inputs import Inputs, Source, collect_inputs
 from .journal import Journal
 from .make_cal import choose_backgrounds, is_background
+from .notices import notices
 from .options import ReduceOptions, Until
 from .parameter_tree import Parameters
 from .parameters import read_parameters
@@ -60,52 +63,35 @@ def reduce_files(
     logging.getLogger("rampline").setLevel(log_level.upper())
     begin = time.perf_counter()
     parameters = read_parameters(Parameters, options.config, options.settings)
-    inputs = _inputs(given, options)
+    inputs = collect_inputs(given, options.exclude, mixed=bool(options.name))
     folders = Folders(out)
     folders.make()
+    key = "" if inputs.refused else try_run_key(inputs.sources, parameters, options)
+    if key and is_finished(folders, key):
+        line = "everything is up to date; slopes and images of exposures were not kept"
+        make_progress(bars=False).say(line)
+        return 0
+    forget_finished(folders)
     budget = plan_budget([source.header for source in inputs.sources], options)
     with (
         closing(make_engine(options.engine, budget.workers)) as engine,
+        closing(make_engine("threads", budget.workers)) as here,
         Journal(out) as journal,
         make_progress(bars=progress) as shown,
     ):
         journal.start_run()
-        desk = Desk(engine, journal, shown, folders.logs)
+        desk = Desk(engine, here, journal, shown, folders.logs)
         for error in inputs.refused:
             desk.refuse(str(getattr(error, "path", "input")), error)
+        for line in notices(inputs, options):
+            shown.say(line)
         _reduce(desk, inputs, folders, parameters, options, budget)
-        final = Folders(out / "round2") if options.rounds == 2 else folders
+        if key and not desk.failures:
+            note_finished(folders, key)
+        final = folders.second if options.rounds == 2 else folders
         for line in _summary(desk, final, time.perf_counter() - begin):
             shown.say(line)
     return 1 if desk.failures else 0
-
-
-def dry_run_lines(
-    given: Sequence[Path], out: Path, options: ReduceOptions
-) -> Iterator[str]:
-    """Yield what a run would do, and what it would take."""
-    read_parameters(Parameters, options.config, options.settings)
-    inputs = _inputs(given, options)
-    headers = [source.header for source in inputs.sources]
-    budget = plan_budget(headers, options)
-    for error in inputs.refused:
-        yield f"refused: {error}"
-    for source in inputs.sources:
-        size = exposure_bytes(source.header) / 1e9
-        yield f"{source.header.root}: from _{source.suffix}, {size:.1f} GB"
-    filters = {(h.filter, h.pupil) for h in headers}
-    disk = sum(product_bytes(header) for header in headers) / 1e9
-    yield (
-        f"{len(headers)} exposures in {len(filters)} filters until {options.until}: "
-        f"{budget.workers} at once, {budget.workers * budget.bytes_each / 1e9:.1f} GB of "
-        f"memory, {disk:.1f} GB of products in {out}"
-    )
-
-
-def _inputs(given: Sequence[Path], options: ReduceOptions) -> Inputs:
-    if not given:
-        raise ParameterError("no files or folders given; see rampline reduce --help")
-    return collect_inputs(given, options.exclude, mixed=bool(options.name))
 
 
 def _reduce(
@@ -126,10 +112,11 @@ def _reduce(
             folders=folders, parameters=parameters, options=options, budget=budget
         )
         combine_field(desk, surveys, run)
-        if options.rounds == 2:
-            second = run_second_round(desk, calibrated, run)
-            _drop_intermediates(second, run.second().folders, options)
-        _drop_intermediates(calibrated, folders, options)
+        second = run_second_round(desk, calibrated, run) if options.rounds == 2 else []
+        # what failed is tried again with what there is
+        if not desk.failures:
+            _drop_intermediates(second, folders.second, options)
+            _drop_intermediates(calibrated, folders, options)
 
 
 def _calibrate(
@@ -178,19 +165,32 @@ def _calibrate(
                 rates.append((source.header, outcome.value.rate))
     elif skies:
         targets = list(inputs.sources)
-    outcomes = desk.run_stage("exposures", tasks(targets, options.until))
+    # what is calibrated needs a survey only
+    light = all(source.suffix == "cal" for source in targets)
+    outcomes = desk.run_stage("exposures", tasks(targets, options.until), light=light)
     return [outcome.value for outcome in outcomes if not outcome.error]
 
 
 def _drop_intermediates(
     results: Sequence[ExposureResult], folders: Folders, options: ReduceOptions
 ) -> None:
-    """Delete what was made on the way and nobody asked to keep; never an input."""
+    """Delete what only led to the mosaics and nobody asked to keep; never an input.
+
+    Exposures outside the mosaics keep their products, which are all they have.
+    """
     for result in results:
-        for suffix, path in (("rate", result.rate), ("cal", result.cal)):
+        kept = {"rate": result.rate, "cal": result.cal}
+        for suffix, path in kept.items():
             ours = path is not None and path.parent == folders.exposures
-            if path is not None and ours and suffix not in options.keep:
+            if path is None or not ours or result.survey is None:
+                continue
+            if suffix not in options.keep:
                 path.unlink(missing_ok=True)
+                ints = product_name(result.root, f"{suffix}ints")
+                path.with_name(ints).unlink(missing_ok=True)
+        if "cal" not in options.keep and result.survey is not None:
+            # it says where the image lies that is gone
+            result.survey.unlink(missing_ok=True)
 
 
 def _summary(desk: Desk, folders: Folders, seconds: float) -> Iterator[str]:
@@ -198,3 +198,4 @@ def _summary(desk: Desk, folders: Folders, seconds: float) -> Iterator[str]:
     yield f"done in {seconds:.0f} s" + (f", {failed} failed:" if failed else "")
     yield from (f"  {line}" for line in desk.failures)
     yield f"products in {folders.out}, pictures in {folders.pictures}"
+    yield f"a page of it all: rampline report {folders.out}"

@@ -61,7 +61,8 @@ def run_second_round(
     ----------
     desk : Desk
     first : sequence of ExposureResult
-        Of the first round; exposures without slopes or outside the mosaics are left out.
+        Of the first round; those outside the mosaics are left out, and those without
+        slopes enter the new mosaics as they are.
     run : FieldRun
         Of the first round.
 
@@ -85,7 +86,8 @@ def run_second_round(
     ]
     outcomes = desk.run_stage("second round: exposures", tasks)
     results: list[ExposureResult] = [o.value for o in outcomes if not o.error]
-    surveys = [result.survey for result in results if result.survey is not None]
+    unchanged = [result for result in first if result.rate is None]
+    surveys = [r.survey for r in (*results, *unchanged) if r.survey is not None]
     if surveys:
         combine_field(desk, surveys, second)
     return results

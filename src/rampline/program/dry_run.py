@@ -1,0 +1,98 @@
+"""``reduce --dry-run``: every task that a run would have, and what it would take."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from .budget import plan_budget
+from .estimate import Expected, expected_tasks, total_seconds
+from .exposure import why_no_mosaic
+from .field import mosaic_name
+from .inputs import Inputs, Source, collect_inputs
+from .make_cal import is_background
+from .notices import notices
+from .options import ReduceOptions
+from .parameter_tree import Parameters
+from .parameters import read_parameters
+
+
+def dry_run_lines(
+    given: Sequence[Path], out: Path, options: ReduceOptions
+) -> Iterator[str]:
+    """Yield what a run would do, and what it would take; nothing is written.
+
+    Parameters
+    ----------
+    given : sequence of Path
+    out : Path
+    options : ReduceOptions
+
+    Raises
+    ------
+    RamplineError
+        As `reduce_files` would, before any work.
+    """
+    parameters = read_parameters(Parameters, options.config, options.settings)
+    inputs = collect_inputs(given, options.exclude, mixed=bool(options.name))
+    yield from (f"refused: {error}" for error in inputs.refused)
+    yield from notices(inputs, options)
+    scale = options.pixel_scale_arcsec or parameters.sky_to_mosaic.grid.pixel_scale
+    names = [_mosaic_of(source, options) for source in inputs.sources]
+    tasks = list(expected_tasks(inputs.sources, names, scale, options))
+    for stage, group in groupby(tasks, key=lambda task: task.stage):
+        listed = list(group)
+        yield f"{stage}: {len(listed)} task{'s' * (len(listed) != 1)}"
+        yield from (f"  {_line(task)}" for task in listed)
+    yield from _totals(inputs, tasks, out, options)
+
+
+def _mosaic_of(source: Source, options: ReduceOptions) -> str:
+    header = source.header
+    if why_no_mosaic(header) or is_background(header):
+        return ""
+    return mosaic_name(header, options.name)
+
+
+def _line(task: Expected) -> str:
+    disk = f", {_size(task.disk_bytes)} on disk" if task.disk_bytes else ""
+    return (
+        f"{task.name}: {task.detail}, about {_time(task.seconds)}, "
+        f"{_size(task.memory_bytes)} of memory{disk}"
+    )
+
+
+def _totals(
+    inputs: Inputs, tasks: Sequence[Expected], out: Path, options: ReduceOptions
+) -> Iterator[str]:
+    headers = [source.header for source in inputs.sources]
+    budget = plan_budget(headers, options)
+    filters = {(header.filter, header.pupil) for header in headers}
+    at_once = {
+        stage: sum(sorted(task.memory_bytes for task in group)[-budget.workers :])
+        for stage, group in groupby(tasks, key=lambda task: task.stage)
+    }
+    peak, kept = (
+        sum(getattr(task, f"{kind}_bytes") for task in tasks)
+        for kind in ("disk", "kept")
+    )
+    yield (
+        f"{len(headers)} exposures in {len(filters)} filters until {options.until}: "
+        f"about {_time(options.rounds * total_seconds(tasks, budget))}, "
+        f"{budget.workers} at once, {_size(max(at_once.values(), default=0))} of memory, "
+        f"{_size(options.rounds * peak)} on disk in {out}, "
+        f"{_size(options.rounds * kept)} of it to stay"
+    )
+    yield (
+        "estimated from sizes, good to a factor of two; what is up to date already takes "
+        "no time, fetching reference files takes more"
+    )
+
+
+def _size(n_bytes: int) -> str:
+    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:.0f} MB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,204 @@
+"""What each task of a run will take: seconds, memory and disk, estimated from sizes.
+
+The factors were measured on one core of a common server with warm kernels; another
+machine, a slow disk or a crowded field may take twice as much. Sizes of mosaics follow
+from the pointings in the headers, before anything is aligned.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+
+from ..exposure.header import Header
+from ..units import DEG_PER_ARCSEC
+from .budget import (
+    BASE_BYTES,
+    CAL_BYTES,
+    MOSAIC_BYTES,
+    SEGMENTATION_BYTES,
+    Budget,
+    exposure_bytes,
+    slope_bytes,
+)
+from .inputs import Source
+from .options import ReduceOptions
+
+NATIVE_ARCSEC = {"SHORT": 0.0311, "LONG": 0.0629}
+"""Pixel sizes, mean over the field."""
+TASK_S = 0.6
+"""Any task on an exposure: opening and closing files, geometry."""
+FIELD_S = 1.5
+"""Any task on a field."""
+SAMPLE_S = 25e-9
+"""Each sample of a ramp, raw to slope."""
+PIXEL_S = 500e-9
+"""Each pixel, slope to sky, with its source list."""
+DRIZZLE_S = 1e-6
+"""Each pixel that enters a mosaic: outliers and drizzle."""
+GRID_S = 500e-9
+"""Each pixel of a mosaic: catalogue."""
+MEMBER_BYTES = 60
+"""Each pixel of an exposure that waits to be combined."""
+GRID_BYTES = 80
+"""Each pixel of a mosaic while it is made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """One task before it is run.
+
+    Attributes
+    ----------
+    stage, name : str
+    detail : str
+        What goes in, for people.
+    seconds : float
+    memory_bytes, disk_bytes : int
+    kept_bytes : int
+        Of the disk space, what stays when the run is over.
+    """
+
+    stage: str
+    name: str
+    detail: str
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+    kept_bytes: int
+
+
+def expected_tasks(
+    sources: Sequence[Source],
+    names: Sequence[str],
+    scale_arcsec: float,
+    options: ReduceOptions,
+) -> Iterator[Expected]:
+    """Yield every task of a run in the order of its stages.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+    names : sequence of str
+        Root of the mosaic that each of them enters; empty where it enters none.
+    scale_arcsec : float
+        Of the mosaics.
+    options : ReduceOptions
+    """
+    for source in sources:
+        yield _exposure(source, options)
+    members = sorted(
+        ((name, s.header) for name, s in zip(names, sources, strict=True) if name),
+        key=lambda pair: pair[0],
+    )
+    if not options.reaches("mosaic") or not members:
+        return
+    yield Expected(
+        stage="alignment",
+        name="alignment",
+        detail=f"{len(members)} exposures",
+        seconds=FIELD_S + 0.05 * len(members),
+        memory_bytes=BASE_BYTES,
+        disk_bytes=0,
+        kept_bytes=0,
+    )
+    shape = grid_shape([header for _, header in members], scale_arcsec)
+    filters = [
+        (name, [header for _, header in group])
+        for name, group in groupby(members, key=lambda pair: pair[0])
+    ]
+    for name, headers in filters:
+        yield _mosaic(name, headers, shape, options)
+    if options.reaches("catalog"):
+        for name, _ in filters:
+            yield _catalog(name, shape)
+
+
+def grid_shape(headers: Sequence[Header], scale_arcsec: float) -> tuple[int, int]:
+    """Estimate rows and columns of the common grid from pointings and pixel counts."""
+    dec = np.array([h.pointing.dec_ref_deg for h in headers])
+    ra = np.array([h.pointing.ra_ref_deg for h in headers])
+    # a field may lie on both sides of the hour circle of 0
+    east = (ra - ra[0] + 180.0) % 360.0 - 180.0
+    place = np.stack([east * np.cos(np.radians(dec[0])), dec - dec[0]]) / DEG_PER_ARCSEC
+    half = np.array([_half_sizes(header) for header in headers]).T
+    span = (place + half).max(axis=1) - (place - half).min(axis=1)
+    n_cols, n_rows = np.ceil(span / scale_arcsec).astype(int)
+    return int(n_rows), int(n_cols)
+
+
+def total_seconds(tasks: Sequence[Expected], budget: Budget) -> float:
+    """Return the time of a run: the stages one after the other, their tasks at once."""
+    seconds = 0.0
+    for _, group in groupby(tasks, key=lambda task: task.stage):
+        each = [task.seconds for task in group]
+        seconds += max(sum(each) / budget.workers, *each)
+    return seconds
+
+
+def _half_sizes(header: Header) -> tuple[float, float]:
+    """Return half the extent of an exposure to the east and to the north, arcsec."""
+    pixel = NATIVE_ARCSEC[header.channel]
+    width, height = header.readout.n_cols * pixel, header.readout.n_rows * pixel
+    turned = header.pointing.roll_ref_deg + header.pointing.v3i_yang_deg
+    s, c = abs(np.sin(np.radians(turned))), abs(np.cos(np.radians(turned)))
+    return (width * c + height * s) / 2, (width * s + height * c) / 2
+
+
+def _exposure(source: Source, options: ReduceOptions) -> Expected:
+    header, readout = source.header, source.header.readout
+    pixels = readout.n_rows * readout.n_cols
+    samples = pixels * readout.n_ints * readout.n_groups
+    from_raw, to_sky = source.suffix == "uncal", options.reaches("cal")
+    made = {
+        "rate": slope_bytes(header) * from_raw,
+        "cal": pixels * CAL_BYTES * (to_sky and source.suffix != "cal"),
+    }
+    dropped = options.reaches("mosaic")
+    return Expected(
+        stage="exposures",
+        name=header.root,
+        detail=f"from _{source.suffix}",
+        seconds=TASK_S + samples * SAMPLE_S * from_raw + pixels * PIXEL_S * to_sky,
+        memory_bytes=exposure_bytes(header),
+        disk_bytes=sum(made.values()),
+        kept_bytes=sum(
+            size for name, size in made.items() if name in options.keep or not dropped
+        ),
+    )
+
+
+def _mosaic(
+    name: str,
+    headers: Sequence[Header],
+    shape: tuple[int, int],
+    options: ReduceOptions,
+) -> Expected:
+    pixels = sum(h.readout.n_rows * h.readout.n_cols for h in headers)
+    grid = shape[0] * shape[1]
+    crf = pixels * CAL_BYTES * ("crf" in options.keep)
+    waiting = min(pixels * MEMBER_BYTES, options.max_memory_bytes // 2)
+    disk = grid * MOSAIC_BYTES + crf
+    return Expected(
+        stage="mosaics",
+        name=name,
+        detail=f"{len(headers)} exposures on {shape[1]} x {shape[0]} pixels",
+        seconds=FIELD_S + pixels * DRIZZLE_S,
+        memory_bytes=BASE_BYTES + waiting + grid * GRID_BYTES,
+        disk_bytes=disk,
+        kept_bytes=disk,
+    )
+
+
+def _catalog(name: str, shape: tuple[int, int]) -> Expected:
+    grid = shape[0] * shape[1]
+    return Expected(
+        stage="catalogues",
+        name=f"{name}_cat",
+        detail=f"{shape[1]} x {shape[0]} pixels",
+        seconds=FIELD_S + grid * GRID_S,
+        memory_bytes=BASE_BYTES + grid * GRID_BYTES,
+        disk_bytes=grid * SEGMENTATION_BYTES,
+        kept_bytes=grid * SEGMENTATION_BYTES,
+    )

@@ -1,0 +1,122 @@
+"""Whether a field whose intermediate products were not kept is finished.
+
+A task is up to date where its product is. With ``--keep none`` slopes and calibrated
+images are gone when the mosaics are made, so the run as a whole leaves a key: a hash of
+all raw exposures, parameters, options, reference files and of the code. While it is the
+same and every product that stays is there, there is nothing to do; where anything has
+changed, everything is made again, which is the price of keeping nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import InputError, RamplineError
+from ..files.content import recorded_hash
+from ..files.fits_output import whole_file
+from ..reference.select import CATALOG_KINDS, RAMP_KINDS, SKY_KINDS
+from .alignment_table import stored_key
+from .folders import Folders
+from .inputs import Source
+from .options import ReduceOptions
+from .parameter_tree import Parameters
+from .products import reference_source
+from .task_key import hash_file, make_key
+
+MODULE = "program.reduce"
+FILE_NAME = "finished.json"
+
+
+def keeps_less(options: ReduceOptions) -> bool:
+    """Return whether a run deletes products that a second run would ask for."""
+    return options.reaches("mosaic") and not {"rate", "cal"} <= set(options.keep)
+
+
+def run_key(
+    sources: Sequence[Source], parameters: Parameters, options: ReduceOptions
+) -> str:
+    """Hash what determines the products of a whole run.
+
+    Raises
+    ------
+    RamplineError
+        Where a reference file is missing.
+    """
+    chosen = reference_source(options.references)
+    kinds = (*RAMP_KINDS, *SKY_KINDS, *CATALOG_KINDS)
+    inputs = [
+        options.until,
+        str(options.rounds),
+        str(options.pixel_scale_arcsec),
+        options.name,
+        *options.keep,
+    ]
+    for given in (options.align_to, str(options.grid or "")):
+        path = Path(given)
+        inputs.append(hash_file(path) if path.is_file() else given)
+    for source in sources:
+        used = chosen.select(source.header, kinds).used
+        references = ",".join(sorted(f"{file.kind}={file.sha1}" for file in used))
+        inputs.append(f"{source.header.root} {hash_file(source.path)} {references}")
+    return make_key(MODULE, inputs, parameters)
+
+
+def is_finished(folders: Folders, key: str) -> bool:
+    """Return whether the products of a run with this key are all there."""
+    try:
+        record = json.loads((folders.out / FILE_NAME).read_text(encoding="utf-8"))
+        return bool(record["key"] == key) and all(
+            _stamp(folders.out / name) == stamp
+            for name, stamp in record["products"].items()
+        )
+    except (OSError, ValueError, KeyError, AttributeError):
+        # none, or damaged: the run is made again
+        return False
+
+
+def note_finished(folders: Folders, key: str) -> None:
+    """Write down that a run is finished, and which products it left.
+
+    Not so where the alignment lacked a catalogue for want of a network.
+    """
+    if not stored_key(folders.mosaics / "alignment.ecsv"):
+        return
+    products = {
+        str(path.relative_to(folders.out)): _stamp(path)
+        for rooms in (folders, folders.second)
+        for place in (rooms.exposures, rooms.mosaics)
+        for path in sorted(place.glob("*.*"))
+    }
+    content = json.dumps({"key": key, "products": products}, indent=1)
+    with whole_file(folders.out / FILE_NAME) as beside:
+        beside.write_text(content + "\n", encoding="utf-8")
+
+
+def forget_finished(folders: Folders) -> None:
+    """Take the record back while the products are in the making."""
+    (folders.out / FILE_NAME).unlink(missing_ok=True)
+
+
+def try_run_key(
+    sources: Sequence[Source], parameters: Parameters, options: ReduceOptions
+) -> str:
+    """Return the key of a run that keeps less than it makes, else an empty word.
+
+    Without a key, for want of a reference file too, the exposures' own tasks find out.
+    """
+    if not keeps_less(options):
+        return ""
+    try:
+        return run_key(sources, parameters, options)
+    except RamplineError:
+        return ""
+
+
+def _stamp(path: Path) -> str:
+    """Return what tells a product from another: its content hash, else its size."""
+    if path.suffix == ".fits":
+        try:
+            return recorded_hash(path) or ""
+        except InputError:
+            return "damaged"
+    return str(path.stat().st_size)

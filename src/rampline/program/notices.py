@@ -1,0 +1,39 @@
+"""What of the user's wishes will come to nothing: said before the work begins."""
+
+from collections.abc import Iterator
+
+from .inputs import Inputs
+from .options import ReduceOptions
+
+
+def notices(inputs: Inputs, options: ReduceOptions) -> Iterator[str]:
+    """Yield one line for each wish that has no effect on these inputs.
+
+    Parameters
+    ----------
+    inputs : Inputs
+    options : ReduceOptions
+    """
+    for word in inputs.idle_excludes:
+        yield f"--exclude {word}: in the name of no file given, so nothing is left out"
+    count = {
+        suffix: sum(source.suffix == suffix for source in inputs.sources)
+        for suffix in ("rate", "cal")
+    }
+    if options.until == "rate":
+        for suffix, n in count.items():
+            if n:
+                yield f"--until rate: nothing to do for {_starting(n, suffix)}"
+    if options.until == "cal" and count["cal"]:
+        yield f"--until cal: nothing to do for {_starting(count['cal'], 'cal')}"
+    if options.rounds == 2 and count["cal"]:
+        yield (
+            f"--rounds 2: {_starting(count['cal'], 'cal')} will enter the second mosaics "
+            "as they are; stripes are measured again in slopes only"
+        )
+    if "crf" in options.keep and not options.reaches("mosaic"):
+        yield f"--keep crf: there are none without a mosaic (--until {options.until})"
+
+
+def _starting(n: int, suffix: str) -> str:
+    return f"{n} exposure{'s' * (n != 1)} given as _{suffix}"

@@ -1,0 +1,32 @@
+from rampline.astrometry.pixel_map import grid_from_cards
+from rampline.files.read_mosaic import read_image_cards
+from rampline.program.dry_run import dry_run_lines
+from rampline.program.estimate import grid_shape
+from rampline.program.inputs import collect_inputs
+from rampline.program.options import ReduceOptions
+
+
+def test_a_dry_run_lists_the_tasks_of_all_stages_and_writes_nothing(raw, tmp_path):
+    lines = list(dry_run_lines([raw], tmp_path / "out", ReduceOptions()))
+    titles = [line for line in lines if not line.startswith(" ")]
+    assert titles[:2] == ["exposures: 2 tasks", "alignment: 1 task"]
+    assert any(title.startswith("mosaics: ") for title in titles)
+    assert any("_cat: " in line for line in lines)
+    assert "estimated" in lines[-1]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_shorter_run_has_fewer_stages(raw, tmp_path):
+    lines = list(dry_run_lines([raw], tmp_path, ReduceOptions(until="cal")))
+    assert not any("mosaic" in line for line in lines)
+    assert lines[-2].startswith("2 exposures")
+
+
+def test_the_grid_is_foreseen_within_a_tenth(reduced, field):
+    mosaic = min((reduced / "mosaics").glob("*_i2d.fits"))
+    cards, shape = read_image_cards(mosaic)
+    grid = grid_from_cards(cards, *shape)
+    sources = collect_inputs(field.raw, (), mixed=False).sources
+    found = grid_shape([source.header for source in sources], grid.scale_arcsec)
+    for expected, true in zip(found, shape, strict=True):
+        assert abs(expected / true - 1) < 0.1

@@ -1,0 +1,75 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from rampline.errors import InputError, ParameterError
+from rampline.files.catalogs import read_association
+from rampline.program.inputs import Inputs, collect_inputs
+from rampline.program.notices import notices
+from rampline.program.options import ReduceOptions
+
+
+def _association(folder, *names):
+    members = [{"expname": name, "exptype": "science"} for name in names]
+    path = folder / "x_asn.json"
+    path.write_text(json.dumps({"products": [{"name": "x", "members": members}]}))
+    return path
+
+
+def test_an_association_stands_for_its_members(raw):
+    names = sorted(path.name for path in raw.iterdir())
+    path = _association(raw, *names, "jw02736001001_02103_00009_nrcb1_cal.fits")
+    found = collect_inputs([path], (), mixed=False)
+    assert [source.path.name for source in found.sources] == names
+    (error,) = found.refused
+    assert "named by an association, but not there" in str(error)
+
+
+def test_a_text_that_is_no_association_is_refused(tmp_path):
+    path = tmp_path / "notes.json"
+    path.write_text("{}")
+    with pytest.raises(InputError, match="no association"):
+        collect_inputs([path], (), mixed=False)
+
+
+def test_nothing_given_is_wrong_use():
+    with pytest.raises(ParameterError, match="no files"):
+        collect_inputs([], (), mixed=False)
+
+
+def test_an_exclude_that_excludes_nothing_is_said(raw):
+    found = collect_inputs([raw], ("_00001_", "nrcb2"), mixed=False)
+    assert len(found.sources) < 2
+    (line,) = notices(found, ReduceOptions())
+    assert line.startswith("--exclude nrcb2")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (
+            {"until": "rate"},
+            "--until rate: nothing to do for 2 exposures given as _cal",
+        ),
+        ({"until": "cal"}, "--until cal: nothing to do for 2 exposures given as _cal"),
+        ({"rounds": 2}, "--rounds 2: 2 exposures given as _cal will enter"),
+        ({"until": "cal", "keep": ("crf",)}, "--keep crf: there are none without"),
+    ],
+)
+def test_what_will_not_happen_is_said(given, words, raw):
+    found = collect_inputs([raw], (), mixed=False)
+    cals = Inputs(tuple(replace(source, suffix="cal") for source in found.sources))
+    assert any(line.startswith(words) for line in notices(cals, ReduceOptions(**given)))
+
+
+def test_raw_exposures_need_no_words(raw):
+    found = collect_inputs([raw], (), mixed=False)
+    assert not list(notices(found, ReduceOptions(rounds=2)))
+
+
+def test_the_association_of_a_mosaic_names_files_that_are_there(reduced):
+    for path in (reduced / "mosaics").glob("*_asn.json"):
+        members = read_association(path)
+        assert len(members) == 4
+        assert all(member.is_file() for member in members)
