@@ -10,7 +10,15 @@ from ..exposure.grid import Grid
 from ..exposure.header import CardValue, Header
 from ..exposure.records import Mosaic, Plane, TableData
 from .accepted import refuse_foreign
-from .fits_layout import Hdu, find_hdu, read_image, read_table, scan_fits
+from .embedded import ASDF_HDU
+from .fits_layout import (
+    Hdu,
+    find_hdu,
+    read_bytes,
+    read_image,
+    read_table,
+    scan_fits,
+)
 from .headers import typed_header
 from .mosaic_headers import is_exposure_science
 from .names import parse_product
@@ -55,6 +63,20 @@ def read_surface(path: Path) -> Plane:
     hdus = scan_fits(path)
     plane: Plane = read_plane(path, hdus, "SCI")
     return plane
+
+
+def read_world(path: Path) -> bytes:
+    """Read the ASDF extension of a mosaic, with its WCS, as it stands.
+
+    Raises
+    ------
+    InputError
+        A file without it.
+    """
+    embedded = find_hdu(scan_fits(path), ASDF_HDU)
+    if embedded is None:
+        raise InputError(str(path), "no ASDF extension")
+    return read_bytes(path, embedded)
 
 
 def read_mosaic(path: Path, grid: Grid) -> Mosaic:

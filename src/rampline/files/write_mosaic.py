@@ -28,8 +28,9 @@ class MosaicWorld:
 
     Attributes
     ----------
-    gwcs : gwcs.WCS
-        Of the mosaic's grid.
+    gwcs : gwcs.WCS or bytes
+        Of the mosaic's grid; bytes are the ASDF extension of a product on the same grid
+        (`read_mosaic.read_world`), which saves building it again.
     cards : tuple of Card
         The same as FITS cards, with S_REGION, the outline of the exposed area.
     pixel_fraction, scale_ratio : float
@@ -148,8 +149,9 @@ def _cards(
 
 def _closing(provenance: Provenance, world: MosaicWorld) -> Sequence[Part]:
     """Return the extensions that follow JWST's own."""
+    tree = world.gwcs if isinstance(world.gwcs, bytes) else embedded_tree(world.gwcs)
     return (
         Part("PARAMETERS", parameters_table(provenance.parameters)),
         Part("PROVENANCE", provenance_table(provenance)),
-        Part(ASDF_HDU, embedded_tree(world.gwcs)),
+        Part(ASDF_HDU, tree),
     )

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import __version__
-from ..astrometry.gwcs_model import grid_gwcs
 from ..astrometry.pixel_map import grid_cards, grid_from_cards
 from ..astrometry.point_spread import PIXEL_ARCSEC, predict_point_spread
 from ..exposure.header import Header
@@ -13,7 +12,7 @@ from ..exposure.records import Mosaic
 from ..files.catalogs import read_catalog, write_catalog
 from ..files.names import product_name
 from ..files.provenance import InputFile, Provenance, StepRun
-from ..files.read_mosaic import read_image_cards, read_mosaic
+from ..files.read_mosaic import read_image_cards, read_mosaic, read_world
 from ..files.write_mosaic import MosaicWorld, write_segmentation
 from ..mosaic.correlation import noise_autocorrelation
 from ..params import walk_params
@@ -94,8 +93,7 @@ def make_catalog(request: CatalogRequest) -> CatalogResult:
     found = mosaic_to_catalog(mosaic, planes, optics, request.params)
     provenance = _provenance(request, files, source, key)
     found.table.meta["task_key"] = key
-    grid = mosaic.grid
-    world = MosaicWorld(gwcs=grid_gwcs(grid), cards=grid_cards(grid))
+    world = MosaicWorld(gwcs=read_world(request.mosaic), cards=grid_cards(mosaic.grid))
     write_segmentation(segmentation, found.labels, mosaic, world, provenance, path.name)
     write_catalog(path, found.table, provenance)
     note = f"{len(found.table)} sources"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..errors import MissingReferenceError
 from ..exposure.header import Header
 from ..exposure.planes import CatalogPlanes
-from .asdf_file import read_tree
+from .asdf_file import read_columns
 from .fits_file import open_fits
 from .selection import CATALOG_KINDS, ReferenceFiles
 
@@ -73,7 +73,7 @@ def _apcorr_row(path: Path, header: Header, fraction: float) -> dict[str, float]
 
 def _ab_minus_vega(path: Path, header: Header) -> float:
     """Return the AB magnitude minus the Vega magnitude of the filter."""
-    table = read_tree(path, "abvegaoffset", header, "abvega_offset")
+    table = read_columns(path, "abvegaoffset", header, "abvega_offset")
     index = np.flatnonzero(_is_filter(table["filter"], table["pupil"], header))
     offsets = [float(table["abvega_offset"][i]) for i in index]
     if len(offsets) != 1:

@@ -7,11 +7,12 @@ above the plain one (``FILTER``); ``ANY``, ``N/A`` and ``GENERIC`` allow everyth
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
 from astropy.io import fits
+
+from .asdf_file import read_plain
 
 WILDCARDS: Final = frozenset({"", "ANY", "N/A", "GENERIC", "*", "UNDEFINED"})
 FULL_SIZE: Final = 2048
@@ -78,7 +79,7 @@ def read_metadata(path: Path) -> ReferenceMeta | None:
         If the file is not FITS or ASDF, or damaged at its head.
     """
     if path.suffix == ".asdf":
-        meta = _read_asdf_meta(path)
+        meta = read_plain(path, "meta")
         values = {key: _first(meta, names) for key, names in _ASDF_PATHS.items()}
         return _record(
             path, _lookup(meta, "reftype"), values, _lookup(meta, "useafter")
@@ -141,25 +142,3 @@ def _lookup(source: Mapping[str, Any], dotted: str) -> object:
     for name in dotted.split("."):
         value = value.get(name) if hasattr(value, "get") else None
     return value
-
-
-def _read_asdf_meta(path: Path) -> Mapping[str, Any]:
-    """Return the ``meta`` tree of an ASDF file, without opening the rest."""
-    # asdf needs half a second to start and reads whole models; the few lines of
-    # YAML below the key ``meta`` are enough here.
-    yaml: Any = import_module("yaml")
-    with path.open("rb") as file:
-        if not file.readline().startswith(b"#ASDF"):
-            raise ValueError("not an ASDF file")
-        lines: list[bytes] = []
-        for line in file:
-            if line.startswith((b"...", b"\xd3BLK")):
-                break
-            if line.startswith(b"meta:") or (lines and line[:1] in b" -"):
-                lines.append(line)
-            elif lines:
-                break
-    # the base loader takes every scalar as text and ignores ASDF's tags
-    tree = yaml.load(b"".join(lines), Loader=yaml.BaseLoader)
-    found = (tree or {}).get("meta")
-    return found if isinstance(found, Mapping) else {}
