@@ -20,7 +20,7 @@ from rampline.files.catalogs import (
 )
 from rampline.files.content import content_hash
 from rampline.files.read import read_header, read_sky
-from rampline.files.read_mosaic import read_image_cards, read_mosaic
+from rampline.files.read_mosaic import read_image_cards, read_mosaic, read_world
 from rampline.files.write import write_sky
 from rampline.files.write_mosaic import MosaicWorld, write_mosaic, write_segmentation
 
@@ -147,6 +147,19 @@ def test_an_exposure_is_no_mosaic(tmp_path, written, inputs):
     cal = tmp_path / f"{inputs[0].root}_cal.fits"
     with pytest.raises(InputError, match="no CON extension"):
         read_mosaic(cal, written[1].grid)
+
+
+def test_a_segmentation_may_take_over_the_world_of_its_mosaic(
+    tmp_path, rng, written, world
+):
+    path, mosaic = written
+    tree = read_world(path)
+    borrowed = dataclasses.replace(world, gwcs=tree)
+    labels = rng.integers(0, 9, mosaic.sky.shape, dtype=np.int32)
+    copy = tmp_path / f"{mosaic.name}_segm.fits"
+    found = write_segmentation(copy, labels, mosaic, borrowed, PROVENANCE)
+    assert read_world(copy) == tree
+    assert found == write_segmentation(copy, labels, mosaic, world, PROVENANCE)
 
 
 def test_a_segmentation_keeps_the_labels_and_the_world(tmp_path, rng, written, world):
