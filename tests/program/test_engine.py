@@ -4,7 +4,7 @@ import os
 import pytest
 
 from rampline.errors import InputError
-from rampline.program.engine import ProcessEngine, SerialEngine, Task, make_engine
+from rampline.program.engine import ProcessEngine, Task, make_engine
 
 
 def _work(request):
@@ -22,7 +22,7 @@ def _tasks(tmp_path, requests):
     return [Task(f"task {r}", _work, r, tmp_path / f"{r}.log") for r in requests]
 
 
-@pytest.fixture(params=["serial", "processes"])
+@pytest.fixture(params=["serial", "threads", "processes"])
 def engine(request):
     made = make_engine(request.param, 2)
     yield made
@@ -39,10 +39,14 @@ def test_a_failed_task_is_one_line_and_the_others_go_on(engine, tmp_path):
     assert "Traceback" in (tmp_path / "broken.log").read_text()
 
 
-def test_each_task_has_its_own_log(tmp_path):
-    list(SerialEngine().run(_tasks(tmp_path, [3, 4])))
-    assert "worked on 3" in (tmp_path / "3.log").read_text()
-    assert "worked on 4" not in (tmp_path / "3.log").read_text()
+@pytest.mark.parametrize("kind", ["serial", "threads"])
+def test_each_task_has_its_own_log(kind, tmp_path):
+    engine = make_engine(kind, 1 if kind == "serial" else 2)
+    list(engine.run(_tasks(tmp_path, range(20))))
+    engine.close()
+    for k in range(20):
+        (line,) = (tmp_path / f"{k}.log").read_text().splitlines()
+        assert line.endswith(f"worked on {k}")
 
 
 def test_a_killed_process_fails_its_own_task_only(tmp_path):

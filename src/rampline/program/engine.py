@@ -1,7 +1,11 @@
-"""Where tasks run: in this process, or in several processes of this machine.
+"""Where tasks run: in this process, its threads, or several processes of this machine.
 
 A task is a module-level function and one small request that names files; arrays never
-travel between processes. A task that fails is reported, the others go on.
+travel between tasks. A task that fails is reported, the others go on.
+
+A process takes a second to start and loads its compiled kernels anew: worth it for a raw
+exposure, not for a task of a few tenths of a second whose work is done by kernels without
+the interpreter's lock. Such tasks run in threads of this process.
 """
 
 import logging
@@ -11,8 +15,16 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +32,9 @@ from typing import Any, Protocol
 from ..errors import RamplineError
 
 log = logging.getLogger(__name__)
+
+_running: ContextVar[str] = ContextVar("_running", default="")
+"""Name of the task that this thread runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +100,30 @@ class SerialEngine:
         """Hold nothing, so give nothing back."""
 
 
+class ThreadEngine:
+    """Runs tasks in threads of this process.
+
+    Parameters
+    ----------
+    workers : int
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._pool = ThreadPoolExecutor(workers)
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+        """Run independent tasks and yield each as it ends."""
+        waiting = [self._pool.submit(execute, task) for task in tasks]
+        for future in as_completed(waiting):
+            yield future.result()
+
+    def close(self) -> None:
+        """Give back what the engine holds; what already runs is waited for."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
 class ProcessEngine:
-    """Runs tasks in spawned processes of this machine.
+    """Runs tasks in spawned processes of this machine; they start with the first tasks.
 
     Parameters
     ----------
@@ -95,8 +132,14 @@ class ProcessEngine:
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._pool = self._start()
+        self._started: ProcessPoolExecutor | None = None
         self._busy = False
+
+    @property
+    def _pool(self) -> ProcessPoolExecutor:
+        if self._started is None:
+            self._started = self._start()
+        return self._started
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -128,27 +171,34 @@ class ProcessEngine:
     def _one_by_one(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Run the tasks of a broken pool singly, so that only the culprit fails."""
         for task in tasks:
-            self._pool = self._start()
+            self._started = None
             try:
                 yield self._pool.submit(execute, task).result()
             except BrokenProcessPool:
                 line = f"{task.name}: its process died (out of memory?)"
                 yield Outcome(task, None, line, 0.0)
-        self._pool = self._start()
+        self._started = None
 
     def close(self) -> None:
         """Give back what the engine holds; stop what still runs."""
+        if self._started is None:
+            return
         if self._busy:
             # the pool has no public way to stop a task that runs
-            for process in list((self._pool._processes or {}).values()):  # noqa: SLF001
+            for process in list((self._started._processes or {}).values()):  # noqa: SLF001
                 process.terminate()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._started.shutdown(wait=True, cancel_futures=True)
 
 
 def make_engine(kind: str, workers: int) -> Engine:
-    """Make the engine that the user asked for; one worker needs no further process."""
+    """Make the engine of a kind: ``serial``, ``threads`` or ``processes``.
+
+    One worker needs no further thread or process.
+    """
     if kind == "serial" or workers == 1:
         return SerialEngine()
+    if kind == "threads":
+        return ThreadEngine(workers)
     return ProcessEngine(workers)
 
 
@@ -160,6 +210,9 @@ def execute(task: Task) -> Outcome:
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     )
+    # of threads that run tasks, only this one's lines; those of helping threads in all
+    handler.addFilter(lambda _: _running.get() in {"", task.name})
+    token = _running.set(task.name)
     root = logging.getLogger("rampline")
     root.addHandler(handler)
     try:
@@ -180,6 +233,7 @@ def execute(task: Task) -> Outcome:
     finally:
         root.removeHandler(handler)
         handler.close()
+        _running.reset(token)
     return Outcome(task, value, error, time.perf_counter() - start)
 
 

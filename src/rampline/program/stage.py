@@ -18,6 +18,9 @@ class Desk:
     Attributes
     ----------
     engine : Engine
+        For tasks that are worth a process of their own.
+    here : Engine
+        For light tasks, in this process.
     journal : Journal
     progress : Progress
     log_folder : Path
@@ -26,6 +29,7 @@ class Desk:
     """
 
     engine: Engine
+    here: Engine
     journal: Journal
     progress: Progress
     log_folder: Path
@@ -35,8 +39,13 @@ class Desk:
         """Return a task that logs under its own name."""
         return Task(name, function, request, self.log_folder / f"{name}.log")
 
-    def run_stage(self, title: str, tasks: Sequence[Task]) -> list[Outcome]:
+    def run_stage(
+        self, title: str, tasks: Sequence[Task], *, light: bool = False
+    ) -> list[Outcome]:
         """Run independent tasks; return the outcomes in the tasks' order.
+
+        Light tasks run in this process, and so does one that is alone: no other would
+        have its cores, and what it imports and loads is here.
 
         What a task returns may have ``made``, the products that were not up to date, and
         ``note``, a line for the user.
@@ -44,7 +53,8 @@ class Desk:
         self.journal.note_all((task.name, "waiting", 0.0, "") for task in tasks)
         self.progress.start_stage(title, len(tasks))
         outcomes: dict[str, Outcome] = {}
-        for outcome in self.engine.run(tasks):
+        engine = self.here if light or len(tasks) == 1 else self.engine
+        for outcome in engine.run(tasks):
             outcomes[outcome.task.name] = outcome
             state = _state(outcome)
             note = getattr(outcome.value, "note", "")
