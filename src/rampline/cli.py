@@ -29,7 +29,7 @@ app = App(
 @app.command
 def reduce(  # noqa: PLR0913 - the command line's own options
     *raw: Path,
-    out: Path,
+    out: Path | None = None,
     config: Path | None = None,
     settings: Annotated[list[str] | None, Parameter(name="--set", negative="")] = None,
     references: str = "crds",
@@ -55,7 +55,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     raw
         Files (_uncal, _rate, _cal) or folders of them.
     out
-        Output folder; a run that was stopped goes on where it was.
+        Output folder, needed; a run that was stopped goes on where it was.
     config
         TOML file of parameters (see: rampline parameters).
     settings
@@ -94,7 +94,10 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     from .program.dry_run import dry_run_lines
     from .program.options import ReduceOptions, parse_keep, parse_size
     from .program.reduce import reduce_files
+    from .program.run_record import missing_out
 
+    if out is None:
+        raise missing_out(raw)
     options = ReduceOptions(
         config=config,
         settings=tuple(settings or ()),
@@ -165,8 +168,26 @@ def simulate(
 
 
 @app.command
+def predict(*raw: Path, out: Path = Path("predicted"), stars: str = "2mass") -> int:
+    """Say which artifacts to expect, where and how strong, before any reduction.
+
+    Parameters
+    ----------
+    raw
+        Files (_uncal, _rate, _cal) or folders of them.
+    out
+        Folder of the table, DS9 regions and pictures.
+    stars
+        2mass, none, or an ECSV table with columns RA, DEC, Jmag, Hmag, Kmag.
+    """
+    from .program.predict import run_prediction
+
+    return run_prediction(raw, out, stars)
+
+
+@app.command
 def status(folder: Path) -> int:
-    """Show how far a reduction is.
+    """Show how far a reduction is, what failed and how to go on.
 
     Parameters
     ----------

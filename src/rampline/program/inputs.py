@@ -8,6 +8,7 @@ from ..errors import InputError, ParameterError, RamplineError
 from ..exposure.header import Header
 from ..files.catalogs import read_association
 from ..files.read import read_header
+from .run_record import read_record
 
 SUFFIXES = ("uncal", "rate", "cal")
 """What a reduction can start from; the least reduced file of an exposure wins."""
@@ -89,9 +90,8 @@ def _files(given: Sequence[Path]) -> list[Path]:
         if path.is_dir():
             inside = _in_folder(path)
             if not inside:
-                raise InputError(
-                    str(path), "no _uncal, _rate or _cal file in this folder"
-                )
+                what = "no _uncal, _rate or _cal file in this folder"
+                raise InputError(str(path), what, _hint(path))
             found.extend(inside)
         elif path.suffix == ".json":
             found.extend(read_association(path))
@@ -100,6 +100,12 @@ def _files(given: Sequence[Path]) -> list[Path]:
         else:
             raise InputError(str(path), "no such file")
     return list(dict.fromkeys(path.resolve() for path in found))
+
+
+def _hint(folder: Path) -> str:
+    """Return how to go on with a run whose output folder is given for its input."""
+    record = read_record(folder)
+    return "" if record is None else f"to go on with the run in it: {record.command}"
 
 
 def _in_folder(folder: Path) -> list[Path]:

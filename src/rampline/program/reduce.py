@@ -24,6 +24,7 @@ from .parameter_tree import Parameters
 from .parameters import read_parameters
 from .products import Workplace
 from .progress import make_progress
+from .run_record import begin_record, end_record
 from .second_round import run_second_round
 from .stage import Desk
 
@@ -80,12 +81,14 @@ def reduce_files(
         make_progress(bars=progress) as shown,
     ):
         journal.start_run()
+        record = begin_record(given, out, options, parameters)
         desk = Desk(engine, here, journal, shown, folders.logs)
         for error in inputs.refused:
             desk.refuse(str(getattr(error, "path", "input")), error)
         for line in notices(inputs, options):
             shown.say(line)
         _reduce(desk, inputs, folders, parameters, options, budget)
+        end_record(out, record)
         if key and not desk.failures:
             note_finished(folders, key)
         final = folders.second if options.rounds == 2 else folders
