@@ -1,0 +1,228 @@
+"""``rampline predict``: which artifacts raw exposures will show, before any reduction."""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..archive.two_mass import TwoMassParams, fetch_two_mass
+from ..artifacts.bright_stars import LIMIT_K, brightest_stars
+from ..artifacts.expected import Expected
+from ..artifacts.frames import SIDE, pixel_to_telescope
+from ..artifacts.stars import StarTable, join_stars
+from ..errors import InputError, NetworkError, RamplineError
+from ..exposure.header import Header
+from ..files.catalogs import read_catalog
+from ..files.fits_output import whole_file
+from ..files.regions import Region, write_regions
+from ..pipeline.expect_artifacts import ExpectParams, expect_artifacts
+from ..report.focal_plane import Outline, draw_focal_plane
+from .inputs import collect_inputs
+from .progress import PlainProgress
+
+MAGNITUDES = ("Jmag", "Hmag", "Kmag")
+
+
+class Prediction(NamedTuple):
+    """What one exposure will show."""
+
+    header: Header
+    expected: Sequence[Expected]
+
+
+def run_prediction(raw: Sequence[Path], out: Path, stars: str) -> int:
+    """Say and write which artifacts to expect.
+
+    Parameters
+    ----------
+    raw : sequence of Path
+        Files, folders or associations, as for a reduction.
+    out : Path
+        Folder of the table, the regions and the pictures.
+    stars : str
+        ``2mass``, ``none`` for the built-in brightest stars alone, or an ECSV table with
+        RA, DEC and any of Jmag, Hmag, Kmag.
+
+    Returns
+    -------
+    int
+        0; 1 where a file was refused.
+
+    Raises
+    ------
+    RamplineError
+        Where there is nothing to predict for.
+    """
+    shown = PlainProgress()
+    inputs = collect_inputs(raw, (), mixed=True)
+    for refused in inputs.refused:
+        shown.say(str(refused))
+    headers = [source.header for source in inputs.sources]
+    if not headers:
+        raise InputError(str(raw[0]), "no exposure to predict for")
+    table, problem = find_stars(stars, headers[0])
+    if problem:
+        shown.say(problem)
+    params = ExpectParams()
+    predictions = [Prediction(h, expect_artifacts(h, table, params)) for h in headers]
+    _write(out, predictions)
+    for line in summary_lines(predictions):
+        shown.say(line)
+    shown.say(f"table, regions and pictures in {out}")
+    return 1 if inputs.refused else 0
+
+
+def find_stars(stars: str, header: Header) -> tuple[StarTable, str]:
+    """Return the stars that may disturb a field, and what kept some of them away.
+
+    Parameters
+    ----------
+    stars : str
+        As in `run_prediction`.
+    header : Header
+        Of any exposure of the field.
+
+    Returns
+    -------
+    table : StarTable
+        Without network the brightest stars of the sky.
+    problem : str
+        Empty if all is well.
+
+    Raises
+    ------
+    InputError
+        A table that is none or lacks a column.
+    """
+    pointing = header.pointing
+    if stars == "none":
+        return brightest_stars(), ""
+    if stars != "2mass":
+        return join_stars([_user_stars(Path(stars)), brightest_stars()]), ""
+    try:
+        columns = fetch_two_mass(
+            pointing.ra_ref_deg, pointing.dec_ref_deg, TwoMassParams()
+        )
+    except NetworkError as error:
+        built_in = (
+            f"only the brightest stars of the sky (K < {LIMIT_K:g}) are considered"
+        )
+        return brightest_stars(), f"{error}; {built_in}"
+    k_mag = columns["Kmag"]
+    names = tuple(f"2MASS K {mag:.1f}" for mag in k_mag)
+    mags = (columns[name] for name in MAGNITUDES)
+    return StarTable(names, columns["RAJ2000"], columns["DEJ2000"], *mags), ""
+
+
+def _user_stars(path: Path) -> StarTable:
+    """Read the user's stars."""
+    table = read_catalog(path)
+    for name in ("RA", "DEC"):
+        if name not in table.colnames:
+            raise InputError(
+                str(path), f"no column {name}", "give RA and DEC in degrees"
+            )
+    if not set(MAGNITUDES) & set(table.colnames):
+        raise InputError(
+            str(path), "no magnitudes", f"give any of {', '.join(MAGNITUDES)} (Vega)"
+        )
+
+    def column(name: str) -> Any:
+        if name not in table.colnames:
+            return np.full(len(table), np.nan)
+        values = np.ma.filled(np.ma.asarray(table[name]).astype(np.float64), np.nan)
+        return np.asarray(values, np.float64)
+
+    ra, dec = column("RA"), column("DEC")
+    names = tuple(f"star at {a:.5f} {d:+.5f}" for a, d in zip(ra, dec, strict=True))
+    return StarTable(names, ra, dec, *(column(name) for name in MAGNITUDES))
+
+
+def summary_lines(predictions: Sequence[Prediction]) -> Iterator[str]:
+    """Yield a line for each artifact, the exposures of a detector and filter together."""
+    groups: dict[tuple[str, str, str], list[Expected]] = {}
+    exposures: dict[tuple[str, str], int] = {}
+    for header, expected in predictions:
+        optics = (header.detector, header.filter)
+        exposures[optics] = exposures.get(optics, 0) + 1
+        kinds = {item.kind: item for item in expected}
+        for item in kinds.values():
+            groups.setdefault((*optics, item.kind), []).append(item)
+    if not groups:
+        yield "nothing expected"
+    for (detector, filter_name, kind), items in sorted(groups.items()):
+        many = f"{len(items)} of {exposures[detector, filter_name]} exposures"
+        strongest = max(items, key=lambda item: np.nan_to_num(item.strength))
+        yield (
+            f"{detector:<9} {filter_name:<7} {kind.replace('_', ' '):<17} "
+            f"{_strength(strongest):<15} {many:<20} {strongest.cause}"
+        )
+
+
+def _strength(item: Expected) -> str:
+    if math.isnan(item.strength):
+        return "strength ?"
+    return f"{item.strength:.2g} {item.unit}"
+
+
+def _write(out: Path, predictions: Sequence[Prediction]) -> None:
+    """Write table, regions and pictures."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RamplineError(f"{out}: cannot be written ({error.strerror})") from error
+    rows = [_row(header, item) for header, expected in predictions for item in expected]
+    with whole_file(out / "expected.json") as beside:
+        beside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    for header, expected in predictions:
+        regions = [Region(e.corners, e.kind) for e in expected if len(e.corners)]
+        if regions:
+            write_regions(out / f"{header.root}.reg", regions)
+    for pointing, group in _by_pointing(predictions).items():
+        title = f"{pointing} {group[0].header.filter}"
+        with whole_file(out / f"{pointing}.png") as beside:
+            beside.write_bytes(draw_focal_plane(title, list(_outlines(group))))
+
+
+def _row(header: Header, item: Expected) -> dict[str, Any]:
+    """Return one artifact as JSON has it; corners in 0-based pixels of the exposure."""
+    return {
+        "exposure": header.root,
+        "detector": header.detector,
+        "filter": header.filter,
+        "kind": item.kind,
+        "strength": None if math.isnan(item.strength) else float(item.strength),
+        "unit": item.unit,
+        "cause": item.cause,
+        "corners": np.round(item.corners, 1).tolist(),
+    }
+
+
+def _by_pointing(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
+    """Return the exposures of one moment together: all detectors of a channel."""
+    groups: dict[str, list[Prediction]] = {}
+    for prediction in predictions:
+        header = prediction.header
+        moment = header.root.rpartition("_")[0]
+        groups.setdefault(f"{moment}_{header.channel.lower()}", []).append(prediction)
+    return groups
+
+
+def _outlines(group: Sequence[Prediction]) -> Iterator[Outline]:
+    """Yield the detectors, then what is expected on them, in the telescope's frame."""
+    last = SIDE - 1
+    for header, _ in group:
+        frame = pixel_to_telescope(
+            header.detector, [0, last, last, 0], [0, 0, last, last]
+        )
+        yield Outline("", header.detector[3:], np.column_stack(frame))
+    for header, expected in group:
+        first = (header.readout.col_start, header.readout.row_start)
+        for item in expected:
+            x, y = (item.corners + first).T
+            if len(x):
+                place = pixel_to_telescope(header.detector, x, y)
+                yield Outline(item.kind, "", np.column_stack(place))
