@@ -20,4 +20,4 @@ def make_small_field(folder):
         visit=VisitParams(aperture="NRCB5_SUB160", dither="4-POINT", points=4),
         activities=(ActivityParams(subarray="SUB160", groups=5),),
     )
-    return simulate(scene, folder)
+    return simulate(scene, folder, crds_cache=folder / "crds")

@@ -1,15 +1,24 @@
 """Reference files: what is in them, and that the packages they are made for open them."""
 
+import dataclasses
+
 import asdf
 import numpy as np
 import pytest
 from astropy.io import fits
+from scipy.signal import convolve2d
 
 from rampline.simulation.distortion import distortion_model
+from rampline.simulation.electronics import coupling_kernel
 from rampline.simulation.expose import detector_planes
 from rampline.simulation.geometry import camera, detector_to_focal
 from rampline.simulation.light import nominal_area_sr
 from rampline.simulation.pointing import plan_exposures
+from rampline.simulation.reference_planes import (
+    FITS_MAKERS,
+    Source,
+    decoupling_kernel,
+)
 from rampline.simulation.references import write_references
 from rampline.simulation.scene import SceneParams
 from rampline.simulation.siaf import aperture
@@ -28,8 +37,8 @@ def _with(**references):
 def _written(folder, scene):
     exposure = plan_exposures(scene)[0]
     pixels = detector_planes(exposure, scene.seed)
-    paths = write_references(folder, scene, exposure, pixels)
-    return {path.name.split("_")[2]: path for path in paths}, pixels, exposure
+    files = write_references(folder, scene, exposure, pixels)
+    return {file.kind: file.path for file in files}, pixels, exposure
 
 
 @pytest.fixture(scope="module")
@@ -78,16 +87,65 @@ def test_the_dark_grows_with_the_groups_times(written):
     assert rate.min() >= 0
 
 
-def test_a_rapid_dark_has_every_read(tmp_path):
-    paths, _, exposure = _written(tmp_path, _with(rapid_dark=True))
+@pytest.mark.parametrize(("at_least", "reads"), [(1, 40), (90, 90)])
+def test_a_rapid_dark_has_every_read(tmp_path, at_least, reads):
+    """As many as the exposure's four groups of ten take, or as many as asked for."""
+    paths, _, exposure = _written(tmp_path, _with(rapid_dark=at_least))
     with fits.open(paths["dark"]) as file:
         assert file[0].header["NFRAMES"] == 1
         assert file[0].header["GROUPGAP"] == 0
-        assert file["SCI"].data.shape[0] == 4 * 10
-        times = 0.27864 * np.arange(1, 41)
+        assert file[0].header["READPATT"] == "RAPID"
+        assert file["SCI"].data.shape[0] == reads
+        times = 0.27864 * np.arange(1, reads + 1)
         rate = file["SCI"].data[-1] / times[-1]
         assert np.allclose(file["SCI"].data[5], rate * times[5], rtol=1e-5, atol=1e-6)
     assert exposure.readout.n_groups == 4
+
+
+def test_a_dark_is_as_long_as_the_longest_exposure_of_its_pattern(tmp_path):
+    scene = small()
+    longer = scene.activities[0].model_copy(update={"groups": 7, "activity": "05"})
+    other = longer.model_copy(update={"pattern": "DEEP8", "activity": "07"})
+    scene = scene.model_copy(update={"activities": (*scene.activities, longer, other)})
+    paths, _, _ = _written(tmp_path, scene)
+    assert _plane(paths["dark"]).shape[0] == 7
+    assert paths["dark"].name == "jwst_nircam_dark_nrcb1_sub160_medium8.fits"
+
+
+def test_the_dark_of_hot_pixels_has_their_shot_noise():
+    """Its variance after a time t is the dark charge over the number of darks."""
+    exposure = plan_exposures(small())[0]
+    pixels = detector_planes(exposure, 1)
+    hot = dataclasses.replace(
+        pixels,
+        dark_e_s=np.full_like(pixels.dark_e_s, 500.0),
+        read_noise_dn=np.zeros_like(pixels.read_noise_dn),
+    )
+    scene = _with(dark_exposures=10)
+    source = Source(scene=scene, exposure=exposure, pixels=hot)
+    cube, error, _ = FITS_MAKERS["dark"](source)
+    times = exposure.readout.group_times_s()
+    gain = pixels.gain[0, 0]
+    for group, seconds in enumerate(times):
+        expected = 500.0 * seconds / 10 / gain**2
+        plane = cube.data[group][8:-8, 8:-8]
+        error_of_mean = np.sqrt(expected / plane.size)
+        assert plane.mean() == pytest.approx(
+            500 * seconds / gain, abs=5 * error_of_mean
+        )
+        assert plane.var() == pytest.approx(expected, rel=5 * np.sqrt(2 / plane.size))
+    assert not error.data.any()
+
+
+def test_files_that_were_written_are_not_written_again(tmp_path):
+    scene = small()
+    exposure = plan_exposures(scene)[0]
+    pixels = detector_planes(exposure, scene.seed)
+    first = write_references(tmp_path, scene, exposure, pixels)
+    for file in first:
+        file.path.write_bytes(b"kept")
+    assert write_references(tmp_path, scene, exposure, pixels, first) == first
+    assert {file.path.read_bytes() for file in first} == {b"kept"}
 
 
 def test_errors_are_of_the_size_asked_for(written, tmp_path):
@@ -103,6 +161,7 @@ def test_errors_are_of_the_size_asked_for(written, tmp_path):
     sigma = np.hypot(detector.reset_noise_dn, detector.read_noise_dn) / 2
     assert bias.std() == pytest.approx(sigma, rel=0.05)
     dark = (_plane(wrong["dark"]) - _plane(exact["dark"])) / pixels.read_noise_dn
+    dark = dark[:, pixels.dark_e_s < 0.1]
     assert dark.std() == pytest.approx(1 / np.sqrt(8 * 4), rel=0.05)
 
 
@@ -160,6 +219,42 @@ def test_the_filter_offset_is_the_one_of_the_true_camera(written):
     row = rows["F187N", "CLEAR"]
     assert (row["column_offset"], row["row_offset"]) == exposure.true.filter_offset_px
     assert len(rows) == 12
+
+
+def test_vega_offsets_are_in_one_file_for_both_channels(written):
+    """A mosaic is of no detector, so CRDS cannot choose by one."""
+    with asdf.open(written[0]["abvegaoffset"]) as file:
+        filters = set(file["abvega_offset"]["filter"])
+    assert {"F200W", "F444W"} <= filters
+
+
+@pytest.mark.parametrize("name", ["NRCB1", "NRCALONG"])
+def test_the_ipc_file_undoes_the_coupling(name):
+    """`jwst` convolves with it; what is left is of second order in the coupling."""
+    kernel3 = coupling_kernel(name)
+    undone = convolve2d(kernel3, decoupling_kernel(kernel3))
+    point = np.zeros((5, 5))
+    point[2, 2] = 1.0
+    assert np.abs(undone - point).max() < 8 * kernel3[0, 1] ** 2
+    assert undone.sum() == pytest.approx(1.0, abs=1e-6)
+
+
+def test_flats_of_two_filters_have_errors_of_their_own(tmp_path):
+    errors = []
+    for short in ("F187N", "F164N"):
+        scene = _with(flat_error=0.01)
+        activity = scene.activities[0].model_copy(update={"short": short})
+        exact, _, _ = _written(
+            tmp_path, small().model_copy(update={"activities": (activity,)})
+        )
+        plain = _plane(exact["flat"])
+        noisy, _, _ = _written(
+            tmp_path, scene.model_copy(update={"activities": (activity,)})
+        )
+        errors.append(_plane(noisy["flat"]) / plain - 1)
+    known = np.isfinite(errors[0])
+    correlation = np.corrcoef(errors[0][known], errors[1][known])[0, 1]
+    assert abs(correlation) < 5 / np.sqrt(known.sum())
 
 
 MODELS = {

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from ..simulation.scene import SceneParams
 
 
-def run_simulation(name: str, out: Path, workers: int) -> int:
+def run_simulation(
+    name: str, out: Path, workers: int, crds_cache: Path | None = None
+) -> int:
     """Simulate a scene and say where everything is.
 
     Parameters
@@ -20,6 +22,8 @@ def run_simulation(name: str, out: Path, workers: int) -> int:
     out : Path
     workers : int
         Exposures at once.
+    crds_cache : Path, optional
+        Folder of a CRDS cache with the reference files, to be written.
 
     Returns
     -------
@@ -39,10 +43,15 @@ def run_simulation(name: str, out: Path, workers: int) -> int:
         out,
         workers,
         lambda what, done, total: shown.say(f"  [{done}/{total}] {what}"),
+        crds_cache=crds_cache,
     )
     shown.say(f"{len(made.raw)} raw exposures in {made.raw[0].parent}")
     shown.say(f"references in {made.references}, truth in {made.truth[0].parent}")
     shown.say(f"true sources in {made.catalog}")
+    if crds_cache:
+        shown.say(
+            f"CRDS cache in {crds_cache}; to use it: . {crds_cache}/environment.sh"
+        )
     return 0
 
 

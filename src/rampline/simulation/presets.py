@@ -5,6 +5,7 @@ from .scene import (
     ClusterParams,
     FieldParams,
     GalaxyParams,
+    ReferenceParams,
     SceneParams,
     StarParams,
     VisitParams,
@@ -78,7 +79,8 @@ def smacs_scene() -> SceneParams:
     """Return the Early Release field: SMACS J0723 in six filters with ten detectors.
 
     Nine dithers of three filter pairs, MEDIUM8 with 9 groups: 270 exposures. Module B
-    is on the cluster; module A sees the field beside it.
+    is on the cluster; module A sees the field beside it. The reference files have
+    realistic errors.
     """
     detectors = (
         "NRCA1", "NRCA2", "NRCA3", "NRCA4", "NRCALONG",
@@ -101,4 +103,8 @@ def smacs_scene() -> SceneParams:
             ActivityParams(activity=number, short=short, long=long, detectors=detectors)
             for number, short, long in pairs
         ),
-    )
+        references=ReferenceParams(
+            flat_error=0.005, gain_error=0.005, dark_exposures=50,
+            distortion_mas=2.0, offset_mas=3.0,
+        ),
+    )  # fmt: skip

@@ -194,8 +194,9 @@ class ReferenceParams(Params):
     """Sigma per axis of the place of the detector."""
     catalog_mas: Noise = 5.0
     """Noise per axis of the catalogue for absolute alignment."""
-    rapid_dark: bool = False
-    """Whether the dark is stored read by read instead of in the exposures' pattern."""
+    rapid_dark: Count = 0
+    """Reads, at least, of a dark that is stored read by read (RAPID), as the archive's
+    are, with 90 and more; 0 is a dark in the exposures' own pattern."""
 
 
 class EventParams(Params):

@@ -7,14 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import ParameterError
 from ..files.write_raw import write_level1b
 from .catalog import draw_sources
+from .crds_cache import write_crds_cache
 from .expose import Exposed, detector_planes, expose
 from .optics import point_spread
 from .persistence import no_traps
 from .pixels import pixel_planes
 from .pointing import Exposure, plan_exposures
-from .references import write_references
+from .references import Reference, write_references
 from .scene import SceneParams
 from .truth import write_alignment_catalog, write_catalog, write_truth
 
@@ -38,6 +40,8 @@ class Simulated:
         True catalogue.
     alignment_catalog : Path
         Stars for absolute alignment.
+    crds_cache : Path or None
+        CRDS cache that has the reference files, where one was asked for.
     """
 
     raw: tuple[Path, ...]
@@ -45,6 +49,7 @@ class Simulated:
     references: Path
     catalog: Path
     alignment_catalog: Path
+    crds_cache: Path | None = None
 
 
 def _silent(_what: str, _done: int, _total: int) -> None:
@@ -52,7 +57,12 @@ def _silent(_what: str, _done: int, _total: int) -> None:
 
 
 def simulate(
-    scene: SceneParams, out: Path, workers: int = 1, progress: Progress = _silent
+    scene: SceneParams,
+    out: Path,
+    workers: int = 1,
+    progress: Progress = _silent,
+    *,
+    crds_cache: Path | None = None,
 ) -> Simulated:
     """Simulate a scene.
 
@@ -66,6 +76,8 @@ def simulate(
         Exposures at once. The content does not depend on it.
     progress : callable
         Called after each file, from any thread.
+    crds_cache : Path, optional
+        Folder of a CRDS cache to be written (`crds_cache.write_crds_cache`).
 
     Returns
     -------
@@ -78,6 +90,8 @@ def simulate(
     RamplineError
         A file cannot be written.
     """
+    if crds_cache and not scene.references.write:
+        raise ParameterError("references.write: a CRDS cache needs reference files")
     exposures = plan_exposures(scene)
     sources = draw_sources(scene.field, scene.seed)
     raw, truth, references = (out / name for name in ("raw", "truth", "references"))
@@ -91,10 +105,13 @@ def simulate(
         point_spread(exposure.band, exposure.detector)
     threads = max(1, (os.cpu_count() or 1) // workers)
 
-    def make_references(exposure: Exposure) -> None:
-        pixels = detector_planes(exposure, scene.seed)
-        write_references(references, scene, exposure, pixels)
-        progress(f"references of {exposure.detector.name}", next(done), total)
+    def make_references(series: list[Exposure]) -> list[Reference]:
+        files: list[Reference] = []
+        for exposure in series:
+            pixels = detector_planes(exposure, scene.seed)
+            files += write_references(references, scene, exposure, pixels, files)
+            progress(f"references of {exposure.detector.name}", next(done), total)
+        return files
 
     def make_series(series: list[Exposure]) -> list[tuple[Path, Path]]:
         traps, written = no_traps(), []
@@ -107,7 +124,7 @@ def simulate(
 
     series = _series(exposures, in_order=scene.events.persistence.enabled)
     with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(make_references, kinds))
+        files = list(pool.map(make_references, _series(kinds, in_order=True)))
         made = list(pool.map(make_series, series))
     written = {
         exposure.root: paths
@@ -118,6 +135,8 @@ def simulate(
     catalog, alignment = out / "truth_catalog.ecsv", out / "alignment_catalog.ecsv"
     write_catalog(catalog, sources, bands)
     write_alignment_catalog(alignment, sources, scene)
+    if crds_cache:
+        write_crds_cache(crds_cache, list(itertools.chain.from_iterable(files)))
     pixel_planes.cache_clear()
     pairs = [written[exposure.root] for exposure in exposures]
     return Simulated(
@@ -126,6 +145,7 @@ def simulate(
         references=references,
         catalog=catalog,
         alignment_catalog=alignment,
+        crds_cache=crds_cache,
     )
 
 
@@ -134,7 +154,7 @@ def _one_of_each(exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
     first: dict[tuple[object, ...], Exposure] = {}
     for exposure in exposures:
         readout = exposure.readout
-        shape = readout.subarray, readout.pattern, readout.n_groups
+        shape = readout.subarray, readout.pattern
         first.setdefault((exposure.detector.name, exposure.band.name, *shape), exposure)
     return tuple(first.values())
 
