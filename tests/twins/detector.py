@@ -3,6 +3,8 @@
 import numpy as np
 from scipy import ndimage, stats
 
+from rampline.detector.ramp_fit import whole_ramps
+
 
 def first_saturated(samples, limit, start, stop):
     full = samples[:, :, start:stop].astype(np.float32) >= limit[start:stop]
@@ -139,20 +141,6 @@ def set_noise(tile, inverse_gain, largest_of, pattern):
         photons = max(rate, 0) * inverse_gain[c] * pattern.photon_diagonal[0]
         variance = photons + tile.read[c] * pattern.read_diagonal[0]
         tile.signal[c] = max(rate + lost * np.sqrt(variance), 0) * inverse_gain[c]
-
-
-def guess_signal(tile, inverse_gain, dark, pattern):
-    for c in range(inverse_gain.size):
-        photons = (max(tile.mean[c], 0) + dark[c]) * inverse_gain[c]
-        own = photons * pattern.photon_diagonal[0]
-        own += tile.read[c] * pattern.read_diagonal[0]
-        off = photons * pattern.photon_off[0] + tile.read[c] * pattern.read_off[0]
-        own = max(own, 2.001 * abs(off))
-        matrix = own * np.eye(len(tile.rate))
-        matrix += off * (np.eye(len(matrix), k=1) + np.eye(len(matrix), k=-1))
-        weights = np.linalg.solve(matrix, np.ones(len(matrix)))
-        slope = weights @ tile.rate[:, c] / weights.sum()
-        tile.signal[c] = (max(slope, 0) + dark[c]) * inverse_gain[c]
 
 
 def move_origin(tile, by):
@@ -670,3 +658,131 @@ def omit(tile, pattern, limits, out, hits, changed):
             redo.append(c)
     changed[: len(redo)] = redo
     return n_hits, len(redo)
+
+
+def take_rates(samples, span, pattern, scratch):
+    (start, n), (plane, flag_plane) = span, samples.planes
+    groups = np.arange(len(pattern.step_s) + 1)[:, None]
+    pixels = start + np.arange(n)
+    steps = np.diff(samples.counts[groups * plane + pixels], axis=0)
+    scratch.rate[:, :n] = steps / pattern.step_s[:, None]
+    scratch.line[whole_ramps._MEAN, :n] = scratch.rate[:, :n].mean(axis=0)
+    flags = samples.flags[groups * flag_plane + pixels]
+    scratch.seen[:n] = np.bitwise_or.reduce(flags, axis=0)
+
+
+def take_noise(noise, span, line):
+    start, n = span
+    gain, read = (part[start : start + n] for part in (noise.gain, noise.read_noise))
+    line[whole_ramps._GAIN, :n] = 1 / np.where(gain > 0, gain, np.nan)
+    line[whole_ramps._READ, :n] = np.where(read > 0, read, np.nan) ** 2
+    dark = noise.dark[start : start + n]
+    line[whole_ramps._DARK, :n] = dark if dark.size else 0
+
+
+def guess_signal(n, pattern, scratch):
+    line, rate = scratch.line, scratch.rate.astype(np.float64)
+    for c in range(n):
+        dark, inverse_gain = line[whole_ramps._DARK, c], line[whole_ramps._GAIN, c]
+        photons = (max(line[whole_ramps._MEAN, c], 0) + dark) * inverse_gain
+        read = line[whole_ramps._READ, c]
+        own = photons * pattern.photon_diagonal[0] + read * pattern.read_diagonal[0]
+        off = photons * pattern.photon_off[0] + read * pattern.read_off[0]
+        own = max(own, 2.001 * abs(off))
+        matrix = own * np.eye(len(rate))
+        matrix += off * (np.eye(len(matrix), k=1) + np.eye(len(matrix), k=-1))
+        weights = np.linalg.solve(matrix, np.ones(len(matrix)))
+        slope = weights @ rate[:, c] / weights.sum()
+        line[whole_ramps._SIGNAL, c] = (max(slope, 0) + dark) * inverse_gain
+
+
+def leave_largest(n, largest, pattern, scratch):
+    line, n_others = scratch.line, len(scratch.rate) - 1
+    rate = scratch.rate[:, :n].astype(np.float64)
+    mean = (rate.sum(axis=0) - rate.max(axis=0)) / n_others
+    inverse_gain, read = line[whole_ramps._GAIN, :n], line[whole_ramps._READ, :n]
+    variance = np.maximum(mean, 0) * inverse_gain * pattern.photon_diagonal[0]
+    variance += read * pattern.read_diagonal[0]
+    level = mean + largest / n_others * np.sqrt(variance)
+    line[whole_ramps._SIGNAL, :n] = np.maximum(level, 0) * inverse_gain
+    line[whole_ramps._MEAN, :n] = mean
+
+
+def eliminate_whole(n, pattern, scratch):
+    line, one = scratch.line, np.ones(len(scratch.rate))
+    sums = [whole_ramps._CHI, whole_ramps._RIGHT, whole_ramps._WEIGHT]
+    for c in range(n):
+        signal, read = (
+            float(line[k, c]) for k in (whole_ramps._SIGNAL, whole_ramps._READ)
+        )
+        off = (signal * pattern.photon_off + read * pattern.read_off)[:-1]
+        diagonal = signal * pattern.photon_diagonal + read * pattern.read_diagonal
+        inverse = np.linalg.inv(np.diag(diagonal) + np.diag(off, 1) + np.diag(off, -1))
+        d = scratch.rate[:, c] - line[whole_ramps._MEAN, c]
+        line[sums, c] = d @ inverse @ d, one @ inverse @ d, one @ inverse @ one
+
+
+def write_whole(span, read_weight, bits, scratch, out):
+    (start, n), line = span, scratch.line
+    inside = slice(start, start + n)
+    _, _, kept, lost, no_gain = bits
+    chi, right, weight = (
+        line[k, :n] for k in (whole_ramps._CHI, whole_ramps._RIGHT, whole_ramps._WEIGHT)
+    )
+    out.flags[inside] |= scratch.seen[:n] & np.uint8(kept)
+    out.flags[inside] |= np.isnan(line[whole_ramps._GAIN, :n]) * np.uint32(no_gain)
+    out.flags[inside] |= ~(weight > 0) * np.uint32(lost)
+    is_lost = out.flags[inside] & np.uint32(lost) != 0
+    read = line[whole_ramps._READ, :n] / read_weight
+    slope = line[whole_ramps._MEAN, :n] + right / weight
+    out.slope[inside] = np.where(is_lost, np.nan, slope)
+    out.err[inside] = np.where(is_lost, 0, weight**-0.5)
+    out.var_read[inside] = np.where(is_lost, 0, read)
+    out.var_poisson[inside] = np.where(is_lost, 0, np.maximum(1 / weight - read, 0))
+    chi2 = (chi - right**2 / weight) / (len(scratch.rate) - 1)
+    out.chi2[inside] = np.where(weight > 0, chi2, 0)
+
+
+def _scratch(pattern, n):
+    n_steps, lines = len(pattern.step_s), whole_ramps._LINES
+    return whole_ramps.Scratch(
+        *(np.empty((m, n), np.float32) for m in (n_steps, n_steps, lines)),
+        np.empty(n, np.uint8),
+    )
+
+
+def _is_odd(scratch, bits):
+    spoiled = scratch.seen & np.uint8(bits[0] | bits[1]) != 0
+    return spoiled | np.isnan(scratch.line[whole_ramps._MEAN])
+
+
+def fit_whole_ramps(samples, noise, model, bits, out, rest):
+    pattern, read_weight = model
+    n = samples.n_rows * samples.n_cols
+    scratch = _scratch(pattern, n)
+    take_rates(samples, (0, n), pattern, scratch)
+    take_noise(noise, (0, n), scratch.line)
+    guess_signal(n, pattern, scratch)
+    eliminate_whole(n, pattern, scratch)
+    write_whole((0, n), read_weight, bits, scratch, out)
+    odd = np.flatnonzero(_is_odd(scratch, bits))
+    rest[: odd.size] = odd
+    return odd.size
+
+
+def screen_whole_ramps(samples, noise, pattern, levels, bits, rest):
+    n = samples.n_rows * samples.n_cols
+    scratch = _scratch(pattern, n)
+    take_rates(samples, (0, n), pattern, scratch)
+    take_noise(noise, (0, n), scratch.line)
+    leave_largest(n, levels[0], pattern, scratch)
+    eliminate_whole(n, pattern, scratch)
+    chi, right, weight = (
+        scratch.line[k]
+        for k in (whole_ramps._CHI, whole_ramps._RIGHT, whole_ramps._WEIGHT)
+    )
+    found = np.flatnonzero(
+        _is_odd(scratch, bits) | (chi - right**2 / weight > levels[1])
+    )
+    rest[: found.size] = found
+    return found.size

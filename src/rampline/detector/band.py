@@ -57,6 +57,39 @@ def flat_block(cube: NDArray[Scalar], rows: slice) -> NDArray[Scalar]:
     return flat.reshape(*cube.shape[:-2], -1)
 
 
+def in_memory(cube: NDArray[Scalar]) -> tuple[NDArray[Scalar], int]:
+    """Return the groups of a band as they lie in memory, and how far they are apart.
+
+    Parameters
+    ----------
+    cube : (groups, rows, cols)
+        A view of whole rows is taken as it is; what has gaps within a group is copied.
+
+    Returns
+    -------
+    flat : (n,)
+        From the first sample to the last, rows of other bands in between included.
+    plane : int
+        Samples from a group to the next.
+    """
+    n_groups, n_rows, n_cols = cube.shape
+    size = cube.itemsize
+    if cube.strides[1:] != (n_cols * size, size) or cube.strides[0] % size:
+        cube = np.ascontiguousarray(cube)
+    plane = cube.strides[0] // size
+    n = (n_groups - 1) * plane + n_rows * n_cols
+    return np.lib.stride_tricks.as_strided(cube, (n,), (size,)), plane
+
+
+def pick_pixels(cube: NDArray[Scalar], pixels: NDArray[np.int32]) -> NDArray[Scalar]:
+    """Copy some pixels of a (groups, rows, cols) band: (groups, n)."""
+    flat, plane = in_memory(cube)
+    picked = np.empty((len(cube), pixels.size), cube.dtype)
+    for group, ramp in enumerate(picked):
+        np.take(flat[group * plane :], pixels, out=ramp, mode="clip")
+    return picked
+
+
 class Hits(NamedTuple):
     """Flagged differences of one block of pixels."""
 

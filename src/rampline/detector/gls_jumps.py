@@ -18,7 +18,7 @@ from scipy import special
 
 from ..exposure.timing import Readout
 from ..flags import BAD_FOR_SLOPE, JUMP
-from .band import Hits, PixelNoise, RampBand, flat_block
+from .band import Hits, PixelNoise, RampBand, pick_pixels
 from .leave_out import (
     find_best_pair,
     find_best_single,
@@ -38,6 +38,13 @@ from .ramp_fit.gls_kernels import (
     make_tile,
     move_origin,
     tile_width,
+)
+from .ramp_fit.whole_ramps import (
+    Noise,
+    Samples,
+    noise_of,
+    samples_of,
+    screen_whole_ramps,
 )
 from .thresholds import one_sided_threshold
 
@@ -85,37 +92,59 @@ def search_gls(
 
     Notes
     -----
-    Only ramps whose chi2 exceeds the smallest limit are searched: no omission can save
-    more than all of it. The noise is that of the mean difference without the largest,
-    which one hit does not raise, plus what a ramp without hit loses by that.
+    Of the ramps with all differences only those whose chi2 exceeds the smallest limit
+    are searched: no omission can save more than all of it. The noise is that of the
+    mean difference without the largest, which one hit does not raise, plus what a ramp
+    without hit loses by that.
     """
-    counts, flags = flat_block(band.counts, rows), flat_block(band.group_flags, rows)
-    n_ints, n_groups, n_pixels = counts.shape
-    gain = noise.gain[rows].reshape(-1)
-    inverse_gain = np.zeros(gain.shape, np.float32)
-    np.divide(1.0, gain, out=inverse_gain, where=gain > 0.0)
-    read = noise.read_noise_dn[rows].reshape(-1) ** 2
     pattern = readout_pattern(readout)
+    n_ints, n_groups = band.counts.shape[:2]
     limits = chi2_limits(n_groups - 1, readout.n_frames, false_positives)
-    width = tile_width(n_groups - 1, n_pixels)
-    tile = make_tile(n_groups - 1, width)
     found = []
     for i in range(n_ints):
-        suspects = []
-        for start in range(0, n_pixels, width):
-            span = start, min(start + width, n_pixels)
-            tile.read[: span[1] - start] = read[slice(*span)]
-            load_steps(counts[i], flags[i], span, _SPOILS, pattern, tile)
-            chi2 = _fit_without_largest(tile, inverse_gain[slice(*span)], pattern)
-            limit = limits[0][tile.n_used[: chi2.size].astype(np.intp)]
-            chosen = np.flatnonzero(chi2 > limit)
-            suspects.append(_take_ramps(tile, chosen, inverse_gain, start))
-        ramps = Ramps(
-            *(np.concatenate(c, axis=-1) for c in zip(*suspects, strict=True))
-        )
+        samples, own = samples_of(band, i, rows), noise_of(noise, rows)
+        suspects = _find_suspects(samples, own, pattern, limits[0, -1])
+        ramps = _take_ramps(band, i, rows, suspects, own, pattern)
         found.append(search_ramps(ramps, pattern, limits, i))
     return Hits(
         *(np.concatenate(columns, axis=1) for columns in zip(*found, strict=True))
+    )
+
+
+def _find_suspects(
+    samples: Samples, noise: Noise, pattern: Pattern, limit: np.float32
+) -> NDArray[np.int32]:
+    """Return the pixels with a chi2 above the limit or an incomplete ramp."""
+    n_steps = len(pattern.step_s)
+    rest = np.empty(samples.n_rows * samples.n_cols, np.int32)
+    levels = _largest_of_normals(n_steps)[-1], limit
+    n = screen_whole_ramps(samples, noise, pattern, levels, _SPOILS, rest)
+    return rest[:n]
+
+
+def _take_ramps(
+    band: RampBand,
+    integration: int,
+    rows: slice,
+    pixels: NDArray[np.int32],
+    noise: Noise,
+    pattern: Pattern,
+) -> Ramps:
+    """Copy the ramps of some pixels in which there is anything to search."""
+    counts = pick_pixels(band.counts[integration, :, rows], pixels)
+    flags = pick_pixels(band.group_flags[integration, :, rows], pixels)
+    tile = make_tile(len(pattern.step_s), pixels.size)
+    load_steps(counts, flags, (0, pixels.size), _SPOILS, pattern, tile)
+    gain = noise.gain[pixels]
+    chosen = np.flatnonzero((tile.used.sum(axis=0) > 1.0) & (gain > 0.0))
+    pixels = pixels[chosen]
+    return Ramps(
+        _columns(tile.rate, chosen),
+        _columns(tile.used, chosen),
+        np.zeros(pixels.size, np.float32),
+        noise.read_noise[pixels] ** 2,
+        np.float32(1.0) / noise.gain[pixels],
+        pixels,
     )
 
 
@@ -177,7 +206,7 @@ def chi2_limits(
     return limits
 
 
-def _fit_without_largest(
+def fit_without_largest(
     tile: Tile, inverse_gain: NDArray[np.float32], pattern: Pattern
 ) -> NDArray[np.float32]:
     """Fit with the noise of the mean without the largest difference; return chi2.
@@ -200,20 +229,6 @@ def _largest_of_normals(n_steps: int) -> NDArray[np.float32]:
     return np.append([0.0, 0.0], table).astype(np.float32)
 
 
-def _take_ramps(
-    tile: Tile, chosen: NDArray[np.intp], inverse_gain: NDArray[np.float32], start: int
-) -> Ramps:
-    """Copy some ramps of a tile."""
-    return Ramps(
-        _columns(tile.rate, chosen),
-        _columns(tile.used, chosen),
-        tile.shift[chosen],
-        tile.read[chosen],
-        inverse_gain[start + chosen],
-        (start + chosen).astype(np.int32),
-    )
-
-
 def _join(parts: list[Ramps]) -> Ramps:
     """Return the ramps of all parts."""
     columns = [np.concatenate(column, axis=-1) for column in zip(*parts, strict=True)]
@@ -226,7 +241,7 @@ def _omit_best(
     """Leave out what saves most of each ramp; return it, and the ramps it changed."""
     n_steps, n = ramps.rate.shape
     tile = _make_tile_of(ramps)
-    _fit_without_largest(tile, ramps.inverse_gain, pattern)
+    fit_without_largest(tile, ramps.inverse_gain, pattern)
     out = make_outliers(n_steps, n)
     invert(tile, pattern, out)
     project(tile, out)

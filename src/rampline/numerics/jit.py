@@ -27,3 +27,17 @@ def fast_kernel(function: Kernel) -> Kernel:
     options = {"contract", "nsz", "arcp"}
     compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath=options)
     return cast("Kernel", compiled(function))
+
+
+def kernel_part(function: Kernel) -> Kernel:
+    """Compile ``function`` as a part of each kernel that calls it.
+
+    What a kernel knows of its arrays, that they are apart and how their rows lie, is known
+    in its parts too, so their loops become vector code without tests. They are compiled
+    with each caller: one or two of them, in the same file, or the cache would be stale.
+    """
+    options = {"contract", "nsz", "arcp"}
+    compiled = njit(
+        nogil=True, cache=True, inline="always", error_model="numpy", fastmath=options
+    )
+    return cast("Kernel", compiled(function))

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from ... import flags
 from ...exposure.records import SlopePlanes
 from ...exposure.timing import Readout
-from ..band import PixelNoise, RampBand, Scalar, flat_block
+from ..band import PixelNoise, RampBand, Scalar, flat_block, pick_pixels
 from .covariance import Pattern, readout_pattern, unit_read_weight
 from .gls_kernels import (
     Tile,
     eliminate,
     find_means,
-    guess_signal,
     load_steps,
     make_tile,
     move_origin,
@@ -37,6 +36,7 @@ from .gls_kernels import (
 )
 from .planes import SlopeFit, empty_slopes
 from .single_groups import fit_single_groups
+from .whole_ramps import Planes, fit_whole_ramps, noise_of, samples_of
 
 _SPOILS = flags.BAD_FOR_SLOPE, flags.JUMP
 _MIN_EVEN = 2
@@ -101,52 +101,42 @@ def fit_gls(
     out : SlopeFit
         Planes of those rows, written into.
     """
-    block = _take_block(band, noise, rows)
-    pixel_flags = band.pixel_flags[rows].flatten()
-    pixel_flags[np.isnan(block.inverse_gain)] |= np.uint32(_UNKNOWN_GAIN)
     pattern = readout_pattern(readout)
-    n_ints, n_groups = block.counts.shape[:2]
+    n_ints, n_groups = band.counts.shape[:2]
     integrations = [_flat_planes(out.integrations, i) for i in range(n_ints)]
     target = Target(integrations, _flat_planes(out.exposure, ...), _flat(out.chi2))
     # pixels without a gain or without a difference divide by zero: they are lost
     with np.errstate(divide="ignore", invalid="ignore"):
         if n_ints == 1 and n_groups > _MIN_EVEN:
-            rest = _fit_whole_ramps(block, pixel_flags, pattern, target)
+            rest = _fit_whole_ramps(band, noise, rows, pattern, target)
             spare = _spare_target(rest.size)
-            _fit_ramps(_pick(block, rest), pixel_flags[rest], pattern, spare)
+            part, marks = _pick(band, noise, rows, rest)
+            _fit_ramps(part, marks, pattern, spare)
             _scatter(spare, rest, target)
+            if not np.may_share_memory(out.exposure.slope, out.integrations.slope):
+                _copy(target.exposure, target.integrations[0])
         else:
-            _fit_ramps(block, pixel_flags, pattern, target)
+            _fit_ramps(*_take_block(band, noise, rows), pattern, target)
     if reset_noise_dn > 0.0:
         fit_single_groups(band, noise, readout, rows, reset_noise_dn, out)
 
 
 def _fit_whole_ramps(
-    block: Block, pixel_flags: NDArray[np.uint32], pattern: Pattern, target: Target
-) -> NDArray[np.intp]:
+    band: RampBand, noise: PixelNoise, rows: slice, pattern: Pattern, target: Target
+) -> NDArray[np.int32]:
     """Fit all ramps of a single integration as if all differences were used.
 
     Returns the pixels where that is not so: what is written there is not meant to stay.
     """
-    n_steps, n_pixels = block.counts.shape[1] - 1, block.counts.shape[2]
-    width = tile_width(n_steps, n_pixels)
-    tile, unit = make_tile(n_steps, width), unit_read_weight(pattern)
-    rest = []
-    for start in range(0, n_pixels, width):
-        span = start, min(start + width, n_pixels)
-        inside, n = slice(*span), span[1] - start
-        tile.read[:n] = block.read[inside]
-        load_steps(block.counts[0], block.flags[0], span, _SPOILS, pattern, tile)
-        find_means(tile)
-        guess_signal(tile, block.inverse_gain[inside], block.dark[inside], pattern)
-        move_origin(tile, tile.mean)
-        eliminate(tile, pattern)
-        part = Part(tile.sums, unit / tile.read, tile.n_used, tile.seen)
-        _write(target.exposure, span, pixel_flags[inside], tile.mean, part)
-        target.chi2[inside] = tile.chi2[:n] / np.float32(n_steps - 1)
-        _copy(target.exposure, inside, target.integrations[0])
-        rest.append(start + np.flatnonzero(tile.n_used[:n] < n_steps))
-    return np.concatenate(rest)
+    samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
+    to = target.exposure
+    to.flags[:] = band.pixel_flags[rows].reshape(-1)
+    out = Planes(to.slope, to.err, to.var_poisson, to.var_read, target.chi2, to.flags)
+    bits = (*_SPOILS, _KEPT, flags.DO_NOT_USE, _UNKNOWN_GAIN)
+    rest = np.empty(to.slope.size, np.int32)
+    model = pattern, unit_read_weight(pattern)
+    n = fit_whole_ramps(samples, own, model, bits, out, rest)
+    return rest[:n]
 
 
 def _fit_ramps(
@@ -165,14 +155,18 @@ def _fit_ramps(
         target.chi2[slice(*span)] = _reduced_chi2(parts[-1])[: span[1] - start]
 
 
-def _pick(block: Block, pixels: NDArray[np.intp]) -> Block:
-    """Return some pixels of a block."""
-    return Block(
-        np.take(block.counts, pixels, axis=2),
-        np.take(block.flags, pixels, axis=2),
-        block.inverse_gain[pixels],
-        block.read[pixels],
-        block.dark[pixels],
+def _pick(
+    band: RampBand, noise: PixelNoise, rows: slice, pixels: NDArray[np.int32]
+) -> tuple[Block, NDArray[np.uint32]]:
+    """Copy some pixels of a single integration and their flags."""
+    own = noise_of(noise, rows)
+    counts = pick_pixels(band.counts[0, :, rows], pixels)
+    bits = pick_pixels(band.group_flags[0, :, rows], pixels)
+    dark = own.dark[pixels] if own.dark.size else np.zeros(pixels.size, np.float32)
+    gain, sigma = own.gain[pixels], own.read_noise[pixels]
+    marks = band.pixel_flags[rows].reshape(-1)[pixels]
+    return _make_block(counts[None], bits[None], gain, sigma, dark), _name_gains(
+        marks, gain
     )
 
 
@@ -183,40 +177,57 @@ def _spare_target(n_pixels: int) -> Target:
     return Target([_flat_planes(fit.integrations, 0)], planes, _flat(fit.chi2))
 
 
-def _scatter(source: Target, pixels: NDArray[np.intp], target: Target) -> None:
-    """Put the results of some pixels to their place."""
+def _scatter(source: Target, pixels: NDArray[np.int32], target: Target) -> None:
+    """Put the results of some pixels of a single integration to their place."""
     target.chi2[pixels] = source.chi2
-    _copy(source.exposure, slice(None), target.exposure, pixels)
-    _copy(source.integrations[0], slice(None), target.integrations[0], pixels)
+    _copy(source.exposure, target.exposure, pixels)
 
 
 def _copy(
     source: SlopePlanes,
-    where: slice,
     target: SlopePlanes,
-    to: NDArray[np.intp] | None = None,
+    place: NDArray[np.int32] | slice = slice(None),
 ) -> None:
-    """Copy some pixels of all planes, to the same place if not told otherwise."""
-    place = where if to is None else to
-    target.slope[place] = source.slope[where]
-    target.err[place] = source.err[where]
-    target.var_poisson[place] = source.var_poisson[where]
-    target.var_read[place] = source.var_read[where]
-    target.flags[place] = source.flags[where]
+    """Copy all planes to some place."""
+    target.slope[place] = source.slope
+    target.err[place] = source.err
+    target.var_poisson[place] = source.var_poisson
+    target.var_read[place] = source.var_read
+    target.flags[place] = source.flags
 
 
-def _take_block(band: RampBand, noise: PixelNoise, rows: slice) -> Block:
-    """Copy some rows to contiguous arrays."""
-    counts = flat_block(band.counts, rows)
-    gain = noise.gain[rows].reshape(-1)
+def _take_block(
+    band: RampBand, noise: PixelNoise, rows: slice
+) -> tuple[Block, NDArray[np.uint32]]:
+    """Copy some rows to contiguous arrays, and their flags."""
+    own = noise_of(noise, rows)
+    counts, bits = flat_block(band.counts, rows), flat_block(band.group_flags, rows)
+    dark = own.dark if own.dark.size else np.zeros(own.gain.size, np.float32)
+    marks = band.pixel_flags[rows].flatten()
+    block = _make_block(counts, bits, own.gain, own.read_noise, dark)
+    return block, _name_gains(marks, own.gain)
+
+
+def _make_block(
+    counts: NDArray[np.float32],
+    group_flags: NDArray[np.uint8],
+    gain: NDArray[np.float32],
+    sigma: NDArray[np.float32],
+    dark: NDArray[np.float32],
+) -> Block:
+    """Return ramps with the noise as the fit takes it."""
     inverse = np.full(gain.shape, np.nan, np.float32)
     np.divide(1.0, gain, out=inverse, where=gain > 0.0)
-    dark = np.zeros(gain.shape, np.float32)
-    if noise.dark_dn_s is not None:
-        dark[:] = noise.dark_dn_s[rows].reshape(-1)
-    sigma = noise.read_noise_dn[rows].reshape(-1)
     read = np.where(sigma > 0.0, sigma**2, np.float32(np.nan))
-    return Block(counts, flat_block(band.group_flags, rows), inverse, read, dark)
+    return Block(counts, group_flags, inverse, read, dark)
+
+
+def _name_gains(
+    marks: NDArray[np.uint32], gain: NDArray[np.float32]
+) -> NDArray[np.uint32]:
+    """Add the flags of pixels whose gain is not known."""
+    marks[~(gain > 0.0)] |= np.uint32(_UNKNOWN_GAIN)
+    return marks
 
 
 def _fit_tile(

@@ -156,58 +156,6 @@ def find_means(tile: Tile) -> None:
 
 
 @fast_kernel
-def guess_signal(
-    tile: Tile,
-    inverse_gain: NDArray[np.float32],
-    dark: NDArray[np.float32],
-    pattern: Pattern,
-) -> None:
-    """Fill ``signal`` from the best slope at the mean rate; after `find_means`.
-
-    For even patterns and ramps all of whose differences are used: then the covariance
-    is the same along the ramp and the weights of the best slope have a closed form,
-    ``1 - (r**i + r**(n + 1 - i)) / (1 + r**(n + 1))``. Uses up ``value``.
-    """
-    a, x = pattern.photon_diagonal[0], pattern.photon_off[0]
-    b, y = pattern.read_diagonal[0], pattern.read_off[0]
-    signal, read, right, weight = tile.signal, tile.read, tile.sums[1], tile.sums[2]
-    ratio, scale, mean = tile.sums[0], tile.chi2, tile.mean
-    n_steps = len(tile.rate)
-    n, zero, one = inverse_gain.size, np.float32(0.0), np.float32(1.0)
-    for c in range(n):
-        photons = (max(mean[c], zero) + dark[c]) * inverse_gain[c]
-        own, shared = photons * a + read[c] * b, photons * x + read[c] * y
-        # without photons the form is singular: a few are added to guess the weights
-        own = max(own, np.float32(2.001) * abs(shared))
-        root = np.sqrt(own * own - np.float32(4.0) * shared * shared)
-        ratio[c] = -(shared + shared) / (own + root)
-        right[c] = weight[c] = zero
-    power = tile.value[0]
-    for c in range(n):
-        power[c] = ratio[c]
-    for i in range(1, n_steps):
-        power, before = tile.value[i], tile.value[i - 1]
-        for c in range(n):
-            power[c] = ratio[c] * before[c]
-    for c in range(n):
-        scale[c] = one / (one + power[c] * ratio[c])
-    for i in range((n_steps + 1) // 2):
-        k = n_steps - 1 - i
-        power, mirrored = tile.value[i], tile.value[k]
-        rate, other = tile.rate[i], tile.rate[k]
-        # the middle one of an odd number is its own mirror image
-        times = np.float32(1.0 if i < k else 0.5)
-        for c in range(n):
-            weight[c] += times - times * (power[c] + mirrored[c]) * scale[c]
-        for c in range(n):
-            share = times - times * (power[c] + mirrored[c]) * scale[c]
-            right[c] += share * (rate[c] + other[c])
-    for c in range(n):
-        slope = max(right[c] / (weight[c] + weight[c]), zero)
-        signal[c] = (slope + dark[c]) * inverse_gain[c]
-
-
-@fast_kernel
 def move_origin(tile: Tile, by: NDArray[np.float32]) -> None:
     """Subtract a rate from the differences, and remember it in ``shift``."""
     for i in range(len(tile.rate)):
