@@ -122,9 +122,9 @@ def test_an_exposure_off_the_grid_leaves_it_empty():
     assert np.isnan(planes.sky).all()
 
 
-def laid(pixel_map, pad, half=0.5, place=(7, 3, 9), module=kernels):
-    room = [(4, 2), (2,), (4,), (), (pad, pad)]
-    scratch = kernels.Scratch(*(np.empty((*shape, kernels.CHUNK)) for shape in room))
+def laid(pixel_map, pad, half=0.5, place=(7, 3), module=kernels):
+    lines = np.zeros(18 * kernels.PITCH)
+    scratch = kernels.Scratch(lines, np.zeros((pad, pad, kernels.PITCH)))
     module.lay_pixels(lattice_of(pixel_map), place, half, scratch)
     return scratch
 
@@ -136,16 +136,25 @@ def test_pixels_cover_what_cutting_polygons_and_counting_points_say(angle, scale
     pad = reach(pixel_map)
     fast, slow = laid(pixel_map, pad), laid(pixel_map, pad, module=twins)
     n = 9
-    assert np.allclose(fast.corners[..., :n], slow.corners[..., :n], atol=1e-9)
-    assert np.array_equal(fast.base[..., :n], slow.base[..., :n])
+    lines = [s.lines.reshape(18, -1)[:, :n] for s in (fast, slow)]
+    assert np.allclose(lines[0][:8], lines[1][:8], atol=1e-9)
+    assert np.array_equal(lines[0][16:], lines[1][16:])
     assert np.allclose(fast.cover[..., :n], slow.cover[..., :n], atol=1e-9)
     for i in range(n):
-        area = kernels.area_of(fast.corners, i)
-        assert area == pytest.approx(twins.area_of(fast.corners, i))
+        area = kernels.area_of(fast.lines, i)
+        assert area == pytest.approx(twins.area_of(fast.lines, i))
         assert fast.cover[..., i].sum() == pytest.approx(area, rel=1e-12)
+    quad = np.stack([lines[0][:4, 4], lines[0][4:8, 4]], -1)
     for r, c in np.ndindex(pad, pad):
-        counted = twins.count_overlap(fast.corners[:, :, 4], r + 0.5, c + 0.5)
+        counted = twins.count_overlap(quad, r + 0.5, c + 0.5)
         assert abs(fast.cover[r, c, 4]) == pytest.approx(counted, abs=4e-3)
+
+
+def test_an_exposure_along_the_grid_touches_three_cells_a_turned_one_no_more():
+    for angle, cells in ((0, 3), (0.5, 3), (45, 3)):
+        assert reach(turned_map((40, 40), angle, 1.03, (60, 60))) == cells
+    assert reach(turned_map((40, 40), 30, 0.5, (60, 60))) == 2
+    assert reach(turned_map((40, 40), 45, 2.0, (60, 60))) == 4
 
 
 def test_a_mirrored_exposure_is_drizzled_as_well(rng):
@@ -174,27 +183,58 @@ def test_the_kernel_does_as_its_twin(rng, angle, scale, pixfrac, monkeypatch):
     assert fast.context.any()
 
 
-def test_edges_are_cut_and_laid_as_by_the_twins(rng):
-    y0, x0, y1, x1 = rng.uniform(-1, 3, (4, 60))
-    y1[:5], x1[5:10] = y0[:5], x0[5:10]
-    made = []
-    for module in (kernels, twins):
-        slope, cover, strip = np.zeros((3, 60))
-        cut = tuple(np.empty((4, 60)))
-        module.measure_slope((y0, x0), (y1, x1), slope)
-        module.cut_edge((y0, x0), y1, slope, 1.0, cut)
-        module.add_right_of(cut, 2.0, cover)
-        module.add_strip(cut, 3.0, strip)
-        made.append((slope, *cut, strip, cover))
-    for ours, theirs in zip(*made, strict=True):
-        assert np.allclose(ours, theirs, atol=1e-8)
-    lines = rng.uniform(3, 9, (2, 4, 20))
-    lines[1] = lines[0]
-    base = np.empty((2, 20))
-    kernels.shift_to_cells(tuple(lines[0, :2]), tuple(lines[0, 2:]), base[0])
-    twins.shift_to_cells(tuple(lines[1, :2]), tuple(lines[1, 2:]), base[1])
-    assert np.array_equal(base[0], base[1])
-    assert np.allclose(lines[0], lines[1])
+def test_areas_left_of_edges_are_those_of_the_twins(rng):
+    for _ in range(60):
+        y0, x0, y1, x1 = rng.uniform(-1, 3, 4)
+        slopes = kernels.edge_slopes(y1 - y0, x1 - x0)
+        assert slopes == pytest.approx(twins.edge_slopes(y1 - y0, x1 - x0))
+        for row, col in rng.uniform(-1, 3, (3, 2)):
+            ours = kernels.area_left_of_edge((y0, x0, y1), slopes, row, col)
+            theirs = twins.area_left_of_edge((y0, x0, y1), slopes, row, col)
+            assert ours == pytest.approx(theirs, abs=1e-7)
+    assert kernels.edge_slopes(0.0, 0.0) == twins.edge_slopes(0.0, 0.0) == (0.0, 0.0)
+    corners = rng.uniform(3, 9, 4)
+    assert kernels.first_cell(*corners) == twins.first_cell(*corners)
+
+
+def test_lines_of_pixels_are_measured_as_by_the_twins():
+    pixel_map = turned_map((20, 20), 20, 1.2, (50, 50), bend=2.0)
+    lattice = lattice_of(pixel_map)
+    lines = np.zeros((2, 18 * kernels.PITCH))
+    for k, module in enumerate((kernels, twins)):
+        module.corners_of_row(lattice, (3, 5), 0.4, lines[k])
+        module.shift_to_cells(lines[k])
+        module.measure_edges(lines[k])
+    ours, theirs = lines.reshape(2, 18, -1)[:, :, :15]
+    assert np.allclose(ours, theirs, rtol=1e-7, atol=1e-9)
+    areas = np.zeros((2, 2, kernels.PITCH))
+    for k, module in enumerate((kernels, twins)):
+        module.area_below_left(lines[0], 1.0, 2.0, areas[k, 0])
+        module.area_below_left(lines[0], 1.0, 1.0, areas[k, 1])
+        module.take_off(areas[k, 0], areas[k, 1])
+    assert np.allclose(areas[0, :, :15], areas[1, :, :15], atol=1e-9)
+    ends = np.empty((2, 2, 12))
+    cubic, steps = (3.0, 2.0, -0.3, 0.2), (0.5, 0.03, 0.01)
+    for k, module in enumerate((kernels, twins)):
+        module.ends_of_pixels(cubic, steps, *ends[k])
+    assert np.allclose(ends[0], ends[1], rtol=1e-14)
+
+
+def test_columns_that_touch_a_window_are_all_found(rng):
+    pixel_map = turned_map((90, 300), 25, 1.1, (400, 400), bend=1.0)
+    lattice = lattice_of(pixel_map)
+    planes = np.zeros((1, 1, 2))
+    for _ in range(40):
+        top, left = rng.integers(0, 380, 2)
+        window = Window(top, top + 20, left, left + 60)
+        target = kernels.Target(planes, 3, window, 0.0, False)
+        row = int(rng.integers(90))
+        found = kernels.columns_that_touch(lattice, row, (0, 300), target)
+        wanted = twins.columns_that_touch(lattice, row, (0, 300), target)
+        if wanted[1] > wanted[0]:
+            assert found[0] <= wanted[0]
+            assert found[1] >= wanted[1]
+        assert found[1] - found[0] <= wanted[1] - wanted[0] + 16
 
 
 @pytest.mark.parametrize("alike", [True, False])
@@ -203,21 +243,18 @@ def test_pixels_are_spread_as_by_the_twins(rng, alike):
     pad = reach(one.pixel_map)
     scratch = laid(one.pixel_map, pad)
     lattice = lattice_of(one.pixel_map)
-    ours, theirs = np.empty((2, 4, 2, 20))
-    kernels.corners_of_row(lattice, (3, 5), 0.4, ours)
-    twins.corners_of_row(lattice, (3, 5), 0.4, theirs)
-    assert np.allclose(ours, theirs, atol=1e-10)
-    row, col = scratch.base[:, :9].min(axis=1).astype(int)
+    row, col = scratch.lines.reshape(18, -1)[16:, :9].min(axis=1).astype(int)
     window = Window(row + 2, row + 22, col + 1, col + 21)
-    values = np.zeros((2, 20 + 2 * pad, 20 + 2 * pad, 6))
+    values = np.zeros((2, 20 + 2 * pad, 20 + 2 * pad, 5))
     planes = kernels.DrizzlePlanes(one.sky, one.weight, *one.noise)
     for k, module in enumerate((kernels, twins)):
-        target = kernels.Target(values[k], pad, window, 3, 0.5, alike)
+        target = kernels.Target(values[k], pad, window, 0.5, alike)
         module.spread_pixels(planes, (7, 3, 9), scratch, target)
-        share = 1 / kernels.area_of(scratch.corners, 2)
-        module.spread_pixel(scratch.cover, (2, 0, 1, 4), share, (2.0,) * 5, values[k])
+        share = 1 / kernels.area_of(scratch.lines, 2)
+        terms = (2.0, 2.0, (2.0, 1.0, 3.0))
+        module.spread_pixel(scratch.cover, (2, 0, 1), share, terms, values[k])
     assert np.allclose(values[0], values[1], atol=1e-12)
-    assert set(np.unique(values[0][..., 5])) == {0, 3, 4}
+    assert (values[0][..., 1] > 0).sum() > 12
     for a in range(lattice.nodes.shape[0] - 1):
         found = kernels.cells_that_touch(lattice.nodes, a, target)
         assert found == twins.cells_that_touch(lattice.nodes, a, target)
@@ -226,7 +263,7 @@ def test_pixels_are_spread_as_by_the_twins(rng, alike):
 
 
 def test_sums_are_averaged_as_by_the_twin(rng):
-    values = rng.uniform(0.1, 2, (6, 7, 6))
+    values = rng.uniform(0.1, 2, (6, 7, 5))
     values[2, 3] = 0.0
     ours, theirs = (tuple(np.empty((6, 6, 7), np.float32)) for _ in range(2))
     kernels.average_sums(values, ours)

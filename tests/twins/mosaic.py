@@ -4,6 +4,8 @@ import numpy as np
 
 from rampline.numerics.nodes import interpolate_nodes
 
+CHUNK = 128
+
 
 def clip(polygon, axis, bound, keep_below):
     """Cut a polygon along one line (Sutherland & Hodgman 1974)."""
@@ -49,11 +51,10 @@ def count_overlap(corners, row, col, n=400):
 
 
 def drizzle_pixels(planes, lattice, half, target):
-    values, pad, window, number, level, alike = target
+    values, pad, window, level, alike = target
     rows, cols = planes.sky.shape
     for row in range(rows):
-        corners = np.empty((4, 2, cols))
-        corners_of_row(lattice, (row, 0), half, corners)
+        corners = corners_along(lattice, (row, np.arange(cols)), half)
         for col in range(cols):
             quad = corners[:, :, col]
             weight = float(planes.weight[row, col])
@@ -73,7 +74,17 @@ def drizzle_pixels(planes, lattice, half, target):
                     if len(here) > 2:
                         noise = [known(plane[row, col]) for plane in planes[2:]]
                         here[2:5] += w * w * np.array(noise)
-                        here[5] = number
+
+
+def corners_along(lattice, place, half):
+    """Corners of pixels along a row, (corner, axis, pixel)."""
+    row, cols = place
+    around = [(-1, -1), (-1, 1), (1, 1), (1, -1)]
+    found = [
+        interpolate_nodes(*lattice, row + down * half, cols + along * half).T
+        for down, along in around
+    ]
+    return np.array(found)
 
 
 def cells_that_touch(nodes, a, target):
@@ -87,79 +98,108 @@ def cells_that_touch(nodes, a, target):
     return (found[0], found[-1] + 1) if found else (nodes.shape[1], 0)
 
 
-def corners_of_row(lattice, place, half, out):
-    cols = place[1] + np.arange(out.shape[2])
-    for k, (down, along) in enumerate([(-1, -1), (-1, 1), (1, 1), (1, -1)]):
-        found = interpolate_nodes(*lattice, place[0] + down * half, cols + along * half)
-        out[k] = found.T
+def columns_that_touch(lattice, row, reached, target):
+    """Columns of pixels whose centre is near the window."""
+    cols = np.arange(*reached)
+    places = interpolate_nodes(*lattice, np.full(len(cols), row), cols)
+    start = np.array(target.window[::2]) - target.pad
+    stop = np.array(target.window[1::2]) + target.pad
+    near = cols[((places >= start) & (places <= stop)).all(axis=1)]
+    return (near[0], near[-1] + 1) if len(near) else (reached[0], reached[0])
 
 
 def lay_pixels(lattice, place, half, scratch):
     """Areas by cutting polygons; those of pixels that go round the other way are negative."""
-    row, col, n = place
-    corners_of_row(lattice, (row, col), half, scratch.corners[:, :, :n])
-    for i in range(n):
-        quad = scratch.corners[:, :, i]
-        scratch.base[:, i] = np.floor(quad.min(axis=0) + 0.5)
-        quad += 0.5 - scratch.base[:, i]
-        sign = np.sign(area_of(scratch.corners, i))
+    lines = scratch.lines.reshape(18, -1)
+    corners_of_row(lattice, place, half, scratch.lines)
+    shift_to_cells(scratch.lines)
+    measure_edges(scratch.lines)
+    for i in range(CHUNK):
+        quad = np.stack([lines[:4, i], lines[4:8, i]], -1)
+        sign = np.sign(area_of(scratch.lines, i))
         for r, c in np.ndindex(scratch.cover.shape[:2]):
             scratch.cover[r, c, i] = sign * overlap(quad, r + 0.5, c + 0.5)
 
 
-def shift_to_cells(first, second, base):
-    lines = [*first, *second]
-    base[:] = np.floor(np.min(lines, axis=0) + 0.5)
+def corners_of_row(lattice, place, half, lines):
+    cols = place[1] + np.arange(CHUNK)
+    corners = corners_along(lattice, (place[0], cols), half)
+    lines.reshape(18, -1)[:8, :CHUNK] = corners.swapaxes(0, 1).reshape(8, CHUNK)
+
+
+def ends_of_pixels(cubic, steps, left, right):
+    start, pixel, half = steps
+    for line, side in ((left, -half), (right, half)):
+        t = start + pixel * np.arange(len(line)) + side
+        line[:] = np.polyval(cubic[::-1], t)
+
+
+def shift_to_cells(lines):
+    table = lines.reshape(18, -1)[:, :CHUNK]
+    for k in range(2):
+        corners = table[4 * k : 4 * k + 4]
+        table[16 + k] = first_cell(*corners)
+        corners += 0.5 - table[16 + k]
+
+
+def first_cell(*corners):
+    return np.floor(np.min(corners, axis=0) + 0.5)
+
+
+def measure_edges(lines):
+    table = lines.reshape(18, -1)[:, :CHUNK]
     for k in range(4):
-        lines[k][:] += 0.5 - base
+        height, width = (table[n + (k + 1) % 4] - table[n + k] for n in (0, 4))
+        for i in range(CHUNK):
+            table[8 + k, i], table[12 + k, i] = edge_slopes(height[i], width[i])
 
 
-def measure_slope(start, end, slope):
-    height = end[0] - start[0]
-    flat = height == 0
-    slope[:] = np.where(flat, 0, end[1] - start[1]) / np.where(flat, 1, height)
-    slope[flat] = (end[1] - start[1])[flat]
+def edge_slopes(height, width):
+    return width / (height or 1.0), height / (2 * abs(width) or 2.0)
 
 
-def cut_edge(start, end_row, slope, cell_row, cut):
-    a, b = (np.clip(y - cell_row, 0, 1) for y in (start[0], end_row))
-    ends = [start[1] + (y - start[0] + cell_row) * slope for y in (a, b)]
-    cut[0][:], cut[1][:] = np.min(ends, axis=0), np.max(ends, axis=0)
-    cut[2][:] = b - a
-    width = cut[1] - cut[0]
-    cut[3][:] = (b - a) / np.where(width > 3e-8, width, 1)
+def area_below_left(lines, row, col, out):
+    """By cutting polygons, the first line of each axis at 0."""
+    table = lines.reshape(18, -1)
+    for i in range(len(out[:CHUNK])):
+        polygon = list(np.stack([table[:4, i], table[4:8, i]], -1))
+        for axis, bound in ((0, row), (1, col)):
+            polygon = clip(polygon, axis, bound, keep_below=True) if polygon else []
+        out[i] = np.sign(area_of(lines, i)) * polygon_area(polygon)
 
 
-def add_right_of(cut, cell_end, cover):
-    """Mean over many points of each edge."""
-    along = (np.arange(20000) + 0.5) / 20000
-    for i in range(len(cover)):
-        x = cut[0][i] + along * (cut[1][i] - cut[0][i])
-        cover[i] += np.clip(cell_end - x, 0, 1).mean() * cut[2][i]
+def area_left_of_edge(edge, slopes, row, col):
+    """By adding up many thin strips."""
+    y0, x0, y1 = edge
+    a, b = min(y0, row), min(y1, row)
+    y = a + (np.arange(20000) + 0.5) / 20000 * (b - a)
+    return np.minimum(x0 + (y - y0) * slopes[0], col).mean() * (b - a)
 
 
-def add_strip(cut, end, cover):
-    cover += (end - (cut[0] + cut[1]) / 2) * cut[2]
+def take_off(cover, other):
+    cover[:CHUNK] -= other[:CHUNK]
 
 
 def spread_pixels(planes, place, scratch, target):
     row, first, n = place
-    values, pad, window, number, level, alike = target
+    values, pad, window, level, alike = target
+    base = scratch.lines.reshape(18, -1)[16:]
     for i in range(n):
         at = (row, first + i)
-        r, c = scratch.base[:, i].astype(int) - window[::2] + pad
+        r, c = base[:, i].astype(int) - window[::2] + pad
         inside = 0 <= r < values.shape[0] - pad and 0 <= c < values.shape[1] - pad
         if planes.weight[at] > 0 and inside:
             noise = [known(plane[at]) for plane in planes[2:]]
             sky = float(planes.sky[at]) - level
-            terms = (1.0 if alike else float(planes.weight[at]), sky, *noise)
-            share = 1 / area_of(scratch.corners, i)
-            spread_pixel(scratch.cover, (i, r, c, number), share, terms, values)
+            terms = (1.0 if alike else float(planes.weight[at]), sky, noise)
+            share = 1 / area_of(scratch.lines, i)
+            spread_pixel(scratch.cover, (i, r, c), share, terms, values)
 
 
-def area_of(corners, i):
-    p, q = corners[:, :, i], np.roll(corners[:, :, i], -1, axis=0)
-    return 0.5 * np.sum(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0])
+def area_of(lines, i):
+    table = lines.reshape(18, -1)
+    y, x = table[:4, i], table[4:8, i]
+    return 0.5 * np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))
 
 
 def known(variance):
@@ -167,23 +207,23 @@ def known(variance):
 
 
 def spread_pixel(cover, place, share, terms, values):
-    k, row, col, number = place
+    k, row, col = place
+    weight, sky, noise = terms
     part = cover[:, :, k] * share
-    w = np.where(part > 1e-9, part * terms[0], 0.0)
+    w = np.where(part > 1e-9, part * weight, 0.0)
     here = values[row : row + part.shape[0], col : col + part.shape[1]]
-    here[..., 0] += w * terms[1]
+    here[..., 0] += w * sky
     here[..., 1] += w
     if values.shape[2] > 2:
         for n in range(3):
-            here[..., 2 + n] += w * w * terms[2 + n]
-        here[w > 0, 5] = number
+            here[..., 2 + n] += w * w * noise[n]
 
 
-def stamp_exposure(values, mark, exposure_s, time, context):
-    number, bit = mark
-    here = values[..., 5] == number
-    time[here] += exposure_s
-    context[here] |= bit
+def stamp_exposure(values, seen, mark, time, context):
+    here = values[..., 1] != seen
+    seen[:] = values[..., 1]
+    time[here] += mark[1]
+    context[here] |= mark[0]
 
 
 def average_sums(values, planes):

@@ -17,7 +17,6 @@ from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
 from ..params import Params, Unit
 from .drizzle_kernel import (
-    MARK,
     DrizzlePlanes,
     Target,
     average_sums,
@@ -82,9 +81,11 @@ class Sums(NamedTuple):
     ----------
     window : Window
     pad : int
-    values : (pad + rows + pad, pad + cols + pad, 2 or 6) float64
+    values : (pad + rows + pad, pad + cols + pad, 2 or 5) float64
         As in `rampline.mosaic.drizzle_kernel.Target`.
-    exposure_s : (rows, cols) float64, s
+    seen : (rows, cols) float64
+        Sum of weights when the last exposure had been added.
+    exposure_s : (rows, cols) float32, s
         Exposure time of the exposures that contribute.
     context : (planes, rows, cols) int32
     """
@@ -92,12 +93,13 @@ class Sums(NamedTuple):
     window: Window
     pad: int
     values: NDArray[np.float64]
-    exposure_s: NDArray[np.float64]
+    seen: NDArray[np.float64]
+    exposure_s: NDArray[np.float32]
     context: NDArray[np.int32]
 
     @property
     def inner(self) -> NDArray[np.float64]:
-        """The values without the pad, (rows, cols, 2 or 6)."""
+        """The values without the pad, (rows, cols, 2 or 5)."""
         rows, cols = self.window.shape
         pad = self.pad
         return self.values[pad : pad + rows, pad : pad + cols]
@@ -116,12 +118,14 @@ def start_sums(window: Window, pad: int, n_exposures: int) -> Sums:
     """
     rows, cols = window.shape
     n_planes = (n_exposures + CONTEXT_BITS - 1) // CONTEXT_BITS
-    terms = MARK + 1 if n_exposures else 2
+    kept = window.shape if n_exposures else (0, 0)
+    terms = 5 if n_exposures else 2
     return Sums(
         window=window,
         pad=pad,
         values=np.zeros((rows + 2 * pad, cols + 2 * pad, terms)),
-        exposure_s=np.zeros(window.shape if n_exposures else (0, 0)),
+        seen=np.zeros(kept),
+        exposure_s=np.zeros(kept, np.float32),
         context=np.zeros((n_planes, *window.shape), np.int32),
     )
 
@@ -129,9 +133,11 @@ def start_sums(window: Window, pad: int, n_exposures: int) -> Sums:
 def reach(pixel_map: PixelMap) -> int:
     """Return how many output pixels in a row or column one input pixel can touch."""
     nodes, step = pixel_map.nodes, pixel_map.step
-    along = np.abs(np.diff(nodes, axis=0)).max(initial=0.0)
-    across = np.abs(np.diff(nodes, axis=1)).max(initial=0.0)
-    return int(np.ceil((along + across) / step)) + 1
+    along = np.abs(np.diff(nodes[:, :-1], axis=0)) / step
+    across = np.abs(np.diff(nodes[:-1], axis=1)) / step
+    # a thousandth for what a pixel is larger than the mean of its cell
+    extent = 1.001 * np.nanmax(along + across, initial=0.0)
+    return int(np.ceil(extent)) + 1
 
 
 def add_exposure(
@@ -165,13 +171,13 @@ def add_exposure(
     planes = DrizzlePlanes(exposure.sky, exposure.weight, *exposure.noise)
     lattice = lattice_of(exposure.pixel_map)
     whole = (sums.values, sums.pad, sums.window)
-    target = Target(*whole, number + 1, exposure.level, alike)
+    target = Target(*whole, exposure.level, alike)
     drizzle_pixels(planes, lattice, pixfrac / 2, target)
     if len(sums.context):
         bit = np.array(1 << number % CONTEXT_BITS, np.uint32).view(np.int32)
         plane = sums.context[number // CONTEXT_BITS]
-        mark = (number + 1, int(bit))
-        stamp_exposure(sums.inner, mark, exposure.exposure_s, sums.exposure_s, plane)
+        mark = (int(bit), exposure.exposure_s)
+        stamp_exposure(sums.inner, sums.seen, mark, sums.exposure_s, plane)
 
 
 def finish_sums(sums: Sums) -> MosaicPlanes:
@@ -194,7 +200,7 @@ def finish_sums(sums: Sums) -> MosaicPlanes:
         sky=sky,
         err=err,
         weight=weight,
-        exposure_s=sums.exposure_s.astype(np.float32),
+        exposure_s=sums.exposure_s,
         context=sums.context,
         var_poisson=poisson,
         var_read=read,

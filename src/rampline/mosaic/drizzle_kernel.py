@@ -2,10 +2,10 @@
 
 Each input pixel, shrunk by pixfrac about its centre, is mapped corner by corner onto the
 grid; its weight is shared out over the output pixels in proportion to the area they have
-in common (Fruchter & Hook 2002, PASP 114, 144, equations 3 to 5). Areas are exact: to each
-output pixel each edge adds the area to its right with the sign of its direction. This is
-done without a branch for hundreds of input pixels at a time, so that the processor's vector
-units can do it; only the sums are gathered pixel by pixel.
+in common (Fruchter & Hook 2002, PASP 114, 144, equations 3 to 5). Areas are exact: the area
+below and left of each crossing of grid lines, summed edge by edge (Green's theorem), and
+differences of such. This is done without a branch for a hundred input pixels at a time, so
+that the processor's vector units can do it; only the sums are gathered pixel by pixel.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -14,23 +14,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics.jit import fast_kernel
-from ..numerics.nodes import interpolate_row
+from ..numerics.nodes import (
+    cubic_of_cell,
+    cubic_weights,
+    find_cell,
+    interpolate_at,
+)
 from .window import Lattice, Window
 
 Line: TypeAlias = NDArray[np.float64]
-Line2: TypeAlias = tuple[Line, Line]
-Line4: TypeAlias = tuple[Line, Line, Line, Line]
 Plane: TypeAlias = NDArray[np.float32]
 Planes6: TypeAlias = tuple[Plane, Plane, Plane, Plane, Plane, Plane]
 NOTHING = 1e-9
 """Overlaps below this share of an input pixel are rounding, not sky."""
-NARROW = 3e-8
-"""An edge that is narrower, in output pixels, runs along a column: rounding would be divided
-by its width."""
-CHUNK = 512
+CHUNK = 128
 """Pixels along a row that are laid onto the grid together."""
-MARK = 5
-"""Where a sum says which exposure was the last to add to it."""
+PITCH = CHUNK + 8
+"""Distance of lines in memory: of a power of two, they would push each other out of the
+cache."""
+ROW_0, ROW_1, ROW_2, ROW_3 = 0, PITCH, 2 * PITCH, 3 * PITCH
+COL_0, COL_1, COL_2, COL_3 = 4 * PITCH, 5 * PITCH, 6 * PITCH, 7 * PITCH
+RUN_0, RUN_1, RUN_2, RUN_3 = 8 * PITCH, 9 * PITCH, 10 * PITCH, 11 * PITCH
+RISE_0, RISE_1, RISE_2, RISE_3 = 12 * PITCH, 13 * PITCH, 14 * PITCH, 15 * PITCH
+BASE_ROW, BASE_COL = 16 * PITCH, 17 * PITCH
+"""Where `Scratch.lines` has what."""
+SLACK = 2.0
+"""Output pixels by which a row of a few hundred pixels may bend."""
 
 
 class DrizzlePlanes(NamedTuple):
@@ -48,15 +57,12 @@ class Target(NamedTuple):
 
     Attributes
     ----------
-    values : (pad + rows + pad, pad + cols + pad, 2 or 6) float64
-        Sum of weight times sky, sum of weight; where there are six also the sums of squared
-        weight times Poisson, read-noise and flat variance, and the number of the last
-        exposure that added something.
+    values : (pad + rows + pad, pad + cols + pad, 2 or 5) float64
+        Sum of weight times sky, sum of weight; where there are five also the sums of squared
+        weight times Poisson, read-noise and flat variance.
     pad : int
         Output pixels around the window, enough for any one input pixel that touches it.
     window : Window
-    number : int
-        Of the exposure, from 1.
     level : float
         Sky level to take off.
     alike : bool
@@ -66,32 +72,25 @@ class Target(NamedTuple):
     values: NDArray[np.float64]
     pad: int
     window: Window
-    number: int
     level: float
     alike: bool
 
 
 class Scratch(NamedTuple):
-    """Room for a chunk of pixels along a row, each with a last axis of `CHUNK`.
+    """Room for a chunk of pixels along a row.
 
     Attributes
     ----------
-    corners : (corner, axis, n) float64
-        Going round; rows and columns from the pixel's first cell.
-    base : (axis, n) float64
-        Output row and column of that cell, the lower edge of output pixel 0 at 0.
-    cut : (4, n) float64
-        Of one edge within one row of cells: its left and right end, its height, upwards
-        positive, and its height over its width.
-    slope : (n,) float64
-    cover : (cells, cells, n) float64
+    lines : (18 * PITCH,) float64
+        Rows, then columns, of the four corners, going round, from the edge of the first cell
+        that a pixel can touch; of the four edges, columns over rows and half of rows over
+        columns; row and column of the first cell. One array with fixed places: lines of
+        several would have to be shown not to overlap before they are taken in one go.
+    cover : (cells, cells, PITCH) float64
         Signed area that a pixel has in common with each cell.
     """
 
-    corners: NDArray[np.float64]
-    base: NDArray[np.float64]
-    cut: NDArray[np.float64]
-    slope: NDArray[np.float64]
+    lines: Line
     cover: NDArray[np.float64]
 
 
@@ -102,20 +101,15 @@ def drizzle_pixels(
     """Drizzle one exposure into the sums of a window; ``half`` is half of pixfrac."""
     nodes, step, origin = lattice
     rows, cols = planes.sky.shape
-    scratch = Scratch(
-        np.empty((4, 2, CHUNK)),
-        np.empty((2, CHUNK)),
-        np.empty((4, CHUNK)),
-        np.empty(CHUNK),
-        np.empty((target.pad, target.pad, CHUNK)),
-    )
+    scratch = Scratch(np.zeros(18 * PITCH), np.zeros((target.pad, target.pad, PITCH)))
     for a in range(nodes.shape[0] - 1):
         first, stop = cells_that_touch(nodes, a, target)
-        left, right = max(0, origin + first * step), min(cols, origin + stop * step)
+        reached = max(0, origin + first * step), min(cols, origin + stop * step)
         for row in range(max(0, origin + a * step), min(rows, origin + (a + 1) * step)):
+            left, right = columns_that_touch(lattice, row, reached, target)
             for col in range(left, right, CHUNK):
+                lay_pixels(lattice, (row, col), half, scratch)
                 place = (row, col, min(CHUNK, right - col))
-                lay_pixels(lattice, place, half, scratch)
                 spread_pixels(planes, place, scratch, target)
 
 
@@ -138,125 +132,212 @@ def cells_that_touch(
 
 
 @fast_kernel
-def lay_pixels(
-    lattice: Lattice, place: tuple[int, int, int], half: float, scratch: Scratch
-) -> None:
-    """Find what pixels along a row, ``place`` first and as many, cover of their cells."""
-    row, col, n = place
-    corners, cover = scratch.corners, scratch.cover
-    corners_of_row(lattice, (row, col), half, corners[:, :, :n])
-    # lines of contiguous memory from here on, else nothing is vectorised
+def columns_that_touch(
+    lattice: Lattice, row: int, reached: tuple[int, int], target: Target
+) -> tuple[int, int]:
+    """Return between which of the columns ``reached`` pixels of a row touch the window.
+
+    The row is taken as straight, which it is within `SLACK`.
+    """
+    nodes, step, origin = lattice
+    left, right = reached
+    if right - left < 2:
+        return left, right
+    start = interpolate_at(nodes, step, origin, float(row), float(left))
+    end = interpolate_at(nodes, step, origin, float(row), float(right - 1))
+    first, stop = 0.0, float(right - left)
     for axis in range(2):
-        ends = corners[0, axis, :n], corners[1, axis, :n]
-        others = corners[2, axis, :n], corners[3, axis, :n]
-        shift_to_cells(ends, others, scratch.base[axis, :n])
-    cover[:] = 0.0
-    slope = scratch.slope[:n]
-    lines = scratch.cut
-    cut = (lines[0, :n], lines[1, :n], lines[2, :n], lines[3, :n])
+        slope = (end[axis] - start[axis]) / (right - 1 - left)
+        low = target.window[2 * axis] - target.pad - SLACK - start[axis]
+        high = target.window[2 * axis + 1] + target.pad + SLACK - start[axis]
+        if abs(slope) > 1e-6:
+            first = max(first, min(low / slope, high / slope))
+            stop = min(stop, max(low / slope, high / slope) + 1.0)
+        elif low > 0.0 or high < 0.0:
+            stop = 0.0
+    if stop <= first:
+        return left, left
+    return left + int(first), min(right, left + int(np.ceil(stop)))
+
+
+@fast_kernel
+def lay_pixels(
+    lattice: Lattice, place: tuple[int, int], half: float, scratch: Scratch
+) -> None:
+    """Find what a chunk of pixels, the first at ``place``, covers of its cells."""
+    lines, cover = scratch
+    corners_of_row(lattice, place, half, lines)
+    shift_to_cells(lines)
+    measure_edges(lines)
     last = cover.shape[0] - 1
-    for edge in range(4):
-        after = (edge + 1) % 4
-        start = corners[edge, 0, :n], corners[edge, 1, :n]
-        end = corners[after, 0, :n], corners[after, 1, :n]
-        measure_slope(start, end, slope)
-        for k in range(last + 1):
-            cut_edge(start, end[0], slope, float(k), cut)
-            for c in range(last):
-                add_right_of(cut, c + 1.0, cover[k, c, :n])
-            add_strip(cut, last + 1.0, cover[k, last, :n])
-    # a row of cells holds all of the strip: what is not in the others is in the last
     for k in range(last + 1):
-        for c in range(last):
-            cover[k, last, :n] -= cover[k, c, :n]
+        for c in range(last + 1):
+            area_below_left(lines, k + 1.0, c + 1.0, cover[k, c])
+    for k in range(last, -1, -1):
+        for c in range(last, 0, -1):
+            take_off(cover[k, c], cover[k, c - 1])
+    for k in range(last, 0, -1):
+        for c in range(last + 1):
+            take_off(cover[k, c], cover[k - 1, c])
 
 
 @fast_kernel
 def corners_of_row(
-    lattice: Lattice, place: tuple[int, int], half: float, out: NDArray[np.float64]
+    lattice: Lattice, place: tuple[int, int], half: float, lines: Line
 ) -> None:
-    """Place the corners of pixels along a row on the grid, (corner, axis, pixel)."""
-    row, col = place
+    """Place the corners of pixels along a row on the grid."""
     nodes, step, origin = lattice
-    interpolate_row(nodes, step, origin, row - half, col - half, out[0])
-    interpolate_row(nodes, step, origin, row - half, col + half, out[1])
-    interpolate_row(nodes, step, origin, row + half, col + half, out[2])
-    interpolate_row(nodes, step, origin, row + half, col - half, out[3])
+    row, col = place
+    share = 1.0 / step
+    above = find_cell(row - half, step, origin, nodes.shape[0])
+    upper = cubic_weights((row - half - origin) * share - above)
+    below = find_cell(row + half, step, origin, nodes.shape[0])
+    lower = cubic_weights((row + half - origin) * share - below)
+    done = 0
+    while done < CHUNK:
+        # all corners of a pixel by the cubics of the cell that its centre is in
+        j = find_cell(float(col + done), step, origin, nodes.shape[1])
+        end = max(origin + step * (j + 1) - col, done + 1)
+        end = CHUNK if j == nodes.shape[1] - 3 else min(end, CHUNK)
+        start = (col + done - origin) * share - j
+        for k in range(2):
+            line = lines[k * COL_0 :]
+            first, second = line[done:end], line[PITCH + done : PITCH + end]
+            third = line[2 * PITCH + done : 2 * PITCH + end]
+            fourth = line[3 * PITCH + done : 3 * PITCH + end]
+            steps = (start, share, half * share)
+            cubic = cubic_of_cell(nodes, above, j, k, upper)
+            ends_of_pixels(cubic, steps, first, second)
+            cubic = cubic_of_cell(nodes, below, j, k, lower)
+            ends_of_pixels(cubic, steps, fourth, third)
+        done = end
 
 
 @fast_kernel
-def shift_to_cells(first: Line2, second: Line2, base: Line) -> None:
-    """Count two and two corners from the edge of the first cell that a pixel can touch."""
-    for i in range(len(base)):
-        a, b, c, d = first[0][i], first[1][i], second[0][i], second[1][i]
-        # plain comparisons: min() looks for NaN, and then nothing is vectorised
-        ab = a if a < b else b  # noqa: FURB136
-        cd = c if c < d else d  # noqa: FURB136
-        cell = np.floor((ab if ab < cd else cd) + 0.5)  # noqa: FURB136
-        base[i] = cell
-        first[0][i] = a + 0.5 - cell
-        first[1][i] = b + 0.5 - cell
-        second[0][i] = c + 0.5 - cell
-        second[1][i] = d + 0.5 - cell
-
-
-@fast_kernel
-def measure_slope(start: Line2, end: Line2, slope: Line) -> None:
-    """Write columns over rows along an edge, 0 for one along a row."""
-    for i in range(len(slope)):
-        height = end[0][i] - start[0][i]
-        slope[i] = (end[1][i] - start[1][i]) / (height if height != 0.0 else 1.0)
-
-
-@fast_kernel
-def cut_edge(
-    start: Line2, end_row: Line, slope: Line, cell_row: float, cut: Line4
+def ends_of_pixels(
+    cubic: tuple[float, float, float, float],
+    steps: tuple[float, float, float],
+    left: Line,
+    right: Line,
 ) -> None:
-    """Cut edges to one row of cells; see `Scratch`."""
-    rows, cols = start
-    lows, highs, heights, densities = cut
-    for i in range(len(slope)):
-        y0, y1 = rows[i] - cell_row, end_row[i] - cell_row
-        a = y0 if y0 > 0.0 else 0.0  # noqa: FURB136
-        a = a if a < 1.0 else 1.0  # noqa: FURB136
-        b = y1 if y1 > 0.0 else 0.0  # noqa: FURB136
-        b = b if b < 1.0 else 1.0  # noqa: FURB136
-        x_a = cols[i] + (a - y0) * slope[i]
-        x_b = cols[i] + (b - y0) * slope[i]
-        width = abs(x_b - x_a)
-        middle = 0.5 * (x_a + x_b)
-        wide = width > NARROW
-        lows[i] = middle - 0.5 * width if wide else middle
-        highs[i] = middle + 0.5 * width if wide else middle
-        heights[i] = b - a
-        densities[i] = (b - a) / (width if wide else 1.0)
+    """Evaluate a cubic at the left and right ends of pixels.
 
-
-@fast_kernel
-def add_right_of(cut: Line4, cell_end: float, cover: Line) -> None:
-    """Add what of a cell, the one that ends at ``cell_end``, lies right of cut edges.
-
-    The mean over the edge of the part of the cell's width to its right, times its height.
+    ``steps`` are the centre of the first pixel, a pixel and half a drop, in nodes.
     """
-    lows, highs, heights, densities = cut
-    for i in range(len(cover)):
-        low, high = cell_end - highs[i], cell_end - lows[i]
-        a = low if low > 0.0 else 0.0  # noqa: FURB136
-        a = a if a < 1.0 else 1.0  # noqa: FURB136
-        b = high if high > 0.0 else 0.0  # noqa: FURB136
-        b = b if b < 1.0 else 1.0  # noqa: FURB136
-        beyond = high - (low if low > 1.0 else 1.0)  # noqa: FURB136
-        beyond = beyond if beyond > 0.0 else 0.0  # noqa: FURB136
-        part = (0.5 * (b - a) * (a + b) + beyond) * densities[i]
-        cover[i] += part if high > low else a * heights[i]
+    c0, c1, c2, c3 = cubic
+    start, pixel, half = steps
+    for i in range(len(left)):
+        centre = start + i * pixel
+        t, u = centre - half, centre + half
+        left[i] = c0 + t * (c1 + t * (c2 + t * c3))
+        right[i] = c0 + u * (c1 + u * (c2 + u * c3))
 
 
 @fast_kernel
-def add_strip(cut: Line4, end: float, cover: Line) -> None:
-    """Add all that lies right of cut edges and left of ``end``."""
-    lows, highs, heights, _ = cut
-    for i in range(len(cover)):
-        cover[i] += (end - 0.5 * (lows[i] + highs[i])) * heights[i]
+def shift_to_cells(lines: Line) -> None:
+    """Count corners from the edges of the first cell that a pixel can touch."""
+    for i in range(CHUNK):
+        a, b, c, d = (
+            lines[ROW_0 + i],
+            lines[ROW_1 + i],
+            lines[ROW_2 + i],
+            lines[ROW_3 + i],
+        )
+        cell = first_cell(a, b, c, d)
+        lines[BASE_ROW + i] = cell
+        lines[ROW_0 + i], lines[ROW_1 + i] = a + 0.5 - cell, b + 0.5 - cell
+        lines[ROW_2 + i], lines[ROW_3 + i] = c + 0.5 - cell, d + 0.5 - cell
+        a, b, c, d = (
+            lines[COL_0 + i],
+            lines[COL_1 + i],
+            lines[COL_2 + i],
+            lines[COL_3 + i],
+        )
+        cell = first_cell(a, b, c, d)
+        lines[BASE_COL + i] = cell
+        lines[COL_0 + i], lines[COL_1 + i] = a + 0.5 - cell, b + 0.5 - cell
+        lines[COL_2 + i], lines[COL_3 + i] = c + 0.5 - cell, d + 0.5 - cell
+
+
+@fast_kernel
+def first_cell(a: float, b: float, c: float, d: float) -> float:
+    """Return the output row or column that the smallest of four corners is in."""
+    # plain comparisons: min() looks for NaN, and then nothing is vectorised
+    ab = a if a < b else b  # noqa: FURB136
+    cd = c if c < d else d  # noqa: FURB136
+    return float(np.floor((ab if ab < cd else cd) + 0.5))  # noqa: FURB136
+
+
+@fast_kernel
+def measure_edges(lines: Line) -> None:
+    """Find how columns run with rows, and rows with columns, along the four edges."""
+    for i in range(CHUNK):
+        y0, x0 = lines[ROW_0 + i], lines[COL_0 + i]
+        y1, x1 = lines[ROW_1 + i], lines[COL_1 + i]
+        y2, x2 = lines[ROW_2 + i], lines[COL_2 + i]
+        y3, x3 = lines[ROW_3 + i], lines[COL_3 + i]
+        lines[RUN_0 + i], lines[RISE_0 + i] = edge_slopes(y1 - y0, x1 - x0)
+        lines[RUN_1 + i], lines[RISE_1 + i] = edge_slopes(y2 - y1, x2 - x1)
+        lines[RUN_2 + i], lines[RISE_2 + i] = edge_slopes(y3 - y2, x3 - x2)
+        lines[RUN_3 + i], lines[RISE_3 + i] = edge_slopes(y0 - y3, x0 - x3)
+
+
+@fast_kernel
+def edge_slopes(height: float, width: float) -> tuple[float, float]:
+    """Return width over height and half of height over width, its sign the height's."""
+    run = width / (height if height != 0.0 else 1.0)
+    return run, 0.5 * height / (abs(width) if width != 0.0 else 1.0)
+
+
+@fast_kernel
+def area_below_left(lines: Line, row: float, col: float, out: Line) -> None:
+    """Write the signed area of quadrilaterals below a row and left of a column line."""
+    for i in range(CHUNK):
+        y0, y1, y2, y3 = (
+            lines[ROW_0 + i],
+            lines[ROW_1 + i],
+            lines[ROW_2 + i],
+            lines[ROW_3 + i],
+        )
+        slopes = lines[RUN_0 + i], lines[RISE_0 + i]
+        area = area_left_of_edge((y0, lines[COL_0 + i], y1), slopes, row, col)
+        slopes = lines[RUN_1 + i], lines[RISE_1 + i]
+        area += area_left_of_edge((y1, lines[COL_1 + i], y2), slopes, row, col)
+        slopes = lines[RUN_2 + i], lines[RISE_2 + i]
+        area += area_left_of_edge((y2, lines[COL_2 + i], y3), slopes, row, col)
+        slopes = lines[RUN_3 + i], lines[RISE_3 + i]
+        area += area_left_of_edge((y3, lines[COL_3 + i], y0), slopes, row, col)
+        out[i] = area
+
+
+@fast_kernel
+def area_left_of_edge(
+    edge: tuple[float, float, float],
+    slopes: tuple[float, float],
+    row: float,
+    col: float,
+) -> float:
+    """Integrate the smaller of ``col`` and an edge's columns over its rows below ``row``.
+
+    ``edge`` is the row and column of its start and the row of its end.
+    """
+    y0, x0, y1 = edge
+    run, rise = slopes
+    a = y0 if y0 < row else row  # noqa: FURB136
+    b = y1 if y1 < row else row  # noqa: FURB136
+    start, end = x0 + (a - y0) * run - col, x0 + (b - y0) * run - col
+    left = start if start < 0.0 else 0.0  # noqa: FURB136
+    right = end if end < 0.0 else 0.0  # noqa: FURB136
+    # the trapezoid of the ends, and what it lacks where the edge crosses the line
+    bow = (end - right) * left + (start - left) * right
+    return (b - a) * (0.5 * (left + right) + col) - rise * bow
+
+
+@fast_kernel
+def take_off(cover: Line, other: Line) -> None:
+    """Subtract one line of areas from another."""
+    for i in range(CHUNK):
+        cover[i] -= other[i]
 
 
 @fast_kernel
@@ -266,12 +347,13 @@ def spread_pixels(
     scratch: Scratch,
     target: Target,
 ) -> None:
-    """Share pixels along a row out over the cells that they cover."""
+    """Share pixels along a row, ``place`` the first and how many, out over their cells."""
     row, first, n = place
     # looked up once: a record's arrays are counted each time that they are taken out
     skies, weights, poissons, reads, flats = planes
-    values, pad, window, number, level, alike = target
-    corners, base, cover = scratch.corners, scratch.base, scratch.cover
+    values, pad, window, level, alike = target
+    lines, cover = scratch
+    rows, cols = values.shape[0] - pad, values.shape[1] - pad
     for i in range(n):
         col = first + i
         weight = float(weights[row, col])
@@ -279,27 +361,26 @@ def spread_pixels(
             continue
         if alike:
             weight = 1.0
-        r, c = int(base[0, i]) - window[0] + pad, int(base[1, i]) - window[2] + pad
-        inside = 0 <= r < values.shape[0] - pad and 0 <= c < values.shape[1] - pad
-        if not inside:
+        r = int(lines[BASE_ROW + i]) - window[0] + pad
+        c = int(lines[BASE_COL + i]) - window[2] + pad
+        if not (0 <= r < rows and 0 <= c < cols):
             continue
-        terms = (
-            weight,
-            float(skies[row, col]) - level,
+        sky = float(skies[row, col]) - level
+        noise = (
             known(poissons[row, col]),
             known(reads[row, col]),
             known(flats[row, col]),
         )
-        share = 1.0 / area_of(corners, i)
-        spread_pixel(cover, (i, r, c, number), share, terms, values)
+        share = 1.0 / area_of(lines, i)
+        spread_pixel(cover, (i, r, c), share, (weight, sky, noise), values)
 
 
 @fast_kernel
-def area_of(corners: NDArray[np.float64], i: int) -> float:
+def area_of(lines: Line, i: int) -> float:
     """Return the signed area of a quadrilateral, with the sign of its covers."""
-    rise = corners[0, 0, i] - corners[2, 0, i], corners[1, 0, i] - corners[3, 0, i]
-    run = corners[0, 1, i] - corners[2, 1, i], corners[1, 1, i] - corners[3, 1, i]
-    return float(0.5 * (rise[0] * run[1] - run[0] * rise[1]))
+    rise = lines[ROW_2 + i] - lines[ROW_0 + i], lines[ROW_3 + i] - lines[ROW_1 + i]
+    run = lines[COL_2 + i] - lines[COL_0 + i], lines[COL_3 + i] - lines[COL_1 + i]
+    return float(0.5 * (run[0] * rise[1] - rise[0] * run[1]))
 
 
 @fast_kernel
@@ -311,51 +392,54 @@ def known(variance: np.float32) -> float:
 @fast_kernel
 def spread_pixel(
     cover: NDArray[np.float64],
-    place: tuple[int, int, int, int],
+    place: tuple[int, int, int],
     share: float,
-    terms: tuple[float, float, float, float, float],
+    terms: tuple[float, float, tuple[float, float, float]],
     values: NDArray[np.float64],
 ) -> None:
     """Add one pixel to the sums of the cells that it covers.
 
-    ``place`` is the pixel's number in ``cover``, the row and column of its first cell in
-    ``values``, and the exposure's number.
+    ``place`` is the pixel's number in ``cover`` and the row and column of its first cell in
+    ``values``; ``terms`` its weight, sky and variances.
     """
-    k, row, col, number = place
-    weight, sky, poisson, read, flat = terms
+    k, row, col = place
+    weight, sky, (poisson, read, flat) = terms
     full = values.shape[2] > 2
+    flux, square = weight * sky, weight * weight
+    poisson, read, flat = square * poisson, square * read, square * flat
     for i in range(cover.shape[0]):
         for j in range(cover.shape[1]):
             part = cover[i, j, k] * share
             # adding nothing costs less than a branch that goes either way
-            w = part * weight if part > NOTHING else 0.0
-            values[row + i, col + j, 0] += w * sky
-            values[row + i, col + j, 1] += w
+            part = part if part > NOTHING else 0.0
+            values[row + i, col + j, 0] += part * flux
+            values[row + i, col + j, 1] += part * weight
             if full:
-                values[row + i, col + j, 2] += w * w * poisson
-                values[row + i, col + j, 3] += w * w * read
-                values[row + i, col + j, 4] += w * w * flat
-                if w > 0.0:
-                    values[row + i, col + j, MARK] = number
+                square = part * part
+                values[row + i, col + j, 2] += square * poisson
+                values[row + i, col + j, 3] += square * read
+                values[row + i, col + j, 4] += square * flat
 
 
 @fast_kernel
 def stamp_exposure(
     values: NDArray[np.float64],
-    mark: tuple[int, int],
-    exposure_s: float,
-    time: NDArray[np.float64],
+    seen: NDArray[np.float64],
+    mark: tuple[int, float],
+    time: NDArray[np.float32],
     context: NDArray[np.int32],
 ) -> None:
-    """Add an exposure's time and context bit where it was the last to add something.
+    """Add an exposure's context bit and time where the weight is no longer as ``seen``.
 
-    ``mark`` is the exposure's number, from 1, and its context bit.
+    ``mark`` is the bit and the exposure's time; ``seen`` becomes the weight as it is.
     """
-    number, bit = mark
+    bit, exposure_s = mark
     for row in range(context.shape[0]):
         for col in range(context.shape[1]):
-            if values[row, col, MARK] == number:
-                time[row, col] += exposure_s
+            weight = values[row, col, 1]
+            if weight != seen[row, col]:
+                seen[row, col] = weight
+                time[row, col] += np.float32(exposure_s)
                 context[row, col] |= bit
 
 

@@ -177,6 +177,31 @@ def interpolate_at(
 
 
 @kernel
+def cubic_of_cell(
+    nodes: NodeGrid, i: int, j: int, k: int, weights: tuple[float, float, float, float]
+) -> tuple[float, float, float, float]:
+    """Return the coefficients of function ``k`` along a row, in nodes from node ``j``.
+
+    ``weights`` are those of the node rows from ``i - 1`` on.
+    """
+    w0, w1, w2, w3 = weights
+    p0 = w0 * nodes[i - 1, j - 1, k] + w1 * nodes[i, j - 1, k]
+    p0 += w2 * nodes[i + 1, j - 1, k] + w3 * nodes[i + 2, j - 1, k]
+    p1 = w0 * nodes[i - 1, j, k] + w1 * nodes[i, j, k]
+    p1 += w2 * nodes[i + 1, j, k] + w3 * nodes[i + 2, j, k]
+    p2 = w0 * nodes[i - 1, j + 1, k] + w1 * nodes[i, j + 1, k]
+    p2 += w2 * nodes[i + 1, j + 1, k] + w3 * nodes[i + 2, j + 1, k]
+    p3 = w0 * nodes[i - 1, j + 2, k] + w1 * nodes[i, j + 2, k]
+    p3 += w2 * nodes[i + 1, j + 2, k] + w3 * nodes[i + 2, j + 2, k]
+    return (
+        p1,
+        -p0 / 3.0 - p1 / 2.0 + p2 - p3 / 6.0,
+        (p0 + p2) / 2.0 - p1,
+        (p3 - p0) / 6.0 + (p1 - p2) / 2.0,
+    )
+
+
+@kernel
 def interpolate_row(
     nodes: NodeGrid,
     step: int,
@@ -191,29 +216,20 @@ def interpolate_row(
     """
     n_cols = out.shape[1]
     i = find_cell(row, step, origin, nodes.shape[0])
-    w0, w1, w2, w3 = cubic_weights((row - origin) / step - i)
+    weights = cubic_weights((row - origin) / step - i)
     done = 0
     while done < n_cols:
         j = find_cell(first_col + done, step, origin, nodes.shape[1])
         # columns up to the next node share one cubic; the last cell takes the rest
         end = int(np.ceil(origin + step * (j + 1) - first_col))
         end = n_cols if j == nodes.shape[1] - 3 else min(max(end, done + 1), n_cols)
-        shift = (first_col - origin) / step - j
+        start = (first_col + done - origin) / step - j
         for k in range(2):
-            p0 = w0 * nodes[i - 1, j - 1, k] + w1 * nodes[i, j - 1, k]
-            p0 += w2 * nodes[i + 1, j - 1, k] + w3 * nodes[i + 2, j - 1, k]
-            p1 = w0 * nodes[i - 1, j, k] + w1 * nodes[i, j, k]
-            p1 += w2 * nodes[i + 1, j, k] + w3 * nodes[i + 2, j, k]
-            p2 = w0 * nodes[i - 1, j + 1, k] + w1 * nodes[i, j + 1, k]
-            p2 += w2 * nodes[i + 1, j + 1, k] + w3 * nodes[i + 2, j + 1, k]
-            p3 = w0 * nodes[i - 1, j + 2, k] + w1 * nodes[i, j + 2, k]
-            p3 += w2 * nodes[i + 1, j + 2, k] + w3 * nodes[i + 2, j + 2, k]
-            c1 = -p0 / 3.0 - p1 / 2.0 + p2 - p3 / 6.0
-            c2 = (p0 + p2) / 2.0 - p1
-            c3 = (p3 - p0) / 6.0 + (p1 - p2) / 2.0
-            for col in range(done, end):
-                t = shift + col / step
-                out[k, col] = p1 + t * (c1 + t * (c2 + t * c3))
+            c0, c1, c2, c3 = cubic_of_cell(nodes, i, j, k, weights)
+            line = out[k, done:end]
+            for col in range(len(line)):
+                t = start + col * (1.0 / step)
+                line[col] = c0 + t * (c1 + t * (c2 + t * c3))
         done = end
 
 
