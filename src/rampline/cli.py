@@ -201,6 +201,40 @@ def status(folder: Path) -> int:
 
 
 @app.command
+def report(folder: Path, *, out: Path | None = None) -> int:
+    """Write one HTML page about a reduction, pictures and all, to look at without network.
+
+    Parameters
+    ----------
+    folder
+        Its output folder.
+    out
+        The page (report.html in the folder).
+    """
+    from .program.make_report import make_report
+
+    _print_all([str(make_report(folder, out))])
+    return 0
+
+
+@app.command
+def compare(first: Path, second: Path) -> int:
+    """Show what differs between two products or two reductions, in units of the errors.
+
+    Parameters
+    ----------
+    first
+        A product or an output folder.
+    second
+        Another of its kind.
+    """
+    from .program.compare import compare_lines
+
+    _print_all(compare_lines(first, second))
+    return 0
+
+
+@app.command
 def parameters(step: str = "") -> int:
     """Print every parameter with value, unit and meaning, as a TOML file to start from.
 

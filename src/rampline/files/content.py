@@ -122,15 +122,20 @@ def _hash_hdu(path: Path, hdu: Hdu) -> DataHash | None:
     return digest
 
 
-def _canonical(header: fits.Header) -> bytes:
-    """Return the cards that count, sorted, values as they read back from a file."""
+def counted_cards(header: fits.Header) -> list[tuple[str, str]]:
+    """Return keyword and value of the cards that count, as they read back from a file."""
     # A value in memory may have more digits than its card: what the card says counts.
     stored = fits.Header.fromstring(header.tostring())
-    lines = sorted(
-        f"{card.keyword}={_word(card.keyword, card.value)}"
+    return [
+        (card.keyword, _word(card.keyword, card.value))
         for card in stored.cards
         if not _UNCOUNTED_CARDS.fullmatch(card.keyword)
-    )
+    ]
+
+
+def _canonical(header: fits.Header) -> bytes:
+    """Return the cards that count, sorted."""
+    lines = sorted(f"{keyword}={word}" for keyword, word in counted_cards(header))
     return "\n".join(lines).encode()
 
 

@@ -18,6 +18,7 @@ from .folders import Folders
 from .inputs import Inputs, Source, collect_inputs
 from .journal import Journal
 from .make_cal import choose_backgrounds, is_background
+from .make_report import make_report
 from .notices import notices
 from .options import ReduceOptions, Until
 from .parameter_tree import Parameters
@@ -91,8 +92,7 @@ def reduce_files(
         end_record(out, record)
         if key and not desk.failures:
             note_finished(folders, key)
-        final = folders.second if options.rounds == 2 else folders
-        for line in _summary(desk, final, time.perf_counter() - begin):
+        for line in _summary(desk, folders, options, time.perf_counter() - begin):
             shown.say(line)
     return 1 if desk.failures else 0
 
@@ -196,9 +196,13 @@ def _drop_intermediates(
             result.survey.unlink(missing_ok=True)
 
 
-def _summary(desk: Desk, folders: Folders, seconds: float) -> Iterator[str]:
+def _summary(
+    desk: Desk, folders: Folders, options: ReduceOptions, seconds: float
+) -> Iterator[str]:
     failed = len(desk.failures)
     yield f"done in {seconds:.0f} s" + (f", {failed} failed:" if failed else "")
     yield from (f"  {line}" for line in desk.failures)
-    yield f"products in {folders.out}, pictures in {folders.pictures}"
-    yield f"a page of it all: rampline report {folders.out}"
+    final = folders.second if options.rounds == 2 else folders
+    yield f"products in {final.out}, pictures in {final.pictures}"
+    if options.reaches("mosaic"):
+        yield f"all at a glance: {make_report(folders.out)}"

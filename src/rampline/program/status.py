@@ -27,7 +27,7 @@ def status_lines(folder: Path) -> Iterator[str]:
     seen = look_at(folder)
     counts = count_states(seen.entries)
     tasks = ", ".join(f"{count} {state}" for state, count in counts.items())
-    yield f"{folder}: {_run(seen)}; tasks: {tasks or 'none'}"
+    yield f"{folder}: {run_words(seen)}; tasks: {tasks or 'none'}"
     yield from _exposure_lines(seen)
     yield from _mosaic_lines(seen)
     yield from _trouble(seen)
@@ -40,7 +40,7 @@ def status_lines(folder: Path) -> Iterator[str]:
         yield f"to go on: {seen.record.command}"
 
 
-def _run(seen: Overview) -> str:
+def run_words(seen: Overview) -> str:
     """Say whether the last run is done."""
     record = seen.record
     running = any(entry.state == "running" for entry in seen.entries)

@@ -96,3 +96,15 @@ def _png(colours: NDArray[np.float64], missing: NDArray[np.bool_]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels[::-1])).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def thumbnail(png: bytes, side: int) -> bytes:
+    """Return a picture as a JPEG whose longest side is at most ``side`` pixels."""
+    from PIL import Image  # noqa: PLC0415 - only where pictures are drawn
+
+    with Image.open(io.BytesIO(png)) as image:
+        small = image.convert("RGB")
+    small.thumbnail((side, side))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=82)
+    return buffer.getvalue()
