@@ -120,12 +120,12 @@ def test_without_a_usable_pixel_nothing_is_removed():
 def test_the_kernel_equals_its_twin(rng, has_flat):
     image = rng.normal(5, 1, (20, 37)).astype(np.float32)
     image[rng.random(image.shape) < 0.1] = np.nan
-    usable = rng.random(image.shape) < 0.8
+    flags = rng.integers(0, 4, image.shape).astype(np.uint32)
     shape = image.shape if has_flat else (1, 1)
     flat = rng.uniform(0.9, 1.1, shape).astype(np.float32)
     ours, theirs = np.zeros((2, 2, 20, 5), np.float32)
     flat = flat if has_flat else np.ones((1, 1), np.float32)
-    square = stripes_room._fill_strips(image, usable, flat, (5.0, 1.5), *ours)
-    other = twins.fill_strips(image, usable, flat, (5.0, 1.5), *theirs)
+    square = stripes_room._fill_strips(image, flags, 2, flat, (5.0, 1.5), tuple(ours))
+    other = twins.fill_strips(image, flags, 2, flat, (5.0, 1.5), theirs)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert square == pytest.approx(other, rel=1e-5)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..exposure.records import Flags32, Plane
 from ..flags import DO_NOT_USE, NON_SCIENCE, REFERENCE_PIXEL, SATURATED
 from ..params import Factor, Sigma, StepParams
-from .stripes import find_levels, sum_strips
+from .stripes import Levels, find_levels, sum_strips
 
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE | REFERENCE_PIXEL | SATURATED
 _STEP = 5
@@ -84,25 +84,75 @@ def remove_flicker_noise(
     amplifiers and their white noise; both variances are measured from the row means.
     """
     image = slope if scene is None else slope - scene
+    levels = measure_stripes(image, pixel_flags, n_outputs, params, flat)
+    corrected, stripes = slope.copy(), np.empty_like(slope)
+    subtract_stripes(corrected, levels.level, slice(0, len(slope)), stripes)
+    return FlickerNoise(corrected, stripes, levels.err, levels.usable)
+
+
+def measure_stripes(
+    image: Plane,
+    pixel_flags: Flags32,
+    n_outputs: int,
+    params: FlickerNoiseParams,
+    flat: Plane | None = None,
+) -> Levels:
+    """Measure the level of each amplifier row.
+
+    Parameters
+    ----------
+    image : (rows, cols) float32, DN/s
+        Slopes, less the sources where a model of them is known.
+    pixel_flags, n_outputs, params, flat
+        As of `remove_flicker_noise`.
+
+    Returns
+    -------
+    Levels
+    """
     response = np.ones((1, 1), np.float32) if flat is None else flat
-    usable = (pixel_flags & np.uint32(_UNUSABLE)) == 0
-    level, scatter = _measure_sky(image, usable, flat)
-    clip = params.pixel_clip * scatter
-    strips = sum_strips(image, usable, response, (level, clip))
+    level, scatter = _measure_sky(image, pixel_flags, flat)
+    sky = level, params.pixel_clip * scatter
+    strips = sum_strips(image, pixel_flags, _UNUSABLE, response, sky)
     n_outputs = min(n_outputs, strips.total.shape[1])
-    levels = find_levels(strips, n_outputs, params.source_clip, params.strength)
-    stripes = _spread(levels.level, slope.shape)
-    return FlickerNoise(slope - stripes, stripes, levels.err, levels.usable)
+    return find_levels(strips, n_outputs, params.source_clip, params.strength)
+
+
+def subtract_stripes(
+    slope: Plane, level: NDArray[np.float32], rows: slice, stripes: Plane | None = None
+) -> None:
+    """Subtract the levels of the amplifier rows, in place.
+
+    Parameters
+    ----------
+    slope : (rows, cols) float32, DN/s
+        Owned by the caller; changed in ``rows`` only.
+    level : (outputs, rows) float32, DN/s
+        The columns are shared out evenly among the outputs.
+    rows : slice
+        Rows to work on.
+    stripes : (rows, cols) float32, DN/s, optional
+        Filled in ``rows`` with what was subtracted.
+    """
+    n_outputs, n_cols = len(level), slope.shape[1]
+    width = n_cols // n_outputs
+    for k in range(n_outputs):
+        stop = n_cols if k == n_outputs - 1 else (k + 1) * width
+        own = level[k, rows, None]
+        slope[rows, k * width : stop] -= own
+        if stripes is not None:
+            stripes[rows, k * width : stop] = own
 
 
 def _measure_sky(
-    image: Plane, usable: NDArray[np.bool_], flat: Plane | None
+    image: Plane, pixel_flags: Flags32, flat: Plane | None
 ) -> tuple[float, float]:
     """Return level and scatter of the sky, from the lower half of a sample of pixels."""
     sample = image[::_STEP, ::_STEP]
     with np.errstate(divide="ignore", invalid="ignore"):
         sample = sample if flat is None else sample / flat[::_STEP, ::_STEP]
-    values = sample[usable[::_STEP, ::_STEP] & np.isfinite(sample)]
+    usable = (pixel_flags[::_STEP, ::_STEP] & np.uint32(_UNUSABLE)) == 0
+    values = sample[usable & np.isfinite(sample)]
     if values.size == 0:
         return 0.0, 0.0
     level, scatter = 0.0, 0.0
@@ -111,14 +161,3 @@ def _measure_sky(
         scatter = level - low
         values = values[values <= level + 3.0 * scatter]
     return level, scatter
-
-
-def _spread(level: NDArray[np.float32], shape: tuple[int, int]) -> Plane:
-    """Return the levels of the amplifier rows as an image."""
-    n_outputs = len(level)
-    image = np.empty(shape, np.float32)
-    width = shape[1] // n_outputs
-    for k in range(n_outputs):
-        stop = shape[1] if k == n_outputs - 1 else (k + 1) * width
-        image[:, k * width : stop] = level[k][:, None]
-    return image

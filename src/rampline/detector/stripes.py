@@ -52,7 +52,8 @@ class Levels(NamedTuple):
 
 def sum_strips(
     image: NDArray[np.float32],
-    usable: NDArray[np.bool_],
+    flags: NDArray[np.uint32],
+    bad: int,
     flat: NDArray[np.float32],
     sky: tuple[float, float],
 ) -> Strips:
@@ -61,7 +62,9 @@ def sum_strips(
     Parameters
     ----------
     image : (rows, cols) float32, DN/s
-    usable : (rows, cols) bool
+    flags : (rows, cols) uint32
+    bad : int
+        Bits of pixels that are left out.
     flat : (rows, cols) float32, or (1, 1) for none
     sky : (float, float), DN/s
         Level of the flat-fielded sky; pixels further than the second are left out.
@@ -70,7 +73,7 @@ def sum_strips(
     n_strips = -(-n_cols // STRIP)
     total = np.zeros((n_rows, n_strips), np.float32)
     count = np.zeros((n_rows, n_strips), np.float32)
-    square = _fill_strips(image, usable, flat, sky, total, count)
+    square = _fill_strips(image, flags, bad, flat, sky, (total, count))
     n = float(count.sum(dtype=np.float64))
     return Strips(total, count, square / max(n, 1.0))
 
@@ -146,14 +149,15 @@ def _row_quantiles(
 @kernel
 def _fill_strips(
     image: NDArray[np.float32],
-    usable: NDArray[np.bool_],
+    flags: NDArray[np.uint32],
+    bad: int,
     flat: NDArray[np.float32],
     sky: tuple[float, float],
-    total: NDArray[np.float32],
-    count: NDArray[np.float32],
+    sums: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> float:
     """Sum the image less sky over strips; return the sum of its squares."""
-    level, clip = np.float32(sky[0]), np.float32(sky[1])
+    level, clip, bits = np.float32(sky[0]), np.float32(sky[1]), np.uint32(bad)
+    total, count = sums
     n_rows, n_cols = image.shape
     has_flat = 1 if flat.size > 1 else 0
     square = 0.0
@@ -161,7 +165,7 @@ def _fill_strips(
         for col in range(n_cols):
             response = flat[row * has_flat, col * has_flat]
             value = image[row, col] - response * level
-            if usable[row, col] and abs(value) < clip:
+            if flags[row, col] & bits == 0 and abs(value) < clip:
                 total[row, col // STRIP] += value
                 count[row, col // STRIP] += np.float32(1.0)
                 square += value * value

@@ -14,9 +14,9 @@ from ..detector.band import PixelNoise, RampBand
 from ..detector.dark import DarkParams, subtract_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
 from ..detector.flicker_noise import (
-    FlickerNoise,
     FlickerNoiseParams,
-    remove_flicker_noise,
+    measure_stripes,
+    subtract_stripes,
 )
 from ..detector.gain_scale import GainScaleParams, scale_gain
 from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
@@ -278,25 +278,30 @@ def gain_scale(
 
 def flicker_noise(
     image: SlopeImage, planes: RampPlanes, params: FlickerNoiseParams
-) -> SlopeImage:
-    """Remove the stripes of 1/f noise; each integration has its own."""
+) -> Banded[SlopeImage]:
+    """Measure the stripes of 1/f noise and subtract them in bands.
+
+    Each integration has its own. The slopes lose them in place.
+    """
     n_outputs = image.header.readout.n_outputs
 
-    def clean(slope: Plane, flags: Flags32) -> FlickerNoise:
-        return remove_flicker_noise(slope, flags, n_outputs, params, planes.flat)
+    def measure(slope: Plane, flags: Flags32) -> NDArray[np.float32]:
+        return measure_stripes(slope, flags, n_outputs, params, planes.flat).level
 
     whole, integrations = image.planes, image.integrations
-    found = clean(whole.slope, whole.flags)
+    level, stripes = measure(whole.slope, whole.flags), np.empty_like(whole.slope)
+    parts: list[tuple[Plane, NDArray[np.float32]]] = []
     if integrations is not None:
         pairs = zip(integrations.slope, integrations.flags, strict=True)
-        own = [clean(slope, flags).slope for slope, flags in pairs]
-        integrations = replace(integrations, slope=np.stack(own))
-    return replace(
-        image,
-        planes=replace(whole, slope=found.slope),
-        integrations=integrations,
-        extras={**image.extras, "STRIPES": found.stripes},
-    )
+        parts = [(slope, measure(slope, flags)) for slope, flags in pairs]
+
+    def work(rows: slice) -> None:
+        subtract_stripes(whole.slope, level, rows, stripes)
+        for slope, own in parts:
+            subtract_stripes(slope, own, rows)
+
+    extras = {**image.extras, "STRIPES": stripes}
+    return Banded(replace(image, extras=extras), work)
 
 
 def _with_event_rates(ramp: LinearRamp) -> Header:
