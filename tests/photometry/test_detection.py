@@ -5,8 +5,6 @@ from rampline.photometry.detection import (
     DeblendingParams,
     Steps,
     detect_sources,
-    drop_labels,
-    find_touching,
 )
 from rampline.photometry.point_source import PointSource
 
@@ -34,14 +32,14 @@ def test_pure_noise_has_no_sources(rng):
     found = detect_sources(*_noisy(rng, blank), STAR, Steps())
     # 5 sigma on some 1e5 independent places: 0.03 expected
     assert found.labels.max() == 0
-    assert found.filtered.noise_scale == pytest.approx(1.0, abs=0.02)
+    assert found.noise_scale == pytest.approx(1.0, abs=0.02)
 
 
 def test_errors_that_are_too_small_do_not_make_sources(rng):
     sky, err = _noisy(rng, np.zeros((800, 800), np.float32))
     found = detect_sources(sky, err / 2, STAR, Steps())
     assert found.labels.max() == 0
-    assert found.filtered.noise_scale == pytest.approx(2.0, abs=0.04)
+    assert found.noise_scale == pytest.approx(2.0, abs=0.04)
 
 
 def test_two_stars_that_touch_are_separated_unless_told_not_to(rng):
@@ -96,14 +94,3 @@ def test_pixels_without_data_belong_to_nobody(rng):
     assert not found.labels[:, 40:].any()
     empty = np.full((64, 64), np.nan, np.float32)
     assert not detect_sources(empty, empty, STAR, Steps()).labels.any()
-
-
-def test_dropped_labels_leave_no_gap():
-    labels = np.array([[0, 1, 2, 3]], np.int32)
-    dropped = drop_labels(labels, np.array([False, True, False]))
-    np.testing.assert_array_equal(dropped, [[0, 1, 0, 2]])
-
-
-def test_only_segments_side_by_side_touch():
-    labels = np.array([[1, 2, 0, 3], [1, 2, 0, 3]], np.int32)
-    np.testing.assert_array_equal(find_touching(labels), [True, True, False])

@@ -4,10 +4,16 @@ import pytest
 from rampline.photometry.diffraction import (
     Cores,
     DiffractionParams,
+    _echo,
+    _local_maximum,
+    _mark_features,
+    _subtract_means,
     envelope,
     find_features,
+    show_detail,
 )
 
+from ..twins import photometry as twin
 from .scenes import gaussian_stars
 
 LAMBDA_D = 2.0
@@ -31,7 +37,15 @@ def _scene(specks, star=1e5, angle0=20.0):
 def _find(sky, peaks, holes=None, params=DEFAULT):
     rows, cols = (place.astype(float) for place in peaks)
     radius = np.zeros(len(rows)) if holes is None else holes
-    return find_features(sky, peaks, Cores(rows, cols, radius), LAMBDA_D, params)
+    order = np.lexsort(peaks[::-1])
+    places = tuple(place[order] for place in peaks)
+    cores = Cores(rows[order], cols[order], radius[order])
+    detail = show_detail(sky, LAMBDA_D, out=np.empty_like(sky))
+    star = find_features(detail, places, cores, LAMBDA_D, params)
+    # back in the order of the scene
+    found = np.empty_like(star)
+    found[order] = np.where(star >= 0, order[star], -1)
+    return found
 
 
 def test_a_speck_on_all_six_sides_is_the_stars():
@@ -82,3 +96,36 @@ def test_the_envelope_falls_and_bounds_a_diffraction_image():
     # the mean of an Airy image's wings, Born & Wolf 8.5.2
     assert (bound > 8 / (np.pi**4 * np.maximum(n, 0.7) ** 3)).all()
     assert envelope(np.array([10.0]))[0] == pytest.approx(3.2e-3, rel=0.05)
+
+
+@pytest.mark.parametrize(("shape", "half"), [((30, 41), 3), ((5, 40), 6), ((1, 1), 2)])
+def test_means_of_squares_agree_with_the_twin(rng, shape, half):
+    image = rng.normal(5, 2, shape).astype(np.float32)
+    found, slow = np.empty((2, *shape), np.float32)
+    _subtract_means(image, half, found)
+    twin.subtract_means(image, half, slow)
+    np.testing.assert_allclose(found, slow, atol=1e-5)
+
+
+def test_echoes_agree_with_the_twin(rng):
+    image = rng.normal(0, 1, (90, 80)).astype(np.float32)
+    for centre, step in rng.uniform(-60, 140, (40, 2, 2)):
+        here, there = tuple(map(float, centre)), tuple(map(float, step))
+        assert _echo(image, here, there) == twin.echo(image, here, there)
+        row, col = np.rint(centre).astype(int)
+        expected = twin.local_maximum(image, row, col, 4)
+        assert _local_maximum(image, row, col, 4) == expected
+
+
+def test_features_agree_with_the_twin(rng):
+    image = rng.exponential(1, (120, 120)).astype(np.float32)
+    rows, cols = np.divmod(np.sort(rng.choice(120 * 120, 80, replace=False)), 120)
+    height = image[rows, cols].astype(float)
+    core = np.where(rng.random(80) < 0.1, 300 * height, height)
+    facts = (rows + 0.3, cols - 0.2, rng.uniform(5, 60, 80), core, height)
+    order = np.argsort(-core, kind="stable")
+    found, slow = np.full((2, 80), -1)
+    _mark_features(image, (rows, cols), facts, order, (2.0, 2.0), found)
+    twin.mark_features(image, (rows, cols), facts, order, (2.0, 2.0), slow)
+    np.testing.assert_array_equal(found, slow)
+    assert (found >= 0).any()

@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
 
-from rampline.photometry.matched_filter import filter_image, scatter_of_sky
+from rampline.photometry.matched_filter import (
+    _take_every,
+    _weigh_pixels,
+    _weigh_sums,
+    filter_image,
+    scatter_of_sky,
+)
 
+from ..twins import photometry as twin
 from .scenes import FWHM_PX, gaussian_stars
 
 
@@ -52,3 +59,31 @@ def test_the_scatter_ignores_sources(rng):
     values[:6000] += 50
     assert scatter_of_sky(values) == pytest.approx(2, rel=0.05)
     assert scatter_of_sky(np.empty(0, np.float32)) == 1.0
+
+
+def test_the_kernels_agree_with_their_twins(rng):
+    signal, err = rng.normal(0, 1, (2, 20, 31)).astype(np.float32)
+    signal[rng.random(signal.shape) < 0.2] = np.nan
+    valid = np.isfinite(signal)
+    found, slow = np.empty((2, 4, 20, 31), np.float32)
+    _weigh_pixels(signal, err, valid, found)
+    twin.weigh_pixels(signal, err, valid, slow)
+    np.testing.assert_allclose(found, slow, rtol=1e-5)
+    sums = rng.uniform(-0.2, 1, (4, 20, 31)).astype(np.float32)
+    _weigh_sums(sums, 0.2, found[0])
+    twin.weigh_sums(sums, 0.2, slow[0])
+    np.testing.assert_allclose(found[0], slow[0], rtol=1e-6)
+    for step in (1, 3):
+        some = np.empty((2, -(-valid.sum() // step)), np.float32)
+        _take_every(signal, valid, step, some[0])
+        twin.take_every(signal, valid, step, some[1])
+        np.testing.assert_array_equal(*some)
+
+
+def test_the_scatter_is_that_of_medians_of_all_values(rng):
+    values = rng.standard_t(3, 5001).astype(np.float32)
+    centre = np.median(values)
+    for _ in range(5):
+        spread = 1.482602218505602 * np.median(centre - values[values < centre])
+        centre = np.median(values[np.abs(values - centre) < 2 * spread])
+    assert scatter_of_sky(values) == pytest.approx(spread, rel=1e-5)

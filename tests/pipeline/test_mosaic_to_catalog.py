@@ -14,14 +14,15 @@ from rampline.photometry.catalog import (
     SATURATED_CORE,
     CatalogParams,
 )
-from rampline.photometry.detection import Detection, find_touching
-from rampline.photometry.matched_filter import Filtered
+from rampline.photometry.detection import Detection
+from rampline.photometry.regions import find_touching
 from rampline.pipeline.mosaic_to_catalog import (
     MosaicToCatalog,
     mosaic_to_catalog,
     tabulate_sources,
 )
 
+from ..astrometry.fields import opened_grid
 from . import catalogs as field
 
 
@@ -143,13 +144,11 @@ def _jwst_catalog(image, found_at):
     from jwst.tweakreg.tweakreg_catalog import make_tweakreg_catalog
     from stdatamodels.jwst.datamodels import ImageModel
 
-    from rampline.astrometry.gwcs_model import grid_gwcs
-
     on, planes = image.grid, field.planes()
     model = ImageModel(data=image.sky.copy(), err=image.err.copy())
     model.meta.bunit_data = model.meta.bunit_err = "MJy/sr"
     model.meta.photometry.pixelarea_steradians = on.pixel_area_sr
-    model.meta.wcs = grid_gwcs(on)
+    model.meta.wcs = opened_grid(on)
     model.meta.wcsinfo.crpix1, model.meta.wcsinfo.crpix2 = (
         on.col_ref + 1,
         on.row_ref + 1,
@@ -200,9 +199,8 @@ def both():
     signal = image.sky - np.median(image.sky)
     sigma = fwhm / 2.354820045030949
     smooth = ndimage.gaussian_filter(signal, sigma, truncate=4.0, mode="constant")
-    detection = Detection(
-        labels, signal, Filtered(smooth, smooth, 1.0), find_touching(labels)
-    )
+    touching = find_touching(labels, int(labels.max()))
+    detection = Detection(labels, signal, smooth, 1.0, touching)
     as_jwst = CatalogParams(aperture_centre="isophotal", exclude_neighbours=False)
     ours = tabulate_sources(image, detection, field.planes(), optics, as_jwst)
     return ours, theirs

@@ -74,11 +74,14 @@ def _fill_mesh(
             n = 0
             for r in range(i * size, min((i + 1) * size, n_rows), stride):
                 for c in range(j * size, min((j + 1) * size, n_cols), stride):
-                    if usable[r, c] and values[r, c] == values[r, c]:
-                        buffer[n] = values[r, c]
-                        n += 1
+                    # without a branch: sources and gaps are everywhere
+                    value = values[r, c]
+                    buffer[n] = value
+                    n += usable[r, c] & ~np.isnan(value)
             count[i, j] = n
             if n > 0:
                 middle = select(buffer, n, (n - 1) // 2)
                 level[i, j] = middle
-                scatter[i, j] = middle - select(buffer, n, int(0.1587 * (n - 1)))
+                # the selection left the lower half in front
+                low = select(buffer, (n + 1) // 2, int(0.1587 * (n - 1)))
+                scatter[i, j] = middle - low

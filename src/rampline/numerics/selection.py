@@ -1,5 +1,7 @@
 """Order statistics without a full sort."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ MAD_TO_SIGMA = 1.482602218505602
 
 
 @kernel
-def select(values: NDArray[np.float32], n: int, k: int) -> float:
+def select(values: NDArray[np.floating[Any]], n: int, k: int) -> float:
     """Return the ``k``-th smallest (from 0) of the first ``n`` values, reordering them.
 
     Hoare's selection with the middle of three as the pivot; no value may be NaN.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Labels, Plane
 from ..numerics.jit import kernel
+from ..numerics.selection import select
 
 Values = NDArray[np.float64]
 
@@ -46,6 +47,15 @@ def circle_share(dy: float, dx: float, radius: float) -> float:
     share = quadrant_area(right, high) - quadrant_area(left, high)
     share += quadrant_area(left, low) - quadrant_area(right, low)
     return share * radius * radius
+
+
+@kernel
+def cover_disk(radius: float, out: Values) -> None:
+    """Fill the share of each pixel in a circle around the middle of a square of pixels."""
+    half = out.shape[0] // 2
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = circle_share(i - half, j - half, radius)
 
 
 @kernel
@@ -92,79 +102,83 @@ def measure_rings(
     ``ring`` is inner and outer radius, and the least number of pixels without other
     sources; with fewer, the pixels of other sources count too.
     """
-    _, outer, least = ring
+    inner, outer, least = ring
     median, error = out
     side = int(2 * outer) + 3
-    clean, every = np.empty(side * side), np.empty(side * side)
+    values = np.empty(side * side)
     for k in range(positions.shape[0]):
-        n_clean, n_every = _gather_ring(
-            sky, labels, (positions[k, 0], positions[k, 1], k + 1), ring, (clean, every)
-        )
-        if n_clean >= least:
-            median[k], error[k] = clipped_median(np.sort(clean[:n_clean]))
-        else:
-            median[k], error[k] = clipped_median(np.sort(every[:n_every]))
+        place = (positions[k, 0], positions[k, 1])
+        n = _gather_ring(sky, labels, place, (inner, outer, k + 1), values)
+        if n < least:
+            n = _gather_ring(sky, labels, place, (inner, outer, -1), values)
+        median[k], error[k] = clipped_median(values[:n])
 
 
 @kernel
 def _gather_ring(
     sky: Plane,
     labels: Labels,
-    source: tuple[float, float, int],
+    place: tuple[float, float],
     ring: tuple[float, float, int],
-    out: tuple[Values, Values],
-) -> tuple[int, int]:
-    """Copy the ring's pixels: those of no other source, and all. Returns their numbers."""
-    row, col, label = source
-    inner, outer, _ = ring
-    clean, every = out
-    n_clean, n_every = 0, 0
+    out: Values,
+) -> int:
+    """Copy the ring's pixels with data, and return their number.
+
+    ``ring`` is inner and outer radius, and the source whose ring it is: pixels of others
+    are left out; -1 takes all.
+    """
+    row, col = place
+    inner, outer, label = ring
+    n = 0
     if not (math.isfinite(row) and math.isfinite(col)):
-        return 0, 0
-    for i in range(max(math.ceil(row - outer), 0), sky.shape[0]):
-        if i > row + outer:
-            break
-        for j in range(max(math.ceil(col - outer), 0), sky.shape[1]):
-            if j > col + outer:
-                break
+        return 0
+    for i in range(
+        max(math.ceil(row - outer), 0),
+        min(math.floor(row + outer), sky.shape[0] - 1) + 1,
+    ):
+        wide = math.sqrt(max(outer * outer - (i - row) ** 2, 0.0))
+        for j in range(
+            max(math.ceil(col - wide), 0),
+            min(math.floor(col + wide), sky.shape[1] - 1) + 1,
+        ):
             square = (i - row) ** 2 + (j - col) ** 2
-            if square < inner * inner or square >= outer * outer:
-                continue
-            value = sky[i, j]
-            if not math.isfinite(value):
-                continue
-            every[n_every] = value
-            n_every += 1
-            if labels[i, j] == 0 or labels[i, j] == label:
-                clean[n_clean] = value
-                n_clean += 1
-    return n_clean, n_every
+            value, owner = sky[i, j], labels[i, j]
+            is_ours = (label < 0) | (owner == 0) | (owner == label)
+            out[n] = value
+            n += (
+                (square >= inner * inner)
+                & (square < outer * outer)
+                & is_ours
+                & (math.isfinite(value))
+            )
+    return n
 
 
 @kernel
-def clipped_median(ordered: Values) -> tuple[float, float]:
-    """Return median and its standard error after clipping sorted values.
+def clipped_median(values: Values) -> tuple[float, float]:
+    """Return median and its standard error after clipping; the values are reordered.
 
     At most five times, at 3 standard deviations about the median, as astropy's SigmaClip.
     """
-    low, high = 0, ordered.size
+    count = values.size
     middle, spread = math.nan, math.nan
     for trial in range(6):
-        count = high - low
         if count == 0:
             return math.nan, math.nan
-        half = low + count // 2
-        middle = ordered[half]
+        half = count // 2
+        middle = select(values, count, half)
         if count % 2 == 0:
-            middle = 0.5 * (middle + ordered[half - 1])
-        spread = float(np.std(ordered[low:high]))
+            # the selection left the lower half in front
+            middle = 0.5 * (middle + values[:half].max())
+        spread = values[:count].std()
         if trial == 5:
             break
-        first, last = low, high
-        while ordered[low] < middle - 3.0 * spread:
-            low += 1
-        while ordered[high - 1] > middle + 3.0 * spread:
-            high -= 1
-        if first == low and last == high:
+        kept = 0
+        for k in range(count):
+            value = values[k]
+            values[kept] = value
+            kept += abs(value - middle) <= 3.0 * spread
+        if kept == count:
             break
-    return middle, math.sqrt(0.5 * math.pi / (high - low)) * spread
+        count = kept
+    return middle, math.sqrt(0.5 * math.pi / count) * spread

@@ -9,10 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Labels, Plane
-from .aperture_kernel import measure_rings, sum_circles
+from .aperture_kernel import cover_disk, measure_rings, sum_circles
 
 LEAST_RING = 10
 """Pixels of sky annulus free of other sources, below which these count too."""
@@ -113,11 +112,17 @@ def correlated_noise_factor(
         Root of (w C w) over the sum of w, w the aperture's weights and C the noise
         covariance in units of the pixel variance; errors are summed as w times variance.
     """
-    weights = _disk(radius_px)
-    pad = autocorrelation.shape[0] // 2
-    padded = np.pad(weights, pad)
-    smeared = ndimage.convolve(padded, autocorrelation, mode="constant")
-    return float(np.sqrt((padded * smeared).sum() / weights.sum()))
+    half = int(np.ceil(radius_px + 0.5))
+    reach = autocorrelation.shape[0] // 2
+    # room for the lags beyond the disk
+    weights = np.zeros((2 * (half + 2 * reach) + 1,) * 2)
+    cover_disk(radius_px, weights)
+    size = 2 * (half + reach) + 1
+    inner = weights[reach : reach + size, reach : reach + size]
+    total = 0.0
+    for (i, j), value in np.ndenumerate(autocorrelation):
+        total += value * np.vdot(inner, weights[i : i + size, j : j + size])
+    return float(np.sqrt(total / weights.sum()))
 
 
 def noise_factors(
@@ -144,12 +149,3 @@ def noise_factors(
     ]
     wanted = np.sqrt(np.maximum(area_px, 0.0) / np.pi)
     return np.asarray(np.interp(wanted, radius, factor))
-
-
-def _disk(radius_px: float, fine: int = 20) -> NDArray[np.float64]:
-    """Overlap of a centred disk with each pixel, by sub-pixel counting."""
-    half = int(np.ceil(radius_px + 0.5))
-    edge = (np.arange((2 * half + 1) * fine) + 0.5) / fine - half - 0.5
-    inside = (edge[:, None] ** 2 + edge**2 <= radius_px**2).astype(float)
-    size = 2 * half + 1
-    return np.asarray(inside.reshape(size, fine, size, fine).mean(axis=(1, 3)))

@@ -5,6 +5,9 @@ galaxies of a cluster, flat-field residuals. Cells wider than any source follow 
 bright tail that sources add to a cell is cut off before its median is taken again.
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -17,10 +20,28 @@ CLIP = 2.5
 """Pixels farther from their cell's median, in its standard deviations, are sources."""
 LEAST_USED = 0.1
 """Share of a cell's pixels below which its median is not trusted."""
+BAND_ROWS = 64
 
 
-def measure_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Plane:
-    """Measure the background of a mosaic.
+class Surface(NamedTuple):
+    """A smooth surface as a product of two matrices, made row by row when it is used.
+
+    Attributes
+    ----------
+    down : (rows, cell_rows) float32
+    across : (cell_rows, cols) float32, MJy/sr
+    """
+
+    down: NDArray[np.float32]
+    across: NDArray[np.float32]
+
+    def band(self, rows: slice) -> Plane:
+        """Return some rows of the surface, float32, MJy/sr."""
+        return np.asarray(self.down[rows] @ self.across, np.float32)
+
+
+def subtract_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Plane:
+    """Subtract the background of a mosaic.
 
     Parameters
     ----------
@@ -33,7 +54,6 @@ def measure_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Plane
     Returns
     -------
     (rows, cols) float32, MJy/sr
-        0 where nothing is valid at all.
 
     Notes
     -----
@@ -41,13 +61,37 @@ def measure_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Plane
     (Bertin & Arnouts 1996, section 3); `jwst`'s source_catalog does the same with cells of
     1000 pixels.
     """
+    surface = measure_background(sky, valid, cell)
+    signal = np.empty_like(sky)
+    for rows in _bands(sky):
+        np.subtract(sky[rows], surface.band(rows), out=signal[rows])
+    return signal
+
+
+def measure_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Surface:
+    """Measure the background of a mosaic; see `subtract_background`.
+
+    Returns
+    -------
+    Surface
+        0 where nothing is valid at all.
+    """
     size = min(cell, *sky.shape)
     mesh = measure_mesh(sky, valid, size, stride=2)
     surface = _join(mesh.level, 4 * mesh.n_used, size, sky.shape)
     scatter = float(np.nanmedian(mesh.scatter)) if valid.any() else 0.0
-    faint = valid & (np.abs(sky - surface) <= CLIP * scatter)
+    faint = np.empty_like(valid)
+    for rows in _bands(sky):
+        apart = np.abs(sky[rows] - surface.band(rows))
+        np.logical_and(valid[rows], apart <= CLIP * scatter, out=faint[rows])
     mesh = measure_mesh(sky, faint, size)
     return _join(mesh.level, mesh.n_used, size, sky.shape)
+
+
+def _bands(sky: Plane) -> Iterator[slice]:
+    """Yield rows, so many that they stay in cache."""
+    for first in range(0, sky.shape[0], BAND_ROWS):
+        yield slice(first, first + BAND_ROWS)
 
 
 def _join(
@@ -55,22 +99,22 @@ def _join(
     n_used: NDArray[np.int32],
     size: int,
     shape: tuple[int, ...],
-) -> Plane:
+) -> Surface:
     """Interpolate the levels of the cells to all pixels."""
-    known = n_used >= LEAST_USED * size**2
-    if not known.any():
-        known = n_used > 0
-    if not known.any():
-        return np.zeros(shape, np.float32)
-    nearest = ndimage.distance_transform_edt(
-        ~known, return_distances=False, return_indices=True
-    )
-    smooth = ndimage.median_filter(level[tuple(nearest)], 3, mode="nearest")
     down, across = (
         _weights(n_cells, size, n_pixels)
         for n_cells, n_pixels in zip(level.shape, shape, strict=True)
     )
-    return np.asarray(down @ smooth @ across.T, np.float32)
+    known = n_used >= LEAST_USED * size**2
+    if not known.any():
+        known = n_used > 0
+    if not known.any():
+        return Surface(down, np.zeros((level.shape[0], shape[1]), np.float32))
+    nearest = ndimage.distance_transform_edt(
+        ~known, return_distances=False, return_indices=True
+    )
+    smooth = ndimage.median_filter(level[tuple(nearest)], 3, mode="nearest")
+    return Surface(down, smooth @ across.T)
 
 
 def _weights(n_cells: int, size: int, n_pixels: int) -> NDArray[np.float32]:

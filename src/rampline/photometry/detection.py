@@ -12,19 +12,26 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 
 from ..exposure.records import Labels, Plane
 from ..params import Factor, Params, Sigma, StepParams, Unit
-from .background import measure_background
-from .diffraction import DiffractionParams, find_features
-from .holes import fill_holes, find_holes, locate_cores
-from .matched_filter import Filtered, filter_image
+from .background import subtract_background
+from .blocks import Blocks, add_blocks, average_blocks, find_occupied
+from .diffraction import DiffractionParams, find_features, show_detail
+from .holes import Hole, fill_holes, find_holes, locate_cores
+from .matched_filter import filter_image
 from .point_source import PointSource
+from .regions import (
+    clear_pixels,
+    count_pixels,
+    drop_labels,
+    find_regions,
+    find_touching,
+    renumber,
+)
 from .sharpness import SharpnessParams, find_too_sharp
 from .watershed import Peaks, flood_peaks
 
-AROUND = np.ones((3, 3), bool)
 LARGEST_HOLE = 30.0
 """Width of the widest saturated core, in lambda / D; what is wider is outside the data."""
 
@@ -63,14 +70,18 @@ class Detection(NamedTuple):
         0 on sky, else the source that the pixel belongs to, counted from 1.
     signal : (rows, cols) float32, MJy/sr
         The mosaic without what was left of the background.
-    filtered : Filtered
+    smooth : (rows, cols) float32, MJy/sr
+        The signal smoothed to the width of the PSF.
+    noise_scale : float
+        Scatter of smoothed sky in units of what the errors predict for independent pixels.
     is_blended : (sources,) bool
         Whether a source shares a border with another one.
     """
 
     labels: Labels
     signal: Plane
-    filtered: Filtered
+    smooth: Plane
+    noise_scale: float
     is_blended: NDArray[np.bool_]
 
 
@@ -109,24 +120,27 @@ def detect_sources(
     """
     params = steps.detection
     valid = np.isfinite(sky) & np.isfinite(err) & (err > 0)
-    signal = sky - measure_background(sky, valid, params.cell)
-    filtered = filter_image(signal, err, valid, star.fwhm_px)
+    signal = subtract_background(sky, valid, params.cell)
+    snr, smooth, noise = filter_image(signal, err, valid, star.fwhm_px)
     holes = find_holes(valid, LARGEST_HOLE * star.lambda_d_px)
-    fill_holes(holes, (filtered.snr, filtered.smooth))
-    peaks = _find_peaks(filtered.snr, params, steps.deblending)
-    found = peaks.labels
-    peaks = _reject_features(filtered.smooth, peaks, holes, star, steps.diffraction)
-    labels, noise = peaks.labels, filtered.noise_scale
-    labels[~valid] = 0
-    places = np.stack([peaks.row, peaks.col], axis=1).astype(np.float64)
-    image = (signal, err, labels)
-    sharp = find_too_sharp(image, places, star, noise, steps.sharpness)
-    labels = drop_labels(labels, sharp)
-    occupied = found > 0
-    labels = _add_extended(labels, occupied, (signal, err, valid), star.fwhm_px, params)
-    areas = np.bincount(labels.ravel())[1:]
-    labels = drop_labels(labels, areas < params.min_area)
-    return Detection(labels, signal, filtered, find_touching(labels))
+    fill_holes(holes, (snr, smooth))
+    peaks = _find_peaks(snr, params, steps.deblending)
+    labels = peaks.labels
+    image = (signal, err, valid)
+    extended = _find_extended(labels, image, star.fwhm_px, params)
+    detail = show_detail(smooth, star.lambda_d_px, out=snr)
+    rows, cols = _reject_features(detail, peaks, holes, star, steps.diffraction)
+    clear_pixels(labels, valid)
+    places = np.stack([rows, cols], axis=1).astype(np.float64)
+    sharp = find_too_sharp((signal, err, labels), places, star, noise, steps.sharpness)
+    drop_labels(labels, sharp)
+    count = sharp.size - int(sharp.sum())
+    add_blocks(labels, valid, extended, count)
+    count += int(extended.labels.max(initial=0))
+    small = count_pixels(labels, count) < params.min_area
+    drop_labels(labels, small)
+    touching = find_touching(labels, count - int(small.sum()))
+    return Detection(labels, signal, smooth, noise, touching)
 
 
 def _find_peaks(
@@ -139,98 +153,47 @@ def _find_peaks(
 
 
 def _reject_features(
-    smooth: Plane,
+    detail: Plane,
     peaks: Peaks,
-    holes: Labels,
+    holes: tuple[Hole, ...],
     star: PointSource,
     params: DiffractionParams,
-) -> Peaks:
-    """Give features of a star in its own region back to it, and drop the others."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give features of a star in its own region back to it, and drop the others.
+
+    The labels are changed in place; the places of the sources that are left are returned.
+    """
     places = (peaks.row, peaks.col)
     cores = locate_cores(peaks.labels, places, holes)
-    belongs = find_features(smooth, places, cores, star.lambda_d_px, params)
+    belongs = find_features(detail, places, cores, star.lambda_d_px, params)
     count = len(belongs)
     is_own = belongs < 0
-    region, _ = ndimage.label(peaks.labels > 0, structure=AROUND)
-    region_of = region[peaks.row, peaks.col]
+    region = find_regions(peaks.labels, count)
     number = np.zeros(count + 1, np.int32)
     number[1:][is_own] = np.arange(1, is_own.sum() + 1)
     # a star is settled before its features, so its own number is final
-    same = ~is_own & (region_of == region_of[belongs])
+    same = ~is_own & (region == region[belongs])
     number[1:][same] = number[1:][belongs[same]]
-    labels = np.asarray(number[peaks.labels], np.int32)
-    return Peaks(labels, peaks.row[is_own], peaks.col[is_own], peaks.height[is_own])
+    renumber(peaks.labels, number)
+    return peaks.row[is_own], peaks.col[is_own]
 
 
-def _add_extended(
-    labels: Labels,
-    occupied: NDArray[np.bool_],
+def _find_extended(
+    occupied: Labels,
     image: tuple[Plane, Plane, NDArray[np.bool_]],
     fwhm_px: float,
     params: DetectionParams,
-) -> Labels:
-    """Add regions of a wider filter where nothing was found yet.
+) -> Blocks:
+    """Find regions of a wider filter where nothing was found yet.
 
     The filter is as wide as several PSFs, so it is applied to blocks of pixels; a wide
     region around a source is that source's wing.
     """
-    signal, err, valid = image
     side = max(int(fwhm_px * params.wide / 3.0), 1)
-    weight = np.zeros_like(err)
-    np.divide(1.0, err * err, out=weight, where=valid)
-    total = _block_sums(weight, side)
-    seen = total > 0
-    mean, spread = np.zeros_like(total), np.ones_like(total)
-    weighted = np.where(valid, signal, np.float32(0)) * weight
-    np.divide(_block_sums(weighted, side), total, out=mean, where=seen)
-    np.divide(1.0, np.sqrt(np.maximum(total, 0)), out=spread, where=seen)
+    mean, spread, seen = average_blocks(image, side)
     wide = filter_image(mean, spread, seen, fwhm_px * params.wide / side)
-    found = flood_peaks(wide.snr, wide.snr > params.isophote, params.peak, np.inf, 0.0)
-    taken = np.zeros(len(found.row) + 1, bool)
-    shape = labels.shape
-    spread_out = found.labels.repeat(side, 0).repeat(side, 1)[: shape[0], : shape[1]]
-    taken[spread_out[occupied]] = True
-    new = drop_labels(spread_out, taken[1:])
-    added = (new > 0) & valid
-    if not added.any():
-        return labels
-    return np.where(added, new + labels.max(), labels).astype(np.int32)
-
-
-def _block_sums(image: Plane, side: int) -> Plane:
-    """Sum over blocks; the last ones may reach beyond the image."""
-    rows, cols = (-(-n // side) * side for n in image.shape)
-    padded = np.zeros((rows, cols), image.dtype)
-    padded[: image.shape[0], : image.shape[1]] = image
-    blocks = padded.reshape(rows // side, side, cols // side, side)
-    return np.asarray(blocks.sum(axis=(1, 3)), np.float32)
-
-
-def drop_labels(labels: Labels, drop: NDArray[np.bool_]) -> Labels:
-    """Drop some labels and count the others from 1.
-
-    Parameters
-    ----------
-    labels : (rows, cols) int32
-    drop : (sources,) bool
-        In the order of the labels 1, 2, ...
-
-    Returns
-    -------
-    (rows, cols) int32
-    """
-    if not drop.any():
-        return labels
-    number = np.zeros(drop.size + 1, np.int32)
-    number[1:][~drop] = np.arange(1, (~drop).sum() + 1)
-    return np.asarray(number[labels], np.int32)
-
-
-def find_touching(labels: Labels) -> NDArray[np.bool_]:
-    """Return which sources share a border with another one, (sources,) bool."""
-    touches = np.zeros(int(labels.max(initial=0)) + 1, bool)
-    for one, other in ((labels[:-1], labels[1:]), (labels[:, :-1], labels[:, 1:])):
-        border = (one != other) & (one > 0) & (other > 0)
-        touches[one[border]] = True
-        touches[other[border]] = True
-    return touches[1:]
+    inside = wide.snr > params.isophote
+    found = flood_peaks(wide.snr, inside, params.peak, np.inf, 0.0)
+    blocks = Blocks(found.labels, side)
+    drop_labels(found.labels, find_occupied(blocks, occupied, found.row.size))
+    return blocks

@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
-from scipy.spatial import KDTree
 
 from ..exposure.records import Plane
+from ..numerics.jit import kernel
 from ..params import Factor, StepParams
 
 Values = NDArray[np.float64]
+Indices = NDArray[np.int64]
 
 EDGE = 0.31
 """Length of the mirror's edge on one side (3.8 m) times its diameter (6.5 m) over pi
@@ -59,20 +59,20 @@ class DiffractionParams(StepParams):
 
 
 def find_features(
-    smooth: Plane,
-    peaks: tuple[NDArray[np.int64], NDArray[np.int64]],
+    detail: Plane,
+    peaks: tuple[Indices, Indices],
     cores: Cores,
     lambda_d_px: float,
     params: DiffractionParams,
-) -> NDArray[np.int64]:
+) -> Indices:
     """Find the detections that are features of a brighter one.
 
     Parameters
     ----------
-    smooth : (rows, cols) float32, MJy/sr
-        Image smoothed to the width of the PSF.
+    detail : (rows, cols) float32, MJy/sr
+        Image smoothed to the width of the PSF, without what is smooth; see `show_detail`.
     peaks : ((n,) int64, (n,) int64), pixels
-        Row and column of each detection.
+        Row and column of each detection, the rows in ascending order.
     cores : Cores
         Around which the features of each would lie.
     lambda_d_px : float, pixels
@@ -86,32 +86,100 @@ def find_features(
     """
     count = len(peaks[0])
     star = np.full(count, -1, np.int64)
-    settled = np.zeros(count, bool)
     if not params.enabled or count < 2:
         return star
-    detail = smooth - ndimage.uniform_filter(smooth, 2 * round(3 * lambda_d_px) + 1)
     height = np.asarray(detail[peaks], np.float64)
     core = _core_heights(height, cores.radius / lambda_d_px)
     faintest = max(float(height.min()), 1e-6 * float(core.max()))
     reach = _reaches(np.maximum(core / faintest, 1e-9)) * lambda_d_px
-    places = np.stack(peaks, axis=1).astype(np.float64)
-    tree = KDTree(places)
-    for k in np.argsort(-core, kind="stable"):
-        if star[k] >= 0:
-            continue
-        settled[k] = True
-        centre = np.array([cores.row[k], cores.col[k]])
-        near = np.array(sorted(tree.query_ball_point(centre, reach[k])), np.int64)
-        near = near[~settled[near] & (star[near] < 0)]
-        offset = places[near] - centre
-        distance = np.hypot(*offset.T) / lambda_d_px
-        faint = height[near] < core[k] * envelope(distance)
-        for one, step in zip(near[faint], offset[faint], strict=True):
-            if height[one] < params.asymmetry * _echo(detail, centre, step):
-                star[one] = k
+    order = np.argsort(-core, kind="stable")
+    numbers = (lambda_d_px, params.asymmetry)
+    _mark_features(
+        detail, peaks, (*cores[:2], reach, core, height), order, numbers, star
+    )
     return star
 
 
+def show_detail(smooth: Plane, lambda_d_px: float, out: Plane) -> Plane:
+    """Subtract from each pixel the mean of the square around it, 6 lambda / D wide.
+
+    Parameters
+    ----------
+    smooth : (rows, cols) float32
+    lambda_d_px : float, pixels
+    out : (rows, cols) float32
+        Filled and returned.
+    """
+    _subtract_means(smooth, round(3 * lambda_d_px), out)
+    return out
+
+
+@kernel
+def _subtract_means(image: Plane, half: int, out: Plane) -> None:
+    """Subtract the mean over a square of ``2 * half + 1`` pixels, as far as there are any."""
+    n_rows, n_cols = image.shape
+    column = np.zeros(n_cols)
+    for i in range(min(half, n_rows)):
+        column += image[i]
+    for i in range(n_rows):
+        if i + half < n_rows:
+            column += image[i + half]
+        if i - half > 0:
+            column -= image[i - half - 1]
+        high = min(i + half, n_rows - 1) - max(i - half, 0) + 1
+        total, wide = 0.0, 0
+        for j in range(min(half, n_cols)):
+            total += column[j]
+            wide += 1
+        for j in range(n_cols):
+            if j + half < n_cols:
+                total += column[j + half]
+                wide += 1
+            if j - half > 0:
+                total -= column[j - half - 1]
+                wide -= 1
+            out[i, j] = image[i, j] - total / (high * wide)
+
+
+@kernel
+def _mark_features(
+    detail: Plane,
+    peaks: tuple[Indices, Indices],
+    facts: tuple[Values, Values, Values, Values, Values],
+    order: Indices,
+    numbers: tuple[float, float],
+    star: Indices,
+) -> None:
+    """Settle detections from the brightest core down, and mark the features of each.
+
+    ``facts`` are row, column, reach and height of the core, and height of the peak;
+    ``numbers`` are lambda / D and the asymmetry.
+    """
+    rows, cols = peaks
+    core_row, core_col, reach, core, height = facts
+    lambda_d_px, asymmetry = numbers
+    is_settled = np.zeros(rows.size, np.bool_)
+    for k in order:
+        if star[k] >= 0:
+            continue
+        is_settled[k] = True
+        first = np.searchsorted(rows, core_row[k] - reach[k])
+        last = np.searchsorted(rows, core_row[k] + reach[k], side="right")
+        for one in range(first, last):
+            if is_settled[one] or star[one] >= 0:
+                continue
+            down, across = rows[one] - core_row[k], cols[one] - core_col[k]
+            radius = np.hypot(down, across)
+            if radius > reach[k]:
+                continue
+            if height[one] >= core[k] * envelope(radius / lambda_d_px):
+                continue
+            echo = _echo(detail, (core_row[k], core_col[k]), (down, across))
+            if height[one] < asymmetry * echo:
+                star[one] = k
+
+
+@kernel
 def envelope(distance: Values) -> Values:
     """Return the brightest that a feature can be, over the brightness of the core.
 
@@ -126,7 +194,7 @@ def envelope(distance: Values) -> Values:
     """
     n = np.maximum(distance, 1e-3)
     strut = STRUT**2 / (1.0 + (n / STRUT_REACH) ** 2)
-    return np.asarray(np.minimum(MARGIN * ((EDGE / n) ** 2 + strut), 1.0))
+    return np.minimum(MARGIN * ((EDGE / n) ** 2 + strut), 1.0)
 
 
 def _reaches(ratio: Values) -> Values:
@@ -146,26 +214,37 @@ def _core_heights(height: Values, hole: Values) -> Values:
     return np.asarray(height / np.where(hole > 0, np.minimum(share, 1.0), 1.0))
 
 
-def _echo(detail: Plane, centre: Values, step: Values) -> float:
+@kernel
+def _echo(
+    detail: Plane, centre: tuple[float, float], step: tuple[float, float]
+) -> float:
     """Return what a star shows at the same distance: opposite, or typically around.
 
     The larger of the value opposite and the median at the other multiples of 60 degrees;
     each is the maximum over a few pixels.
     """
-    radius = float(np.hypot(*step))
-    reach = max(1, round(TURN_ERROR * radius))
-    angle = np.arctan2(step[0], step[1]) + np.arange(1, 6) * np.pi / 3
-    rows = np.rint(centre[0] + radius * np.sin(angle)).astype(int)
-    cols = np.rint(centre[1] + radius * np.cos(angle)).astype(int)
-    values = [
-        _local_maximum(detail, row, col, reach)
-        for row, col in zip(rows, cols, strict=True)
-    ]
-    return max(values[2], float(np.median(values)))
+    radius = np.hypot(step[0], step[1])
+    reach = max(1, int(np.rint(TURN_ERROR * radius)))
+    angle = np.arctan2(step[0], step[1])
+    values = np.empty(5)
+    for k in range(5):
+        turned = angle + (k + 1) * np.pi / 3
+        row = int(np.rint(centre[0] + radius * np.sin(turned)))
+        col = int(np.rint(centre[1] + radius * np.cos(turned)))
+        values[k] = _local_maximum(detail, row, col, reach)
+    return float(max(values[2], np.sort(values)[2]))
 
 
+@kernel
 def _local_maximum(image: Plane, row: int, col: int, reach: int) -> float:
-    rows = slice(max(row - reach, 0), max(row + reach + 1, 0))
-    cols = slice(max(col - reach, 0), max(col + reach + 1, 0))
-    patch = image[rows, cols]
-    return float(patch.max()) if patch.size else 0.0
+    """Return the highest pixel of a square; 0 outside the image."""
+    n_rows, n_cols = image.shape
+    top, bottom = max(row - reach, 0), min(row + reach + 1, n_rows)
+    left, right = max(col - reach, 0), min(col + reach + 1, n_cols)
+    if top >= bottom or left >= right:
+        return 0.0
+    highest = image[top, left]
+    for i in range(top, bottom):
+        for j in range(left, right):
+            highest = max(highest, image[i, j])
+    return float(highest)

@@ -4,18 +4,28 @@ Where a star saturates in the first group of every exposure, the mosaic has no d
 hole is part of the star: without it the rim would fall into several sources.
 """
 
+from itertools import pairwise
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Labels, Plane
+from ..numerics.jit import kernel
 from .diffraction import Cores
 
-AROUND = np.ones((3, 3), bool)
+Indices = NDArray[np.int64]
 
 
-def find_holes(valid: NDArray[np.bool_], widest: float) -> Labels:
-    """Find and number the holes among the data.
+class Hole(NamedTuple):
+    """The pixels of a hole, row by row."""
+
+    rows: Indices
+    cols: Indices
+
+
+def find_holes(valid: NDArray[np.bool_], widest: float) -> tuple[Hole, ...]:
+    """Find the holes among the data.
 
     Parameters
     ----------
@@ -26,43 +36,54 @@ def find_holes(valid: NDArray[np.bool_], widest: float) -> Labels:
 
     Returns
     -------
-    (rows, cols) int32
-        0 elsewhere.
+    tuple of Hole
+        In the order of their first pixels.
     """
-    labels = np.zeros(valid.shape, np.int32)
-    gaps, _ = ndimage.label(~valid, structure=AROUND)
-    count = 0
-    for k, box in enumerate(ndimage.find_objects(gaps), 1):
-        narrow = max(side.stop - side.start for side in box) <= widest
+    n_runs = _count_runs(valid)
+    runs = np.empty((n_runs, 3), np.int64)
+    parent = np.arange(n_runs)
+    _find_runs(valid, runs, parent)
+    holes = []
+    members = np.argsort(parent, kind="stable")
+    bounds = np.flatnonzero(np.diff(parent[members], prepend=-1, append=n_runs))
+    for first, last in pairwise(bounds):
+        rows, starts, ends = runs[members[first:last]].T
+        sides = (rows.min(), rows.max() + 1), (starts.min(), ends.max())
+        narrow = max(high - low for low, high in sides) <= widest
         inner = all(
-            side.start > 0 and side.stop < size
-            for side, size in zip(box, valid.shape, strict=True)
+            low > 0 and high < size
+            for (low, high), size in zip(sides, valid.shape, strict=True)
         )
         if narrow and inner:
-            count += 1
-            labels[box][gaps[box] == k] = count
-    return labels
+            cols = [np.arange(*ends) for ends in zip(starts, ends, strict=True)]
+            holes.append(Hole(rows.repeat(ends - starts), np.concatenate(cols)))
+    return tuple(holes)
 
 
-def fill_holes(holes: Labels, planes: tuple[Plane, ...]) -> None:
+def fill_holes(holes: tuple[Hole, ...], planes: tuple[Plane, ...]) -> None:
     """Fill each hole with the highest value on its rim, in place.
 
     Parameters
     ----------
-    holes : (rows, cols) int32
+    holes : tuple of Hole
     planes : tuple of (rows, cols) float32
         Changed within the holes only.
     """
-    for k, box in enumerate(ndimage.find_objects(holes), 1):
-        wider = tuple(slice(max(s.start - 1, 0), s.stop + 1) for s in box)
-        inside = holes[wider] == k
-        rim = ndimage.binary_dilation(inside, AROUND) & ~inside
+    for hole in holes:
+        row, col = hole.rows.min() - 1, hole.cols.min() - 1
+        box = np.zeros((hole.rows.max() - row + 2, hole.cols.max() - col + 2), np.bool_)
+        inside = box.copy()
+        inside[hole.rows - row, hole.cols - col] = True
+        for i in (-1, 0, 1):
+            for j in (-1, 0, 1):
+                box[hole.rows - row + i, hole.cols - col + j] = True
+        rim = np.argwhere(box & ~inside) + np.array([row, col])
         for plane in planes:
-            plane[wider][inside] = plane[wider][rim].max()
+            plane[hole] = plane[tuple(rim.T)].max()
 
 
 def locate_cores(
-    labels: Labels, peaks: tuple[NDArray[np.int64], NDArray[np.int64]], holes: Labels
+    labels: Labels, peaks: tuple[Indices, Indices], holes: tuple[Hole, ...]
 ) -> Cores:
     """Locate the middle of each source: its peak, or the middle of its largest hole.
 
@@ -72,7 +93,7 @@ def locate_cores(
         Sources 1, 2, ..., their holes included.
     peaks : ((sources,) int64, (sources,) int64), pixels
         Row and column.
-    holes : (rows, cols) int32
+    holes : tuple of Hole
 
     Returns
     -------
@@ -80,11 +101,63 @@ def locate_cores(
     """
     rows, cols = (place.astype(np.float64) for place in peaks)
     radius = np.zeros(rows.size)
-    for k, box in enumerate(ndimage.find_objects(holes), 1):
-        inside = np.argwhere(holes[box] == k) + [side.start for side in box]
-        owner = int(labels[tuple(inside[0])]) - 1
-        own_radius = float(np.sqrt(len(inside) / np.pi))
+    for hole in holes:
+        owner = int(labels[hole.rows[0], hole.cols[0]]) - 1
+        own_radius = float(np.sqrt(hole.rows.size / np.pi))
         if owner >= 0 and own_radius > radius[owner]:
-            rows[owner], cols[owner] = inside.mean(axis=0)
+            rows[owner], cols[owner] = hole.rows.mean(), hole.cols.mean()
             radius[owner] = own_radius
     return Cores(rows, cols, radius)
+
+
+@kernel
+def _count_runs(valid: NDArray[np.bool_]) -> int:
+    """Return how many runs of pixels without data the rows have."""
+    count = 0
+    for i in range(valid.shape[0]):
+        before = True
+        for j in range(valid.shape[1]):
+            count += before and not valid[i, j]
+            before = valid[i, j]
+    return count
+
+
+@kernel
+def _find_runs(valid: NDArray[np.bool_], runs: Indices, parent: Indices) -> None:
+    """Fill row, first and last + 1 column of each run, and the first run it hangs with.
+
+    Runs of neighbouring rows hang together by sides or corners.
+    """
+    n_cols = valid.shape[1]
+    count, above = 0, 0
+    for i in range(valid.shape[0]):
+        begun = count
+        j = 0
+        while j < n_cols:
+            if valid[i, j]:
+                j += 1
+                continue
+            start = j
+            while j < n_cols and not valid[i, j]:
+                j += 1
+            runs[count, 0], runs[count, 1], runs[count, 2] = i, start, j
+            while above < begun and runs[above, 2] < start:
+                above += 1
+            k = above
+            while k < begun and runs[k, 1] <= j:
+                _join_runs(parent, k, count)
+                k += 1
+            count += 1
+        above = begun
+    for k in range(count):
+        parent[k] = parent[parent[k]]
+
+
+@kernel
+def _join_runs(parent: Indices, one: int, other: int) -> None:
+    """Hang the later root of two runs below the earlier one."""
+    while parent[one] != one:
+        one = parent[one]
+    while parent[other] != other:
+        other = parent[other]
+    parent[max(one, other)] = min(one, other)

@@ -10,14 +10,16 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
+from ..numerics.jit import kernel
+from ..numerics.selection import MAD_TO_SIGMA
+from .smoothing import gaussian_weights, smooth_rows
 
 FWHM_PER_SIGMA = 2.354820045030949
-BAND_ROWS = 512
-REACH_SIGMA = 4.0
-"""Where the Gaussian is cut off."""
+BAND_ROWS = 32
+SAMPLE = 300_000
+"""So many pixels give the scatter of the sky to a few thousandths."""
 LEAST_WEIGHT = 0.2
 """Share of the filter's weight that must fall on data; fills the holes of star cores."""
 
@@ -60,42 +62,78 @@ def filter_image(
     Filtered
     """
     sigma = fwhm_px / FWHM_PER_SIGMA
-    n_rows = signal.shape[0]
-    halo = int(np.ceil(REACH_SIGMA * sigma)) + 1
+    # the square of a Gaussian is a narrower one of area 1 / (4 pi sigma^2)
+    wide, narrow = gaussian_weights(sigma), gaussian_weights(sigma / np.sqrt(2))
+    narrow /= np.float32(np.sqrt(4 * np.pi) * sigma)
+    n_rows, n_cols = signal.shape
     snr, smooth = np.empty_like(signal), np.empty_like(signal)
+    halo, line = wide.size // 2, np.empty(n_cols + wide.size, np.float32)
+    planes = np.empty((4, BAND_ROWS + 2 * halo, n_cols), np.float32)
+    sums = np.empty((4, BAND_ROWS, n_cols), np.float32)
     for first in range(0, n_rows, BAND_ROWS):
-        top, last = max(first - halo, 0), min(first + BAND_ROWS, n_rows)
-        rows = slice(top, min(last + halo, n_rows))
-        inner = slice(first - top, last - top)
-        parts = _filter_band(signal[rows], err[rows], valid[rows], sigma)
-        snr[first:last], smooth[first:last] = (part[inner] for part in parts)
-    scale = scatter_of_sky(snr[valid])
+        last = min(first + BAND_ROWS, n_rows)
+        top, bottom = max(first - halo, 0), min(last + halo, n_rows)
+        band, out = planes[:, : bottom - top], sums[:, : last - first]
+        _weigh_pixels(signal[top:bottom], err[top:bottom], valid[top:bottom], band)
+        for plane, weights, total in zip(
+            band, (wide, narrow, wide, wide), out, strict=True
+        ):
+            smooth_rows(plane, weights, first - top, line, total)
+        smooth[first:last] = out[2]
+        _weigh_sums(out, LEAST_WEIGHT, snr[first:last])
+    scale = scatter_of_sky(_sample(snr, valid))
     snr /= np.float32(scale)
     return Filtered(snr, smooth, scale)
 
 
-def _filter_band(
-    signal: Plane, err: Plane, valid: NDArray[np.bool_], sigma: float
-) -> tuple[Plane, Plane]:
-    inverse = np.zeros_like(err)
-    np.divide(1.0, err * err, out=inverse, where=valid)
-    clean = np.where(valid, signal, np.float32(0))
-    top = _blur(clean * inverse, sigma)
-    # the square of a Gaussian is a narrower Gaussian of area 1 / (4 pi sigma^2)
-    below = _blur(inverse, sigma / np.sqrt(2)) / np.float32(4 * np.pi * sigma**2)
-    share = _blur(valid.astype(np.float32), sigma) if not valid.all() else None
-    seen = below > 0 if share is None else (below > 0) & (share > LEAST_WEIGHT)
-    snr = np.zeros_like(signal)
-    np.divide(top, np.sqrt(np.maximum(below, 0)), out=snr, where=seen)
-    return snr, _blur(clean, sigma)
+@kernel
+def _weigh_pixels(
+    signal: Plane, err: Plane, valid: NDArray[np.bool_], out: NDArray[np.float32]
+) -> None:
+    """Fill signal over variance, inverse variance, signal, and 1 where there are data."""
+    for i in range(signal.shape[0]):
+        for j in range(signal.shape[1]):
+            value, noise = signal[i, j], err[i, j]
+            known = valid[i, j]
+            inverse = np.float32(1.0) / (noise * noise)
+            out[0, i, j] = value * inverse if known else np.float32(0.0)
+            out[1, i, j] = inverse if known else np.float32(0.0)
+            out[2, i, j] = value if known else np.float32(0.0)
+            out[3, i, j] = np.float32(1.0) if known else np.float32(0.0)
 
 
-def _blur(image: Plane, sigma: float) -> Plane:
-    """Convolve with a Gaussian; beyond the edge there are no data, hence no weight."""
-    blurred = ndimage.gaussian_filter(
-        image, sigma, mode="constant", truncate=REACH_SIGMA
-    )
-    return np.asarray(blurred, np.float32)
+@kernel
+def _weigh_sums(sums: NDArray[np.float32], least: float, snr: Plane) -> None:
+    """Fill the statistic from the smoothed planes of `_weigh_pixels`; 0 far from data."""
+    for i in range(snr.shape[0]):
+        for j in range(snr.shape[1]):
+            below = sums[1, i, j]
+            ratio = sums[0, i, j] / np.sqrt(below)
+            seen = below > np.float32(0.0) and sums[3, i, j] > least
+            snr[i, j] = ratio if seen else np.float32(0.0)
+
+
+def _sample(values: Plane, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return every so many-th of the valid values, at most 600 000 of them."""
+    count = int(np.count_nonzero(valid))
+    step = max(count // SAMPLE, 1)
+    sample = np.empty(-(-count // step), np.float32)
+    _take_every(values, valid, step, sample)
+    return sample
+
+
+@kernel
+def _take_every(
+    values: Plane, valid: NDArray[np.bool_], step: int, out: NDArray[np.float32]
+) -> None:
+    """Copy every ``step``-th valid value, row by row."""
+    seen = 0
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            if valid[i, j]:
+                if seen % step == 0:
+                    out[seen // step] = values[i, j]
+                seen += 1
 
 
 def scatter_of_sky(values: NDArray[np.float32]) -> float:
@@ -116,19 +154,24 @@ def scatter_of_sky(values: NDArray[np.float32]) -> float:
     The peak of the distribution is found as the median after clipping at two deviations;
     the deviation is the median distance of the values below it, as for a Gaussian.
     """
-    step = max(values.size // 300_000, 1)
-    # so many pixels give the scatter to a few thousandths
-    sample = values[::step]
-    if sample.size == 0:
+    ordered = np.sort(values)
+    if ordered.size == 0:
         return 1.0
-    centre, spread = float(np.median(sample)), 0.0
+    centre, spread = _middle(ordered), 0.0
     for _ in range(5):
-        below = sample[sample < centre]
+        below = ordered[: np.searchsorted(ordered, centre)]
         if below.size == 0:
             return 1.0
-        spread = 1.4826 * float(np.median(centre - below))
-        near = sample[np.abs(sample - centre) < 2.0 * spread]
+        spread = MAD_TO_SIGMA * (centre - _middle(below))
+        low = np.searchsorted(ordered, centre - 2.0 * spread, side="right")
+        near = ordered[low : np.searchsorted(ordered, centre + 2.0 * spread)]
         if near.size == 0:
             return 1.0
-        centre = float(np.median(near))
+        centre = _middle(near)
     return spread if spread > 0 else 1.0
+
+
+def _middle(ordered: NDArray[np.float32]) -> float:
+    """Return the median of sorted values."""
+    half = ordered.size // 2
+    return float(ordered[half] + ordered[~half]) / 2.0

@@ -9,6 +9,7 @@ taken from here.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -127,7 +128,7 @@ def _transfer(
     Of a round mirror (Goodman, Fourier Optics, equation 6-31) and squares, averaged over
     directions.
     """
-    node, weight = np.polynomial.legendre.leggauss(240)
+    node, weight = _quadrature()
     nu, step = (node + 1.0) / 2.0, weight / 2.0
     mirror = 2.0 / np.pi * (np.arccos(nu) - nu * np.sqrt(1.0 - nu**2))
     frequency = nu / lambda_d_px
@@ -140,6 +141,12 @@ def _transfer(
     for side in boxes_px:
         squares *= np.sinc(along * side) * np.sinc(across * side)
     return frequency, step / lambda_d_px, mirror * squares.mean(axis=1)
+
+
+@cache
+def _quadrature() -> tuple[Values, Values]:
+    """Return nodes and weights of Gauss and Legendre, which take longer than their use."""
+    return np.polynomial.legendre.leggauss(240)
 
 
 def narrowing_factor(

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Labels, Plane
 from .kron import KronFluxes, measure_kron
@@ -104,7 +103,7 @@ def measure_shapes(signal: Plane, err: Plane, smooth: Plane, labels: Labels) -> 
         semimajor=major,
         semiminor=minor,
         orientation_deg=np.degrees(angle) % 360.0,
-        box=_boxes(labels),
+        box=_boxes(owner, (rows, cols), count),
     )
 
 
@@ -121,9 +120,16 @@ def _axes(yy: Values, xx: Values, yx: Values) -> tuple[Values, Values, Values]:
     return np.sqrt(mean + half), np.sqrt(mean - half), angle
 
 
-def _boxes(labels: Labels) -> NDArray[np.int64]:
-    boxes = [
-        (rows.start, rows.stop - 1, cols.start, cols.stop - 1)
-        for rows, cols in ndimage.find_objects(labels)
-    ]
-    return np.array(boxes, np.int64).reshape(-1, 4)
+def _boxes(
+    owner: NDArray[np.int32],
+    places: tuple[NDArray[np.int64], NDArray[np.int64]],
+    count: int,
+) -> NDArray[np.int64]:
+    """Return first and last row and column of each source, (sources, 4)."""
+    boxes = np.empty((count, 4), np.int64)
+    for k, place in enumerate(places):
+        boxes[:, 2 * k] = np.iinfo(np.int64).max
+        boxes[:, 2 * k + 1] = -1
+        np.minimum.at(boxes[:, 2 * k], owner - 1, place)
+        np.maximum.at(boxes[:, 2 * k + 1], owner - 1, place)
+    return boxes

@@ -9,9 +9,10 @@ just as those of sources. Neither makes an error smaller than predicted.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Labels, Plane
+from ..numerics.jit import kernel
+from ..numerics.selection import MAD_TO_SIGMA
 from .apertures import ApertureFluxes, measure_apertures
 
 LEAST_PIXELS = 20_000
@@ -20,17 +21,38 @@ LEAST_APERTURES = 100
 """Blank apertures below which fluxes keep their errors (an error of 10 %)."""
 MARGIN_PX = 4
 """Kept free around sources: their wings are no noise."""
-MAD_TO_SIGMA = 1.4826
+SAMPLE = 300_000
+"""So many pixels give their scatter to a few thousandths."""
+
+
+def find_blank(image: tuple[Plane, Plane, Labels]) -> NDArray[np.bool_]:
+    """Find the pixels that have data, and no source near them.
+
+    Parameters
+    ----------
+    image : signal (rows, cols), its error, and labels (0 on sky)
+
+    Returns
+    -------
+    (rows, cols) bool
+    """
+    is_blank = np.empty(image[0].shape, np.bool_)
+    _mark_blank(*image, is_blank)
+    return is_blank
 
 
 def measure_autocorrelation(
-    image: tuple[Plane, Plane, Labels], predicted: NDArray[np.float64]
+    image: tuple[Plane, Plane, Labels],
+    is_blank: NDArray[np.bool_],
+    predicted: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Measure how the noise of blank pixels is correlated.
 
     Parameters
     ----------
     image : signal (rows, cols) with the sky off, its error, and labels (0 on sky)
+    is_blank : (rows, cols) bool
+        See `find_blank`.
     predicted : (k, k) float64
         1 in the centre; see `mosaic.correlation`.
 
@@ -39,26 +61,27 @@ def measure_autocorrelation(
     (k, k) float64
         The larger of measured and predicted at each lag, 1 in the centre.
     """
-    ratio, blank = _blank_ratio(image)
-    if np.count_nonzero(blank) < LEAST_PIXELS:
+    if np.count_nonzero(is_blank) < LEAST_PIXELS:
         return predicted
-    limit = 4.0 * MAD_TO_SIGMA * np.median(np.abs(ratio[blank]))
-    blank &= np.abs(ratio) < limit
-    ratio[~blank] = 0.0
+    signal, err, _ = image
     reach = predicted.shape[0] // 2
+    sums = np.zeros((2, reach + 1, 2 * reach + 1))
+    limit = 4.0 * _scatter_of_ratio(signal, err, is_blank)
+    _sum_products(signal, err, is_blank, limit, sums)
+    mean = sums[0] / np.maximum(sums[1], 1.0)
+    mean /= mean[0, reach]
     measured = predicted.copy()
-    variance = float(np.mean(ratio[blank] ** 2))
     for i in range(reach + 1):
         for j in range(-reach, reach + 1):
             if (i, j) > (0, 0):
-                value = _mean_product(ratio, blank, i, j) / variance
-                measured[reach + i, reach + j] = value
-                measured[reach - i, reach - j] = value
+                measured[reach + i, reach + j] = mean[i, reach + j]
+                measured[reach - i, reach - j] = mean[i, reach + j]
     return np.maximum(measured, predicted)
 
 
 def measure_excess(
     image: tuple[Plane, Plane, Labels],
+    is_blank: NDArray[np.bool_],
     radii_px: NDArray[np.float64],
     annulus_px: tuple[float, float],
     autocorrelation: NDArray[np.float64],
@@ -69,13 +92,15 @@ def measure_excess(
     ----------
     image, radii_px, annulus_px, autocorrelation
         As `measure_apertures` takes them.
+    is_blank : (rows, cols) bool
+        See `find_blank`.
 
     Returns
     -------
     (radii,) float64
         Scatter over error, at least 1.
     """
-    places = _blank_places(image, annulus_px[0])
+    places = _blank_places(is_blank, annulus_px[0])
     if len(places) < LEAST_APERTURES:
         return np.ones(len(radii_px))
     found = measure_apertures(image, places, radii_px, annulus_px, autocorrelation)
@@ -110,35 +135,89 @@ def add_excess(fluxes: ApertureFluxes, excess: NDArray[np.float64]) -> ApertureF
     return fluxes._replace(flux_err=np.hypot(fluxes.flux_err, extra))
 
 
-def _blank_ratio(
-    image: tuple[Plane, Plane, Labels],
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return signal over error, and where there are data but no sources."""
-    signal, err, labels = image
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.asarray(signal / err, np.float32)
-    near = ndimage.maximum_filter(labels > 0, 2 * MARGIN_PX + 1)
-    return ratio, np.isfinite(ratio) & ~near
-
-
-def _mean_product(
-    ratio: NDArray[np.float32], blank: NDArray[np.bool_], rows: int, cols: int
-) -> float:
-    """Mean product of blank pixels at a distance."""
-    n_rows, n_cols = ratio.shape
-    one = slice(0, n_rows - rows), slice(max(-cols, 0), n_cols - max(cols, 0))
-    other = slice(rows, n_rows), slice(max(cols, 0), n_cols - max(-cols, 0))
-    count = int(np.count_nonzero(blank[one] & blank[other]))
-    total = float(np.vdot(ratio[one], ratio[other]))
-    return total / count if count else 0.0
-
-
-def _blank_places(
-    image: tuple[Plane, Plane, Labels], radius_px: float
-) -> NDArray[np.float64]:
+def _blank_places(is_blank: NDArray[np.bool_], radius_px: float) -> NDArray[np.float64]:
     """Return a lattice of places whose inner circle holds no source and has data."""
-    _, blank = _blank_ratio(image)
     step = max(int(2 * radius_px) + 1, 3)
-    clear = ndimage.minimum_filter(blank, step)
-    rows, cols = np.nonzero(clear[::step, ::step])
-    return np.stack([rows, cols], axis=1).astype(np.float64) * step
+    clear = np.empty([-(-n // step) for n in is_blank.shape], np.bool_)
+    _find_clear(is_blank, step, clear)
+    return np.argwhere(clear).astype(np.float64) * step
+
+
+def _scatter_of_ratio(signal: Plane, err: Plane, is_blank: NDArray[np.bool_]) -> float:
+    """Return the scatter of signal over error, from some of the blank pixels."""
+    every = max(int(np.sqrt(is_blank.size / SAMPLE)), 1)
+    some = slice(None, None, every), slice(None, None, every)
+    chosen = is_blank[some]
+    ratio = np.abs(signal[some][chosen] / err[some][chosen])
+    return MAD_TO_SIGMA * float(np.median(ratio)) if ratio.size else np.inf
+
+
+@kernel
+def _mark_blank(
+    signal: Plane, err: Plane, labels: Labels, is_blank: NDArray[np.bool_]
+) -> None:
+    """Mark pixels with data and no source in the square of the margin around them."""
+    n_rows, n_cols = labels.shape
+    # the last row, as far as the margin below, with a source in the margin to either side
+    last_seen = np.full(n_cols, -2 * MARGIN_PX - 1)
+    for below in range(n_rows + MARGIN_PX):
+        if below < n_rows:
+            reached = 0
+            for j in range(n_cols):
+                if labels[below, j] > 0:
+                    end = min(j + MARGIN_PX + 1, n_cols)
+                    last_seen[max(j - MARGIN_PX, reached) : end] = below
+                    reached = end
+        i = below - MARGIN_PX
+        if i >= 0:
+            for j in range(n_cols):
+                ratio = signal[i, j] / err[i, j]
+                is_blank[i, j] = np.isfinite(ratio) & (last_seen[j] < i - MARGIN_PX)
+
+
+@kernel
+def _sum_products(
+    signal: Plane,
+    err: Plane,
+    is_blank: NDArray[np.bool_],
+    limit: float,
+    sums: NDArray[np.float64],
+) -> None:
+    """Add up products of signal over error, and their number, by lag.
+
+    ``sums`` is (2, lags down from 0, lags across from -reach); only ratios within the limit
+    count. Rows are kept, with room on either side, as long as a lag may need them.
+    """
+    n_rows, n_cols = signal.shape
+    n_kept = sums.shape[1]
+    reach = n_kept - 1
+    ratio = np.zeros((n_kept, n_cols + 2 * reach), np.float32)
+    counts = np.zeros((n_kept, n_cols + 2 * reach), np.float32)
+    for i in range(n_rows):
+        here, counted = ratio[i % n_kept], counts[i % n_kept]
+        for j in range(n_cols):
+            value = signal[i, j] / err[i, j]
+            used = is_blank[i, j] & (abs(value) < limit)
+            here[reach + j] = value if used else np.float32(0.0)
+            counted[reach + j] = np.float32(1.0) if used else np.float32(0.0)
+        for up in range(min(i, reach) + 1):
+            above, counted_above = ratio[(i - up) % n_kept], counts[(i - up) % n_kept]
+            for k in range(2 * reach + 1):
+                one = slice(reach, reach + n_cols)
+                sums[0, up, k] += np.dot(above[one], here[k : k + n_cols])
+                sums[1, up, k] += np.dot(counted_above[one], counted[k : k + n_cols])
+
+
+@kernel
+def _find_clear(
+    is_blank: NDArray[np.bool_], step: int, clear: NDArray[np.bool_]
+) -> None:
+    """Tell for each node of a lattice whether the square of one step around it is blank."""
+    n_rows, n_cols = is_blank.shape
+    low, high = step // 2, (step + 1) // 2
+    for i in range(clear.shape[0]):
+        for j in range(clear.shape[1]):
+            top, left = max(i * step - low, 0), max(j * step - low, 0)
+            bottom = min(i * step + high, n_rows)
+            right = min(j * step + high, n_cols)
+            clear[i, j] = is_blank[top:bottom, left:right].all()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Labels, Plane
 from ..numerics.jit import kernel
+from .regions import renumber
 
 
 class Peaks(NamedTuple):
@@ -61,8 +62,7 @@ def flood_peaks(
     n_cols = image.shape[1]
     flat = np.flatnonzero(inside)
     height = image.ravel()[flat]
-    # equal heights in the order of their places, so that the result is always the same
-    order = flat[np.argsort(-height, kind="stable")]
+    order = flat[_from_the_highest(height)]
     owner = np.zeros(image.shape, np.int32)
     parent = np.zeros(flat.size + 1, np.int32)
     place = np.zeros(flat.size + 1, np.int64)
@@ -72,9 +72,24 @@ def flood_peaks(
     roots = roots[np.argsort(place[roots], kind="stable")]
     number = np.zeros(count + 1, np.int32)
     number[roots] = np.arange(1, roots.size + 1)
-    labels = number[_resolve(parent[: count + 1])][owner]
+    renumber(owner, number[_resolve(parent[: count + 1])])
     where = place[roots]
-    return Peaks(labels, where // n_cols, where % n_cols, image.ravel()[where])
+    return Peaks(owner, where // n_cols, where % n_cols, image.ravel()[where])
+
+
+def _from_the_highest(height: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the order of descending heights; equal ones stay in their order.
+
+    A sort of the bits of height and place in one number is several times as fast as a
+    stable sort of numbers.
+    """
+    # + 0 makes -0 the same as 0
+    bits = (height + np.float32(0)).view(np.uint32)
+    falling = np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFFFFFF)).astype(
+        np.uint64
+    )
+    keys = np.sort(falling << np.uint64(32) | np.arange(height.size, dtype=np.uint64))
+    return (keys & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
 def _resolve(parent: NDArray[np.int32]) -> NDArray[np.int32]:

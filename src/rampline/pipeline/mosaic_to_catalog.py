@@ -49,6 +49,7 @@ from ..photometry.shapes import Shapes, measure_shapes
 from ..photometry.sharpness import SharpnessParams
 from ..photometry.sky_noise import (
     add_excess,
+    find_blank,
     measure_autocorrelation,
     measure_excess,
 )
@@ -139,7 +140,7 @@ def mosaic_to_catalog(
     return SourceCatalog(
         table=tabulate_sources(mosaic, found, planes, optics, params.catalog),
         labels=found.labels,
-        noise_scale=found.filtered.noise_scale,
+        noise_scale=found.noise_scale,
     )
 
 
@@ -192,11 +193,10 @@ def _measure(
     star, planes, optics = known
     image = (found.signal, mosaic.err, found.labels)
     noise = optics.autocorrelation
+    is_blank = find_blank(image)
     if params.measured_noise:
-        noise = measure_autocorrelation(image, noise)
-    shapes = measure_shapes(
-        found.signal, mosaic.err, found.filtered.smooth, found.labels
-    )
+        noise = measure_autocorrelation(image, is_blank, noise)
+    shapes = measure_shapes(found.signal, mosaic.err, found.smooth, found.labels)
     start = np.stack([shapes.row, shapes.col], axis=1)
     radii = planes.radius_px * star.native_px
     ring = (planes.sky_in_px * star.native_px, planes.sky_out_px * star.native_px)
@@ -214,7 +214,8 @@ def _measure(
     fluxes = measure_apertures(raw, places, radii, ring, noise)
     if params.measured_noise:
         blank = (mosaic.sky, mosaic.err, found.labels)
-        fluxes = add_excess(fluxes, measure_excess(blank, radii, ring, noise))
+        excess = measure_excess(blank, is_blank, radii, ring, noise)
+        fluxes = add_excess(fluxes, excess)
     return Measurements(
         shapes=shapes,
         noise_factor=noise_factors(noise, shapes.area),
