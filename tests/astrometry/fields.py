@@ -2,14 +2,18 @@
 
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import asdf
 import numpy as np
 from astropy.modeling.models import Mapping, Polynomial2D, Shift
 
+from rampline.astrometry.wcs_tree import grid_tree
 from rampline.exposure.header import Pointing
 from rampline.exposure.planes import SkyPlanes
 from rampline.exposure.timing import Readout
+from rampline.files.asdf_tree import wcs_bytes
+from rampline.files.embedded import read_embedded_wcs
 
 POINTING = Pointing(
     ra_ref_deg=110.83,
@@ -121,6 +125,16 @@ def open_real(path):
         warnings.simplefilter("ignore")
         with asdf.open(path, memmap=False, lazy_load=False) as file:
             return file.tree["wcs"], file.tree.get("wcsinfo")
+
+
+def opened(tree):
+    """The GWCS in an ASDF extension, as its bytes are opened."""
+    return read_embedded_wcs(Path("bytes"), tree)
+
+
+def opened_grid(grid):
+    """The GWCS of a grid as products carry it."""
+    return opened(wcs_bytes(grid_tree(grid)))
 
 
 def real_pointing(wcs, wcsinfo):

@@ -10,10 +10,7 @@ from rampline.astrometry.gwcs_model import (
     align_gwcs,
     build_gwcs,
     geometry_from_gwcs,
-    grid_gwcs,
 )
-from rampline.astrometry.pixel_map import grid_to_sky
-from rampline.exposure.grid import Grid
 from rampline.files.read import read_gwcs, read_sky
 from rampline.reference.sky_planes import load_distortion
 from rampline.simulation import siaf
@@ -31,17 +28,6 @@ from .fields import (
     real_pointing,
     sky_planes,
     without_alignment,
-)
-
-GRID = Grid(
-    ra_deg=359.99,
-    dec_deg=-73.0,
-    col_ref=411.0,
-    row_ref=200.0,
-    scale_arcsec=0.03,
-    position_angle_deg=37.0,
-    n_rows=512,
-    n_cols=700,
 )
 
 
@@ -106,13 +92,6 @@ def test_the_distortion_of_the_planes_is_not_changed():
     build_gwcs(planes, POINTING, READOUT)
     with pytest.raises(NotImplementedError):
         _ = planes.distortion.bounding_box
-
-
-def test_the_grid_and_its_gwcs_agree(rng):
-    wcs = grid_gwcs(GRID)
-    rows, cols = random_pixels(rng, (GRID.n_rows, GRID.n_cols))
-    assert offset_mas(*wcs(cols, rows), *grid_to_sky(GRID, rows, cols)) < 1e-4
-    assert wcs.array_shape == (GRID.n_rows, GRID.n_cols)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from rampline.files.read import (
     read_slope,
 )
 from rampline.files.write import write_sky, write_slope, write_slope_ints
+from rampline.flags import DO_NOT_USE
 
 from .making import (
     COLS,
@@ -188,6 +189,41 @@ def test_an_integration_cube_makes_calints(tmp_path, rng):
     write_sky(path, image, make_wcs(), SIP, PROVENANCE)
     assert fits.getval(path, "DATAMODL") == "CubeModel"
     same_arrays(read_sky(path), image, SKY_NAMES)
+
+
+def test_planes_pass_from_file_to_file_as_they_are_stored(cal, tmp_path):
+    stored, whole = read_sky(cal[0], computed=()), read_sky(cal[0])
+    assert isinstance(stored.sky, np.memmap)
+    assert stored.flags.dtype == np.uint32
+    path = tmp_path / f"{ROOT}_crf.fits"
+    for image in (stored, whole):
+        sky = image.image(image.geometry)
+        found = write_sky(path, sky, make_wcs(), SIP, PROVENANCE)
+        assert found == content_hash(path) == recorded_hash(cal[0])
+
+
+def test_what_is_unusable_is_blanked_where_that_is_asked_for(cal, tmp_path):
+    stored = read_sky(cal[0], computed=("SCI",))
+    sky = stored.image(stored.geometry)
+    path = tmp_path / f"{ROOT}_crf.fits"
+    found = write_sky(path, sky, make_wcs(), SIP, PROVENANCE, blank_unusable=True)
+    assert found == content_hash(path)
+    back = read_sky(path)
+    lost = sky.flags & DO_NOT_USE != 0
+    assert 0 < lost.sum() < lost.size
+    for name in ("sky", "err", "var_poisson", "var_read", "var_flat"):
+        blanked = np.where(lost, np.nan, getattr(sky, name))
+        np.testing.assert_array_equal(getattr(back, name), blanked)
+    np.testing.assert_array_equal(back.area, sky.area)
+    np.testing.assert_array_equal(back.flags, sky.flags)
+
+
+def test_a_file_that_changed_is_scanned_again(cal, tmp_path):
+    path = tmp_path / cal[0].name
+    path.write_bytes(cal[0].read_bytes())
+    before = read_header(path)
+    fits.setval(path, "FILTER", value="F150W")
+    assert (before.filter, read_header(path).filter) == ("F200W", "F150W")
 
 
 def test_a_cal_still_in_counts_is_no_sky_image(cal):

@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.geometry import Geometry
-from ..exposure.grid import Grid
 from ..exposure.header import Pointing
 from ..exposure.planes import SkyPlanes
 from ..exposure.timing import Readout
-from ..units import ARCSEC_PER_RAD, DEG_PER_ARCSEC
+from ..units import ARCSEC_PER_RAD
 from .geometry import (
     NODE_STEP,
     node_positions,
@@ -137,29 +136,6 @@ def geometry_from_gwcs(
         pointing=pointing,
         correction=correction,
     )
-
-
-def grid_gwcs(grid: Grid) -> Any:
-    """Return the GWCS of a mosaic's grid, from pixels to ICRS by a tangent projection."""
-    from astropy.modeling import models  # noqa: PLC0415  # with gwcs
-    from gwcs.wcs import WCS  # noqa: PLC0415
-
-    s = np.sin(np.radians(grid.position_angle_deg))
-    c = np.cos(np.radians(grid.position_angle_deg))
-    scale = grid.scale_arcsec * DEG_PER_ARCSEC
-    transform = (
-        models.Shift(-grid.col_ref, name="crpix1")
-        & models.Shift(-grid.row_ref, name="crpix2")
-        | models.AffineTransformation2D([[-c, s], [s, c]], name="pc_rotation_matrix")
-        | models.Scale(scale, name="cdelt1") & models.Scale(scale, name="cdelt2")
-        | models.Pix2Sky_TAN()
-        | models.RotateNative2Celestial(grid.ra_deg, grid.dec_deg, 180.0)
-    )
-    frames = _frames()
-    wcs = WCS([(frames["detector"], transform), (frames["world"], None)])
-    wcs.bounding_box = ((-0.5, grid.n_cols - 0.5), (-0.5, grid.n_rows - 0.5))
-    wcs.array_shape = (grid.n_rows, grid.n_cols)
-    return wcs
 
 
 def _frames() -> dict[str, Any]:

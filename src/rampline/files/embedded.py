@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import InputError
+from ..exposure.tagged import Tagged
+from .asdf_tree import wcs_bytes
 
 ASDF_HDU: Final = "ASDF"
 _EMPTY_TREE: Final = (
@@ -29,11 +31,16 @@ def embedded_tree(wcs: Any = None) -> bytes:
 
     Parameters
     ----------
-    wcs : gwcs.WCS, optional
-        Stored as ``meta.wcs``, where `jwst` looks for it.
+    wcs : gwcs.WCS, Tagged or bytes, optional
+        Stored as ``meta.wcs``, where `jwst` looks for it; bytes are an extension that has
+        it already.
     """
     if wcs is None:
         return _EMPTY_TREE
+    if isinstance(wcs, bytes):
+        return wcs
+    if isinstance(wcs, Tagged):
+        return wcs_bytes(wcs)
     import asdf  # noqa: PLC0415  takes 0.3 s, and slope images do not need it
 
     buffer = io.BytesIO()

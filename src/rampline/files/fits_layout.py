@@ -8,6 +8,7 @@ as signed ones with an offset of half the range: both are undone in one pass.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -77,6 +78,9 @@ class Hdu:
 def scan_fits(path: Path) -> tuple[Hdu, ...]:
     """Find all parts of a FITS file.
 
+    A file is scanned again only when it has changed: its headers are asked for several
+    times on the way from an exposure to a mosaic, and take 8 ms each time.
+
     Parameters
     ----------
     path : Path
@@ -84,7 +88,7 @@ def scan_fits(path: Path) -> tuple[Hdu, ...]:
     Returns
     -------
     tuple of Hdu
-        In the order of the file.
+        In the order of the file; not to be changed.
 
     Raises
     ------
@@ -93,8 +97,9 @@ def scan_fits(path: Path) -> tuple[Hdu, ...]:
         corrupt.
     """
     try:
-        with path.open("rb") as file:
-            return tuple(_scan(file, path))
+        status = path.stat()
+        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return _scanned(path, stamp)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             str(path), f"a corrupt FITS header ({error})", AGAIN
@@ -107,6 +112,22 @@ def scan_fits(path: Path) -> tuple[Hdu, ...]:
 def find_hdu(hdus: tuple[Hdu, ...], name: str) -> Hdu | None:
     """Return the first part of that name, or None."""
     return next((hdu for hdu in hdus if hdu.name == name), None)
+
+
+def map_image(path: Path, hdu: Hdu) -> NDArray[Any]:
+    """Map an image as it is stored, big-endian: to be copied or looked into, not computed with.
+
+    Unsigned integers, which are not stored as they are, are read.
+
+    Raises
+    ------
+    InputError
+        As `read_image`.
+    """
+    stored, flip = _stored_as(path, hdu)
+    if flip or not hdu.n_bytes:
+        return read_image(path, hdu)
+    return np.memmap(path, stored, "r", hdu.offset, hdu.shape)
 
 
 def read_image(path: Path, hdu: Hdu, out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -131,6 +152,21 @@ def read_image(path: Path, hdu: Hdu, out: NDArray[Any] | None = None) -> NDArray
     InputError
         Where the pixels are compressed or scaled.
     """
+    stored, flip = _stored_as(path, hdu)
+    native = stored.newbyteorder("=")
+    fits_out = out is not None and out.shape == hdu.shape and out.dtype == native
+    pixels = out if fits_out and out is not None else np.empty(hdu.shape, native)
+    if pixels.size:
+        mapped = np.memmap(path, stored, "r", hdu.offset, hdu.shape)
+        if flip:
+            np.bitwise_xor(mapped, native.type(flip), out=pixels)
+        else:
+            np.copyto(pixels, mapped)
+    return pixels
+
+
+def _stored_as(path: Path, hdu: Hdu) -> tuple[np.dtype[Any], int]:
+    """Return the type of an image's pixels in the file, and the offset of unsigned ones."""
     if hdu.is_table:
         raise InputError(
             str(path), f"{hdu.name} is tile-compressed", "run funpack on it"
@@ -142,18 +178,7 @@ def read_image(path: Path, hdu: Hdu, out: NDArray[Any] | None = None) -> NDArray
         raise InputError(
             str(path), f"{hdu.name} holds scaled integers, which JWST's do not"
         )
-    if flip:
-        stored = np.dtype(f">u{stored.itemsize}")
-    native = stored.newbyteorder("=")
-    fits_out = out is not None and out.shape == hdu.shape and out.dtype == native
-    pixels = out if fits_out and out is not None else np.empty(hdu.shape, native)
-    if pixels.size:
-        mapped = np.memmap(path, stored, "r", hdu.offset, hdu.shape)
-        if flip:
-            np.bitwise_xor(mapped, native.type(flip), out=pixels)
-        else:
-            np.copyto(pixels, mapped)
-    return pixels
+    return (np.dtype(f">u{stored.itemsize}") if flip else stored), flip
 
 
 def read_table(path: Path, hdu: Hdu) -> NDArray[np.void]:
@@ -182,6 +207,13 @@ def _native(column: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "U":
         return np.char.encode(values, "ascii")
     return values.astype(values.dtype.newbyteorder("="))
+
+
+@lru_cache(maxsize=64)
+def _scanned(path: Path, _stamp: tuple[int, int, int, int]) -> tuple[Hdu, ...]:
+    """Scan a file that is as the stamp says."""
+    with path.open("rb") as file:
+        return tuple(_scan(file, path))
 
 
 def _scan(file: IO[bytes], path: Path) -> Iterator[Hdu]:

@@ -50,13 +50,16 @@ class Part:
         EXTNAME.
     data : array or bytes
         An image; a structured array becomes a binary table; bytes become the one cell of
-        an ASDF extension.
+        an ASDF extension. An image may be of any byte order, a memory map too.
     cards : tuple of Card
+    blank : bool array of the image's shape, or None
+        Pixels that are written as NaN.
     """
 
     name: str
     data: NDArray[Any] | bytes
     cards: tuple[Card, ...] = ()
+    blank: NDArray[np.bool_] | None = None
 
 
 @contextmanager
@@ -101,9 +104,9 @@ def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> 
     """
     blank = Card(HASH_CARD, "0" * 64)
     first = _header_block(_primary_cards(), put_cards(primary, (blank,)))
-    blocks = [_encode(part) for part in parts]
+    blocks = [(*_encode(part), part.blank) for part in parts]
     starts, position = [], len(first[1])
-    for _, header, data in blocks:
+    for _, header, data, _ in blocks:
         starts.append(position + len(header))
         position += len(header) + whole_blocks(_length(data))
     with whole_file(path) as beside, beside.open("wb") as file:
@@ -122,12 +125,14 @@ def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> 
     return found
 
 
-_Block = tuple[fits.Header, bytes, NDArray[Any] | bytes]
+_Encoded = tuple[fits.Header, bytes, NDArray[Any] | bytes]
 
 
-def _write_part(file: int, block: _Block, start: int) -> DataHash | None:
+def _write_part(
+    file: int, block: tuple[*_Encoded, NDArray[np.bool_] | None], start: int
+) -> DataHash | None:
     """Write header and data of one extension; return the hash of what counts in it."""
-    header, text, data = block
+    header, text, data, blank = block
     os.pwrite(file, text, start - len(text))
     digest = plane_hash(header)
     if isinstance(data, bytes):
@@ -135,7 +140,7 @@ def _write_part(file: int, block: _Block, start: int) -> DataHash | None:
         if digest:
             digest.update(data)
         return digest
-    for piece in _pieces(data):
+    for piece in _pieces(data, blank):
         os.pwrite(file, piece, start)
         if digest:
             digest.update(piece)
@@ -143,15 +148,18 @@ def _write_part(file: int, block: _Block, start: int) -> DataHash | None:
     return digest
 
 
-def _pieces(data: NDArray[Any]) -> Iterator[memoryview]:
+def _pieces(
+    data: NDArray[Any], blank: NDArray[np.bool_] | None
+) -> Iterator[memoryview]:
     """Turn an image to FITS bytes, a piece at a time in one buffer.
 
     All NaN are made alike: which of many NaN an operation returns depends on the order of
     its operands, and so on the compiler.
     """
     flat = np.ascontiguousarray(data).reshape(-1)
+    unknown = None if blank is None else np.ascontiguousarray(blank).reshape(-1)
     step = _PIECE // flat.itemsize
-    buffer = np.empty(step, flat.dtype)
+    buffer = np.empty(step, flat.dtype.newbyteorder("="))
     flip = _unsigned_offset(flat.dtype)
     for start in range(0, flat.size, step):
         source = flat[start : start + step]
@@ -161,13 +169,16 @@ def _pieces(data: NDArray[Any]) -> Iterator[memoryview]:
         else:
             np.copyto(piece, source)
         if flat.dtype.kind == "f":
-            np.copyto(piece, np.nan, where=np.isnan(piece))
+            is_nan = np.isnan(piece)
+            if unknown is not None:
+                is_nan |= unknown[start : start + step]
+            np.copyto(piece, np.nan, where=is_nan)
         if np.little_endian:
             piece.byteswap(inplace=True)
         yield piece.view(np.uint8).data
 
 
-def _encode(part: Part) -> _Block:
+def _encode(part: Part) -> _Encoded:
     """Return an extension's header, its header's blocks and its data."""
     if isinstance(part.data, bytes):
         return *_header_block(
@@ -179,7 +190,7 @@ def _encode(part: Part) -> _Block:
     return *_header_block(_image_cards(part.name, data), part.cards), data
 
 
-def _encode_table(part: Part) -> _Block:
+def _encode_table(part: Part) -> _Encoded:
     """Let astropy lay out a binary table: tables are small."""
     hdu = fits.BinTableHDU(part.data, name=part.name)
     for card in part.cards:

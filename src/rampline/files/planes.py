@@ -1,6 +1,6 @@
 """The parts of a product one by one, each checked against the others when it is read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -96,6 +96,7 @@ def read_plane(
     name: str,
     fill: float | None = None,
     n_axes: int = 0,
+    read: Callable[[Path, Hdu], NDArray[Any]] = read_image,
 ) -> NDArray[Any]:
     """Read a plane of the shape of SCI, or of its last axes.
 
@@ -108,7 +109,7 @@ def read_plane(
         return np.full(shape, fill, np.float32)
     if hdu.shape != shape:
         raise InputError(str(path), f"{name} {hdu.shape} does not fit SCI {shape}")
-    return read_image(path, hdu)
+    return read(path, hdu)
 
 
 def find_table(path: Path, hdus: tuple[Hdu, ...], name: str) -> TableData | None:
@@ -118,11 +119,14 @@ def find_table(path: Path, hdus: tuple[Hdu, ...], name: str) -> TableData | None
 
 
 def read_extras(
-    path: Path, hdus: tuple[Hdu, ...], known: tuple[str, ...]
+    path: Path,
+    hdus: tuple[Hdu, ...],
+    known: tuple[str, ...],
+    read: Callable[[Path, Hdu], NDArray[Any]] = read_image,
 ) -> dict[str, NDArray[Any]]:
     """Read the planes that are neither JWST's nor tables."""
     return {
-        hdu.name: read_image(path, hdu)
+        hdu.name: read(path, hdu)
         for hdu in hdus[1:]
         if not hdu.is_table and hdu.name not in (*known, *_OWN_TABLES)
     }

@@ -4,7 +4,7 @@ Every file is scanned first: what is truncated, foreign, incomplete or contradic
 is refused in one line before a pixel is read. Pixels come in this machine's byte order.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,14 @@ from ..exposure.records import (
     SlopePlanes,
 )
 from .embedded import ASDF_HDU, read_embedded_wcs
-from .fits_layout import find_hdu, read_bytes, read_image, scan_fits
+from .fits_layout import (
+    Hdu,
+    find_hdu,
+    map_image,
+    read_bytes,
+    read_image,
+    scan_fits,
+)
 from .headers import typed_header
 from .planes import (
     SKY_HDUS,
@@ -216,11 +223,19 @@ def read_slope_ints(path: Path) -> SlopePlanes:
     return read_slope_planes(path, hdus)
 
 
-def read_sky(path: Path) -> StoredSky:
+def read_sky(path: Path, computed: Collection[str] | None = None) -> StoredSky:
     """Read a ``_cal`` or ``_crf`` image, or a ``_calints``, ours or of `jwst`.
 
     Cut-outs are read too: rows and columns are then those of the image. The planes of a
     ``_calints`` have the integrations as first axis.
+
+    Parameters
+    ----------
+    path : Path
+    computed : collection of str, optional
+        Names of the extensions that will be computed with; the others are mapped as they
+        are stored, big-endian, and cost nothing until they are copied. All where it is
+        left out.
 
     Returns
     -------
@@ -234,19 +249,27 @@ def read_sky(path: Path) -> StoredSky:
     hdus, science = open_exposure(path)
     check_unit(path, science, "MJy/sr", "sky image", (2, 3))
     header = typed_header(path, hdus[0].header, science.header, science.shape[-2:])
+
+    def read(path: Path, hdu: Hdu) -> NDArray[Any]:
+        whole = computed is None or hdu.name in computed
+        return read_image(path, hdu) if whole else map_image(path, hdu)
+
+    def plane(name: str, fill: float | None = None, n_axes: int = 0) -> NDArray[Any]:
+        return read_plane(path, hdus, name, fill, n_axes, read)
+
     return StoredSky(
         header=header,
-        sky=read_image(path, science),
-        err=read_plane(path, hdus, "ERR"),
-        var_poisson=read_plane(path, hdus, "VAR_POISSON", 0.0),
-        var_read=read_plane(path, hdus, "VAR_RNOISE", 0.0),
-        var_flat=read_plane(path, hdus, "VAR_FLAT", 0.0),
-        flags=read_plane(path, hdus, "DQ"),
-        area=read_plane(path, hdus, "AREA", 1.0, 2),
+        sky=read(path, science),
+        err=plane("ERR"),
+        var_poisson=plane("VAR_POISSON", 0.0),
+        var_read=plane("VAR_RNOISE", 0.0),
+        var_flat=plane("VAR_FLAT", 0.0),
+        flags=plane("DQ"),
+        area=plane("AREA", 1.0, 2),
         photometry=read_photometry(path, science.header),
         background_mjy_sr=read_background(hdus[0].header),
         background_subtracted=is_subtracted(hdus[0].header),
-        extras=read_extras(path, hdus, SKY_HDUS),
+        extras=read_extras(path, hdus, SKY_HDUS, read),
         geometry=read_geometry(path, hdus),
         path=path,
     )
@@ -264,9 +287,20 @@ def read_gwcs(path: Path) -> Any:
     InputError
         A file without one.
     """
+    return read_embedded_wcs(path, read_wcs_tree(path))
+
+
+def read_wcs_tree(path: Path) -> bytes:
+    """Read the ASDF extension with the WCS of a calibrated image or mosaic, as it stands.
+
+    Raises
+    ------
+    InputError
+        A file without one.
+    """
     embedded = find_hdu(scan_fits(path), ASDF_HDU)
     if embedded is None:
         raise InputError(
             str(path), "no ASDF extension, hence no WCS", "calibrate it again"
         )
-    return read_embedded_wcs(path, read_bytes(path, embedded))
+    return read_bytes(path, embedded)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..exposure.header import Card, Header, put_cards
 from ..exposure.records import SkyImage, SlopeImage, SlopePlanes
+from ..flags import DO_NOT_USE
 from ..units import ARCSEC2_PER_SR
 from .embedded import ASDF_HDU, embedded_sha256, embedded_tree
 from .fits_output import Part, write_fits
@@ -95,6 +96,8 @@ def write_sky(
     gwcs: Any,
     sip_cards: Sequence[Card],
     provenance: Provenance,
+    *,
+    blank_unusable: bool = False,
 ) -> str:
     """Write ``_cal`` or ``_crf``: surface brightness of an exposure, MJy/sr.
 
@@ -104,11 +107,14 @@ def write_sky(
     ----------
     path : Path
     image : SkyImage
-    gwcs : gwcs.WCS
+    gwcs : gwcs.WCS, or what else `embedded_tree` takes
         The WCS made from ``image.geometry``.
     sip_cards : sequence of Card
         Its approximation by TAN-SIP, with S_REGION.
     provenance : Provenance
+    blank_unusable : bool
+        Whether sky, error and variances are written as NaN where DO_NOT_USE, as the JWST
+        pipeline leaves its ``_crf``.
 
     Returns
     -------
@@ -122,14 +128,15 @@ def write_sky(
     """
     tree = embedded_tree(gwcs)
     science = _sky_science(image, sip_cards)
+    lost = image.flags & np.uint32(DO_NOT_USE) != 0 if blank_unusable else None
     parts = [
-        Part("SCI", image.sky, science),
-        Part("ERR", image.err, (unit_card("MJy/sr"),)),
+        Part("SCI", image.sky, science, lost),
+        Part("ERR", image.err, (unit_card("MJy/sr"),), lost),
         Part("DQ", image.flags),
         Part("AREA", image.area),
-        Part("VAR_POISSON", image.var_poisson),
-        Part("VAR_RNOISE", image.var_read),
-        Part("VAR_FLAT", image.var_flat),
+        Part("VAR_POISSON", image.var_poisson, (), lost),
+        Part("VAR_RNOISE", image.var_read, (), lost),
+        Part("VAR_FLAT", image.var_flat, (), lost),
     ]
     geometry = Part(
         GEOMETRY_HDU,

@@ -28,7 +28,7 @@ class MosaicWorld:
 
     Attributes
     ----------
-    gwcs : gwcs.WCS or bytes
+    gwcs : Tagged, gwcs.WCS or bytes
         Of the mosaic's grid; bytes are the ASDF extension of a product on the same grid
         (`read_mosaic.read_world`), which saves building it again.
     cards : tuple of Card
@@ -149,9 +149,8 @@ def _cards(
 
 def _closing(provenance: Provenance, world: MosaicWorld) -> Sequence[Part]:
     """Return the extensions that follow JWST's own."""
-    tree = world.gwcs if isinstance(world.gwcs, bytes) else embedded_tree(world.gwcs)
     return (
         Part("PARAMETERS", parameters_table(provenance.parameters)),
         Part("PROVENANCE", provenance_table(provenance)),
-        Part(ASDF_HDU, tree),
+        Part(ASDF_HDU, embedded_tree(world.gwcs)),
     )

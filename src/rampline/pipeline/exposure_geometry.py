@@ -4,23 +4,27 @@ Inside the house an exposure carries a `Geometry`. On disk it is a GWCS for JWST
 and TAN-SIP cards for all others; both are made here, from the same geometry.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..astrometry.footprint import s_region
 from ..astrometry.gwcs_model import align_gwcs, build_gwcs
 from ..astrometry.sip import fit_sip
+from ..astrometry.wcs_tree import correction_tree
 from ..exposure.geometry import Geometry
 from ..exposure.header import Card, Header
 from ..exposure.planes import SkyPlanes
+from ..exposure.tagged import Tagged
 
 
 class ProductWcs(NamedTuple):
     """World coordinates of a product, as `files.write` takes them."""
 
     gwcs: Any
-    """gwcs.WCS: detector, v2v3, v2v3vacorr, (v2v3corr,) world."""
+    """gwcs.WCS: detector, v2v3, v2v3vacorr, (v2v3corr,) world; or as a file has it."""
     cards: tuple[Card, ...]
     """TAN-SIP with its residuals, and S_REGION."""
 
@@ -50,15 +54,24 @@ def product_wcs(geometry: Geometry, planes: SkyPlanes, header: Header) -> Produc
     return ProductWcs(gwcs, wcs_cards(geometry, header))
 
 
+class StoredWcs(NamedTuple):
+    """The WCS of a stored exposure, in the two forms in which it can be aligned."""
+
+    add: Callable[[Tagged], bytes | None]
+    """Adds a transform to the tree as the file has it; None where that cannot be done."""
+    open: Callable[[], Any]
+    """Returns the gwcs.WCS."""
+
+
 def realigned_wcs(
-    stored: Any, before: Geometry, after: Geometry, header: Header
+    stored: StoredWcs, before: Geometry, after: Geometry, header: Header
 ) -> ProductWcs:
     """Return the world coordinates of a stored exposure after a further alignment.
 
     Parameters
     ----------
-    stored : gwcs.WCS
-        As read from the product.
+    stored : StoredWcs
+        Opened only where it is aligned already: its alignments become one then.
     before, after : Geometry
         Of the stored product, and with the alignment to be written.
     header : Header
@@ -67,10 +80,19 @@ def realigned_wcs(
     -------
     ProductWcs
     """
-    step = after.correction[:, :2] @ np.linalg.inv(before.correction[:, :2])
-    shift = after.correction[:, 2] - step @ before.correction[:, 2]
-    gwcs = align_gwcs(stored, after.pointing, np.column_stack([step, shift]))
+    further = _further_correction(before.correction, after.correction)
+    gwcs = stored.add(correction_tree(after.pointing, further))
+    if gwcs is None:
+        gwcs = align_gwcs(stored.open(), after.pointing, further)
     return ProductWcs(gwcs, wcs_cards(after, header))
+
+
+def _further_correction(
+    before: NDArray[np.float64], after: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the correction that leads from one to the other, (2, 3), arcsec."""
+    step = after[:, :2] @ np.linalg.inv(before[:, :2])
+    return np.column_stack([step, after[:, 2] - step @ before[:, 2]])
 
 
 def wcs_cards(geometry: Geometry, header: Header) -> tuple[Card, ...]:

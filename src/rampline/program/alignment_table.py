@@ -53,12 +53,13 @@ def write_alignment(path: Path, field: AlignedField, grid: Grid, key: str) -> No
 
 
 def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField, Grid]:
-    """Read the alignment back and lay it on the surveys it was made of.
+    """Read the alignment back and lay it on surveys it was made of, all or some of them.
 
     The single residuals, which the table leaves out, are empty.
     """
     table = read_catalog(path)
-    images = tuple(_image(row) for row in table)
+    rows = {str(row["exposure"]): row for row in table}
+    images = tuple(_image(rows[survey.header.root]) for survey in surveys)
     geometries = tuple(
         replace(
             survey.geometry,

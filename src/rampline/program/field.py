@@ -101,8 +101,7 @@ def _mosaic_requests(
     threads = max(1, run.budget.workers * run.budget.threads // at_once)
     return [
         MosaicRequest(
-            surveys=tuple(surveys),
-            members=tuple(members),
+            surveys=tuple(surveys[k] for k in members),
             alignment=aligned.table,
             folder=folders.mosaics,
             pictures=folders.pictures,

@@ -3,27 +3,34 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from .. import __version__
 from ..astrometry.footprint import common_region, pixel_scale
-from ..astrometry.gwcs_model import grid_gwcs
 from ..astrometry.pixel_map import grid_cards
+from ..astrometry.wcs_tree import grid_tree
 from ..exposure.grid import Grid
 from ..exposure.header import Card, put_cards
 from ..exposure.records import SkyImage
+from ..files.asdf_tree import align_bytes
 from ..files.catalogs import write_association
 from ..files.names import product_name
 from ..files.provenance import Provenance, StepRun
-from ..files.read import read_gwcs
+from ..files.read import read_gwcs, read_wcs_tree
 from ..files.write import write_sky
 from ..files.write_mosaic import MosaicWorld, write_mosaic
 from ..mosaic.noise import correlated_noise_factor
 from ..params import walk_params
 from ..pipeline.combine import CombinedDithers, Dither, combine_dithers, mark_outliers
-from ..pipeline.exposure_geometry import realigned_wcs
-from ..pipeline.runner import Footprint, Runner
-from ..pipeline.sky_to_mosaic import SkyToMosaic, gather_dithers, level_exposures
+from ..pipeline.exposure_geometry import StoredWcs, realigned_wcs
+from ..pipeline.runner import Bench, Footprint, Runner
+from ..pipeline.sky_to_mosaic import (
+    SkyToMosaic,
+    Survey,
+    gather_dithers,
+    level_exposures,
+)
 from .alignment_table import read_alignment
 from .make_survey import load_sky, read_survey
 from .pictures import draw_mosaic
@@ -31,6 +38,8 @@ from .products import bench, input_file, is_current
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_mosaic"
+COMBINED = ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
+"""Extensions of an exposure that its mosaic is computed from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +49,7 @@ class MosaicRequest:
     Attributes
     ----------
     surveys : tuple of Path
-        Of all exposures of the field, as they were aligned.
-    members : tuple of int
-        Which of them are of this filter.
+        Of the exposures of this filter.
     alignment : Path
     folder, pictures : Path
     name : str
@@ -56,7 +63,6 @@ class MosaicRequest:
     """
 
     surveys: tuple[Path, ...]
-    members: tuple[int, ...]
     alignment: Path
     folder: Path
     pictures: Path
@@ -86,7 +92,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     path = request.folder / product_name(request.name, "i2d")
     stored = [read_survey(survey) for survey in request.surveys]
     cals = [cal for cal, _ in stored]
-    inputs = [input_file(cals[k]) for k in request.members]
+    inputs = [input_file(cal) for cal in cals]
     keeps = "crf" if request.crf_folder else ""
     hashes = [file.content_hash for file in inputs]
     hashes += [hash_file(request.alignment), keeps]
@@ -94,12 +100,13 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     if is_current(path, key):
         return MosaicResult(path=path, made=())
     field, grid = read_alignment(request.alignment, [survey for _, survey in stored])
-    levels = level_exposures(field, request.members, grid, request.params.levels)
+    members = range(len(cals))
+    levels = level_exposures(field, members, grid, request.params.levels)
 
     def load(k: int) -> SkyImage:
-        return load_sky(cals[k])
+        return load_sky(cals[k], stored[k][1].geometry, COMBINED)
 
-    dithers = gather_dithers(field, request.members, levels, load)
+    dithers = gather_dithers(field, members, levels, load)
     run: Runner[None] = Runner(None, bench(request.threads))
     steps = (request.params.outliers, request.params.drizzle)
     combined = combine_dithers(
@@ -113,8 +120,8 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         task_key=key,
     )
     if request.crf_folder is not None:
-        members = [cals[k] for k in request.members]
-        _write_exposures(request.crf_folder, members, combined, dithers, provenance)
+        means = (request.crf_folder, run.bench, provenance)
+        _write_exposures(stored, combined, dithers, means)
     _write_association(request, cals, dithers)
     world = _world(request, grid, dithers)
     write_mosaic(path, combined.mosaic, world, provenance)
@@ -141,7 +148,7 @@ def _write_association(
     request: MosaicRequest, cals: Sequence[Path], dithers: Sequence[Dither]
 ) -> None:
     folder = request.folder.resolve()
-    members = [os.path.relpath(cals[k].resolve(), folder) for k in request.members]
+    members = [os.path.relpath(cal.resolve(), folder) for cal in cals]
     program = dithers[0].header.program
     path = request.folder / product_name(request.name, "asn", "json")
     write_association(path, request.name, members, program, __version__)
@@ -158,7 +165,7 @@ def _world(
         "CORRNOIS", correlated_noise_factor(pixfrac, ratio), "noise of areas over ERR"
     )
     return MosaicWorld(
-        gwcs=grid_gwcs(grid),
+        gwcs=grid_tree(grid),
         cards=(*grid_cards(grid), region, noise),
         pixel_fraction=pixfrac,
         scale_ratio=ratio,
@@ -167,25 +174,35 @@ def _world(
 
 
 def _write_exposures(
-    folder: Path,
-    cals: Sequence[Path],
+    stored: Sequence[tuple[Path, Survey]],
     combined: CombinedDithers,
     dithers: Sequence[Dither],
-    provenance: Provenance,
+    means: tuple[Path, Bench, Provenance],
 ) -> None:
-    """Write each exposure as it entered the mosaic: ``_crf``."""
-    for cal, found, dither in zip(cals, combined.outliers, dithers, strict=True):
-        image = dither.load()
-        marked = mark_outliers(image, found, dither)
-        header = dither.header
+    """Write each exposure as it entered the mosaic: ``_crf``, in ``means``' folder."""
+    folder, threads, provenance = means
+
+    def write(k: int) -> None:
+        cal, survey = stored[k]
+        header, geometry = dithers[k].header, dithers[k].geometry
+        # pixels pass from file to file as they are stored
+        image = load_sky(cal, survey.geometry, computed=())
+        marked = mark_outliers(image, combined.outliers[k], geometry)
         # `jwst` takes this level off when it goes on from here
         matched = (
             Card("BKGMETH", "match", "Background method"),
-            Card("BKGLEVEL", dither.level_mjy_sr, "Computed background level"),
+            Card("BKGLEVEL", dithers[k].level_mjy_sr, "Computed background level"),
             Card("BKGSUB", False, "Was background subtracted from data?"),
         )
         cards = put_cards(header.primary, matched)
         marked = replace(marked, header=replace(header, primary=cards))
-        world = realigned_wcs(read_gwcs(cal), image.geometry, marked.geometry, header)
+        wcs = StoredWcs(
+            add=partial(align_bytes, read_wcs_tree(cal)), open=partial(read_gwcs, cal)
+        )
+        world = realigned_wcs(wcs, survey.geometry, geometry, header)
         path = folder / product_name(header.root, "crf")
-        write_sky(path, marked, world.gwcs, world.cards, provenance)
+        write_sky(
+            path, marked, world.gwcs, world.cards, provenance, blank_unusable=True
+        )
+
+    threads.over(range(len(dithers)), write)

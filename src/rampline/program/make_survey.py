@@ -1,5 +1,6 @@
 """What the field must know of one exposure, as a small file beside the products."""
 
+from collections.abc import Collection
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -18,6 +19,8 @@ from .task_key import make_key
 MODULE = "program.make_survey"
 CELLS = ("level", "error", "grid_position")
 SOURCES = PointSources.__slots__
+SURVEYED = ("SCI", "ERR", "DQ")
+"""Extensions that a survey looks at."""
 
 
 def make_survey(
@@ -45,17 +48,30 @@ def make_survey(
     path = folder / cal.name.replace(".fits", "_survey.npz")
     if _is_current(path, key):
         return path, False
-    survey = survey_exposure(sky or load_sky(cal), params)
+    survey = survey_exposure(sky or load_sky(cal, computed=SURVEYED), params)
     _write(path, cal, survey, key)
     return path, True
 
 
-def load_sky(cal: Path) -> SkyImage:
-    """Read a calibrated image, ours or that of `jwst`."""
+def load_sky(
+    cal: Path,
+    geometry: Geometry | None = None,
+    computed: Collection[str] | None = None,
+) -> SkyImage:
+    """Read a calibrated image, ours or that of `jwst`.
+
+    Parameters
+    ----------
+    cal : Path
+    geometry : Geometry or None
+        Where it looks, if that is known already: to read it from a WCS takes seconds.
+    computed : collection of str, optional
+        As in `read_sky`.
+    """
     from ..astrometry.gwcs_model import geometry_from_gwcs
 
-    stored = read_sky(cal)
-    geometry = stored.geometry
+    stored = read_sky(cal, computed)
+    geometry = geometry or stored.geometry
     if geometry is None:
         n_rows, n_cols = stored.sky.shape
         wcs = read_gwcs(cal)

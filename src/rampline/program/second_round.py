@@ -35,10 +35,8 @@ class SecondRequest:
     ----------
     rate, mosaic, alignment : Path
         The exposure's slopes, the draft mosaic of its filter, the alignment table.
-    surveys : tuple of Path
-        Of the whole field, as it was aligned.
-    number : int
-        Which of them is this exposure's.
+    survey : Path
+        Of the exposure, as it was aligned.
     place : Workplace
     parameters : Parameters
     """
@@ -46,8 +44,7 @@ class SecondRequest:
     rate: Path
     mosaic: Path
     alignment: Path
-    surveys: tuple[Path, ...]
-    number: int
+    survey: Path
     place: Workplace
     parameters: Parameters
 
@@ -113,8 +110,7 @@ def _requests(
                         rate=rate,
                         mosaic=mosaic,
                         alignment=alignment,
-                        surveys=surveys,
-                        number=k,
+                        survey=surveys[k],
                         place=place,
                         parameters=run.parameters,
                     )
@@ -151,11 +147,11 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     key = make_key(MODULE, hashes, params, files.used)
     if is_current(path, key):
         return False
-    surveys = [read_survey(survey)[1] for survey in request.surveys]
-    field, _ = read_alignment(request.alignment, surveys)
+    survey = read_survey(request.survey)[1]
+    field, _ = read_alignment(request.alignment, [survey])
     cards, (n_rows, n_cols) = read_image_cards(request.mosaic)
     mosaic = read_mosaic(request.mosaic, grid_from_cards(cards, n_rows, n_cols))
-    scene = see_scene(mosaic, mask_mosaic(mosaic), field.geometries[request.number])
+    scene = see_scene(mosaic, mask_mosaic(mosaic), field.geometries[0])
     planes = load_sky_planes(files, header)
     clean = clean_with_scene(read_slope(request.rate), scene, planes, params)
     steps = (StepRun("flicker_noise", 0.0),)
