@@ -1,6 +1,7 @@
 import hashlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -109,6 +110,20 @@ def test_neither_cache_nor_server_is_one_line(tmp_path):
         assert "no gain reference file in CRDS" in line
         assert "\n" not in line
     assert "neither a cache nor the server https://localhost:1" in answer
+
+
+def test_a_server_that_never_answers_is_waited_for_once(tmp_path):
+    cache = build_cache(tmp_path / "crds")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        patience = {"CRDS_SERVER_URL": url, "CRDS_CLIENT_TIMEOUT_SECONDS": "1"}
+        begin = time.monotonic()
+        found = ask(cache, [{"kinds": ["gain"]}] * 8, **patience)
+        absent = ask(tmp_path / "empty", [{"kinds": ["gain"]}] * 8, **patience)
+    # the packages of two processes are imported in this time, too
+    assert time.monotonic() - begin < 30
+    assert all(paths["gain"] for paths, _, _ in found)
+    assert all(f"the server {url} is there" in line for line in absent)
 
 
 def test_a_file_is_compared_with_the_sha1_on_record(tmp_path):

@@ -6,11 +6,15 @@ same names and values as the ``jwst`` package gives it.
 """
 
 import os
+import socket
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib import request
+from urllib.error import HTTPError
 
 from ..errors import MissingReferenceError
 from ..exposure.header import CardValue, Header
@@ -20,6 +24,10 @@ from .selection import ReferenceFiles, missing_line, observed_at
 
 NETWORK_TIMEOUT_S: Final = 30
 """The client's own default is an hour; a network that drops packets must not hang us."""
+PROBE_S: Final = 10
+"""Longest wait for a first word from the server; without it the process does without."""
+SERVERLESS: Final = "https://jwst-serverless.stsci.edu"
+"""By this name the client knows that it need not ask; it is never looked up."""
 
 _META_NAMES: Final = {
     "CATEGORY": "META.PROGRAM.CATEGORY",
@@ -128,9 +136,32 @@ def _applies(answer: str) -> bool:
 def _one_line(error: BaseException) -> str:
     """Return the client's reason on one line."""
     if isinstance(error, SystemExit):
-        server = os.environ["CRDS_SERVER_URL"]
-        return f"neither a cache nor the server {server} is there"
+        return f"neither a cache nor the server {_client().server} is there"
     return " ".join(str(error).split())
+
+
+def _answers(server: str) -> bool:
+    """Tell whether a server answers anything at all, the user's proxies included.
+
+    In a thread of its own: looking up a name has no time-out that could be set.
+    """
+    seconds = min(PROBE_S, float(os.environ["CRDS_CLIENT_TIMEOUT_SECONDS"]))
+    heard = threading.Event()
+
+    def ask() -> None:
+        try:
+            request.urlopen(server, timeout=seconds).close()  # noqa: S310 - the user's server
+        except HTTPError:
+            heard.set()
+        except (OSError, ValueError):
+            return
+        else:
+            heard.set()
+
+    thread = threading.Thread(target=ask, daemon=True, name="crds probe")
+    thread.start()
+    thread.join(seconds)
+    return heard.is_set()
 
 
 class _Client:
@@ -138,6 +169,10 @@ class _Client:
 
     def __init__(self) -> None:
         self._set_environment()
+        self.server = os.environ["CRDS_SERVER_URL"]
+        # each question to a server that does not answer would take the full time-out
+        if "serverless" not in self.server and not _answers(self.server):
+            os.environ["CRDS_SERVER_URL"] = SERVERLESS
         # crds takes half a second to import and reads its environment when it does
         import crds  # noqa: PLC0415
         from crds.core import crds_cache_locking, heavy_client, log  # noqa: PLC0415
@@ -192,10 +227,16 @@ class _Client:
     ) -> dict[str, str]:
         """Return the path of each type; one process at a time fills the cache."""
         # the context goes in by name, so that the client asks nobody for it again
-        with self._locking.get_cache_lock():
-            answers: dict[str, str] = self._crds.getreferences(
-                parameters, reftypes=kinds, context=context, observatory="jwst"
-            )
+        # the client's downloads have no time-out of their own
+        usual = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(NETWORK_TIMEOUT_S)
+        try:
+            with self._locking.get_cache_lock():
+                answers: dict[str, str] = self._crds.getreferences(
+                    parameters, reftypes=kinds, context=context, observatory="jwst"
+                )
+        finally:
+            socket.setdefaulttimeout(usual)
         return answers
 
     def sha1_on_record(self, name: str) -> str | None:
