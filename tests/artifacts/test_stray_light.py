@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from rampline.artifacts.bits import CLAW_CORRECTED, WISP_CORRECTED
+from rampline.artifacts.stray_light import (
+    StrayLightParams,
+    _median_of_rows,
+    find_stray_light,
+    fit_strength,
+    median_stack,
+    tell_apart,
+)
+
+from ..twins import artifacts as twins
+
+PARAMS = StrayLightParams()
+NOISE = 0.017
+SIDE = 640
+
+
+def wisp(peak=0.056):
+    """Two curved filaments, some hundred pixels long."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    light = np.zeros((SIDE, SIDE))
+    for x0, y0, angle, width in ((280, 300, 0.4, 26.0), (380, 330, 1.2, 18.0)):
+        along = (x - x0) * np.cos(angle) + (y - y0) * np.sin(angle)
+        across = -(x - x0) * np.sin(angle) + (y - y0) * np.cos(angle)
+        across = across + 40 * (along / 200.0) ** 2
+        light += np.exp(-0.5 * (along / 110.0) ** 2 - 0.5 * (across / width) ** 2)
+    return (peak * light / light.max()).astype(np.float32)
+
+
+def exposures(rng, light, strengths):
+    """Sky noise, stripes and sources in other places each time; sources are masked."""
+    made = []
+    for strength in strengths:
+        image = rng.normal(0.0, NOISE, light.shape) + strength * light
+        image += rng.normal(0.0, 0.002, (SIDE, 1))
+        spots = rng.random(light.shape) < 2e-4
+        masked = ndimage.maximum_filter(spots, size=25)
+        image[masked] = np.nan
+        made.append(image.astype(np.float32))
+    return made
+
+
+def residual(light, strength, found, fit):
+    """Root mean square of what is left, smoothed over five pixels, where there was light."""
+    left = ndimage.uniform_filter(strength * light - fit.strength * found.light, 5)
+    return np.sqrt((left[light > 0.1 * light.max()] ** 2).mean())
+
+
+@pytest.mark.parametrize(("n", "share"), [(18, 0.10), (9, 0.20)])
+def test_stray_light_is_known_from_the_exposures_themselves(rng, n, share):
+    light = wisp()
+    strengths = rng.uniform(0.5, 1.5, n)
+    made = exposures(rng, light, strengths)
+    found = find_stray_light(made, "NRCB4", "F200W", PARAMS)
+    before = np.sqrt((light[light > 0.1 * light.max()] ** 2).mean())
+    left = [
+        residual(light, s, found, fit_strength(e, found.light, PARAMS)) / (s * before)
+        for s, e in zip(strengths, made, strict=True)
+    ]
+    assert np.mean(left) < share
+
+
+def test_relative_strengths_come_back_without_bias(rng):
+    light = wisp()
+    strengths = np.linspace(0.5, 1.5, 9)
+    made = exposures(rng, light, strengths)
+    fits = [fit_strength(e, light, PARAMS) for e in made]
+    pulls = [
+        (f.measured - s) / f.strength_err for f, s in zip(fits, strengths, strict=True)
+    ]
+    measured = np.array([f.measured for f in fits])
+    assert (measured / strengths).mean() == pytest.approx(1.0, abs=0.02)
+    assert np.abs(pulls).max() < 5
+
+
+def test_nothing_is_found_where_nothing_is(rng):
+    none = np.zeros((SIDE, SIDE), np.float32)
+    made = exposures(rng, none, np.ones(9))
+    found = find_stray_light(made, "NRCB4", "F200W", PARAMS)
+    assert (found.bits > 0).mean() < 0.001
+    assert np.array_equal(found.bits > 0, found.light > 0)
+
+
+def test_a_weak_strength_is_measured_but_not_subtracted(rng):
+    (made,) = exposures(rng, wisp(), [0.0])
+    fit = fit_strength(made, wisp(), PARAMS)
+    assert fit.strength == 0.0
+    assert abs(fit.measured) < 5 * fit.strength_err
+    nothing = fit_strength(made, np.zeros_like(made), PARAMS)
+    assert nothing.strength == 0.0
+    assert np.isnan(nothing.measured)
+
+
+@pytest.mark.parametrize(
+    ("detector", "place", "bit"),
+    [
+        ("NRCB4", (1400, 900), WISP_CORRECTED),
+        ("NRCB4", (300, 300), CLAW_CORRECTED),
+        ("NRCB1", (1400, 900), CLAW_CORRECTED),
+    ],
+)
+def test_wisps_are_told_from_claws_by_their_window(detector, place, bit):
+    region = np.zeros((2048, 2048), np.bool_)
+    region[place[0] : place[0] + 60, place[1] : place[1] + 60] = True
+    bits = tell_apart(region, detector, "F200W")
+    assert set(np.unique(bits)) == {0, bit}
+    assert np.array_equal(bits > 0, region)
+
+
+def test_the_median_leaves_out_what_is_unknown(rng):
+    stack = rng.normal(size=(6, 7, 9)).astype(np.float32)
+    stack[rng.random(stack.shape) < 0.3] = np.nan
+    stack[:, 2, 3] = np.nan
+    median, count = median_stack(list(stack))
+    assert np.isnan(median[2, 3])
+    assert count[2, 3] == 0
+    with np.errstate(invalid="ignore"):
+        known = count > 0
+        assert np.allclose(median[known], np.nanmedian(stack[:, known], axis=0))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 9])
+def test_the_kernel_equals_its_twin(rng, n):
+    band = rng.integers(0, 5, (n, 200)).astype(np.float32)
+    band[rng.random(band.shape) < 0.3] = np.nan
+    results = []
+    for median_of_rows in (_median_of_rows, twins.median_of_rows):
+        median, count = np.empty(200, np.float32), np.empty(200, np.int32)
+        median_of_rows(band, median, count)
+        results.append((median, count))
+    assert np.array_equal(results[0][0], results[1][0], equal_nan=True)
+    assert np.array_equal(results[0][1], results[1][1])
