@@ -3,7 +3,7 @@ import pytest
 
 from rampline.detector import neighbors
 from rampline.detector.jumps import FoundJumps, JumpParams, find_jumps
-from rampline.detector.neighbors import NeighborParams, flag_neighbors
+from rampline.detector.neighbors import NeighborParams, flag_neighbors, hits_beside
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
 from tests.twins import detector as twins
 
@@ -41,11 +41,11 @@ def test_the_cross_ends_at_the_edge_and_spares_saturated_neighbours():
     assert np.count_nonzero(flags) == 2
 
 
-@pytest.mark.parametrize(("ratio", "n_flagged"), [(150.0, 0), (250.0, 4), (1e5, 4)])
-def test_coupled_charge_above_the_noise_is_flagged(ratio, n_flagged):
-    flags = np.zeros((1, 3, 5, 5), np.uint8)
-    flag_neighbors(flags, one_jump(2, 2, ratio), NeighborParams(algorithm="ipc"))
-    assert np.count_nonzero(flags == JUMP) == n_flagged
+def test_hits_beside_a_band_are_those_within_a_row_of_it():
+    found = {start: one_jump(row, 2, 50.0) for start, row in ((0, 3), (4, 0), (8, 3))}
+    rows = hits_beside(found, slice(4, 8)).row
+    np.testing.assert_array_equal(rows, [-1, 0])
+    np.testing.assert_array_equal(hits_beside(found, slice(0, 12)).row, [3, 4, 11])
 
 
 @pytest.mark.parity

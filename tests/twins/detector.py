@@ -270,9 +270,7 @@ def flag_crosses(group_flags, where, bad, jump):
     group_flags[near & (group_flags & bad == 0)] |= jump
 
 
-def fill_strips(image, flags, bad, flat, sky, sums):
-    total, count = sums
-    usable = flags & np.uint32(bad) == 0
+def fill_strips(image, usable, flat, sky, total, count):
     value = image - flat * np.float32(sky[0])
     used = usable & (np.abs(value) < np.float32(sky[1]))
     strip = np.arange(image.shape[1]) // 8
@@ -788,3 +786,123 @@ def screen_whole_ramps(samples, noise, pattern, levels, bits, rest):
     )
     rest[: found.size] = found
     return found.size
+
+
+def choose_drifting(counts, flags, read, photons, square):
+    """Which pixels tell the drift of their row, and what each rises by a group."""
+    rise = (counts[-1] - counts[0]) / (len(counts) - 1)
+    limit = square * (read + np.maximum(rise, 0) * photons)
+    apart = np.abs(np.diff(counts, axis=0) - rise) ** 2
+    sees = (apart < limit).all(axis=0) & (flags == 0).all(axis=0)
+    return sees, rise
+
+
+def remove_drift(ramps, noise, layout, limits, out):
+    counts, flags = ramps
+    sees, rise = choose_drifting(counts, flags, *noise, limits[0])
+    output = (np.arange(counts.shape[2]) + layout[1]) // layout[0]
+    above = counts - counts[0] - np.arange(len(counts))[:, None, None] * rise
+    for row in range(counts.shape[1]):
+        for k in range(out.shape[2]):
+            own = sees[row] & (output == k)
+            if own.sum() >= limits[1]:
+                out[:, row, k] = above[:, row, own].mean(axis=1)
+    out[[0, -1]] = 0
+    counts -= out[:, :, output]
+
+
+def take_shares(counts, where, steps, shares):
+    side, corner = shares
+    kernel = np.array([[corner, side, corner], [side, 0, side], [corner, side, corner]])
+    for (i, group, row, col), (first, second) in zip(where.T, steps.T, strict=True):
+        charge = np.zeros(counts.shape[1])
+        charge[group:] += first
+        charge[group + 1 :] += second
+        wide = np.zeros((counts.shape[2] + 4, counts.shape[3] + 4))
+        wide[row + 1 : row + 4, col + 1 : col + 4] = kernel
+        counts[i] -= charge[:, None, None] * wide[2:-2, 2:-2]
+
+
+def flag_sides(flags, where, steps, bits):
+    for (i, group, row, col), second in zip(where.T, steps[1], strict=True):
+        for r, c in ((row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1)):
+            if 0 <= r < flags.shape[2] and 0 <= c < flags.shape[3]:
+                own = flags[i, group : group + 1 + (second > 0), r, c]
+                own[own & bits[0] == 0] |= bits[1]
+
+
+def choose_strongest(ramps, planes, where, steps, unit, best):
+    counts, flags = ramps
+    total = steps.sum(axis=0)
+    for row, col in np.ndindex(best.shape):
+        for k in range(where.shape[1]):
+            group, r, c = where[:, k]
+            groups = slice(group - 1, group + 1 + (steps[1, k] > 0))
+            near = max(abs(r - row), abs(c - col)) == 1
+            if not near or flags[groups, row, col].any():
+                continue
+            own = np.diff(counts[:, row, col])
+            inside = np.zeros(own.size, bool)
+            inside[group - 1 : groups.stop - 1] = True
+            mean = own[~inside].sum() / max(own.size - inside.sum(), 1)
+            variance = max(mean, 0) * planes[0][row, col] * unit[0]
+            variance += planes[1][row, col] * unit[1]
+            above = (own[inside] - mean).sum()
+            is_step = above > 0 and above**2 > unit[2] * variance
+            if is_step and (best[row, col] < 0 or total[k] > total[best[row, col]]):
+                best[row, col] = k
+
+
+def find_hit_runs(flags, bad, jump, first, last):
+    hit = (flags[1:] & jump != 0) & ((flags[1:] | flags[:-1]) & bad == 0)
+    for c in range(flags.shape[1]):
+        runs, n_runs = ndimage.label(hit[:, c])
+        place = np.flatnonzero(runs)
+        if n_runs == 1 and place.size <= 2:
+            first[c], last[c] = place[0], place[-1]
+
+
+def average_reads(tile, pattern, hits, frames, found):
+    """Fit slope and charge for each read by dense least squares, then average."""
+    n_steps = len(tile.rate)
+    n_frames, n_dropped = frames
+    for c in range(tile.rate.shape[1]):
+        used = np.flatnonzero(tile.used[:, c])
+        inverse = np.linalg.inv(covariance(tile, pattern, c)[np.ix_(used, used)])
+        data, begin, end = tile.rate[used, c].astype(float), *hits[:, c]
+        weight, slope, spread, is_coarse = [], [], [], False
+        for i in range(begin - 1, end + 1):
+            for k in range(n_frames):
+                share = np.zeros(n_steps + 2)
+                share[i + 1], share[i + 2] = 1 - k / n_frames, k / n_frames
+                share, reads = share[1:-1], 1.0
+                if k == 0:
+                    ends = (i == 0) + (i == n_steps - 1)
+                    reads += n_dropped + ends * (n_frames - 1)
+                is_whole = k == 0 and i >= begin
+                is_shared = k > 0 and 0 <= i < n_steps - 1
+                lost = share[np.setdiff1d(np.arange(n_steps), used)].any()
+                if not (is_whole or is_shared) or lost:
+                    continue
+                design = np.stack([np.ones(used.size), share[used]])
+                normal = design @ inverse @ design.T
+                if np.linalg.cond(normal) > 1e8:
+                    continue
+                normal = np.linalg.inv(normal)
+                fitted = normal @ (design @ inverse @ data)
+                if fitted[1] <= 0:
+                    continue
+                rest = data - fitted @ design
+                is_coarse |= fitted[1] ** 2 / normal[1, 1] > 1e4
+                weight.append(
+                    (-0.5 * rest @ inverse @ rest, reads * normal[1, 1] ** 0.5)
+                )
+                slope.append(fitted[0])
+                spread.append(normal[0, 0])
+        if weight and not is_coarse:
+            fit, prior = np.array(weight).T
+            share = prior * np.exp(fit - fit.max())
+            share /= share.sum()
+            found[0, c] = share @ slope
+            found[1, c] = share @ (np.array(spread) + np.array(slope) ** 2)
+            found[1, c] -= found[0, c] ** 2

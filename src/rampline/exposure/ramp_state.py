@@ -45,6 +45,8 @@ class LinearRamp:
         after it read it.
     tally : dict
         How many events the steps found, by name of the step: ``snowballs``.
+    removed : dict
+        What steps took off the counts, by the name of the extension that keeps it.
     """
 
     header: Header
@@ -56,6 +58,7 @@ class LinearRamp:
     workspace: Workspace
     found: dict[int, Any] = field(default_factory=dict)
     tally: dict[str, int] = field(default_factory=dict)
+    removed: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def rows(self, rows: slice) -> "LinearRamp":
         """Return the band ``rows`` as views; ``raw`` stays whole."""

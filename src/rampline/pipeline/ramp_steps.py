@@ -14,16 +14,17 @@ from ..detector.band import PixelNoise, RampBand
 from ..detector.dark import DarkParams, subtract_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
 from ..detector.flicker_noise import (
+    FlickerNoise,
     FlickerNoiseParams,
-    measure_stripes,
-    subtract_stripes,
+    remove_flicker_noise,
 )
+from ..detector.follow_up import follow_up, join_hits, shares_of
 from ..detector.gain_scale import GainScaleParams, scale_gain
 from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
 from ..detector.ipc import IpcParams, correct_ipc
-from ..detector.jumps import JumpParams, find_jumps, merge_jumps
+from ..detector.jumps import JumpParams, find_jumps
 from ..detector.linearity import LinearityParams, correct_linearity
-from ..detector.neighbors import NeighborParams, flag_neighbors
+from ..detector.neighbors import NeighborParams, flag_neighbors, hits_beside
 from ..detector.ramp_fit.planes import SlopeFit, cut_planes
 from ..detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from ..detector.reference_pixels import (
@@ -31,6 +32,7 @@ from ..detector.reference_pixels import (
     measure_reference_offsets,
     subtract_reference_offsets,
 )
+from ..detector.row_drift import RowDriftParams, count_outputs, remove_row_drift
 from ..detector.saturation import (
     SaturationParams,
     Wells,
@@ -185,6 +187,24 @@ def dark(
     return Banded(ramp, work)
 
 
+def row_drift(
+    ramp: LinearRamp, planes: RampPlanes, params: RowDriftParams
+) -> Banded[LinearRamp]:
+    """Remove what the rows of the outputs drifted by between the groups.  DN in, DN out."""
+    noise, readout = _noise(planes), ramp.header.readout
+    n_groups, n_rows = readout.n_groups, readout.n_rows
+    shape = (readout.n_ints, n_groups, n_rows, count_outputs(readout))
+    drift = np.empty(shape, np.float32)
+    ramp.removed["ROWDRIFT"] = drift
+
+    def work(rows: slice) -> None:
+        own = _rows_of(noise, rows)
+        out = drift[:, :, rows]
+        remove_row_drift(_band(ramp, rows), own, readout, params, out)
+
+    return Banded(ramp, work)
+
+
 def jumps(
     ramp: LinearRamp, planes: RampPlanes, params: JumpParams
 ) -> Banded[LinearRamp]:
@@ -200,13 +220,21 @@ def jumps(
 
 
 def neighbors(
-    ramp: LinearRamp, _planes: RampPlanes, params: NeighborParams
-) -> LinearRamp:
-    """Flag the neighbours of cosmic rays, across the bands."""
-    starts = sorted(ramp.found)
-    found = merge_jumps([ramp.found[start] for start in starts], starts)
-    flag_neighbors(ramp.group_flags, found, params)
-    return ramp
+    ramp: LinearRamp, planes: RampPlanes, params: NeighborParams
+) -> Banded[LinearRamp]:
+    """Look after the neighbours of cosmic rays, those found in other bands too."""
+    noise, shares = _noise(planes), shares_of(ramp.header.detector)
+
+    def work(rows: slice) -> None:
+        found = hits_beside(ramp.found, rows)
+        band = _band(ramp, rows)
+        if params.algorithm == "jwst":
+            flag_neighbors(band.group_flags, found, params)
+        else:
+            own, readout = _rows_of(noise, rows), ramp.header.readout
+            follow_up(band, own, readout, join_hits(found), shares, params.tested)
+
+    return Banded(ramp, work)
 
 
 def after_jumps(
@@ -245,7 +273,10 @@ def slopes(
         planes=exposure,
         integrations=integrations,
         int_times=ramp.raw.int_times,
-        extras={"CHI2": chi2} if params.algorithm == "gls" else {},
+        extras={
+            **ramp.removed,
+            **({"CHI2": chi2} if params.algorithm == "gls" else {}),
+        },
     )
 
     def work(rows: slice) -> None:
@@ -278,30 +309,25 @@ def gain_scale(
 
 def flicker_noise(
     image: SlopeImage, planes: RampPlanes, params: FlickerNoiseParams
-) -> Banded[SlopeImage]:
-    """Measure the stripes of 1/f noise and subtract them in bands.
-
-    Each integration has its own. The slopes lose them in place.
-    """
+) -> SlopeImage:
+    """Remove the stripes of 1/f noise; each integration has its own."""
     n_outputs = image.header.readout.n_outputs
 
-    def measure(slope: Plane, flags: Flags32) -> NDArray[np.float32]:
-        return measure_stripes(slope, flags, n_outputs, params, planes.flat).level
+    def clean(slope: Plane, flags: Flags32) -> FlickerNoise:
+        return remove_flicker_noise(slope, flags, n_outputs, params, planes.flat)
 
     whole, integrations = image.planes, image.integrations
-    level, stripes = measure(whole.slope, whole.flags), np.empty_like(whole.slope)
-    parts: list[tuple[Plane, NDArray[np.float32]]] = []
+    found = clean(whole.slope, whole.flags)
     if integrations is not None:
         pairs = zip(integrations.slope, integrations.flags, strict=True)
-        parts = [(slope, measure(slope, flags)) for slope, flags in pairs]
-
-    def work(rows: slice) -> None:
-        subtract_stripes(whole.slope, level, rows, stripes)
-        for slope, own in parts:
-            subtract_stripes(slope, own, rows)
-
-    extras = {**image.extras, "STRIPES": stripes}
-    return Banded(replace(image, extras=extras), work)
+        own = [clean(slope, flags).slope for slope, flags in pairs]
+        integrations = replace(integrations, slope=np.stack(own))
+    return replace(
+        image,
+        planes=replace(whole, slope=found.slope),
+        integrations=integrations,
+        extras={**image.extras, "STRIPES": found.stripes},
+    )
 
 
 def _with_event_rates(ramp: LinearRamp) -> Header:

@@ -16,6 +16,7 @@ from ..detector.linearity import LinearityParams
 from ..detector.neighbors import NeighborParams
 from ..detector.ramp_fit.slopes import SlopeParams
 from ..detector.reference_pixels import ReferencePixelParams
+from ..detector.row_drift import RowDriftParams
 from ..detector.saturation import SaturationParams
 from ..detector.snowballs import SnowballParams
 from ..detector.superbias import SuperbiasParams
@@ -35,6 +36,7 @@ from .ramp_steps import (
     linearity,
     neighbors,
     reference_pixels,
+    row_drift,
     saturation,
     slopes,
     snowballs,
@@ -62,6 +64,8 @@ class RampToSlope(Params):
     """Counts proportional to charge."""
     dark: DarkParams = DarkParams()
     """Ramp in the dark."""
+    row_drift: RowDriftParams = RowDriftParams()
+    """Drift of the outputs that reference pixels leave."""
     jumps: JumpParams = JumpParams()
     """Cosmic rays."""
     neighbors: NeighborParams = NeighborParams()
@@ -103,14 +107,13 @@ def ramp_to_slope(
         ramp = band.maybe(reference_pixels, ramp, params.reference_pixels)
         ramp = band.maybe(linearity, ramp, params.linearity)
         ramp = band.maybe(dark, ramp, params.dark)
+        ramp = band.maybe(row_drift, ramp, params.row_drift)
         ramp = band.maybe(jumps, ramp, params.jumps)
-    ramp = run.maybe(neighbors, ramp, params.neighbors)
     with run.bands(n_rows) as band:
+        ramp = band.maybe(neighbors, ramp, params.neighbors)
         ramp = band.maybe(after_jumps, ramp, params.after_jumps)
     ramp = run.maybe(snowballs, ramp, params.snowballs)
     with run.bands(n_rows) as band:
         image = band(slopes, ramp, params.slopes)
     image = run.maybe(gain_scale, image, params.gain_scale)
-    with run.bands(n_rows) as band:
-        image = band.maybe(flicker_noise, image, params.flicker_noise)
-    return image  # noqa: RET504 - it is swept when the block ends
+    return run.maybe(flicker_noise, image, params.flicker_noise)

@@ -35,6 +35,7 @@ from .gls_kernels import (
     write_slopes,
 )
 from .planes import SlopeFit, empty_slopes
+from .shared_hits import fit_shared_hits
 from .single_groups import fit_single_groups
 from .whole_ramps import Planes, fit_whole_ramps, noise_of, samples_of
 
@@ -112,6 +113,8 @@ def fit_gls(
             spare = _spare_target(rest.size)
             part, marks = _pick(band, noise, rows, rest)
             _fit_ramps(part, marks, pattern, spare)
+            if readout.n_frames > 1:
+                _fit_hits(part, readout, pattern, spare)
             _scatter(spare, rest, target)
             if not np.may_share_memory(out.exposure.slope, out.integrations.slope):
                 _copy(target.exposure, target.integrations[0])
@@ -167,6 +170,19 @@ def _pick(
     marks = band.pixel_flags[rows].reshape(-1)[pixels]
     return _make_block(counts[None], bits[None], gain, sigma, dark), _name_gains(
         marks, gain
+    )
+
+
+def _fit_hits(block: Block, readout: Readout, pattern: Pattern, target: Target) -> None:
+    """Fit the ramps of a single integration again that were hit once."""
+    planes = target.exposure
+    fit_shared_hits(
+        (block.counts[0], block.flags[0]),
+        _SPOILS,
+        (block.inverse_gain, block.read, block.dark),
+        readout,
+        pattern,
+        (planes.slope, planes.err, planes.var_poisson, planes.var_read),
     )
 
 

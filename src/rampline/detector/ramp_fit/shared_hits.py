@@ -1,0 +1,220 @@
+"""Slopes of ramps that were hit once, when a group is the mean of several reads.
+
+A charge that lands within an averaged group is shared between the difference before it
+and the one after it; how, depends on the read at which it landed, and each read is as
+likely as any other. For each read the share is known and only the charge is not: the
+slope with that charge fitted, weighted by how likely the ramp is with it, and averaged
+over the reads, is unbiased and knows more than a fit without both differences.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...exposure.timing import Readout
+from ...numerics.jit import fast_kernel, kernel
+from ..leave_out import Outliers, invert, make_outliers, project
+from .covariance import Pattern
+from .gls_kernels import Tile, eliminate, load_steps, make_tile, move_origin, tile_width
+
+_NEGLIGIBLE = 12.0
+"""Log likelihood below the best read's from which on a read does not count."""
+_PRECISION = 0.01
+"""How well the share is known: reads are averaged before they are made linear, and a part
+of the charge is the neighbours'."""
+_MAX_RUN = 2
+
+
+def find_single_hits(
+    flags: NDArray[np.uint8], bad: int, jump: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Return the first and the last difference of the only hit of each ramp.
+
+    Parameters
+    ----------
+    flags : (groups, pixels) uint8
+    bad, jump : int
+        Bits that spoil a group, and the difference before it.
+
+    Returns
+    -------
+    first, last : (pixels,) int32
+        -1 where there is no hit, more than one, or one of more than two differences.
+    """
+    first = np.full(flags.shape[1], -1, np.int32)
+    last = first.copy()
+    _find_runs(flags, np.uint8(bad), np.uint8(jump), first, last)
+    return first, last
+
+
+def fit_shared_hits(
+    ramps: tuple[NDArray[np.float32], NDArray[np.uint8]],
+    bits: tuple[int, int],
+    noise: tuple[NDArray[np.float32], ...],
+    readout: Readout,
+    pattern: Pattern,
+    planes: tuple[NDArray[np.float32], ...],
+) -> None:
+    """Fit ramps again that were hit once, all differences used.
+
+    Parameters
+    ----------
+    ramps : counts, flags : (groups, pixels)
+    bits : (bad, jump)
+    noise : inverse gain, variance of a read, dark rate : (pixels,) each
+    readout : Readout
+    pattern : Pattern
+    planes : slope, err, var_poisson, var_read : (pixels,) float32
+        Of the fit without the differences that were hit: read, and written where there
+        is a single hit.
+    """
+    counts, flags = ramps
+    first, last = find_single_hits(flags, *bits)
+    slope = planes[0]
+    chosen = np.flatnonzero((first >= 0) & np.isfinite(slope))
+    inverse_gain, read, dark = noise
+    width = tile_width(len(pattern.step_s), max(chosen.size, 1))
+    tile, out = make_tile(len(pattern.step_s), width), make_outliers(0, 0)
+    for start in range(0, chosen.size, width):
+        own = chosen[start : start + width]
+        if own.size != tile.mean.size or len(out.own) == 0:
+            tile = make_tile(len(pattern.step_s), own.size)
+            out = make_outliers(len(pattern.step_s), own.size)
+        tile.read[:] = read[own]
+        part = counts[:, own], flags[:, own]
+        load_steps(*part, (0, own.size), (bits[0], 0), pattern, tile)
+        tile.signal[:] = (np.maximum(slope[own], 0.0) + dark[own]) * inverse_gain[own]
+        move_origin(tile, slope[own])
+        eliminate(tile, pattern)
+        invert(tile, pattern, out)
+        project(tile, out)
+        hits = np.stack([first[own], last[own]])
+        found = np.zeros((2, own.size), np.float32)
+        _average_reads(tile, out, hits, (readout.n_frames, readout.n_dropped), found)
+        _replace(planes, own, found)
+
+
+def _replace(
+    planes: tuple[NDArray[np.float32], ...],
+    pixels: NDArray[np.intp],
+    found: NDArray[np.float32],
+) -> None:
+    """Put slopes, relative to those before, and variances to their place."""
+    slope, err, var_poisson, var_read = planes
+    shift, variance = found
+    known = variance > 0.0
+    at = pixels[known]
+    ratio = variance[known] / err[at] ** 2
+    slope[at] += shift[known]
+    err[at] = np.sqrt(variance[known])
+    var_poisson[at] *= ratio
+    var_read[at] *= ratio
+
+
+@kernel
+def _find_runs(
+    flags: NDArray[np.uint8],
+    bad: np.uint8,
+    jump: np.uint8,
+    first: NDArray[np.int32],
+    last: NDArray[np.int32],
+) -> None:
+    """Fill the ends of the only run of hit differences of each ramp."""
+    n_groups, n_pixels = flags.shape
+    for c in range(n_pixels):
+        start, stop, n_runs = -1, -1, 0
+        for i in range(n_groups - 1):
+            is_hit = flags[i + 1, c] & jump != 0
+            if is_hit and (flags[i, c] | flags[i + 1, c]) & bad == 0:
+                if stop != i - 1 or n_runs == 0:
+                    n_runs += 1
+                    start = i
+                stop = i
+        if n_runs == 1 and stop - start < _MAX_RUN:
+            first[c], last[c] = start, stop
+
+
+@kernel
+def _list_shares(
+    hit: tuple[int, int],
+    n_steps: int,
+    frames: tuple[int, int],
+    shares: NDArray[np.float64],
+) -> int:
+    """List how a hit of some differences may be shared; return in how many ways.
+
+    ``hit`` are the first and the last of them, ``shares`` rows of (difference, its share,
+    number of reads); the next difference has the rest.
+    """
+    begin, end = hit
+    n_frames, n_dropped = frames
+    n = 0
+    for i in range(begin, end + 1):
+        # what of a hit in the first or the last group lies before or after all differences
+        # is not seen
+        at_end = (i == 0) + (i == n_steps - 1)
+        shares[0, n], shares[1, n] = i, 1.0
+        shares[2, n] = 1.0 + n_dropped + at_end * (n_frames - 1.0)
+        n += 1
+    for i in range(max(begin - 1, 0), min(end + 1, n_steps - 1)):
+        for k in range(1, n_frames):
+            shares[0, n], shares[1, n], shares[2, n] = i, k / n_frames, 1.0
+            n += 1
+    return n
+
+
+@fast_kernel
+def _average_reads(
+    tile: Tile,
+    out: Outliers,
+    hits: NDArray[np.int32],
+    frames: tuple[int, int],
+    found: NDArray[np.float32],
+) -> None:
+    """Fill slope and variance, averaged over the reads at which the hit may have been.
+
+    ``hits`` are first and last difference, ``frames`` averaged and dropped in a group.
+    Both stay 0 where no read can be told from light, and after hits so strong that what is
+    not known of their share counts: there both differences are better left out.
+    """
+    n_steps, n_pixels = tile.rate.shape
+    right, sums = tile.sums[1], tile.sums[2]
+    residual, design, used = out.residual, tile.design, tile.used
+    own, cross = out.own, out.cross
+    most = 3 * frames[0] + 2
+    shares, trial = np.empty((3, most), np.float64), np.empty((4, most), np.float64)
+    strongest = 1.0 / _PRECISION**2
+    for c in range(n_pixels):
+        unit = 1.0 / sums[c]
+        n = _list_shares((hits[0, c], hits[1, c]), n_steps, frames, shares)
+        best, is_coarse = -np.inf, False
+        for k in range(n):
+            i, one = int(shares[0, k]), shares[1, k]
+            value, along = one * residual[i, c], one * design[i, c]
+            weight, least = one * one * own[i, c], used[i, c]
+            if one < 1.0:
+                two = 1.0 - one
+                value += two * residual[i + 1, c]
+                along += two * design[i + 1, c]
+                weight += two * (two * own[i + 1, c] + 2.0 * one * cross[i, c])
+                least *= used[i + 1, c]
+            trial[0, k] = -np.inf
+            if least > 0.0 and value > 0.0 and weight > 0.0 and weight < np.inf:
+                charge = value / weight
+                trial[0, k] = 0.5 * value * charge
+                trial[1, k] = charge * unit * along
+                trial[2, k] = (unit * along) ** 2 / weight
+                trial[3, k] = weight
+                is_coarse |= value * charge > strongest
+            best = max(best, trial[0, k])
+        if is_coarse or best < 0.0:
+            continue
+        total, mean, square = 0.0, 0.0, 0.0
+        for k in range(n):
+            if trial[0, k] > best - _NEGLIGIBLE:
+                share = shares[2, k] * np.exp(trial[0, k] - best) / np.sqrt(trial[3, k])
+                total += share
+                mean += share * trial[1, k]
+                square += share * (trial[2, k] + trial[1, k] ** 2)
+        mean /= total
+        found[0, c] = right[c] * unit - mean
+        found[1, c] = unit + square / total - mean * mean

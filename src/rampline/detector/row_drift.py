@@ -1,0 +1,179 @@
+"""Remove what the rows of an output drifted by between the groups.
+
+Reference pixels follow the 1/f noise of the outputs with a few pixels a row; the pixels that
+see light are a hundred times more. Each measures the drift by how far its groups are off the
+straight line from its first group to its last: light rises along the line, whatever its
+amount, so neither a mask nor a model of the sources is needed. What all pixels of a row and
+output have in common is drift. The line itself, a drift that grows steadily, cannot be told
+from light here: stripes of the slopes are another step.
+"""
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..exposure.timing import Readout
+from ..flags import DO_NOT_USE, REFERENCE_PIXEL
+from ..numerics.jit import fast_kernel
+from ..params import Sigma, StepParams, Unit
+from .band import PixelNoise, RampBand
+
+_OUTPUT_COLUMNS = 512
+_MIN_GROUPS = 3
+_LANES = 32
+"""Sums that run side by side."""
+
+
+class RowDriftParams(StepParams):
+    """Whose groups tell the drift of a row."""
+
+    clip: Sigma = 4.0
+    """A pixel counts if no difference is farther than this from its mean one."""
+    min_pixels: Annotated[int, Field(ge=2), Unit("pixel")] = 64
+    """Rows of an output with fewer such pixels are left as they are."""
+
+
+def remove_row_drift(
+    band: RampBand,
+    noise: PixelNoise,
+    readout: Readout,
+    params: RowDriftParams,
+    out: NDArray[np.float32],
+) -> None:
+    """Measure the drift of each row of each output and subtract it, in place.
+
+    Parameters
+    ----------
+    band : RampBand
+        Linear counts; ``counts`` are owned.
+    noise : PixelNoise
+    readout : Readout
+        Groups are equally far apart.
+    params : RowDriftParams
+    out : (ints, groups, rows, outputs) float32, DN
+        Filled with what was subtracted: 0 in the first and the last group, in ramps of
+        fewer than three groups and where too few pixels tell it.
+
+    Notes
+    -----
+    Its own noise is that of a pixel over the root of the number of pixels, about 440 of an
+    output's 512 on blank sky. ``jwst`` does the like in ``clean_flicker_noise``, with
+    medians over a mask of the background.
+    """
+    n_ints, n_groups = band.counts.shape[:2]
+    out[:] = 0.0
+    if n_groups < _MIN_GROUPS:
+        return
+    bad = np.uint32(DO_NOT_USE | REFERENCE_PIXEL)
+    read = np.float32(2.0 / readout.n_frames) * noise.read_noise_dn**2
+    photons = np.zeros(noise.gain.shape, np.float32)
+    np.divide(1.0, noise.gain, out=photons, where=noise.gain > 0.0)
+    read[(band.pixel_flags & bad != 0) | ~(photons > 0.0)] = np.nan
+    width = _OUTPUT_COLUMNS if readout.n_outputs > 1 else readout.n_cols
+    first = readout.col_start % width if readout.n_outputs > 1 else 0
+    for i in range(n_ints):
+        _remove(
+            (band.counts[i], band.group_flags[i]),
+            (read, photons),
+            (width, first),
+            (np.float32(params.clip**2), params.min_pixels),
+            out[i],
+        )
+
+
+def count_outputs(readout: Readout) -> int:
+    """Return how many outputs a row of the exposure was read through."""
+    if readout.n_outputs == 1:
+        return 1
+    first = readout.col_start % _OUTPUT_COLUMNS
+    return -(-(first + readout.n_cols) // _OUTPUT_COLUMNS)
+
+
+@fast_kernel
+def _choose(
+    ramps: tuple[NDArray[np.float32], NDArray[np.uint8]],
+    noise: tuple[NDArray[np.float32], NDArray[np.float32]],
+    row: int,
+    square: np.float32,
+    chosen: NDArray[np.float32],
+) -> None:
+    """Fill which pixels of a row count (1, else 0) and what they rise by a group.
+
+    ``ramps`` are counts and flags (groups, rows, cols), ``noise`` the read variance of a
+    difference, NaN where the pixel does not count, and one over the gain, (rows, cols).
+    """
+    counts, flags = ramps
+    sees, rise = chosen[0], chosen[1]
+    n_groups, n_cols = len(counts), sees.size
+    zero, one, none = np.float32(0.0), np.float32(1.0), np.uint8(0)
+    scale = one / np.float32(n_groups - 1)
+    start, end = counts[0, row], counts[n_groups - 1, row]
+    read, photons = noise[0][row], noise[1][row]
+    seen, limit = np.zeros(n_cols, np.uint8), np.empty(n_cols, np.float32)
+    for c in range(n_cols):
+        rise[c] = (end[c] - start[c]) * scale
+    for c in range(n_cols):
+        limit[c] = square * (read[c] + max(rise[c], zero) * photons[c])
+    for g in range(n_groups):
+        flag = flags[g, row]
+        for c in range(n_cols):
+            seen[c] |= flag[c]
+    for c in range(n_cols):
+        # not so where the limit is NaN
+        sees[c] = one if (seen[c] == none) & (limit[c] > zero) else zero
+    for g in range(1, n_groups):
+        low, high = counts[g - 1, row], counts[g, row]
+        for c in range(n_cols):
+            apart = high[c] - low[c] - rise[c]
+            old = sees[c]
+            sees[c] = old if apart * apart < limit[c] else zero
+
+
+@fast_kernel
+def _remove(
+    ramps: tuple[NDArray[np.float32], NDArray[np.uint8]],
+    noise: tuple[NDArray[np.float32], NDArray[np.float32]],
+    layout: tuple[int, int],
+    limits: tuple[np.float32, int],
+    out: NDArray[np.float32],
+) -> None:
+    """Subtract the drift of one integration and fill ``out`` (groups, rows, outputs).
+
+    ``layout`` is the width of an output and where in it the first column lies; the rest is
+    as for `_choose`.
+    """
+    counts = ramps[0]
+    n_groups, n_rows, n_cols = counts.shape
+    width, offset = layout
+    zero = np.float32(0.0)
+    chosen, lanes = np.empty((2, n_cols), np.float32), np.empty(_LANES, np.float32)
+    sees, rise = chosen[0], chosen[1]
+    for row in range(n_rows):
+        _choose(ramps, noise, row, limits[0], chosen)
+        start = counts[0, row]
+        for output in range(out.shape[2]):
+            left = max(output * width - offset, 0)
+            right = min((output + 1) * width - offset, n_cols)
+            n_seen = 0
+            for c in range(left, right):
+                n_seen += int(sees[c])
+            if n_seen < limits[1]:
+                continue
+            whole = left + (right - left) // _LANES * _LANES
+            for g in range(1, n_groups - 1):
+                value, so_far = counts[g, row], np.float32(g)
+                lanes[:] = zero
+                for first in range(left, whole, _LANES):
+                    for k in range(_LANES):
+                        c = first + k
+                        above = value[c] - start[c] - so_far * rise[c]
+                        lanes[k] += above if sees[c] > zero else zero
+                for c in range(whole, right):
+                    above = value[c] - start[c] - so_far * rise[c]
+                    lanes[0] += above if sees[c] > zero else zero
+                drift = np.float32(lanes.sum() / n_seen)
+                out[g, row, output] = drift
+                for c in range(left, right):
+                    value[c] -= drift

@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+
+from rampline.detector import leave_out
+from rampline.detector.ramp_fit import gls_kernels, shared_hits
+from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
+from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
+from tests.twins import detector as twins
+
+from .exposures import make_readout
+from .test_gls import clean_band, loaded_tile, read_out
+
+
+def struck(rng, charge_dn, pattern="MEDIUM8"):
+    """Ramps most of whose hit is in the difference before the fifth group.
+
+    That is flagged, and one beside it that has enough to be found.
+    """
+    readout = make_readout(pattern, (1, 9, 200, 100))
+    counts = read_out(rng, readout, 0.2)
+    period, half = readout.n_frames + readout.n_dropped, readout.n_frames // 2
+    # a hit in the middle of a group is as much in the difference before as in that after
+    read = rng.integers(half - period, half, counts.shape[2:])
+    read += (read == half - period) * rng.integers(0, 2, read.shape) * period
+    for k in range(9):
+        seen = ((k - 4) * period + readout.n_frames - read) / readout.n_frames
+        counts[0, k] += charge_dn * np.clip(seen, 0, 1)
+    band, noise = clean_band(counts.astype(np.float32))
+    band.group_flags[0, 4] = JUMP
+    share = charge_dn * np.maximum(read, -period - read + readout.n_frames)
+    is_found = share > 15 * readout.n_frames
+    band.group_flags[0, 5] = np.where(is_found & (read > 0), JUMP, 0)
+    band.group_flags[0, 3] = np.where(is_found & (read < 0), JUMP, 0)
+    return band, noise, readout
+
+
+def test_one_hit_of_at_most_two_differences_is_found():
+    marks = np.zeros((6, 5), np.uint8)
+    marks[2, 0] = JUMP
+    marks[[2, 3], 1] = JUMP
+    marks[[2, 4], 2] = JUMP
+    marks[[2, 3, 4], 3] = JUMP
+    marks[2, 4], marks[1, 4] = JUMP, SATURATED
+    first, last = shared_hits.find_single_hits(marks, BAD_FOR_SLOPE, JUMP)
+    np.testing.assert_array_equal(first, [1, 1, -1, -1, -1])
+    np.testing.assert_array_equal(last, [1, 2, -1, -1, -1])
+
+
+@pytest.mark.parametrize("charge_dn", [50, 100, 200])
+def test_the_mean_over_all_reads_of_a_hit_is_not_biased(rng, charge_dn):
+    band, noise, readout = struck(rng, charge_dn)
+    fit = fit_slopes(band, noise, readout, SlopeParams())
+    slope, err = fit.exposure.slope.astype(float), fit.exposure.err
+    assert abs(slope.mean() - 0.1) < 4 * slope.std() / slope.size**0.5
+    assert slope.std() == pytest.approx(np.sqrt((err**2).mean()), rel=0.03)
+
+
+@pytest.mark.parametrize(("pattern", "charge_dn"), [("MEDIUM8", 5000), ("RAPID", 50)])
+def test_strong_hits_and_single_reads_are_fitted_without_them(rng, pattern, charge_dn):
+    band, noise, readout = struck(rng, charge_dn, pattern)
+    band.group_flags[0, 3] = JUMP
+    fit = fit_slopes(band, noise, readout, SlopeParams())
+    band.counts[0, 3] += 3
+    again = fit_slopes(band, noise, readout, SlopeParams())
+    slopes = fit.exposure.slope, again.exposure.slope
+    np.testing.assert_allclose(*slopes, rtol=1e-3, atol=1e-4)
+
+
+def test_the_kernels_equal_their_twins(rng):
+    marks = np.where(rng.random((7, 300)) < 0.2, JUMP, 0).astype(np.uint8)
+    marks[rng.random(marks.shape) < 0.05] |= SATURATED
+    ours, theirs = np.full((2, 2, 300), -1, np.int32)
+    shared_hits._find_runs(marks, np.uint8(BAD_FOR_SLOPE), np.uint8(JUMP), *ours)
+    twins.find_hit_runs(marks, BAD_FOR_SLOPE, JUMP, *theirs)
+    assert (ours[0] >= 0).sum() > 30
+    np.testing.assert_array_equal(ours, theirs)
+
+    tile, made, _ = loaded_tile(rng, "SHALLOW4", n_groups=9, n_pixels=200)
+    n_steps, n = tile.rate.shape
+    first = rng.integers(0, n_steps - 1, n).astype(np.int32)
+    hits = np.stack([first, first + rng.integers(0, 2, n).astype(np.int32)])
+    pixel = np.arange(n)
+    tile.rate[first, pixel] += 0.3 * tile.used[first, pixel]
+    found, brute = np.zeros((2, 2, n), np.float32)
+    twins.average_reads(tile, made, hits, (4, 1), brute)
+    gls_kernels.eliminate(tile, made)
+    out = leave_out.make_outliers(n_steps, n)
+    leave_out.invert(tile, made, out)
+    leave_out.project(tile, out)
+    shared_hits._average_reads(tile, out, hits, (4, 1), found)
+    enough = (tile.n_used >= 5) & (brute[1] > 0)
+    assert enough.sum() > 20
+    scale = np.sqrt(brute[1, enough])
+    np.testing.assert_allclose(
+        found[0, enough] / scale, brute[0, enough] / scale, atol=0.02
+    )
+    np.testing.assert_allclose(found[1, enough], brute[1, enough], rtol=0.02)
