@@ -19,7 +19,7 @@ import numpy as np
 from scipy import special
 
 from rampline.detector.band import PixelNoise, RampBand
-from rampline.detector.gls_jumps import _fit_without_largest
+from rampline.detector.gls_jumps import fit_without_largest
 from rampline.detector.jumps import JumpParams, find_jumps
 from rampline.detector.leave_out import (
     find_best_pair,
@@ -235,7 +235,7 @@ def largest_outliers(rng, pattern, n, photons, n_ramps):
         tile, out = make_tile(n, width), make_outliers(n, width)
         tile.rate[:] = root @ rng.normal(size=(n, width)) + signal
         tile.used[:], tile.shift[:], tile.read[:] = 1, 0, read
-        _fit_without_largest(tile, np.ones(width, np.float32), made)
+        fit_without_largest(tile, np.ones(width, np.float32), made)
         invert(tile, made, out)
         project(tile, out)
         find_best_single(out)
