@@ -63,13 +63,20 @@ def load_scene(name: str) -> "SceneParams":
     ParameterError
         Where it is neither, or the file has a wrong entry.
     """
-    from ..simulation.presets import benchmark_scene, demo_scene, smacs_scene
+    from ..simulation.presets import (
+        artifacts_scene,
+        benchmark_scene,
+        demo_scene,
+        smacs_scene,
+    )
     from ..simulation.scene import read_scene
+    from ..simulation.scene_check import check_scene
 
     presets = {
         "demo": demo_scene,
         "demo-full": lambda: demo_scene(full=True),
         "benchmark": benchmark_scene,
+        "artifacts": artifacts_scene,
         "smacs0723": smacs_scene,
     }
     if name in presets:
@@ -78,4 +85,9 @@ def load_scene(name: str) -> "SceneParams":
     if not path.is_file():
         known = ", ".join(presets)
         raise ParameterError(f"{name}: neither a TOML file nor one of {known}")
-    return read_scene(path)
+    scene = read_scene(path)
+    try:
+        check_scene(scene)
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from error
+    return scene

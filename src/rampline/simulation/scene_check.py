@@ -1,0 +1,108 @@
+"""What no single entry of a scene can know to be wrong.
+
+Types and ranges of entries are checked as the scene is read; here are names that the
+instrument must have, and entries that must fit each other. The first that is wrong is
+named by its place in the file.
+"""
+
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+
+from ..errors import ParameterError
+from ..exposure.timing import PATTERNS
+from .instrument import DETECTORS, passband
+from .pointing import DITHERS
+from .scene import ActivityParams, FieldParams, SceneParams, VisitParams
+from .siaf import aperture
+
+Fault = tuple[str, str]
+"""An entry and what is wrong with it."""
+
+
+def check_scene(scene: SceneParams) -> None:
+    """Look for entries that cannot be simulated.
+
+    Parameters
+    ----------
+    scene : SceneParams
+
+    Raises
+    ------
+    ParameterError
+        One line that names the first wrong entry.
+    """
+    for entry, what in _faults(scene):
+        raise ParameterError(f"{entry}: {what}")
+
+
+def _faults(scene: SceneParams) -> Iterator[Fault]:
+    yield from _field_faults(scene.field)
+    yield from _visit_faults(scene.visit)
+    if not scene.activities:
+        yield "activities", "there are none, so nothing is exposed"
+    for number, activity in enumerate(scene.activities):
+        for entry, what in _activity_faults(activity):
+            yield f"activities.{number}.{entry}", what
+    for (first, one), (second, other) in combinations(enumerate(scene.activities), 2):
+        same = set(one.detectors) & set(other.detectors)
+        if same and one.activity == other.activity:
+            taken = f"{other.activity!r} is that of activities.{first} too"
+            what = f"{taken}: files of {min(same)} would have the same names"
+            yield f"activities.{second}.activity", what
+    low, high = scene.pointing_error.roll_deg
+    if not 0.0 <= low <= high:
+        yield "pointing_error.roll_deg", f"[{low}, {high}] is no range of sizes"
+
+
+def _field_faults(field: FieldParams) -> Iterator[Fault]:
+    places = {"field": (field.ra, field.dec)}
+    for number, source in enumerate(field.sources):
+        places[f"field.sources.{number}"] = source.ra, source.dec
+    for entry, (ra, dec) in places.items():
+        if not -180.0 <= ra <= 360.0:
+            yield f"{entry}.ra", f"{ra} is outside -180 to 360 degrees"
+        if not -90.0 <= dec <= 90.0:
+            yield f"{entry}.dec", f"{dec} is outside -90 to 90 degrees"
+    for entry, law in (("stars", field.stars), ("galaxies", field.galaxies)):
+        if law.brightest >= law.faintest:
+            what = f"{law.faintest} is not fainter than brightest, {law.brightest}"
+            yield f"field.{entry}.faintest", what
+    if field.catalog and not Path(field.catalog).is_file():
+        yield "field.catalog", f"no such file: {field.catalog}"
+
+
+def _visit_faults(visit: VisitParams) -> Iterator[Fault]:
+    n_points = len(DITHERS[visit.dither])
+    if not 1 <= visit.points <= n_points:
+        yield "visit.points", f"{visit.points}, but {visit.dither} has {n_points}"
+    try:
+        aperture(visit.aperture)
+    except ParameterError as error:
+        yield "visit.aperture", str(error)
+
+
+def _activity_faults(activity: ActivityParams) -> Iterator[Fault]:
+    if activity.pattern not in PATTERNS:
+        known = ", ".join(PATTERNS)
+        yield "pattern", f"{activity.pattern!r} is not one of {known}"
+    if not activity.detectors:
+        yield "detectors", "there are none, so nothing is exposed"
+    if len(set(activity.detectors)) < len(activity.detectors):
+        yield "detectors", "one is named twice"
+    for name in activity.detectors:
+        if name not in DETECTORS:
+            yield "detectors", f"{name!r} is not one of {', '.join(DETECTORS)}"
+        detector = DETECTORS[name]
+        entry = "short" if detector.channel == "SHORT" else "long"
+        given, _, _ = getattr(activity, entry).partition("+")
+        try:
+            band = passband(given)
+        except ParameterError as error:
+            yield entry, str(error)
+        if band.channel != detector.channel:
+            yield entry, f"{given} is not a filter of {name}"
+        try:
+            aperture(f"{detector.siaf}_{activity.subarray}")
+        except ParameterError as error:
+            yield "subarray", str(error)
