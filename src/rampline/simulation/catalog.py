@@ -1,6 +1,5 @@
 """The sources on the sky: true positions, fluxes and shapes."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,56 +13,12 @@ from ..units import AB_ZERO_JY
 from .galaxies import INDEX_STEP
 from .instrument import Passband
 from .scene import ClusterParams, FieldParams, GalaxyParams, SourceParams, StarParams
+from .sources import Sources, join_sources
 from .streams import stream
 
 Array = NDArray[np.float64]
 
-REFERENCE_UM = 2.0
-"""Wavelength to which the magnitudes of a scene refer."""
 _CENTRAL_INDEX = 4.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sources:
-    """Stars and galaxies, one row each.
-
-    Attributes
-    ----------
-    ra_deg, dec_deg : (n,) float64, deg
-    flux_jy : (n,) float64, Jy
-        At 2 um.
-    colour : (n,) float64
-        Flux density goes as the wavelength to this power.
-    half_light_arcsec : (n,) float64, arcsec
-        Along the major axis; 0 for stars.
-    index, axis_ratio : (n,) float64
-        Sersic index, minor over major axis.
-    position_angle_deg : (n,) float64, deg
-        North through east.
-    in_band : mapping of filter to (n,) float64, Jy
-        Fluxes that a user's catalogue gives by filter.
-    """
-
-    ra_deg: Array
-    dec_deg: Array
-    flux_jy: Array
-    colour: Array
-    half_light_arcsec: Array
-    index: Array
-    axis_ratio: Array
-    position_angle_deg: Array
-    in_band: dict[str, Array]
-
-    @property
-    def is_star(self) -> NDArray[np.bool_]:
-        """Tell which sources are points."""
-        return np.asarray(self.half_light_arcsec == 0.0)
-
-    def flux_in(self, band: Passband) -> Array:
-        """Return fluxes in a filter, Jy."""
-        power_law = self.flux_jy * (band.pivot_um / REFERENCE_UM) ** self.colour
-        given = self.in_band.get(band.name)
-        return power_law if given is None else np.where(given > 0, given, power_law)
 
 
 def draw_sources(field: FieldParams, seed: int) -> Sources:
@@ -88,16 +43,7 @@ def draw_sources(field: FieldParams, seed: int) -> Sources:
         _galaxies(field, field.galaxies, stream(seed, "scene", 1)),
         _cluster(field, field.cluster, stream(seed, "scene", 2)),
     ]
-    columns = [name for name in Sources.__dataclass_fields__ if name != "in_band"]
-    joined = {
-        name: np.concatenate([getattr(part, name) for part in parts])
-        for name in columns
-    }
-    total = len(joined["ra_deg"])
-    in_band = {}
-    for name, values in parts[0].in_band.items():
-        in_band[name] = np.concatenate([values, np.zeros(total - values.size)])
-    return Sources(**joined, in_band=in_band)
+    return join_sources(parts)
 
 
 def read_sources(path: Path) -> Sources:

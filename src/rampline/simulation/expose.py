@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Ramp
 from ..flags import REFERENCE_PIXEL
-from .catalog import Sources
 from .cosmic_rays import cosmic_rays
 from .electronics import read_out
 from .headers import exposure_header, group_table, int_times_table
@@ -18,6 +17,7 @@ from .pixels import PixelPlanes, pixel_planes
 from .pointing import Exposure
 from .scene import SceneParams
 from .snowballs import snowballs
+from .sources import Sources
 from .streams import row_seeds, stream
 
 

@@ -26,8 +26,8 @@ def exposure_header(scene: SceneParams, exposure: Exposure) -> Header:
         module=detector.module,
         channel=detector.channel,
         filter=exposure.band.filter,
-        pupil=exposure.band.pupil,
-        exp_type="NRC_IMAGE",
+        pupil=exposure.pupil,
+        exp_type=exposure.exp_type,
         start_mjd=exposure.start_mjd,
         end_mjd=end,
         exposure_s=exposure.exposure_s,
@@ -73,7 +73,7 @@ def _visit_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
         Card("ACT_ID", exposure.activity.activity, "Activity identifier"),
         Card("EXPOSURE", str(exposure.dither + 1), "Exposure request number"),
         Card("BKGDTARG", False, "Background target"),
-        Card("TEMPLATE", "NIRCam Imaging", "Observation template used"),
+        Card("TEMPLATE", _template(exposure), "Observation template used"),
         Card("OBSLABEL", "simulated", "Proposer label for the observation"),
         Card("ENGQLPTG", "CALCULATED", "Quality of pointing information from EngDB"),
         Card("VISITYPE", "PRIME_TARGETED_FIXED", "Visit type"),
@@ -91,6 +91,13 @@ def _visit_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
         Card("PROP_DEC", scene.field.dec, "Proposer's target Dec"),
         Card("SRCTYAPT", "UNKNOWN", "Source type from APT (point/extended)"),
     )
+
+
+def _template(exposure: Exposure) -> str:
+    """Return the template; short wavelengths image while the long ones disperse."""
+    if "+" in exposure.activity.long:
+        return "NIRCam Wide Field Slitless Spectroscopy"
+    return "NIRCam Imaging"
 
 
 def _n_exposures(scene: SceneParams) -> int:
@@ -126,6 +133,9 @@ def _exposure_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
 def _aperture_cards(exposure: Exposure) -> tuple[Card, ...]:
     pointing = exposure.believed.pointing()
     name = exposure.believed.used.name
+    if exposure.grism:
+        # It shares the reference point of the full frame.
+        name = f"{exposure.detector.siaf}_{exposure.grism}_WFSS"
     return (
         Card("APERNAME", name, "PRD science aperture used"),
         Card("PPS_APER", name, "original AperName supplied by PPS"),

@@ -7,16 +7,19 @@ from numpy.typing import NDArray
 from scipy.interpolate import RectBivariateSpline
 
 from ..units import ARCSEC_PER_RAD
-from .catalog import Sources
 from .electronics import is_reference
-from .galaxies import Profiles, paint_galaxies
 from .geometry import Camera
+from .grism import disperse, transmission
 from .instrument import FLUX_CONVERSION, PASSBANDS
-from .optics import PointSpread, point_spread
-from .paint import paint_stars
+from .optics import point_spread
+from .painting import Palette, paint
+from .picture import read_pictures
 from .pixels import PixelPlanes, band_response
 from .pointing import Exposure
+from .scattered.scatter import scatter
+from .scattered.view import View
 from .scene import LightParams
+from .sources import Sources
 
 Array = NDArray[np.float64]
 Plane = NDArray[np.float32]
@@ -34,6 +37,8 @@ class Light:
     sources, sky : (rows, cols) float32, DN/s
     dark, warm : (rows, cols) float32, DN/s
         Dark current that reference files know, and that they do not know.
+    scattered : mapping of name to (rows, cols) float32, DN/s
+        Each kind of scattered light that this exposure has.
     flat : (rows, cols) float32
         Response to a uniform sky: quantum efficiency times pixel area.
     area : (rows, cols) float32
@@ -41,21 +46,28 @@ class Light:
     position : (n, 2) float64, pixels
         True row and column of each source, 0-based; also of those outside.
     rate : (n,) float64, DN/s
-        Rate of each source's total light at a response of 1.
+        Rate of each source's total light at a response of 1, without a grism.
+    causes : (m,) structured
+        Stars that the scattered light comes from (`scattered.scatter.CAUSES`).
     """
 
     sources: Plane
     sky: Plane
     dark: Plane
     warm: Plane
+    scattered: dict[str, Plane]
     flat: Plane
     area: Plane
     position: Array
     rate: Array
+    causes: NDArray[np.void]
 
     def total_dn_s(self) -> Plane:
         """Return the sum of all, DN/s."""
-        return self.sources + self.sky + self.dark + self.warm
+        total = self.sources + self.sky + self.dark + self.warm
+        for plane in self.scattered.values():
+            total += plane
+        return total
 
 
 def nominal_area_sr(camera: Camera) -> float:
@@ -145,73 +157,69 @@ def shine(
     A source of flux F spreads ``F / (PHOTMJSR PIXAR_SR)`` DN/s over its PSF; a uniform
     sky gives each pixel its level over PHOTMJSR times the pixel's own area over the
     nominal one. Divided by a flat that holds the areas, as flats taken on the sky do, both
-    become surface brightness.
+    become surface brightness. Scattered light reaches pixels by other ways, so their
+    response counts for it, not the area of sky that they see.
     """
     shape = exposure.readout.n_rows, exposure.readout.n_cols
     conversion = flux_conversion(exposure)
     area = area_ratio(exposure)
     response, flat = flat_plane(exposure, pixels, area, seed)
-    sky_dn_s = params.sky * exposure.band.sky_mjy_sr / conversion
-    nominal_sr = nominal_area_sr(exposure.true)
-    rate = sources.flux_in(exposure.band) / (1.0e6 * conversion * nominal_sr)
-    position = np.stack(
-        exposure.true.sky_to_pixel(sources.ra_deg, sources.dec_deg), axis=-1
-    )
+    palette = _palette(exposure, sources, params)
+    sky = params.sky * exposure.band.sky_mjy_sr / conversion
     image = np.zeros(shape)
-    spread = point_spread(exposure.band, exposure.detector)
-    star = sources.is_star
-    faintest = _FAINTEST_OF_SKY * sky_dn_s
-    paint_stars(image, spread, position[star], rate[star], faintest)
-    _paint_galaxies(image, spread, (exposure.true, sources), position, rate)
+    if exposure.grism:
+        sky *= transmission(exposure.detector, exposure.band)
+        disperse(image, palette, (exposure.detector, exposure.band, exposure.grism))
+    else:
+        paint(image, palette)
+    stray = scatter(_view(exposure, seed), params.scattered, sources, palette.rate)
     gain = pixels.gain
     zero = np.zeros(shape, np.float32)
     return Light(
         sources=(np.maximum(image, 0.0) * response).astype(np.float32),
-        sky=(sky_dn_s * flat).astype(np.float32),
+        sky=(sky * flat).astype(np.float32),
         dark=pixels.dark_e_s / gain if params.dark else zero,
         warm=pixels.warm_e_s / gain if params.warm_pixels else zero,
+        scattered={
+            name: (plane * response).astype(np.float32)
+            for name, plane in stray.planes.items()
+        },
         flat=flat.astype(np.float32),
         area=np.where(is_reference(exposure.readout), np.float32(1.0), area),
-        position=position,
-        rate=rate,
+        position=palette.position,
+        rate=palette.rate,
+        causes=stray.causes,
     )
 
 
-def _paint_galaxies(
-    image: Array,
-    spread: PointSpread,
-    scene: tuple[Camera, Sources],
-    position: Array,
-    rate: Array,
-) -> None:
-    """Turn shapes on the sky into shapes on the detector, and paint them."""
-    camera, sources = scene
-    reach = 1024.0
-    near = (
-        ~sources.is_star
-        & (position > -reach).all(axis=1)
-        & (position < np.array(image.shape) + reach).all(axis=1)
+def _palette(exposure: Exposure, sources: Sources, params: LightParams) -> Palette:
+    """Return what there is to be painted, where it lies, and how bright it is."""
+    band, conversion = exposure.band, flux_conversion(exposure)
+    dn_s_per_jy = 1.0 / (1.0e6 * conversion * nominal_area_sr(exposure.true))
+    position = exposure.true.sky_to_pixel(sources.ra_deg, sources.dec_deg)
+    return Palette(
+        camera=exposure.true,
+        spread=point_spread(band, exposure.detector),
+        sources=sources,
+        position=np.stack(position, axis=-1),
+        rate=sources.flux_in(band) * dn_s_per_jy,
+        pictures=read_pictures(params, band),
+        dn_s_per_jy=dn_s_per_jy,
+        faintest=_FAINTEST_OF_SKY * params.sky * band.sky_mjy_sr / conversion,
     )
-    if not near.any():
-        return
-    place = position[near]
-    jacobian = camera.jacobian_arcsec(place[:, 0], place[:, 1])
-    angle = np.radians(sources.position_angle_deg[near])
-    major = sources.half_light_arcsec[near]
-    minor = major * sources.axis_ratio[near]
-    # Columns: the half axes on the sky, (east, north).
-    ellipse = np.empty((place.shape[0], 2, 2))
-    ellipse[:, 0, 0], ellipse[:, 1, 0] = major * np.sin(angle), major * np.cos(angle)
-    ellipse[:, 0, 1], ellipse[:, 1, 1] = minor * np.cos(angle), -minor * np.sin(angle)
-    scale = np.sqrt(np.abs(np.linalg.det(jacobian)))
-    galaxies = Profiles(
-        positions=place,
-        rates=rate[near],
-        index=sources.index[near],
-        half_light_px=major / scale,
-        shape=np.asarray(np.linalg.solve(jacobian, ellipse), np.float64),
+
+
+def _view(exposure: Exposure, seed: int) -> View:
+    return View(
+        detector=exposure.detector,
+        band=exposure.band,
+        grism=exposure.grism,
+        camera=exposure.true,
+        shape=(exposure.readout.n_rows, exposure.readout.n_cols),
+        dn_s_per_mjy_sr=1.0 / flux_conversion(exposure),
+        seed=seed,
+        key=(exposure.key[0], exposure.detector.number),
     )
-    paint_galaxies(image, spread, galaxies)
 
 
 def arcsec2(area_sr: float) -> float:

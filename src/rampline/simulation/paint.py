@@ -36,7 +36,7 @@ def paint_stars(
     positions : (n, 2) float64, pixels
         Row and column, 0-based, pixel centres at integers.
     rates : (n,) float64, DN/s
-        Total rate of each star.
+        Total rate of each star; may be negative, where light is taken away.
     faintest : float, DN/s
         Light per pixel beyond the stamp stays below this.
     """
@@ -65,7 +65,7 @@ def _half_widths(
     peak = np.zeros(largest + 2)
     np.maximum.at(peak, np.minimum(ring, largest + 1), spread.values)
     beyond = np.maximum.accumulate(peak[::-1])[::-1][: largest + 1]
-    reach = np.searchsorted(-beyond, -faintest / np.maximum(rates, 1e-30))
+    reach = np.searchsorted(-beyond, -faintest / np.maximum(np.abs(rates), 1e-30))
     return np.clip(reach, _SMALLEST, largest).astype(np.int64)
 
 

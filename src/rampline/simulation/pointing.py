@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import ParameterError
 from ..exposure.timing import PATTERNS, Readout
-from .geometry import Camera, attitude_from, camera
+from .geometry import Attitude, Camera, attitude_from, camera
 from .instrument import DETECTORS, N_FULL, Detector, Passband, frame_time_s, passband
 from .scene import ActivityParams, SceneParams
 from .siaf import aperture
@@ -30,6 +30,8 @@ DITHERS: Final = {
 """Offsets in the ideal frame of the pointing aperture, arcsec. ``SMACS-9`` steps over the
 gaps between the short-wavelength detectors, as the Early Release programme's pattern."""
 
+GRISMS: Final = ("GRISMR", "GRISMC")
+"""They disperse along rows and along columns."""
 OVERHEAD_S: Final = 60.0
 """Time between two exposures, s."""
 _SECONDS: Final = 86400.0
@@ -52,6 +54,8 @@ class Exposure:
         Of the dither.
     detector : Detector
     band : Passband
+    grism : str
+        ``GRISMR`` or ``GRISMC`` in the pupil wheel, or nothing.
     readout : Readout
     believed, true : Camera
         What the header says, and what is.
@@ -66,11 +70,22 @@ class Exposure:
     offset_arcsec: tuple[float, float]
     detector: Detector
     band: Passband
+    grism: str
     readout: Readout
     believed: Camera
     true: Camera
     start_mjd: float
     key: tuple[int, ...]
+
+    @property
+    def pupil(self) -> str:
+        """Return what is in the pupil wheel."""
+        return self.grism or self.band.pupil
+
+    @property
+    def exp_type(self) -> str:
+        """Return the exposure type."""
+        return "NRC_WFSS" if self.grism else "NRC_IMAGE"
 
     @property
     def exposure_s(self) -> float:
@@ -200,7 +215,7 @@ def _exposure(
             f"activities.detectors: {name!r}; known: {', '.join(DETECTORS)}"
         )
     detector = DETECTORS[name]
-    band = passband(activity.short if detector.channel == "SHORT" else activity.long)
+    band, grism = _optics(activity, detector)
     if band.channel != detector.channel:
         raise ParameterError(f"activities: {band.name} is not a filter of {name}")
     offset = DITHERS[visit.dither][dither]
@@ -222,12 +237,33 @@ def _exposure(
         offset_arcsec=offset,
         detector=detector,
         band=band,
+        grism=grism,
         readout=readout_of(activity, detector),
         believed=believed,
         true=true,
         start_mjd=start_mjd,
         key=(100 * number + dither, detector.number),
     )
+
+
+def _optics(activity: ActivityParams, detector: Detector) -> tuple[Passband, str]:
+    """Return a detector's filter and grism."""
+    if detector.channel == "SHORT":
+        return passband(activity.short), ""
+    name, _, grism = activity.long.partition("+")
+    if grism not in {"", *GRISMS}:
+        raise ParameterError(
+            f"activities.long: grism {grism!r} of {activity.long}; known: "
+            f"{', '.join(GRISMS)}"
+        )
+    band = passband(name)
+    if grism and band.pupil != "CLEAR":
+        raise ParameterError(f"activities.long: {name} has no room for a grism")
+    if grism and activity.subarray != "FULL":
+        raise ParameterError(
+            f"activities.subarray: {activity.subarray}; grisms are simulated in FULL"
+        )
+    return band, grism
 
 
 def _camera(
@@ -238,6 +274,24 @@ def _camera(
     va_scale: float,
 ) -> Camera:
     """Return a detector's camera with the pointing aperture off the target by a dither."""
+    return camera(aperture_name, pointed_attitude(scene, offset, error), va_scale)
+
+
+def pointed_attitude(
+    scene: SceneParams,
+    offset: tuple[float, float] = (0.0, 0.0),
+    error: tuple[float, float, float] = (0.0, 0.0, 0.0),
+) -> Attitude:
+    """Return the attitude of a dither.
+
+    Parameters
+    ----------
+    scene : SceneParams
+    offset : (float, float), arcsec
+        Of the dither.
+    error : (float, float, float)
+        East and north, arcsec; roll, deg: true minus planned.
+    """
     pointed = aperture(scene.visit.aperture)
     angle = np.radians(pointed.v3i_yang_deg)
     x, y = pointed.vparity * offset[0], offset[1]
@@ -247,5 +301,4 @@ def _camera(
     dec = scene.field.dec + error[1] / 3600.0
     ra = scene.field.ra + error[0] / 3600.0 / np.cos(np.radians(scene.field.dec))
     roll = scene.visit.position_angle + error[2]
-    attitude = attitude_from((float(v2), float(v3)), (ra, dec), roll)
-    return camera(aperture_name, attitude, va_scale)
+    return attitude_from((float(v2), float(v3)), (ra, dec), roll)

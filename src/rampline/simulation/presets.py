@@ -1,10 +1,13 @@
 """Scenes that are often wanted."""
 
+from .scattered.scatter import ScatteredParams
 from .scene import (
     ActivityParams,
     ClusterParams,
     FieldParams,
     GalaxyParams,
+    LightParams,
+    PlacedStarParams,
     ReferenceParams,
     SceneParams,
     StarParams,
@@ -12,6 +15,7 @@ from .scene import (
 )
 
 _SHORT_B = ("NRCB1", "NRCB2", "NRCB3", "NRCB4")
+_ALL = ("NRCA1", "NRCA2", "NRCA3", "NRCA4", "NRCALONG", *_SHORT_B, "NRCBLONG")
 
 
 def demo_scene(*, full: bool = False) -> SceneParams:
@@ -80,12 +84,8 @@ def smacs_scene() -> SceneParams:
 
     Nine dithers of three filter pairs, MEDIUM8 with 9 groups: 270 exposures. Module B
     is on the cluster; module A sees the field beside it. The reference files have
-    realistic errors.
+    realistic errors. All kinds of scattered light are on.
     """
-    detectors = (
-        "NRCA1", "NRCA2", "NRCA3", "NRCA4", "NRCALONG",
-        "NRCB1", "NRCB2", "NRCB3", "NRCB4", "NRCBLONG",
-    )  # fmt: skip
     pairs = (
         ("01", "F090W", "F277W"),
         ("03", "F150W", "F356W"),
@@ -99,8 +99,9 @@ def smacs_scene() -> SceneParams:
             cluster=ClusterParams(members=150, brightest=17.0, half_light_arcsec=4.0),
         ),
         visit=VisitParams(aperture="NRCB5_FULL", dither="SMACS-9", points=9),
+        light=LightParams(scattered=all_scattered()),
         activities=tuple(
-            ActivityParams(activity=number, short=short, long=long, detectors=detectors)
+            ActivityParams(activity=number, short=short, long=long, detectors=_ALL)
             for number, short, long in pairs
         ),
         references=ReferenceParams(
@@ -108,3 +109,62 @@ def smacs_scene() -> SceneParams:
             distortion_mas=2.0, offset_mas=3.0,
         ),
     )  # fmt: skip
+
+
+def artifacts_scene(*, points: int = 3) -> SceneParams:
+    """Return a field in which every kind of scattered light is seen.
+
+    All ten detectors in F200W and F356W, then the long-wavelength detector of module B
+    with each grism in F322W2; bright stars stand where they make claws, both kinds of
+    dragon's breath, the ginkgo leaf and stripes.
+
+    Parameters
+    ----------
+    points : int
+        Dithers.
+    """
+    giant = 0.4  # colour of late giants
+    claws = [(1.435, 9.912), (-1.355, 10.230)]
+    stars = [
+        *(
+            PlacedStarParams(v2=3600 * v2, v3=3600 * v3, magnitude=4.35, colour=giant)
+            for v2, v3 in claws
+        ),
+        # Mira, as it disturbed a survey field.
+        PlacedStarParams(v2=6000.0, v3=3000.0, magnitude=-0.36, colour=giant),
+        # Knife edge beside B1 and A2.
+        PlacedStarParams(v2=-166.0, v3=-450.0, magnitude=12.0),
+        PlacedStarParams(v2=163.0, v3=-445.0, magnitude=12.5),
+        # Mask beside B5, B2 and A3.
+        PlacedStarParams(v2=-120.0, v3=-558.8, magnitude=13.5),
+        PlacedStarParams(v2=55.0, v3=-562.0, magnitude=12.5),
+        # Leaf of A5.
+        PlacedStarParams(v2=175.0, v3=-453.3, magnitude=10.5),
+    ]
+    return SceneParams(
+        field=FieldParams(
+            half_width_arcsec=230.0,
+            stars=StarParams(number=2500, brightest=15.0, faintest=28.0, slope=0.10),
+            galaxies=GalaxyParams(number=9000, faintest=27.5),
+        ),
+        visit=VisitParams(aperture="NRCB5_FULL", dither="9-POINT", points=points),
+        light=LightParams(stars=tuple(stars), scattered=all_scattered()),
+        activities=(
+            ActivityParams(
+                activity="01", long="F356W", detectors=_ALL, pattern="MEDIUM8", groups=5
+            ),
+            *(
+                ActivityParams(
+                    activity=number, long=f"F322W2+{grism}", detectors=("NRCBLONG",),
+                    pattern="MEDIUM8", groups=5,
+                )
+                for number, grism in (("03", "GRISMR"), ("05", "GRISMC"))
+            ),
+        ),
+    )  # fmt: skip
+
+
+def all_scattered() -> ScatteredParams:
+    """Return scattered light with every kind switched on."""
+    kinds = ScatteredParams.model_fields
+    return ScatteredParams.model_validate({name: {"enabled": True} for name in kinds})

@@ -79,18 +79,23 @@ def write_references(
     Returns
     -------
     tuple of Reference
-        One of each type, with those that had been written.
+        One of each type, with those that had been written; for exposures with a grism
+        only the types with a value for each pixel.
     """
     there = {reference.path for reference in done}
     source = Source(scene=scene, exposure=exposure, pixels=pixels)
     facts = _facts(source)
     written = []
     for kind, make in FITS_MAKERS.items():
+        if exposure.grism and kind not in _BY_WINDOW:
+            continue
         path = folder / f"{_stem(source, kind)}.fits"
         if path not in there:
             write_reference(path, kind, _cards(source, kind), make(source))
         written.append(Reference(kind=kind, path=path, facts=facts))
-    for kind, make_tree in ASDF_MAKERS.items():
+    # Dispersed exposures go as far as the flat.
+    makers = {} if exposure.grism else ASDF_MAKERS
+    for kind, make_tree in makers.items():
         path = folder / f"{_stem(source, kind)}.asdf"
         if path not in there:
             meta = _meta(source, kind)
@@ -108,7 +113,7 @@ def _facts(source: Source) -> dict[str, str]:
         "CHANNEL": detector.channel,
         "MODULE": detector.module,
         "FILTER": band.filter,
-        "PUPIL": band.pupil,
+        "PUPIL": source.exposure.pupil,
         "SUBARRAY": readout.subarray,
         "READPATT": readout.pattern,
         "NOUTPUTS": str(readout.n_outputs),
@@ -129,7 +134,8 @@ def _stem(source: Source, kind: str) -> str:
     if kind == "dark":
         words.append(dark_grouping(source)[0])
     if kind in _BY_BAND:
-        words.append(exposure.band.name)
+        words += [exposure.band.name, exposure.grism]
+    words = list(filter(None, words))
     return "_".join(["jwst", "nircam", kind, *words]).lower()
 
 
@@ -142,12 +148,12 @@ def _cards(source: Source, kind: str) -> tuple[Card, ...]:
         Card("AUTHOR", "rampline", "Author of the reference file"),
         Card("USEAFTER", _USEAFTER, "Use after date of the reference file"),
         Card("DETECTOR", exposure.detector.name, "Name of detector"),
-        Card("EXP_TYPE", "NRC_IMAGE", "Type of data in the exposure"),
+        Card("EXP_TYPE", exposure.exp_type, "Type of data in the exposure"),
     ]
     if kind in _BY_BAND:
         cards += [
             Card("FILTER", exposure.band.filter, "Name of the filter element used"),
-            Card("PUPIL", exposure.band.pupil, "Name of the pupil element used"),
+            Card("PUPIL", exposure.pupil, "Name of the pupil element used"),
             Card("CHANNEL", exposure.detector.channel, "Instrument channel"),
             Card("MODULE", exposure.detector.module, "NIRCam module"),
         ]

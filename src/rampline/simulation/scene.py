@@ -11,9 +11,11 @@ from ..params import Arcsec, Count, Fraction, Params, Unit
 from .cosmic_rays import CosmicRayParams
 from .electronics import ElectronicsParams
 from .persistence import PersistenceParams
+from .scattered.scatter import ScatteredParams
 from .snowballs import SnowballParams
 
 Degrees = Annotated[float, Unit("deg")]
+FocalPlace = Annotated[float, Field(ge=-2.0e5, le=2.0e5), Unit("arcsec")]
 Magnitude = Annotated[float, Unit("mag")]
 Number = Annotated[float, Unit("1")]
 Positive = Annotated[float, Field(ge=0), Unit("1")]
@@ -142,7 +144,7 @@ class ActivityParams(Params):
     short: str = "F200W"
     """Filter of the short-wavelength channel."""
     long: str = "F444W"
-    """Filter of the long-wavelength channel."""
+    """Filter of the long-wavelength channel; with a grism ``F444W+GRISMR``."""
     detectors: tuple[str, ...] = ("NRCB1", "NRCBLONG")
     """Detectors that are simulated."""
     subarray: str = "FULL"
@@ -166,11 +168,44 @@ class PointingErrorParams(Params):
     """Sigma per axis from exposure to exposure."""
 
 
+class PictureParams(Params):
+    """An image that is painted onto the sky."""
+
+    file: str
+    """FITS image with a celestial WCS."""
+    magnitude: Magnitude | None = None
+    """AB magnitude of all its light; without one the image's BUNIT counts (MJy/sr, Jy,
+    Jy/pixel or nJy)."""
+    filter: str = ""
+    """Filter that it is painted in; nothing is all."""
+    colour: Number = 0.0
+    """Flux density goes as the wavelength to this power, where it is given at 2 um."""
+
+
+class PlacedStarParams(Params):
+    """A star given by its place in the focal plane."""
+
+    v2: FocalPlace
+    """V2 at the first exposure's planned pointing, arcsec."""
+    v3: FocalPlace
+    """V3 there, arcsec."""
+    magnitude: Magnitude
+    """AB magnitude at 2 um (K of Vega is 1.85 brighter)."""
+    colour: Number = -2.0
+    """Flux density goes as the wavelength to this power."""
+
+
 class LightParams(Params):
-    """Light that is not of the listed sources, and the way it is recorded."""
+    """Light that is not of the field's sources, and the way it is recorded."""
 
     sky: Positive = 1.0
     """Sky level over the one tabulated for each filter."""
+    pictures: tuple[PictureParams, ...] = ()
+    """Images to be painted."""
+    stars: tuple[PlacedStarParams, ...] = ()
+    """Stars placed in or out of the field, for scattered light above all."""
+    scattered: ScatteredParams = ScatteredParams()
+    """Scattered light."""
     warm_pixels: bool = True
     """Pixels with dark current that no reference file knows."""
     dark: bool = True

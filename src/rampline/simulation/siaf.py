@@ -112,6 +112,8 @@ def aperture(name: str) -> Aperture:
             f"no aperture {name!r}: this detector has no such subarray"
         )
     entry = apertures[name]
+    if entry.XSciSize is None:
+        raise ParameterError(f"aperture {name!r} has no pixels; name one of a detector")
     full = apertures[f"{name.partition('_')[0]}_FULL"]
     corner_x, corner_y = full.det_to_sci(*entry.sci_to_det(1.0, 1.0))
     return Aperture(

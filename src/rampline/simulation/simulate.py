@@ -9,7 +9,6 @@ from pathlib import Path
 
 from ..errors import ParameterError
 from ..files.write_raw import write_level1b
-from .catalog import draw_sources
 from .crds_cache import write_crds_cache
 from .expose import Exposed, detector_planes, expose
 from .optics import point_spread
@@ -18,6 +17,7 @@ from .pixels import pixel_planes
 from .pointing import Exposure, plan_exposures
 from .references import Reference, write_references
 from .scene import SceneParams
+from .sky import draw_sky
 from .truth import write_alignment_catalog, write_catalog, write_truth
 
 Progress = Callable[[str, int, int], None]
@@ -93,7 +93,7 @@ def simulate(
     if crds_cache and not scene.references.write:
         raise ParameterError("references.write: a CRDS cache needs reference files")
     exposures = plan_exposures(scene)
-    sources = draw_sources(scene.field, scene.seed)
+    sources = draw_sky(scene)
     raw, truth, references = (out / name for name in ("raw", "truth", "references"))
     for folder in (raw, truth, references):
         folder.mkdir(parents=True, exist_ok=True)
@@ -155,7 +155,8 @@ def _one_of_each(exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
     for exposure in exposures:
         readout = exposure.readout
         shape = readout.subarray, readout.pattern
-        first.setdefault((exposure.detector.name, exposure.band.name, *shape), exposure)
+        optics = exposure.band.name, exposure.grism
+        first.setdefault((exposure.detector.name, *optics, *shape), exposure)
     return tuple(first.values())
 
 

@@ -35,6 +35,10 @@ COMPONENTS: Final = (
     "persistence",
     "wavefront",
     "warm_pixels",
+    "wisps",
+    "breath",
+    "stripes",
+    "tadpoles",
 )
 """Names of the streams. The place in this list is part of the seed: append only."""
 

@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from ..exposure.header import Card
 from ..files.fits_output import Part, whole_file, write_fits
 from ..units import MAS_PER_ARCSEC
-from .catalog import Sources, catalog_table
+from .catalog import catalog_table
 from .electronics import couple
 from .expose import Exposed
+from .grism import trace
 from .instrument import Passband
 from .light import flux_conversion, nominal_area_sr
 from .pointing import Exposure, pointing_errors
 from .scene import SceneParams
+from .sources import Sources
 from .streams import stream
 
 _BRIGHT_ENOUGH = 24.5
@@ -40,13 +42,14 @@ def write_truth(
 
     Notes
     -----
-    Extensions: SOURCES, SKY, DARK, WARM (DN/s, with the response in them) and FLAT, all
-    as the read-out passes them on, that is with its coupling between pixels; AREA;
-    EVENTS (integration, frame counted over all reads from the reset, row, col,
-    electrons, number of the ray or snowball, kind: 1 cosmic ray, 2 snowball,
-    3 persistence); POSITIONS (0-based row and column of each catalogue
-    source on the detector, total rate in DN/s). The primary header has the true pointing
-    and how it differs from the one the raw header names.
+    Extensions: SOURCES, SKY, DARK, WARM and one plane for each kind of scattered light
+    that there is (DN/s, with the response in them), and FLAT, all as the read-out passes
+    them on, that is with its coupling between pixels; AREA; EVENTS (integration, frame
+    counted over all reads from the reset, row, col, electrons, number of the ray or
+    snowball, kind: 1 cosmic ray, 2 snowball, 3 persistence); POSITIONS (0-based row and
+    column of each catalogue source on the detector, total rate in DN/s); CAUSES (stars
+    that scattered light comes from). The primary header has the true pointing and how it
+    differs from the one the raw header names.
     """
     light = exposed.light
     planes = {
@@ -54,6 +57,7 @@ def write_truth(
         "SKY": light.sky,
         "DARK": light.dark,
         "WARM": light.warm,
+        **light.scattered,
         "FLAT": light.flat,
     }
     if scene.electronics.coupling:
@@ -64,7 +68,8 @@ def write_truth(
     parts.append(Part("AREA", light.area))
     parts.append(Part("EVENTS", _event_table(exposed)))
     parts.append(Part("POSITIONS", _position_table(exposure, exposed)))
-    write_fits(path, _pointing_cards(scene, exposure), parts)
+    parts.append(Part("CAUSES", light.causes))
+    write_fits(path, _primary_cards(scene, exposure), parts)
 
 
 def write_catalog(path: Path, sources: Sources, bands: tuple[Passband, ...]) -> None:
@@ -131,6 +136,22 @@ def _position_table(exposure: Exposure, exposed: Exposed) -> NDArray[np.void]:
     table["row"], table["col"] = position[inside].T
     table["rate"] = rate[inside]
     return table
+
+
+def _primary_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
+    cards = _pointing_cards(scene, exposure)
+    if not exposure.grism:
+        return cards
+    path = trace(exposure.detector, exposure.grism)
+    return (
+        *cards,
+        Card("GRISM", exposure.grism, "grism; POSITIONS are of the direct image"),
+        Card(
+            "DISPAXIS", 2 - path.axis, "1: spectra run along columns' numbers, 2: rows'"
+        ),
+        Card("DISPSLOP", path.slope_px_um, "[pixel/um] of the first order"),
+        Card("DISPOFF", path.offset_px, "[pixel] from the direct image at 3.95 um"),
+    )
 
 
 def _pointing_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:

@@ -1,0 +1,283 @@
+"""An image of the sky painted onto the detector without losing light.
+
+Every pixel of the image is cut into small squares, each smaller than a quarter of a
+detector pixel; their light is laid down on a board twice finer than the detector, shared
+among the four nearest points in proportion (cloud in cell), so that the sum is kept
+exactly. The sharing is undone in Fourier space while the effective PSF is applied. The
+image is taken as the sky itself: a PSF that is in it comes on top.
+"""
+
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.interpolate import RectBivariateSpline
+
+from ..errors import ParameterError, RamplineError
+from ..files.fits_layout import Hdu, read_image, scan_fits
+from ..numerics.jit import kernel
+from ..units import AB_ZERO_JY
+from .geometry import Camera
+from .instrument import Passband
+from .optics import PointSpread
+from .scene import LightParams, PictureParams
+from .sources import REFERENCE_UM
+
+Array = NDArray[np.float64]
+_FINE: Final = 2
+"""Points of the board per detector pixel."""
+_CUT: Final = 0.25
+"""Largest width of a square, detector pixels."""
+_NODE: Final = 16
+"""The map from the image to the detector is evaluated at every so many pixels."""
+_JY: Final = {"JY": 1.0, "JY/PIXEL": 1.0, "JY/PIX": 1.0, "NJY": 1e-9, "UJY": 1e-6}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Picture:
+    """An image to be painted.
+
+    Attributes
+    ----------
+    flux_jy : (rows, cols) float64, Jy
+        Of each pixel, in the filter that is painted.
+    ra_deg, dec_deg : (m, n) float64, deg
+        Places of the nodes.
+    node_row, node_col : (m,), (n,) float64, pixels
+        The nodes in the image, 0-based.
+    colour : float
+        Flux density goes as the wavelength to this power.
+    """
+
+    flux_jy: Array
+    ra_deg: Array
+    dec_deg: Array
+    node_row: Array
+    node_col: Array
+    colour: float
+
+
+def read_pictures(params: LightParams, band: Passband) -> tuple[Picture, ...]:
+    """Read the images that are painted in a filter.
+
+    Parameters
+    ----------
+    params : LightParams
+    band : Passband
+
+    Raises
+    ------
+    ParameterError
+        No readable image, no celestial WCS, or a unit that is no flux.
+    """
+    return tuple(
+        _read_picture(picture, band, f"light.pictures.{number}")
+        for number, picture in enumerate(params.pictures)
+        if picture.filter in {"", band.name}
+    )
+
+
+def _read_picture(params: PictureParams, band: Passband, entry: str) -> Picture:
+    try:
+        values, header = _load(params.file)
+        scale = _jy_per_unit(params, header, values)
+        nodes = [
+            np.linspace(-0.5, n - 0.5, max(4, n // _NODE + 1)) for n in values.shape
+        ]
+        ra, dec = _sky(header, nodes)
+    except (RamplineError, ValueError) as error:
+        raise ParameterError(f"{entry}.file: {error}") from error
+    if not params.filter:
+        scale *= (band.pivot_um / REFERENCE_UM) ** params.colour
+    return Picture(
+        flux_jy=values * scale,
+        ra_deg=ra,
+        dec_deg=dec,
+        node_row=nodes[0],
+        node_col=nodes[1],
+        colour=params.colour,
+    )
+
+
+@lru_cache(maxsize=4)
+def _load(name: str) -> tuple[Array, Any]:
+    """Return the first image of a file, unknown pixels empty, and its header."""
+    path = Path(name)
+    hdus = [hdu for hdu in scan_fits(path) if _is_image(hdu)]
+    if not hdus:
+        raise ValueError(f"{name}: no two-dimensional image")
+    values = read_image(path, hdus[0]).astype(np.float64)
+    return np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0), hdus[0].header
+
+
+def _is_image(hdu: Hdu) -> bool:
+    return not hdu.is_table and len(hdu.shape) == 2 and 0 not in hdu.shape
+
+
+def _sky(header: Any, nodes: list[Array]) -> tuple[Array, Array]:
+    """Return RA and Dec of the nodes."""
+    wcs = _celestial(header)
+    rows, cols = np.meshgrid(*nodes, indexing="ij")
+    ra, dec = wcs.all_pix2world(cols, rows, 0)
+    if not (np.isfinite(ra).all() and np.isfinite(dec).all()):
+        raise ValueError("its WCS leaves the sphere")
+    return np.asarray(ra), np.asarray(dec)
+
+
+def _celestial(header: Any) -> Any:
+    # Half a second to import, for pictures only.
+    from astropy.wcs import WCS, FITSFixedWarning  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FITSFixedWarning)
+        wcs = WCS(header)
+    if not wcs.has_celestial:
+        raise ValueError("its header has no celestial WCS")
+    return wcs.celestial
+
+
+def _jy_per_unit(params: PictureParams, header: Any, values: Array) -> float:
+    """Return the flux of a pixel of value 1."""
+    if params.magnitude is not None:
+        total = float(values.sum())
+        if total <= 0.0:
+            raise ValueError("its sum is not positive, so it cannot have a magnitude")
+        return float(AB_ZERO_JY * 10 ** (-0.4 * params.magnitude) / total)
+    unit = str(header.get("BUNIT", "")).strip().upper()
+    if unit == "MJY/SR":
+        # Only here: astropy.wcs is slow to import.
+        from astropy.wcs.utils import proj_plane_pixel_area  # noqa: PLC0415
+
+        degrees2 = proj_plane_pixel_area(_celestial(header))
+        return float(1e6 * degrees2 * np.radians(1.0) ** 2)
+    if unit not in _JY:
+        raise ValueError(f"BUNIT {unit!r} is no flux; give a magnitude")
+    return _JY[unit]
+
+
+def paint_picture(
+    canvas: Array,
+    picture: Picture,
+    place: tuple[Camera, PointSpread, tuple[int, int]],
+    dn_s_per_jy: float,
+) -> None:
+    """Add a picture to a canvas, in place.
+
+    Parameters
+    ----------
+    canvas : (rows, cols) float64, DN/s
+        Added to.
+    picture : Picture
+    place : (Camera, PointSpread, (int, int))
+        Camera, PSF, and the canvas' first row and column.
+    dn_s_per_jy : float
+        Rate of 1 Jy.
+    """
+    camera, spread, origin = place
+    rows, cols = _corners(picture, camera, origin)
+    half = spread.values.shape[0] // 2 // spread.oversample
+    box = _box(canvas.shape, rows, cols, half)
+    if box is None:
+        return
+    low, size = box
+    board = np.zeros([_FINE * n for n in size])
+    width = max(
+        np.abs(np.diff(rows, axis=0)).max(), np.abs(np.diff(cols, axis=1)).max()
+    )
+    cuts = int(np.clip(np.ceil(width / _CUT), 1, 64))
+    fine = [
+        _FINE * (axis - start) for axis, start in zip((rows, cols), low, strict=True)
+    ]
+    _lay_down(board, picture.flux_jy, fine[0], fine[1], cuts)
+    light = _convolve(board, spread)[::_FINE, ::_FINE]
+    there, here = [], []
+    for start, n, n_canvas in zip(low, size, canvas.shape, strict=True):
+        first, last = max(start, 0), min(start + n, n_canvas)
+        there.append(slice(first, last))
+        here.append(slice(first - start, last - start))
+    canvas[there[0], there[1]] += dn_s_per_jy * light[here[0], here[1]]
+
+
+def _corners(
+    picture: Picture, camera: Camera, origin: tuple[int, int]
+) -> tuple[Array, Array]:
+    """Return where the corners of the picture's pixels lie on the canvas."""
+    row, col = camera.sky_to_pixel(picture.ra_deg, picture.dec_deg)
+    corners = [np.arange(n + 1) - 0.5 for n in picture.flux_jy.shape]
+    found = []
+    for values, start in ((row, origin[0]), (col, origin[1])):
+        surface = RectBivariateSpline(picture.node_row, picture.node_col, values)
+        found.append(np.asarray(surface(*corners)) - start)
+    return found[0], found[1]
+
+
+def _box(
+    shape: tuple[int, ...], rows: Array, cols: Array, half: int
+) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """Return first pixel and size of a board that holds picture and PSF, or None.
+
+    Light beyond the canvas counts as far as the PSF reaches; the board ends a PSF
+    farther, so that nothing comes back in at its other side.
+    """
+    low, size = [], []
+    for axis, n in zip((rows, cols), shape, strict=True):
+        first = max(int(np.floor(axis.min())), -half) - half
+        last = min(int(np.ceil(axis.max())), n - 1 + half) + half
+        if first + half > n - 1 + half or last - half < -half:
+            return None
+        low.append(first)
+        size.append(fft.next_fast_len(last - first + 1, real=True))
+    return (low[0], low[1]), (size[0], size[1])
+
+
+def _convolve(board: Array, spread: PointSpread) -> Array:
+    """Apply the effective PSF to what was laid down, and undo the sharing of points."""
+    step = spread.oversample // _FINE
+    centre = spread.values.shape[0] // 2
+    values = spread.values[centre % step :: step, centre % step :: step]
+    middle = centre // step
+    reach = min(middle, (min(board.shape) - 1) // 2)
+    cut = slice(middle - reach, middle + reach + 1)
+    optics = np.zeros(board.shape)
+    optics[: 2 * reach + 1, : 2 * reach + 1] = values[cut, cut]
+    optics = np.roll(optics, (-reach, -reach), axis=(0, 1))
+    spectrum = fft.rfft2(board)
+    spectrum *= fft.rfft2(optics)
+    spectrum /= np.sinc(fft.fftfreq(board.shape[0]))[:, None] ** 2
+    spectrum /= np.sinc(fft.rfftfreq(board.shape[1]))[None, :] ** 2
+    return np.asarray(fft.irfft2(spectrum, s=board.shape))
+
+
+@kernel
+def _lay_down(board: Array, values: Array, rows: Array, cols: Array, cuts: int) -> None:
+    """Share the light of each pixel's ``cuts`` squared squares among board points.
+
+    ``rows`` and ``cols`` are those of the pixels' corners, in points of the board.
+    """
+    n_rows, n_cols = board.shape
+    for i in range(values.shape[0]):
+        for j in range(values.shape[1]):
+            share = values[i, j] / (cuts * cuts)
+            if share == 0.0:
+                continue
+            for a in range(cuts):
+                u = (a + 0.5) / cuts
+                for b in range(cuts):
+                    v = (b + 0.5) / cuts
+                    row = (1 - u) * ((1 - v) * rows[i, j] + v * rows[i, j + 1])
+                    row += u * ((1 - v) * rows[i + 1, j] + v * rows[i + 1, j + 1])
+                    col = (1 - u) * ((1 - v) * cols[i, j] + v * cols[i, j + 1])
+                    col += u * ((1 - v) * cols[i + 1, j] + v * cols[i + 1, j + 1])
+                    top, left = int(np.floor(row)), int(np.floor(col))
+                    if top < 0 or left < 0 or top >= n_rows - 1 or left >= n_cols - 1:
+                        continue
+                    below, right = row - top, col - left
+                    board[top, left] += share * (1 - below) * (1 - right)
+                    board[top, left + 1] += share * (1 - below) * right
+                    board[top + 1, left] += share * below * (1 - right)
+                    board[top + 1, left + 1] += share * below * right

@@ -1,0 +1,1 @@
+"""Scattered light: what reaches the detectors by paths that make no image."""
