@@ -104,21 +104,22 @@ def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> 
     """
     blank = Card(HASH_CARD, "0" * 64)
     first = _header_block(_primary_cards(), put_cards(primary, (blank,)))
-    blocks = [(*_encode(part), part.blank) for part in parts]
-    starts, position = [], len(first[1])
-    for _, header, data, _ in blocks:
-        starts.append(position + len(header))
-        position += len(header) + whole_blocks(_length(data))
-    with whole_file(path) as beside, beside.open("wb") as file:
-        os.truncate(file.fileno(), position)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            hashes = list(
-                pool.map(
-                    lambda block, start: _write_part(file.fileno(), block, start),
-                    blocks,
-                    starts,
-                )
+    with (
+        whole_file(path) as beside,
+        beside.open("wb") as file,
+        ThreadPoolExecutor(_THREADS) as pool,
+    ):
+        waiting, position = [], len(first[1])
+        for part in parts:
+            block = _encode(part)
+            start = position + len(block[1])
+            position = start + whole_blocks(_length(block[2]))
+            # the planes are on their way while the tables after them are laid out
+            waiting.append(
+                pool.submit(_write_part, file.fileno(), block, part.blank, start)
             )
+        hashes = [written.result() for written in waiting]
+        os.truncate(file.fileno(), position)
         found = combine_hashes(first[0], [h for h in hashes if h is not None])
         cards = put_cards(primary, (Card(HASH_CARD, found),))
         os.pwrite(file.fileno(), _header_block(_primary_cards(), cards)[1], 0)
@@ -129,10 +130,10 @@ _Encoded = tuple[fits.Header, bytes, NDArray[Any] | bytes]
 
 
 def _write_part(
-    file: int, block: tuple[*_Encoded, NDArray[np.bool_] | None], start: int
+    file: int, block: _Encoded, blank: NDArray[np.bool_] | None, start: int
 ) -> DataHash | None:
     """Write header and data of one extension; return the hash of what counts in it."""
-    header, text, data, blank = block
+    header, text, data = block
     os.pwrite(file, text, start - len(text))
     digest = plane_hash(header)
     if isinstance(data, bytes):
@@ -159,23 +160,24 @@ def _pieces(
     flat = np.ascontiguousarray(data).reshape(-1)
     unknown = None if blank is None else np.ascontiguousarray(blank).reshape(-1)
     step = _PIECE // flat.itemsize
-    buffer = np.empty(step, flat.dtype.newbyteorder("="))
+    native = flat.dtype.newbyteorder("=")
+    buffer = np.empty(step, native)
     flip = _unsigned_offset(flat.dtype)
     for start in range(0, flat.size, step):
         source = flat[start : start + step]
-        piece = buffer[: source.size]
         if flip:
-            np.bitwise_xor(source, flat.dtype.type(flip), out=piece)
-        else:
-            np.copyto(piece, source)
+            source = np.bitwise_xor(
+                source, native.type(flip), out=buffer[: source.size]
+            )
         if flat.dtype.kind == "f":
-            is_nan = np.isnan(piece)
+            is_nan = np.isnan(source)
             if unknown is not None:
                 is_nan |= unknown[start : start + step]
-            np.copyto(piece, np.nan, where=is_nan)
-        if np.little_endian:
-            piece.byteswap(inplace=True)
-        yield piece.view(np.uint8).data
+            if is_nan.any():
+                np.copyto(buffer[: source.size], source)
+                source = buffer[: source.size]
+                np.copyto(source, np.nan, where=is_nan)
+        yield source.astype(native.newbyteorder(">")).view(np.uint8).data
 
 
 def _encode(part: Part) -> _Encoded:
