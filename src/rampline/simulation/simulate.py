@@ -17,6 +17,7 @@ from .pixels import pixel_planes
 from .pointing import Exposure, plan_exposures
 from .references import Reference, write_references
 from .scene import SceneParams
+from .scene_check import check_scene
 from .sky import draw_sky
 from .truth import write_alignment_catalog, write_catalog, write_truth
 
@@ -90,6 +91,7 @@ def simulate(
     RamplineError
         A file cannot be written.
     """
+    check_scene(scene)
     if crds_cache and not scene.references.write:
         raise ParameterError("references.write: a CRDS cache needs reference files")
     exposures = plan_exposures(scene)
