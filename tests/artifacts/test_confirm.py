@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from rampline.artifacts.confirm import ConfirmParams, confirm_light
+from rampline.artifacts.expected import box
+
+PARAMS = ConfirmParams()
+SIDE = 1024
+OUTLINE = box((460.0, 540.0), (-0.5, 249.5))
+
+
+def sky(rng):
+    """Noise, stripes, a slope of the sky, and holes where sources are masked."""
+    image = rng.normal(0, 0.017, (SIDE, SIDE)) + rng.normal(0, 0.001, (SIDE, 1))
+    image += 0.001 * np.linspace(-1, 1, SIDE)
+    image[ndimage.maximum_filter(rng.random(image.shape) < 2e-5, 31)] = np.nan
+    return image.astype(np.float32)
+
+
+def breath(mean):
+    """Light that falls off from the edge, with this mean over 18 000 pixels."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    light = np.exp(-y / 70.0) * np.exp(-0.5 * ((x - 500) / 17.0) ** 2)
+    return (mean * 18000 / light.sum() * light).astype(np.float32)
+
+
+def test_light_well_above_the_scatter_is_found_and_most_of_it_masked(rng):
+    for _ in range(10):
+        light = breath(0.01)
+        found = confirm_light(sky(rng) + light, OUTLINE, PARAMS)
+        assert found.is_there
+        assert found.excess > 3 * found.excess_err
+        assert found.excess == pytest.approx(light[:250, 460:541].mean(), rel=0.3)
+    bright = breath(0.08)
+    found = confirm_light(sky(rng) + bright, OUTLINE, PARAMS)
+    assert bright[found.mask].sum() > 0.9 * bright.sum()
+    assert not found.mask[260:].any()
+
+
+def test_a_place_without_light_is_left_alone(rng):
+    outlines = [OUTLINE, OUTLINE[:, ::-1], np.add(OUTLINE, (200.0, 0.0))]
+    found = [confirm_light(sky(rng), outline, PARAMS) for outline in outlines * 6]
+    assert sum(f.is_there for f in found) <= 1
+    assert all(f.mask.any() == f.is_there for f in found)
+
+
+@pytest.mark.parametrize(
+    "outline", [np.empty((0, 2)), OUTLINE - 5000.0, box((0, SIDE), (0, SIDE))]
+)
+def test_a_place_without_anything_to_compare_with_is_not_believed(rng, outline):
+    found = confirm_light(sky(rng), outline, PARAMS)
+    assert not found.is_there
+    assert np.isnan(found.excess)
+
+
+def test_a_place_full_of_sources_is_not_believed(rng):
+    image = sky(rng) + breath(0.05)
+    image[:250, 460:541] = np.nan
+    assert not confirm_light(image, OUTLINE, PARAMS).is_there
