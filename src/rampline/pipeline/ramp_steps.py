@@ -45,6 +45,7 @@ from ..exposure.header import Card, Header
 from ..exposure.planes import RampPlanes
 from ..exposure.ramp_state import LinearRamp
 from ..exposure.records import Flags32, Plane, Ramp, SlopeImage, SlopePlanes
+from ..exposure.timing import Readout
 from ..flags import NO_LINEARITY, NO_SATURATION_CHECK
 from ..numerics.workspace import Workspace
 from .runner import Banded
@@ -191,7 +192,8 @@ def row_drift(
     ramp: LinearRamp, planes: RampPlanes, params: RowDriftParams
 ) -> Banded[LinearRamp]:
     """Remove what the rows of the outputs drifted by between the groups.  DN in, DN out."""
-    noise, readout = _noise(planes), ramp.header.readout
+    readout = ramp.header.readout
+    noise = _noise(planes, readout)
     n_groups, n_rows = readout.n_groups, readout.n_rows
     shape = (readout.n_ints, n_groups, n_rows, count_outputs(readout))
     drift = np.empty(shape, np.float32)
@@ -209,10 +211,10 @@ def jumps(
     ramp: LinearRamp, planes: RampPlanes, params: JumpParams
 ) -> Banded[LinearRamp]:
     """Find cosmic rays and flag them."""
-    noise = _noise(planes)
+    readout = ramp.header.readout
+    noise = _noise(planes, readout, params.algorithm)
 
     def work(rows: slice) -> None:
-        readout = ramp.header.readout
         found = find_jumps(_band(ramp, rows), _rows_of(noise, rows), readout, params)
         ramp.found[rows.start] = found
 
@@ -223,7 +225,8 @@ def neighbors(
     ramp: LinearRamp, planes: RampPlanes, params: NeighborParams
 ) -> Banded[LinearRamp]:
     """Look after the neighbours of cosmic rays, those found in other bands too."""
-    noise, shares = _noise(planes), shares_of(ramp.header.detector)
+    noise = _noise(planes, ramp.header.readout)
+    shares = shares_of(ramp.header.detector)
 
     def work(rows: slice) -> None:
         found = hits_beside(ramp.found, rows)
@@ -262,7 +265,7 @@ def slopes(
 ) -> Banded[SlopeImage]:
     """Fit slopes; those of the integrations are kept where there are several."""
     readout, workspace = ramp.header.readout, ramp.workspace
-    noise = _noise(planes)
+    noise = _noise(planes, readout, params.algorithm)
     shape = (readout.n_rows, readout.n_cols)
     exposure, chi2 = _lent_planes(workspace, shape), workspace.lend(shape, np.float32)
     integrations = None
@@ -355,12 +358,19 @@ def _band(ramp: LinearRamp, rows: slice) -> RampBand:
     return RampBand(own.counts, own.group_flags, own.pixel_flags, own.zero_frame)
 
 
-def _noise(planes: RampPlanes) -> PixelNoise:
-    """Return what makes the noise of each pixel."""
+def _noise(planes: RampPlanes, readout: Readout, algorithm: str = "") -> PixelNoise:
+    """Return what makes the noise of each pixel.
+
+    The mean of several reads is rounded to whole counts: that is not in the noise of a
+    read, nor in what `jwst` takes for the noise.
+    """
     dark = None
     if planes.average_dark_e_s.any():
         dark = (planes.average_dark_e_s / planes.gain).astype(np.float32)
-    return PixelNoise(planes.gain, planes.read_noise_dn, dark)
+    read = planes.read_noise_dn
+    if readout.n_frames > 1 and algorithm != "jwst":
+        read = np.sqrt(read**2 + np.float32(readout.n_frames / 12.0))
+    return PixelNoise(planes.gain, read, dark)
 
 
 def _rows_of(noise: PixelNoise, rows: slice) -> PixelNoise:
