@@ -14,9 +14,9 @@ from ..detector.band import PixelNoise, RampBand
 from ..detector.dark import DarkParams, subtract_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
 from ..detector.flicker_noise import (
-    FlickerNoise,
     FlickerNoiseParams,
-    remove_flicker_noise,
+    measure_stripes,
+    subtract_stripes,
 )
 from ..detector.follow_up import follow_up, join_hits, shares_of
 from ..detector.gain_scale import GainScaleParams, scale_gain
@@ -282,17 +282,13 @@ def slopes(
         },
     )
 
+    parts = _as_integrations(exposure) if integrations is None else integrations
+
     def work(rows: slice) -> None:
-        own = _band(ramp, rows)
-        n_ints, _, n_rows, n_cols = own.counts.shape
-        fit = SlopeFit(
-            cut_planes(exposure, rows),
-            _lent_planes(workspace, (n_ints, n_rows, n_cols))
-            if integrations is None
-            else cut_planes(integrations, rows),
-            chi2[rows],
-        )
-        fit_slopes(own, _rows_of(noise, rows), readout, params, fit)
+        planes = cut_planes(exposure, rows), cut_planes(parts, rows)
+        fit = SlopeFit(*planes, chi2[rows])
+        own, own_noise = _band(ramp, rows), _rows_of(noise, rows)
+        fit_slopes(own, own_noise, readout, params, fit)
 
     return Banded(image, work)
 
@@ -312,25 +308,30 @@ def gain_scale(
 
 def flicker_noise(
     image: SlopeImage, planes: RampPlanes, params: FlickerNoiseParams
-) -> SlopeImage:
-    """Remove the stripes of 1/f noise; each integration has its own."""
+) -> Banded[SlopeImage]:
+    """Measure the stripes of 1/f noise and subtract them in bands.
+
+    Each integration has its own. The slopes lose them in place.
+    """
     n_outputs = image.header.readout.n_outputs
 
-    def clean(slope: Plane, flags: Flags32) -> FlickerNoise:
-        return remove_flicker_noise(slope, flags, n_outputs, params, planes.flat)
+    def measure(slope: Plane, flags: Flags32) -> NDArray[np.float32]:
+        return measure_stripes(slope, flags, n_outputs, params, planes.flat).level
 
     whole, integrations = image.planes, image.integrations
-    found = clean(whole.slope, whole.flags)
+    level, stripes = measure(whole.slope, whole.flags), np.empty_like(whole.slope)
+    parts: list[tuple[Plane, NDArray[np.float32]]] = []
     if integrations is not None:
         pairs = zip(integrations.slope, integrations.flags, strict=True)
-        own = [clean(slope, flags).slope for slope, flags in pairs]
-        integrations = replace(integrations, slope=np.stack(own))
-    return replace(
-        image,
-        planes=replace(whole, slope=found.slope),
-        integrations=integrations,
-        extras={**image.extras, "STRIPES": found.stripes},
-    )
+        parts = [(slope, measure(slope, flags)) for slope, flags in pairs]
+
+    def work(rows: slice) -> None:
+        subtract_stripes(whole.slope, level, rows, stripes)
+        for slope, own in parts:
+            subtract_stripes(slope, own, rows)
+
+    extras = {**image.extras, "STRIPES": stripes}
+    return Banded(replace(image, extras=extras), work)
 
 
 def _with_event_rates(ramp: LinearRamp) -> Header:
@@ -391,6 +392,17 @@ def _lent_planes(workspace: Workspace, shape: tuple[int, ...]) -> SlopePlanes:
         var_poisson=workspace.lend(shape, np.float32),
         var_read=workspace.lend(shape, np.float32),
         flags=workspace.lend(shape, np.uint32),
+    )
+
+
+def _as_integrations(planes: SlopePlanes) -> SlopePlanes:
+    """Return the planes of a single integration: those of the exposure, not copies."""
+    return SlopePlanes(
+        slope=planes.slope[None],
+        err=planes.err[None],
+        var_poisson=planes.var_poisson[None],
+        var_read=planes.var_read[None],
+        flags=planes.flags[None],
     )
 
 

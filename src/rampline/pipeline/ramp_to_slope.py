@@ -116,4 +116,6 @@ def ramp_to_slope(
     with run.bands(n_rows) as band:
         image = band(slopes, ramp, params.slopes)
     image = run.maybe(gain_scale, image, params.gain_scale)
-    return run.maybe(flicker_noise, image, params.flicker_noise)
+    with run.bands(n_rows) as band:
+        image = band.maybe(flicker_noise, image, params.flicker_noise)
+    return image  # noqa: RET504 - it is swept when the block ends
