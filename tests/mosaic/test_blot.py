@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from rampline.mosaic.blot import (
+    blot_both,
+    blot_interval,
     blot_mask,
     blot_plane,
     blot_rows,
@@ -85,3 +87,19 @@ def test_the_drizzle_package_blots_the_same(rng, ours, theirs):
     peer = resample.blot_image(plane, places, interp=theirs)
     # the package holds positions in float32
     assert blot_plane(plane, m, ours) == pytest.approx(peer, abs=1e-4)
+
+
+def test_both_blots_of_some_rows_are_those_of_the_whole(rng):
+    plane = rng.normal(size=(40, 40)).astype(np.float32)
+    plane[rng.random(plane.shape) < 0.02] = np.nan
+    pixel_map = turned_map((30, 26), 25, 1.2, (40, 40), bend=0.5)
+    both = blot_interval(plane, pixel_map, slice(4, 21))
+    for found, kind in zip(both, ("cubic", "linear"), strict=True):
+        whole = blot_plane(plane, pixel_map, kind)
+        assert np.array_equal(found, whole[4:21], equal_nan=True)
+    slow = np.empty((2, 17, 26), np.float32)
+    twins.blot_both(plane, lattice_of(pixel_map), 4, *slow)
+    assert np.allclose(both, slow, rtol=1e-5, atol=1e-6, equal_nan=True)
+    fast = np.empty((2, 17, 26), np.float32)
+    blot_both(plane, lattice_of(pixel_map), 4, *fast)
+    assert np.array_equal(fast, both, equal_nan=True)

@@ -227,7 +227,7 @@ def test_columns_that_touch_a_window_are_all_found(rng):
     for _ in range(40):
         top, left = rng.integers(0, 380, 2)
         window = Window(top, top + 20, left, left + 60)
-        target = kernels.Target(planes, 3, window, 0.0, False)
+        target = kernels.Target(planes, 3, window, 0.0)
         row = int(rng.integers(90))
         found = kernels.columns_that_touch(lattice, row, (0, 300), target)
         wanted = twins.columns_that_touch(lattice, row, (0, 300), target)
@@ -237,8 +237,7 @@ def test_columns_that_touch_a_window_are_all_found(rng):
         assert found[1] - found[0] <= wanted[1] - wanted[0] + 16
 
 
-@pytest.mark.parametrize("alike", [True, False])
-def test_pixels_are_spread_as_by_the_twins(rng, alike):
+def test_pixels_are_spread_as_by_the_twins(rng):
     one = dithers(rng, 1)[0]
     pad = reach(one.pixel_map)
     scratch = laid(one.pixel_map, pad)
@@ -248,7 +247,7 @@ def test_pixels_are_spread_as_by_the_twins(rng, alike):
     values = np.zeros((2, 20 + 2 * pad, 20 + 2 * pad, 5))
     planes = kernels.DrizzlePlanes(one.sky, one.weight, *one.noise)
     for k, module in enumerate((kernels, twins)):
-        target = kernels.Target(values[k], pad, window, 0.5, alike)
+        target = kernels.Target(values[k], pad, window, 0.5)
         module.spread_pixels(planes, (7, 3, 9), scratch, target)
         share = 1 / kernels.area_of(scratch.lines, 2)
         terms = (2.0, 2.0, (2.0, 1.0, 3.0))

@@ -1,25 +1,18 @@
-"""Median of dithers: by hand, against NumPy, and what it removes."""
+"""Median of dithers: by hand, against NumPy."""
 
 import numpy as np
 import pytest
 
-from rampline.mosaic.median import (
-    median_of_exposures,
-    median_of_layers,
-    typical_weight,
-)
-from rampline.mosaic.window import Window
+from rampline.mosaic import median as kernels
+from rampline.mosaic.median import median_of_layers, sorting_network
 
 from ..twins import mosaic as twins
-from .scenery import affine_map, exposure, turned_map
 
 
 def median(layers, tolerance=np.inf):
     tolerance = np.full(len(layers), tolerance)
-    layers = np.asarray(layers, np.float32).reshape(len(layers), 1, -1)
-    out = np.empty(layers.shape[1:], np.float32)
-    median_of_layers(layers, tolerance, out)
-    return out[0].tolist()
+    layers = np.array(layers, np.float32).reshape(len(layers), 1, -1)
+    return median_of_layers(layers, tolerance)[0].tolist()
 
 
 def test_medians_of_few_values():
@@ -40,54 +33,44 @@ def test_of_two_that_contradict_each_other_the_lower_is_believed():
     assert median([[9.0], [1.0], [2.0]], tolerance=0.0) == [2.0]
 
 
-def test_the_kernel_does_as_its_twin(rng):
-    layers = rng.normal(size=(9, 20, 30)).astype(np.float32)
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 9, 33])
+def test_the_network_sorts_any_zeros_and_ones(rng, n):
+    if n < 10:
+        values = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
+    else:
+        values = rng.random((3000, n)) < rng.random((3000, 1))
+    values = np.array(values).T
+    for lower, upper in sorting_network(n):
+        twins.exchange(values[lower], values[upper].copy())
+        pair = np.sort(values[[lower, upper]], axis=0)
+        values[lower], values[upper] = pair
+    assert (np.diff(values.astype(int), axis=0) >= 0).all()
+
+
+@pytest.mark.parametrize("n", [2, 5, 9])
+def test_the_kernel_does_as_its_twin(rng, n):
+    layers = rng.normal(size=(n, 6, 300)).astype(np.float32)
     layers[rng.random(layers.shape) < 0.4] = np.nan
-    layers[2:, :5] = np.nan
-    tolerance = rng.uniform(0, 2, 9)
-    fast, slow = np.empty((2, 20, 30), np.float32)
-    median_of_layers(layers, tolerance, fast)
-    twins.median_of_layers(layers, tolerance, slow)
+    layers[2:, :2] = np.nan
+    tolerance = rng.uniform(0, 2, n)
+    slow = np.empty(layers.shape[1:], np.float32)
+    twins.sort_and_pick(layers, sorting_network(n), tolerance, slow)
+    fast = median_of_layers(layers, tolerance)
     assert np.array_equal(fast, slow, equal_nan=True)
 
 
-def test_hits_in_single_dithers_leave_the_median():
-    exposures = []
-    for k in range(5):
-        sky = np.full((20, 20), 2.0)
-        sky[4 * k, :] = 1e5
-        pixel_map = turned_map((20, 20), 10 * k, 1.0, (24, 24))
-        exposures.append(exposure(sky, pixel_map))
-    least = np.array([0.7 * typical_weight(e) for e in exposures])
-    window = Window(0, 24, 0, 24)
-    found = median_of_exposures(exposures, least, np.ones(5), window)
-    assert np.median(np.abs(found[8:16, 8:16] - 2.0)) == 0.0
-
-
-def test_pixels_of_little_weight_count_in_the_median_as_their_neighbours():
-    sky, weight = np.float32([[8.0, 2.0]]), [[0.01, 1.0]]
-    pair = [exposure(sky, affine_map((1, 2), shift=(0, 0.5)), weight)] * 2
-    settings = (np.zeros(2), np.ones(2), Window(0, 1, 0, 3))
-    assert median_of_exposures(pair, *settings)[0, 1] == pytest.approx(5.0)
-    uneven = median_of_exposures(pair, *settings, alike=False)
-    assert uneven[0, 1] == pytest.approx(2.06, abs=0.01)
-
-
-def test_thinly_covered_pixels_stay_out():
-    pair = [exposure(np.ones((4, 4)), affine_map((4, 4), shift=(0, 0.5)))] * 2
-    window = Window(0, 4, 0, 6)
-    found = median_of_exposures(pair, np.full(2, 0.7), np.ones(2), window)
-    assert np.isnan(found[0]).tolist() == [True, False, False, False, True, True]
-
-
-def test_the_typical_weight_is_that_of_a_fully_covered_pixel():
-    one = exposure(np.ones((50, 50)), turned_map((50, 50), 33, 1.5, (90, 90)), 3.0)
-    assert typical_weight(one) == pytest.approx(3.0 / 1.5**2, rel=1e-6)
-    assert typical_weight(one, alike=True) == pytest.approx(1 / 1.5**2, rel=1e-6)
-    one.weight[7] = 900.0
-    one.weight[3] = 0.0
-    assert typical_weight(one) == pytest.approx(3.0 / 1.5**2, rel=1e-6)
-
-
-def test_an_exposure_without_usable_pixels_has_no_weight():
-    assert typical_weight(exposure(np.ones((9, 9)), affine_map((9, 9)), 0.0)) == 0.0
+def test_lines_are_sorted_and_picked_as_by_the_twins(rng):
+    lines = rng.normal(size=(4, kernels.LANES)).astype(np.float32)
+    lines[rng.random(lines.shape) < 0.4] = np.nan
+    tolerance = rng.uniform(0, 1, 4)
+    made = []
+    for module in (kernels, twins):
+        layers = lines.copy()
+        count, allowed = np.zeros(kernels.LANES, np.int64), np.zeros(kernels.LANES)
+        out = np.empty(kernels.LANES, np.float32)
+        module.count_known(layers, tolerance, count, allowed)
+        module.exchange(layers[0], layers[1])
+        module.pick_middle(np.sort(layers, axis=0), count, allowed, out)
+        made.append((layers, count, allowed, out))
+    for ours, theirs in zip(*made, strict=True):
+        assert np.allclose(ours, theirs, rtol=1e-14, equal_nan=True)

@@ -51,7 +51,7 @@ def count_overlap(corners, row, col, n=400):
 
 
 def drizzle_pixels(planes, lattice, half, target):
-    values, pad, window, level, alike = target
+    values, pad, window, level = target
     rows, cols = planes.sky.shape
     for row in range(rows):
         corners = corners_along(lattice, (row, np.arange(cols)), half)
@@ -60,7 +60,6 @@ def drizzle_pixels(planes, lattice, half, target):
             weight = float(planes.weight[row, col])
             if not weight > 0:
                 continue
-            weight = 1.0 if alike else weight
             low = np.floor(quad.min(axis=0) + 0.5).astype(int)
             high = np.floor(quad.max(axis=0) + 0.5).astype(int)
             for r in range(max(low[0], window[0]), min(high[0] + 1, window[1])):
@@ -182,7 +181,7 @@ def take_off(cover, other):
 
 def spread_pixels(planes, place, scratch, target):
     row, first, n = place
-    values, pad, window, level, alike = target
+    values, pad, window, level = target
     base = scratch.lines.reshape(18, -1)[16:]
     for i in range(n):
         at = (row, first + i)
@@ -191,7 +190,7 @@ def spread_pixels(planes, place, scratch, target):
         if planes.weight[at] > 0 and inside:
             noise = [known(plane[at]) for plane in planes[2:]]
             sky = float(planes.sky[at]) - level
-            terms = (1.0 if alike else float(planes.weight[at]), sky, noise)
+            terms = (float(planes.weight[at]), sky, noise)
             share = 1 / area_of(scratch.lines, i)
             spread_pixel(scratch.cover, (i, r, c), share, terms, values)
 
@@ -236,7 +235,7 @@ def average_sums(values, planes):
     planes[2][:] = weight
 
 
-def median_of_layers(layers, tolerance, out):
+def sort_and_pick(layers, pairs, tolerance, out):
     for row, col in np.ndindex(out.shape):
         values = layers[:, row, col]
         known_ = ~np.isnan(values)
@@ -244,6 +243,44 @@ def median_of_layers(layers, tolerance, out):
         out[row, col] = np.median(values) if values.size > 1 else np.nan
         if values.size == 2 and np.ptp(values) ** 2 > tolerance[known_].sum():
             out[row, col] = values.min()
+
+
+def count_known(layers, tolerance, count, allowed):
+    known_ = ~np.isnan(layers)
+    count[: layers.shape[1]] = known_.sum(axis=0)
+    allowed[: layers.shape[1]] = tolerance @ known_
+    layers[~known_] = np.inf
+
+
+def exchange(lower, upper):
+    lower[:], upper[:] = np.minimum(lower, upper), np.maximum(lower, upper)
+
+
+def pick_middle(layers, count, allowed, out):
+    for i in range(len(out)):
+        values = layers[: count[i], i]
+        out[i] = np.median(values) if count[i] > 1 else np.nan
+        if count[i] == 2 and np.ptp(values) ** 2 > allowed[i]:
+            out[i] = values[0]
+
+
+def sample_rows(sky, weight, lattice, first, limits, out):
+    level, least = limits
+    for r, c in np.ndindex(out.shape):
+        row, col = interpolate_nodes(*lattice, [first[0] + r], [first[1] + c])[0]
+        out[r, c] = sample_usable(sky, weight, row, col, least) - level
+
+
+def sample_usable(sky, weight, row, col, least):
+    if np.isnan(row + col):
+        return np.nan
+    total = share = 0.0
+    for y, x in np.ndindex(sky.shape):
+        w = max(0, 1 - abs(row - y)) * max(0, 1 - abs(col - x))
+        if w > 0 and weight[y, x] > 0:
+            total += w * sky[y, x]
+            share += w
+    return total / share if share >= least else np.nan
 
 
 def blot_rows(plane, lattice, first_row, cubic, out):
@@ -257,6 +294,11 @@ def blot_rows(plane, lattice, first_row, cubic, out):
             out[r, c] = cubic_at(plane, y, x)
         if np.isnan(out[r, c]):
             out[r, c] = linear_at(plane, y, x)
+
+
+def blot_both(plane, lattice, first_row, cubic, linear):
+    blot_rows(plane, lattice, first_row, True, cubic)
+    blot_rows(plane, lattice, first_row, False, linear)
 
 
 def cubic_at(plane, row, col):

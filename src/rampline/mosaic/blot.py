@@ -42,6 +42,29 @@ def blot_plane(
     return out
 
 
+def blot_interval(
+    plane: Plane, pixel_map: PixelMap, rows: slice
+) -> tuple[Plane, Plane]:
+    """Interpolate a mosaic plane at rows of an exposure by cubics and by straight lines.
+
+    Parameters
+    ----------
+    plane : (grid rows, grid cols) float32
+    pixel_map : PixelMap
+    rows : slice
+        With start and stop.
+
+    Returns
+    -------
+    two of (rows, cols) float32
+        As `blot_plane` would make them.
+    """
+    shape = (rows.stop - rows.start, pixel_map.shape[1])
+    cubic, linear = np.empty((2, *shape), np.float32)
+    blot_both(plane, lattice_of(pixel_map), rows.start, cubic, linear)
+    return cubic, linear
+
+
 def blot_mask(mask: NDArray[np.bool_], pixel_map: PixelMap) -> NDArray[np.bool_]:
     """Carry a mask of the grid to the pixels of an exposure: True next to any True.
 
@@ -134,3 +157,27 @@ def blot_rows(
                 if np.isnan(value):
                     value = linear_at(plane, row, col)
             out[r, c] = value
+
+
+@kernel
+def blot_both(
+    plane: NDArray[np.float32],
+    lattice: Lattice,
+    first_row: int,
+    cubic: NDArray[np.float32],
+    linear: NDArray[np.float32],
+) -> None:
+    """Fill ``cubic`` and ``linear`` with the rows of the exposure from ``first_row`` on."""
+    rows, cols = plane.shape
+    places = np.empty((2, cubic.shape[1]))
+    nodes, step, origin = lattice
+    for r in range(cubic.shape[0]):
+        interpolate_row(nodes, step, origin, float(first_row + r), 0.0, places)
+        for c in range(cubic.shape[1]):
+            row, col = places[0, c], places[1, c]
+            straight = curved = np.float64(np.nan)
+            if 0.0 <= row < rows and 0.0 <= col < cols:
+                straight = linear_at(plane, row, col)
+                curved = cubic_at(plane, row, col)
+            linear[r, c] = straight
+            cubic[r, c] = straight if np.isnan(curved) else curved

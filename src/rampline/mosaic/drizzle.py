@@ -141,12 +141,7 @@ def reach(pixel_map: PixelMap) -> int:
 
 
 def add_exposure(
-    sums: Sums,
-    exposure: DrizzleInput,
-    number: int,
-    pixfrac: float,
-    *,
-    alike: bool = False,
+    sums: Sums, exposure: DrizzleInput, number: int, pixfrac: float
 ) -> None:
     """Drizzle one exposure into the sums of a window.
 
@@ -159,8 +154,6 @@ def add_exposure(
         Which context bit is set, from 0.
     pixfrac : float
         Side of the drop over the side of the pixel, above 0 and at most 1.
-    alike : bool
-        Whether all pixels that have a weight have the weight 1.
 
     Notes
     -----
@@ -171,7 +164,7 @@ def add_exposure(
     planes = DrizzlePlanes(exposure.sky, exposure.weight, *exposure.noise)
     lattice = lattice_of(exposure.pixel_map)
     whole = (sums.values, sums.pad, sums.window)
-    target = Target(*whole, exposure.level, alike)
+    target = Target(*whole, exposure.level)
     drizzle_pixels(planes, lattice, pixfrac / 2, target)
     if len(sums.context):
         bit = np.array(1 << number % CONTEXT_BITS, np.uint32).view(np.int32)

@@ -65,15 +65,12 @@ class Target(NamedTuple):
     window : Window
     level : float
         Sky level to take off.
-    alike : bool
-        Whether all pixels that have a weight have the weight 1.
     """
 
     values: NDArray[np.float64]
     pad: int
     window: Window
     level: float
-    alike: bool
 
 
 class Scratch(NamedTuple):
@@ -351,21 +348,19 @@ def spread_pixels(
     row, first, n = place
     # looked up once: a record's arrays are counted each time that they are taken out
     skies, weights, poissons, reads, flats = planes
-    values, pad, window, level, alike = target
+    values, pad, window, level = target
     lines, cover = scratch
     rows, cols = values.shape[0] - pad, values.shape[1] - pad
     for i in range(n):
         col = first + i
-        weight = float(weights[row, col])
+        weight = np.float64(weights[row, col])
         if not weight > 0.0:
             continue
-        if alike:
-            weight = 1.0
         r = int(lines[BASE_ROW + i]) - window[0] + pad
         c = int(lines[BASE_COL + i]) - window[2] + pad
         if not (0 <= r < rows and 0 <= c < cols):
             continue
-        sky = float(skies[row, col]) - level
+        sky = np.float64(skies[row, col]) - level
         noise = (
             known(poissons[row, col]),
             known(reads[row, col]),
@@ -384,9 +379,9 @@ def area_of(lines: Line, i: int) -> float:
 
 
 @fast_kernel
-def known(variance: np.float32) -> float:
+def known(variance: np.float32) -> np.float64:
     """Return a variance, or 0 where it is not known."""
-    return float(variance) if np.isfinite(variance) else 0.0
+    return np.float64(variance) if np.isfinite(variance) else np.float64(0.0)
 
 
 @fast_kernel

@@ -1,151 +1,134 @@
 """The sky without its passing events: the median of the dithers.
 
-Each exposure is drizzled alone onto the window; output pixels that it covers too thinly
-are left out; the median of the others is the picture that outliers are held against.
+Each exposure is laid alone onto the window; output pixels that it covers too thinly are left
+out; the median of the others is the picture that outliers are held against. Layers are
+sorted by a network of comparisons (Batcher 1968), the same for all pixels, so that many
+pixels are sorted at a time.
 """
-
-from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.records import Plane
 from ..numerics.jit import kernel
-from .drizzle import DrizzleInput, add_exposure, reach, start_sums
-from .window import Window
 
-CLIP_SIGMA = 3.0
-CLIP_ROUNDS = 5
-SAMPLES_PER_SIDE = 256
+LANES = 256
+"""Pixels along a row that are sorted together: a dozen layers of them stay in the cache."""
 
 
-def median_of_exposures(
-    exposures: Iterable[DrizzleInput],
-    least: NDArray[np.float64],
-    tolerance: NDArray[np.float64],
-    window: Window,
-    *,
-    alike: bool = True,
-) -> Plane:
+def median_of_layers(layers: Plane, tolerance: NDArray[np.float64]) -> Plane:
     """Return the median of exposures on a window of the grid.
 
     Parameters
     ----------
-    exposures : iterable of DrizzleInput
-        Taken one after the other.
-    least : (exposures,) float64
-        Of each exposure the drizzled weight below which a pixel is left out; a share of
-        its `typical_weight`.
+    layers : (exposures, rows, cols) float32, MJy/sr
+        NaN where an exposure does not look, or not well. Owned: sorted in place.
     tolerance : (exposures,) float64, (MJy/sr)**2
-        Of each exposure: two contradict each other where the square of their difference is
-        above the sum of their tolerances.
-    window : Window
-    alike : bool
-        Whether all usable pixels have the weight 1. A pixel near a saturated one has few
-        groups and little weight: it would count less than its neighbours, and the flank of
-        the star would move.
+        Two exposures contradict each other where the square of their difference is above
+        the sum of their tolerances.
 
     Returns
     -------
     (rows, cols) float32, MJy/sr
-        NaN where fewer than two exposures are left: one exposure cannot judge itself.
-        The JWST pipeline keeps that one. Where two are left their mean, but the lower one
-        where they contradict each other, because what passes by is bright: held against
-        the mean, as the JWST pipeline does it, both would be flagged and leave a hole.
+        NaN where fewer than two exposures look: one exposure cannot judge itself. The JWST
+        pipeline keeps that one. Where two are left their mean, but the lower one where they
+        contradict each other, because what passes by is bright: held against the mean, as
+        the JWST pipeline does it, both would be flagged and leave a hole.
     """
-    layers = np.full((len(least), *window.shape), np.nan, np.float32)
-    for layer, exposure, lowest in zip(layers, exposures, least, strict=True):
-        sums = start_sums(window, reach(exposure.pixel_map), 0)
-        add_exposure(sums, exposure, 0, 1.0, alike=alike)
-        total, weights = sums.inner[..., 0], sums.inner[..., 1]
-        thick = (weights > 0) & (weights >= lowest)
-        np.divide(total, weights, out=layer, where=thick, casting="unsafe")
-    median = np.empty(window.shape, np.float32)
-    median_of_layers(layers, tolerance, median)
+    median = np.empty(layers.shape[1:], np.float32)
+    sort_and_pick(layers, sorting_network(len(layers)), tolerance, median)
     return median
 
 
-def typical_weight(exposure: DrizzleInput, *, alike: bool = False) -> float:
-    """Return the weight of an output pixel that an exposure covers fully.
-
-    Parameters
-    ----------
-    exposure : DrizzleInput
-    alike : bool
-        Whether all pixels that have a weight have the weight 1.
-
-    Returns
-    -------
-    float
-        The mean of the pixels' weights after clipping at 3 sigma, five times, over the area
-        of an input pixel in output pixels; 0 for an exposure without a usable pixel.
+def sorting_network(n: int) -> NDArray[np.int64]:
+    """Return pairs to compare one after the other, (pairs, 2), the lower number first.
 
     Notes
     -----
-    The JWST pipeline takes the clipped mean of the drizzled weight image. Drizzle keeps the
-    sum of the weights, so inside the exposure the two are equal, and this one is known
-    before any window is drizzled. A regular sample of the pixels is enough.
+    Batcher's merge exchange for any number: Knuth, The Art of Computer Programming 3,
+    section 5.2.2, algorithm M.
     """
-    rows, cols = (max(1, n // SAMPLES_PER_SIDE) for n in exposure.weight.shape)
-    weight = exposure.weight[::rows, ::cols].astype(np.float64)
-    weight = weight[weight > 0]
-    if alike:
-        weight = np.ones_like(weight)
-    for _ in range(CLIP_ROUNDS):
-        if weight.size == 0:
-            return 0.0
-        middle, spread = np.median(weight), weight.std()
-        kept = weight[np.abs(weight - middle) <= CLIP_SIGMA * spread]
-        if kept.size == weight.size:
-            break
-        weight = kept
-    return float(weight.mean()) / _pixel_area(exposure)
-
-
-def _pixel_area(exposure: DrizzleInput) -> float:
-    """Return the mean area of an input pixel in output pixels."""
-    nodes, step = exposure.pixel_map.nodes, exposure.pixel_map.step
-    down = np.diff(nodes[:, :-1], axis=0) / step
-    along = np.diff(nodes[:-1], axis=1) / step
-    cross = down[..., 0] * along[..., 1] - down[..., 1] * along[..., 0]
-    return float(np.abs(cross).mean())
+    pairs = []
+    p = top = 1 << max(0, (n - 1).bit_length() - 1)
+    while p > 0 and n > 1:
+        q, r, d = top, 0, p
+        while True:
+            pairs += [(i, i + d) for i in range(n - d) if i & p == r]
+            if q == p:
+                break
+            d, q, r = q - p, q >> 1, p
+        p >>= 1
+    return np.array(pairs, np.int64).reshape(-1, 2)
 
 
 @kernel
-def median_of_layers(
+def sort_and_pick(
     layers: NDArray[np.float32],
+    pairs: NDArray[np.int64],
     tolerance: NDArray[np.float64],
     out: NDArray[np.float32],
 ) -> None:
-    """Write the median over the first axis, NaN left out, NaN where fewer than two remain.
-
-    Two layers give their mean, or the lower one where the square of their difference is
-    above the sum of their tolerances. Insertion sort: for a dozen dithers nothing is
-    faster on single pixels.
-    """
-    n_layers, rows, cols = layers.shape
-    sorted_ = np.empty(n_layers, np.float32)
+    """Write the median over the first axis; see `median_of_layers`."""
+    rows, cols = out.shape
+    count = np.empty(LANES, np.int64)
+    allowed = np.empty(LANES)
     for row in range(rows):
-        for col in range(cols):
-            n = 0
-            allowed = 0.0
-            for k in range(n_layers):
-                value = layers[k, row, col]
-                if np.isnan(value):
-                    continue
-                place = n
-                while place > 0 and sorted_[place - 1] > value:
-                    sorted_[place] = sorted_[place - 1]
-                    place -= 1
-                sorted_[place] = value
-                allowed += tolerance[k]
-                n += 1
-            middle = np.float32(np.nan)
-            if n % 2 and n > 2:
-                middle = sorted_[n // 2]
-            elif n > 1:
-                pair = sorted_[n // 2 - 1] + sorted_[n // 2]
-                middle = np.float32(0.5) * pair
-            if n == 2 and (sorted_[1] - sorted_[0]) ** 2 > allowed:
-                middle = sorted_[0]
-            out[row, col] = middle
+        for start in range(0, cols, LANES):
+            stop = min(start + LANES, cols)
+            count_known(layers[:, row, start:stop], tolerance, count, allowed)
+            for k in range(pairs.shape[0]):
+                lower = layers[pairs[k, 0], row, start:stop]
+                upper = layers[pairs[k, 1], row, start:stop]
+                exchange(lower, upper)
+            pick_middle(
+                layers[:, row, start:stop], count, allowed, out[row, start:stop]
+            )
+
+
+@kernel
+def count_known(
+    layers: NDArray[np.float32],
+    tolerance: NDArray[np.float64],
+    count: NDArray[np.int64],
+    allowed: NDArray[np.float64],
+) -> None:
+    """Count the layers that are known, add up their tolerances, put infinity for NaN."""
+    count[:] = 0
+    allowed[:] = 0.0
+    for k in range(layers.shape[0]):
+        line, each = layers[k], tolerance[k]
+        for i in range(len(line)):
+            value = line[i]
+            known = value == value  # noqa: PLR0124
+            line[i] = value if known else np.float32(np.inf)
+            count[i] += 1 if known else 0
+            allowed[i] += each if known else 0.0
+
+
+@kernel
+def exchange(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> None:
+    """Put the lower of each pair of values into the first line."""
+    for i in range(len(lower)):
+        a, b = lower[i], upper[i]
+        swap = b < a
+        lower[i] = b if swap else a
+        upper[i] = a if swap else b
+
+
+@kernel
+def pick_middle(
+    layers: NDArray[np.float32],
+    count: NDArray[np.int64],
+    allowed: NDArray[np.float64],
+    out: NDArray[np.float32],
+) -> None:
+    """Write the middle of the first ``count`` layers, which are sorted."""
+    for i in range(len(out)):
+        n = count[i]
+        middle = np.float32(np.nan)
+        if n > 1:
+            a, b = layers[(n - 1) // 2, i], layers[n // 2, i]
+            middle = np.float32(0.5) * (a + b)
+            if n == 2 and (b - a) ** 2 > allowed[i]:
+                middle = a
+        out[i] = middle

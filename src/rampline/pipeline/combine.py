@@ -1,8 +1,7 @@
 """From the aligned exposures of one filter to its mosaic.
 
-Three passes over the pixels: the median of the dithers, window by window; the comparison of
-each exposure with it; the drizzle of what is left, window by window. Windows and exposures
-go to the bench's threads; the result does not depend on how.
+Outliers first (`rampline.pipeline.find_outliers`), then the drizzle of what is left, window
+by window. Windows go to the bench's threads; the result does not depend on how.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +17,6 @@ from ..exposure.grid import Grid
 from ..exposure.header import Header
 from ..exposure.records import Flags32, Mosaic, Plane, SkyImage
 from ..flags import BAD_FOR_MOSAIC, DO_NOT_USE, OUTLIER
-from ..mosaic.blot import blot_plane
 from ..mosaic.drizzle import (
     CONTEXT_BITS,
     DrizzleInput,
@@ -29,16 +27,14 @@ from ..mosaic.drizzle import (
     reach,
     start_sums,
 )
-from ..mosaic.median import median_of_exposures, typical_weight
-from ..mosaic.outliers import CONTRADICTION, OutlierParams, flag_outliers
+from ..mosaic.outliers import OutlierParams
 from ..mosaic.weights import NoisePlanes, weigh_pixels
-from ..mosaic.window import Window, box_of, overlapping, split_grid
+from ..mosaic.window import Window, box_of, overlapping
+from .find_outliers import outliers
 from .runner import Bench, Runner
 from .shelf import Shelf
+from .worktable import ShelfItem, Worktable
 
-WINDOW_ROWS, WINDOW_COLS = 512, 4096
-"""At most: small enough for the sums of a few threads (100 MB each), large enough for few
-edges, at which pixels are looked at twice."""
 BYTES_PER_PIXEL = 24
 """Six float32 planes of an exposure on the shelf."""
 
@@ -70,46 +66,6 @@ class CombinedDithers(NamedTuple):
     mosaic: Mosaic
     outliers: tuple[NDArray[np.bool_], ...]
     """For each exposure the pixels that disagree with the others, (rows, cols)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShelfItem:
-    """The planes of one exposure in memory."""
-
-    ready: DrizzleInput
-    err: Plane
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worktable:
-    """What all passes over one filter share.
-
-    Attributes
-    ----------
-    shelf : Shelf of ShelfItem
-    maps : tuple of PixelMap
-    boxes : tuple of Window
-        The part of the grid that each exposure may reach.
-    shape : (int, int)
-        Rows and columns of the grid.
-    bench : Bench
-    outliers : list of (rows, cols) bool
-        Of each exposure: its weight is 0 there. Filled by `outliers`.
-    """
-
-    shelf: Shelf[ShelfItem]
-    maps: tuple[PixelMap, ...]
-    boxes: tuple[Window, ...]
-    shape: tuple[int, int]
-    bench: Bench
-    outliers: list[NDArray[np.bool_]]
-
-    def windows(self) -> list[Window]:
-        """Return the windows that any exposure may reach, as many for each thread."""
-        threads = self.bench.threads
-        n_windows = threads * -(-self.shape[0] // (WINDOW_ROWS * threads))
-        windows = split_grid(self.shape, -(-self.shape[0] // n_windows), WINDOW_COLS)
-        return [window for window in windows if overlapping(self.boxes, window)]
 
 
 def combine_dithers(
@@ -170,11 +126,11 @@ def lay_table(
     maps = tuple(map_to_grid(dither.geometry, grid) for dither in dithers)
     pixels = max(int(np.prod(m.shape)) for m in maps)
 
-    outliers = [np.zeros(m.shape, np.bool_) for m in maps]
+    found = [np.zeros(m.shape, np.bool_) for m in maps]
 
     def make(k: int) -> ShelfItem:
         item = prepare_exposure(dithers[k], maps[k], params)
-        item.ready.weight[outliers[k]] = 0.0
+        item.ready.weight[found[k]] = 0.0
         return item
 
     return Worktable(
@@ -183,7 +139,7 @@ def lay_table(
         boxes=tuple(box_of(m, shape) for m in maps),
         shape=shape,
         bench=bench,
-        outliers=outliers,
+        outliers=found,
     )
 
 
@@ -203,41 +159,6 @@ def prepare_exposure(
         exposure_s=dither.header.exposure_s,
     )
     return ShelfItem(ready=ready, err=image.err)
-
-
-def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktable:
-    """Compare each exposure with the median of all; what disagrees loses its weight."""
-    as_jwst = params.algorithm == "jwst"
-    median = np.full(table.shape, np.nan, np.float32)
-    least, tolerance = np.zeros((2, len(table.shelf)))
-
-    def measure(k: int) -> None:
-        ready = table.shelf.take(k).ready
-        full = typical_weight(ready, alike=not as_jwst)
-        least[k] = params.least_weight * full
-        typical = typical_weight(ready)
-        tolerance[k] = CONTRADICTION**2 / typical if typical > 0 else np.inf
-
-    def fill(window: Window) -> None:
-        seen = overlapping(table.boxes, window)
-        ready = (table.shelf.take(k).ready for k in seen)
-        median[window.slices] = median_of_exposures(
-            ready, least[seen], tolerance[seen], window, alike=not as_jwst
-        )
-
-    def compare(k: int) -> None:
-        item, pixel_map = table.shelf.take(k), table.maps[k]
-        sky, level = item.ready.sky, item.ready.level
-        linear = blot_plane(median, pixel_map, "linear")
-        first = linear if as_jwst else blot_plane(median, pixel_map, "cubic")
-        found = flag_outliers(sky, item.err, (first, linear), level, params)
-        table.outliers[k][:] = found
-        item.ready.weight[found] = 0.0
-
-    table.bench.over(range(len(table.shelf)), measure)
-    table.bench.over(table.windows(), fill)
-    table.bench.over(range(len(table.shelf)), compare)
-    return table
 
 
 def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPlanes:
