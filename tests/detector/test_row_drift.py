@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from rampline.detector import row_drift
+from rampline.detector.ramp_fit.whole_ramps import Samples
 from rampline.detector.row_drift import (
     RowDriftParams,
     count_outputs,
@@ -84,7 +85,8 @@ def test_the_kernel_equals_its_twin(rng, layout):
     ours, theirs = np.zeros((2, 5, 6, n_outputs), np.float32)
     twin = counts.copy()
     limits = np.float32(16), 20
-    row_drift._remove((counts, flags), (read, photons), layout, limits, ours)
+    samples = Samples(counts.reshape(-1), flags.reshape(-1), (600, 600), 6, 100)
+    row_drift._remove_drift(samples, 5, (read, photons), layout, limits, ours)
     twins.remove_drift((twin, flags), (read, photons), layout, limits, theirs)
     assert np.abs(theirs).max() > 0.1
     np.testing.assert_allclose(ours, theirs, atol=1e-4)

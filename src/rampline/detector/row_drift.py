@@ -19,11 +19,10 @@ from ..flags import DO_NOT_USE, REFERENCE_PIXEL
 from ..numerics.jit import fast_kernel
 from ..params import Sigma, StepParams, Unit
 from .band import PixelNoise, RampBand
+from .ramp_fit.whole_ramps import Samples, samples_of
 
 _OUTPUT_COLUMNS = 512
 _MIN_GROUPS = 3
-_LANES = 32
-"""Sums that run side by side."""
 
 
 class RowDriftParams(StepParams):
@@ -73,9 +72,11 @@ def remove_row_drift(
     read[(band.pixel_flags & bad != 0) | ~(photons > 0.0)] = np.nan
     width = _OUTPUT_COLUMNS if readout.n_outputs > 1 else readout.n_cols
     first = readout.col_start % width if readout.n_outputs > 1 else 0
+    whole = slice(0, len(noise.gain))
     for i in range(n_ints):
-        _remove(
-            (band.counts[i], band.group_flags[i]),
+        _remove_drift(
+            samples_of(band, i, whole),
+            n_groups,
             (read, photons),
             (width, first),
             (np.float32(params.clip**2), params.min_pixels),
@@ -92,8 +93,9 @@ def count_outputs(readout: Readout) -> int:
 
 
 @fast_kernel
-def _choose(
-    ramps: tuple[NDArray[np.float32], NDArray[np.uint8]],
+def _choose_drifting(
+    samples: Samples,
+    n_groups: int,
     noise: tuple[NDArray[np.float32], NDArray[np.float32]],
     row: int,
     square: np.float32,
@@ -101,39 +103,42 @@ def _choose(
 ) -> None:
     """Fill which pixels of a row count (1, else 0) and what they rise by a group.
 
-    ``ramps`` are counts and flags (groups, rows, cols), ``noise`` the read variance of a
-    difference, NaN where the pixel does not count, and one over the gain, (rows, cols).
+    ``noise`` are the read variance of a difference, NaN where the pixel does not count,
+    and one over the gain, (rows, cols).
     """
-    counts, flags = ramps
-    sees, rise = chosen[0], chosen[1]
-    n_groups, n_cols = len(counts), sees.size
+    sees, rise, limit = chosen[0], chosen[1], chosen[2]
+    n = samples.n_cols
+    at, (plane, flag_plane) = row * n, samples.planes
+    counts, flags = samples.counts, samples.flags
     zero, one, none = np.float32(0.0), np.float32(1.0), np.uint8(0)
-    scale = one / np.float32(n_groups - 1)
-    start, end = counts[0, row], counts[n_groups - 1, row]
+    scale, last = one / np.float32(n_groups - 1), at + (n_groups - 1) * plane
+    start, end = counts[at : at + n], counts[last : last + n]
     read, photons = noise[0][row], noise[1][row]
-    seen, limit = np.zeros(n_cols, np.uint8), np.empty(n_cols, np.float32)
-    for c in range(n_cols):
+    seen = np.zeros(n, np.uint8)
+    for c in range(n):
         rise[c] = (end[c] - start[c]) * scale
-    for c in range(n_cols):
+    for c in range(n):
         limit[c] = square * (read[c] + max(rise[c], zero) * photons[c])
     for g in range(n_groups):
-        flag = flags[g, row]
-        for c in range(n_cols):
+        flag = flags[at + g * flag_plane : at + g * flag_plane + n]
+        for c in range(n):
             seen[c] |= flag[c]
-    for c in range(n_cols):
+    for c in range(n):
         # not so where the limit is NaN
         sees[c] = one if (seen[c] == none) & (limit[c] > zero) else zero
     for g in range(1, n_groups):
-        low, high = counts[g - 1, row], counts[g, row]
-        for c in range(n_cols):
+        k = at + g * plane
+        low, high = counts[k - plane : k - plane + n], counts[k : k + n]
+        for c in range(n):
             apart = high[c] - low[c] - rise[c]
             old = sees[c]
             sees[c] = old if apart * apart < limit[c] else zero
 
 
 @fast_kernel
-def _remove(
-    ramps: tuple[NDArray[np.float32], NDArray[np.uint8]],
+def _remove_drift(
+    samples: Samples,
+    n_groups: int,
     noise: tuple[NDArray[np.float32], NDArray[np.float32]],
     layout: tuple[int, int],
     limits: tuple[np.float32, int],
@@ -141,39 +146,40 @@ def _remove(
 ) -> None:
     """Subtract the drift of one integration and fill ``out`` (groups, rows, outputs).
 
-    ``layout`` is the width of an output and where in it the first column lies; the rest is
-    as for `_choose`.
+    ``layout`` is the width of an output and where in it the first column lies; ``limits``
+    are the squared clip and the least number of pixels; the rest as for
+    `_choose_drifting`.
     """
-    counts = ramps[0]
-    n_groups, n_rows, n_cols = counts.shape
-    width, offset = layout
+    n_cols, plane, (width, offset) = samples.n_cols, samples.planes[0], layout
+    chosen, above = np.empty((3, n_cols), np.float32), np.empty(n_cols, np.float32)
     zero = np.float32(0.0)
-    chosen, lanes = np.empty((2, n_cols), np.float32), np.empty(_LANES, np.float32)
-    sees, rise = chosen[0], chosen[1]
-    for row in range(n_rows):
-        _choose(ramps, noise, row, limits[0], chosen)
-        start = counts[0, row]
+    for row in range(samples.n_rows):
+        _choose_drifting(samples, n_groups, noise, row, limits[0], chosen)
         for output in range(out.shape[2]):
             left = max(output * width - offset, 0)
             right = min((output + 1) * width - offset, n_cols)
+            sees, rise = chosen[0, left:right], chosen[1, left:right]
             n_seen = 0
-            for c in range(left, right):
+            for c in range(sees.size):
                 n_seen += int(sees[c])
             if n_seen < limits[1]:
                 continue
-            whole = left + (right - left) // _LANES * _LANES
+            at = row * n_cols + left
+            start = samples.counts[at : at + sees.size]
             for g in range(1, n_groups - 1):
-                value, so_far = counts[g, row], np.float32(g)
-                lanes[:] = zero
-                for first in range(left, whole, _LANES):
-                    for k in range(_LANES):
-                        c = first + k
-                        above = value[c] - start[c] - so_far * rise[c]
-                        lanes[k] += above if sees[c] > zero else zero
-                for c in range(whole, right):
-                    above = value[c] - start[c] - so_far * rise[c]
-                    lanes[0] += above if sees[c] > zero else zero
-                drift = np.float32(lanes.sum() / n_seen)
+                k, so_far = at + g * plane, np.float32(g)
+                value = samples.counts[k : k + sees.size]
+                for c in range(sees.size):
+                    off = value[c] - start[c] - so_far * rise[c]
+                    above[c] = off if sees[c] > zero else zero
+                n = sees.size
+                while n > 1:
+                    # halves are added side by side
+                    half = (n + 1) // 2
+                    for c in range(n - half):
+                        above[c] += above[c + half]
+                    n = half
+                drift = above[0] / np.float32(n_seen)
                 out[g, row, output] = drift
-                for c in range(left, right):
+                for c in range(sees.size):
                     value[c] -= drift
