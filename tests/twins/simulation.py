@@ -151,3 +151,28 @@ def fold(optics, table, shape, centre, folded):
     right = cols > 0
     mirrored = -rows[right] % size, -cols[right] % size
     np.add.at(folded, mirrored, term[right].conjugate())
+
+
+def lay_down(board, values, rows, cols, cuts):
+    place = (np.arange(cuts) + 0.5) / cuts
+    for (i, j), value in np.ndenumerate(values):
+        for u in place:
+            for v in place:
+                weights = np.outer([1 - u, u], [1 - v, v])
+                row = np.sum(weights * rows[i : i + 2, j : j + 2])
+                col = np.sum(weights * cols[i : i + 2, j : j + 2])
+                if 1 <= row < board.shape[0] - 2 and 1 <= col < board.shape[1] - 2:
+                    share_out(board, row, col, value / cuts**2)
+
+
+def share_out(board, row, col, share):
+    rows, cols = (
+        [quadratic(k, x) for k in range(n)]
+        for n, x in zip(board.shape, (row, col), strict=True)
+    )
+    board += share * np.outer(rows, cols)
+
+
+def quadratic(point, off):
+    spline = BSpline.basis_element([-1.5, -0.5, 0.5, 1.5], extrapolate=False)
+    return float(np.nan_to_num(spline(point - off)))

@@ -2,9 +2,9 @@
 
 Every pixel of the image is cut into small squares, each smaller than a quarter of a
 detector pixel; their light is laid down on a board twice finer than the detector, shared
-among the four nearest points in proportion (cloud in cell), so that the sum is kept
-exactly. The sharing is undone in Fourier space while the effective PSF is applied. The
-image is taken as the sky itself: a PSF that is in it comes on top.
+among the nine nearest points by a quadratic spline, so that sum, centre and width are
+kept wherever the square lies. The sharing is undone in Fourier space while the effective
+PSF is applied. The image is taken as the sky itself: a PSF that is in it comes on top.
 """
 
 import warnings
@@ -248,8 +248,8 @@ def _convolve(board: Array, spread: PointSpread) -> Array:
     optics = np.roll(optics, (-reach, -reach), axis=(0, 1))
     spectrum = fft.rfft2(board)
     spectrum *= fft.rfft2(optics)
-    spectrum /= np.sinc(fft.fftfreq(board.shape[0]))[:, None] ** 2
-    spectrum /= np.sinc(fft.rfftfreq(board.shape[1]))[None, :] ** 2
+    spectrum /= np.sinc(fft.fftfreq(board.shape[0]))[:, None] ** 3
+    spectrum /= np.sinc(fft.rfftfreq(board.shape[1]))[None, :] ** 3
     return np.asarray(fft.irfft2(spectrum, s=board.shape))
 
 
@@ -273,11 +273,25 @@ def _lay_down(board: Array, values: Array, rows: Array, cols: Array, cuts: int) 
                     row += u * ((1 - v) * rows[i + 1, j] + v * rows[i + 1, j + 1])
                     col = (1 - u) * ((1 - v) * cols[i, j] + v * cols[i, j + 1])
                     col += u * ((1 - v) * cols[i + 1, j] + v * cols[i + 1, j + 1])
-                    top, left = int(np.floor(row)), int(np.floor(col))
-                    if top < 0 or left < 0 or top >= n_rows - 1 or left >= n_cols - 1:
-                        continue
-                    below, right = row - top, col - left
-                    board[top, left] += share * (1 - below) * (1 - right)
-                    board[top, left + 1] += share * (1 - below) * right
-                    board[top + 1, left] += share * below * (1 - right)
-                    board[top + 1, left + 1] += share * below * right
+                    if 1 <= row < n_rows - 2 and 1 <= col < n_cols - 2:
+                        _share_out(board, row, col, share)
+
+
+@kernel
+def _share_out(board: Array, row: float, col: float, share: float) -> None:
+    """Add light to the nine points about a place."""
+    near_row, near_col = int(np.rint(row)), int(np.rint(col))
+    off_row, off_col = row - near_row, col - near_col
+    for a in range(-1, 2):
+        weight = share * _quadratic(a, off_row)
+        for b in range(-1, 2):
+            board[near_row + a, near_col + b] += weight * _quadratic(b, off_col)
+
+
+@kernel
+def _quadratic(point: int, off: float) -> float:
+    """Return the quadratic B-spline of the neighbour ``point`` of a place ``off`` it."""
+    if point == 0:
+        return 0.75 - off * off
+    side = 0.5 + point * off
+    return 0.5 * side * side

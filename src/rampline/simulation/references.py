@@ -28,6 +28,7 @@ from .scene import SceneParams
 _USEAFTER: Final = "2022-01-01T00:00:00"
 
 _BY_BAND: Final = frozenset({"flat", "area", "apcorr", "distortion"})
+_OF_IMAGES: Final = frozenset({"area", "apcorr", "photom"})
 _BY_WINDOW: Final = frozenset(
     {
         "mask", "saturation", "superbias", "linearity", "dark", "gain", "readnoise",
@@ -80,14 +81,14 @@ def write_references(
     -------
     tuple of Reference
         One of each type, with those that had been written; for exposures with a grism
-        only the types with a value for each pixel.
+        only the types up to the flat.
     """
     there = {reference.path for reference in done}
     source = Source(scene=scene, exposure=exposure, pixels=pixels)
     facts = _facts(source)
     written = []
     for kind, make in FITS_MAKERS.items():
-        if exposure.grism and kind not in _BY_WINDOW:
+        if exposure.grism and kind in _OF_IMAGES:
             continue
         path = folder / f"{_stem(source, kind)}.fits"
         if path not in there:
