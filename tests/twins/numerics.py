@@ -12,6 +12,17 @@ def select_median(values, n):
     return np.sort(values[:n])[(n - 1) // 2]
 
 
+def turn_floats(words, out):
+    values = words.view(np.float32)
+    out.view(">f4")[:] = np.where(np.isnan(values), np.float32(np.nan), values)
+
+
+def blank_floats(words, blank, out):
+    values = words.view(">f4").astype(np.float32)
+    lost = np.isnan(values) | (blank != 0)
+    out.view(">f4")[:] = np.where(lost, np.float32(np.nan), values)
+
+
 def fill_mesh(values, usable, steps, buffer, out):
     size, stride = steps
     level, scatter, n_used = out

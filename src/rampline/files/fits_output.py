@@ -1,9 +1,10 @@
 """Writing FITS files whole or not at all, hashed on the way.
 
 Each plane is turned to big-endian piece by piece in a small buffer that stays in cache,
-and hashed and written from there: one pass over memory, no copy of a plane. Planes are
-independent of each other, so two threads share them; the hash of the file is made of the
-planes' own hashes and does not depend on who wrote which.
+and hashed and written from there: one pass over memory, no copy of a plane. All NaN are
+made alike, so that equal planes are equal bytes. Planes are independent of each other, so
+two threads share them; the hash of the file is made of the planes' own hashes and does not
+depend on who wrote which.
 """
 
 import io
@@ -22,12 +23,17 @@ from numpy.typing import NDArray
 
 from ..errors import RamplineError
 from ..exposure.header import Card, put_cards
+from ..numerics.byte_order import blank_floats, turn_floats
 from .content import HASH_CARD, DataHash, combine_hashes, plane_hash
 from .fits_layout import BLOCK, whole_blocks
 
 _PIECE: Final = 1 << 18
 """Bytes turned at once: a quarter of a core's cache."""
 _THREADS: Final = 2
+_NO_HASH: Final = "0" * 64
+"""Keeps the place of a content hash, which is as long."""
+_SINGLE: Final = 4
+"""Bytes of a single float."""
 _BITPIX: Final = {
     "u1": 8,
     "i2": 16,
@@ -102,14 +108,14 @@ def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> 
     RamplineError
         Where the file cannot be written.
     """
-    blank = Card(HASH_CARD, "0" * 64)
-    first = _header_block(_primary_cards(), put_cards(primary, (blank,)))
+    cards = put_cards(primary, (Card(HASH_CARD, _NO_HASH),))
+    header, text = _header_block(_primary_cards(), cards)
     with (
         whole_file(path) as beside,
         beside.open("wb") as file,
         ThreadPoolExecutor(_THREADS) as pool,
     ):
-        waiting, position = [], len(first[1])
+        waiting, position = [], len(text)
         for part in parts:
             block = _encode(part)
             start = position + len(block[1])
@@ -120,9 +126,8 @@ def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> 
             )
         hashes = [written.result() for written in waiting]
         os.truncate(file.fileno(), position)
-        found = combine_hashes(first[0], [h for h in hashes if h is not None])
-        cards = put_cards(primary, (Card(HASH_CARD, found),))
-        os.pwrite(file.fileno(), _header_block(_primary_cards(), cards)[1], 0)
+        found = combine_hashes(header, [h for h in hashes if h is not None])
+        os.pwrite(file.fileno(), text.replace(_NO_HASH.encode(), found.encode()), 0)
     return found
 
 
@@ -152,32 +157,43 @@ def _write_part(
 def _pieces(
     data: NDArray[Any], blank: NDArray[np.bool_] | None
 ) -> Iterator[memoryview]:
-    """Turn an image to FITS bytes, a piece at a time in one buffer.
-
-    All NaN are made alike: which of many NaN an operation returns depends on the order of
-    its operands, and so on the compiler.
-    """
+    """Turn an image to FITS bytes, a piece at a time."""
     flat = np.ascontiguousarray(data).reshape(-1)
-    unknown = None if blank is None else np.ascontiguousarray(blank).reshape(-1)
     step = _PIECE // flat.itemsize
+    if flat.dtype.kind == "f" and flat.itemsize == _SINGLE:
+        unknown = np.ascontiguousarray(blank).reshape(-1) if blank is not None else None
+        yield from _float_pieces(flat, unknown, step)
+        return
     native = flat.dtype.newbyteorder("=")
-    buffer = np.empty(step, native)
     flip = _unsigned_offset(flat.dtype)
     for start in range(0, flat.size, step):
         source = flat[start : start + step]
         if flip:
-            source = np.bitwise_xor(
-                source, native.type(flip), out=buffer[: source.size]
-            )
-        if flat.dtype.kind == "f":
-            is_nan = np.isnan(source)
-            if unknown is not None:
-                is_nan |= unknown[start : start + step]
-            if is_nan.any():
-                np.copyto(buffer[: source.size], source)
-                source = buffer[: source.size]
-                np.copyto(source, np.nan, where=is_nan)
+            source = np.bitwise_xor(source, native.type(flip))
+        elif flat.dtype.kind == "f":
+            source = np.where(np.isnan(source), np.nan, source)
         yield source.astype(native.newbyteorder(">")).view(np.uint8).data
+
+
+def _float_pieces(
+    flat: NDArray[np.float32], blank: NDArray[np.bool_] | None, step: int
+) -> Iterator[memoryview]:
+    """Turn an image of single floats, of this machine or as a file has them."""
+    is_stored = flat.dtype.newbyteorder(">") == flat.dtype
+    words, out = flat.view(np.uint32), np.empty(step, np.uint32)
+    nothing = np.zeros(step, np.uint8)
+    for start in range(0, flat.size, step):
+        piece = words[start : start + step]
+        turned = out[: piece.size]
+        unknown = nothing[: piece.size]
+        if blank is not None:
+            unknown = blank[start : start + step].view(np.uint8)
+        if not is_stored:
+            turn_floats(piece, turned)
+            piece = turned
+        if is_stored or blank is not None:
+            blank_floats(piece, unknown, turned)
+        yield turned.view(np.uint8).data
 
 
 def _encode(part: Part) -> _Encoded:

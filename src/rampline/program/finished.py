@@ -51,7 +51,7 @@ def run_key(
         options.name,
         *options.keep,
     ]
-    for given in (options.align_to, str(options.grid or "")):
+    for given in (options.align_to, options.stars, str(options.grid or "")):
         path = Path(given)
         inputs.append(hash_file(path) if path.is_file() else given)
     for source in sources:
@@ -104,7 +104,9 @@ def try_run_key(
 
     Without a key, for want of a reference file too, the exposures' own tasks find out.
     """
-    if not keeps_less(options):
+    # nothing is made on the way from what is calibrated, so nothing is missed later
+    calibrated = all(source.suffix == "cal" for source in sources)
+    if calibrated or not keeps_less(options):
         return ""
     try:
         return run_key(sources, parameters, options)
