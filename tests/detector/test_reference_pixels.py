@@ -41,9 +41,8 @@ def drifting(rng, readout):
 
 
 def corrected(samples, bias, flags, readout, **params):
-    offsets = measure_reference_offsets(
-        samples, bias, [flags], readout, ReferencePixelParams(**params)
-    )
+    params = ReferencePixelParams(algorithm="jwst", **params)
+    offsets = measure_reference_offsets(samples, bias, [flags], readout, params)
     counts = samples.astype(np.float32) - bias
     subtract_reference_offsets(counts, offsets, every_row(counts))
     return counts

@@ -8,7 +8,7 @@ pixels lie in it. All this is symmetric under the flips between detector and sci
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from ..exposure.timing import Readout
 from ..flags import DO_NOT_USE, REFERENCE_PIXEL
 from ..numerics.jit import kernel
 from ..params import Count, Factor, Sigma, StepParams
+from .reference_drift import follow_rows, is_quiet, steady
 
 DETECTOR_SIZE = 2048
 """Rows and columns of the whole detector, reference pixels included."""
@@ -30,6 +31,10 @@ _OUTPUT_COLUMNS = 512
 class ReferencePixelParams(StepParams):
     """How the drift of the outputs is measured."""
 
+    algorithm: Literal["steady", "jwst"] = "steady"
+    """``steady``: each pixel less its own mean, sides filtered by their spectrum; ``jwst``:
+    clipped means of all, running medians at the sides."""
+
     odd_even_columns: bool = True
     """Whether even and odd columns have a level of their own."""
 
@@ -37,7 +42,8 @@ class ReferencePixelParams(StepParams):
     """Whether the columns at the left and right follow the drift from row to row."""
 
     smoothing_rows: Count = 11
-    """Rows in the running median of the side pixels; an even number counts as the next odd."""
+    """Rows in the running median of the side pixels (``jwst``); an even number counts as the
+    next odd."""
 
     side_gain: Factor = 1.0
     """Share of the side pixels' signal that is subtracted."""
@@ -84,7 +90,8 @@ def measure_reference_offsets(
 
     Notes
     -----
-    Agrees with the ``refpix`` step of ``jwst``, algorithm ``median``. A level is the mean of
+    With ``algorithm="jwst"`` it agrees with the ``refpix`` step of ``jwst``, algorithm
+    ``median``. A level is the mean of
     the clipped means at the bottom and at the top; the drift is the mean, left and right, of
     running medians of the side pixels after the levels are subtracted.
     """
@@ -108,6 +115,8 @@ def measure_reference_offsets(
             ((every, last), at_last_col),
         )
     )
+    if params.algorithm == "steady":
+        return _steady_offsets((bottom, top), (left, right), readout, params)
     columns = _output_levels(bottom, top, readout, params)
     rows = np.zeros((*columns.shape[:2], readout.n_rows), np.float32)
     if params.use_side_pixels:
@@ -148,6 +157,43 @@ class _Edge(NamedTuple):
     """(ints, groups, rows, cols) DN, bias-subtracted."""
     usable: NDArray[np.bool_]
     """(rows, cols): at the detector's edge and not bad."""
+
+
+def _steady_offsets(
+    ends: tuple[_Edge, _Edge],
+    sides: tuple[_Edge, _Edge],
+    readout: Readout,
+    params: ReferencePixelParams,
+) -> ReferenceOffsets:
+    """Return the mean level of each output and parity, and the drift about it."""
+    bottom, top = ends
+    level = _output_levels(_mean_edge(bottom), _mean_edge(top), readout, params)
+    moving = _output_levels(_steady_edge(bottom), _steady_edge(top), readout, params)
+    columns = level + moving
+    rows = np.zeros((*columns.shape[:2], readout.n_rows), np.float32)
+    if params.use_side_pixels and readout.n_groups > 1:
+        steady_sides = [_steady_edge(side) for side in sides]
+        counts = [
+            side.counts - moving[:, :, None, where]
+            for side, where in zip(
+                steady_sides, (slice(0, EDGE), slice(-EDGE, None)), strict=True
+            )
+        ]
+        usable = [side.usable for side in steady_sides]
+        drift = follow_rows(np.concatenate(counts, -1), np.concatenate(usable, -1))
+        rows = drift * np.float32(params.side_gain)
+    return ReferenceOffsets(columns, rows)
+
+
+def _mean_edge(edge: _Edge) -> _Edge:
+    """Return an edge's means over the groups."""
+    return edge._replace(counts=edge.counts.mean(axis=1, keepdims=True))
+
+
+def _steady_edge(edge: _Edge) -> _Edge:
+    """Return an edge less its means over the groups, without the pixels that are noisy."""
+    counts = steady(edge.counts)
+    return _Edge(counts, is_quiet(counts, edge.usable))
 
 
 def _reach(start: int, length: int) -> tuple[bool, bool]:
@@ -196,6 +242,10 @@ def _single_output_offsets(
     for which in np.unique(own_parity):
         own = np.ascontiguousarray(counts[:, :, own_parity == which])
         level = clipped_means(own, params.clip)
+        if params.algorithm == "steady":
+            mean = own.mean(axis=1, keepdims=True)
+            level = clipped_means(mean, params.clip)
+            level = level + clipped_means(steady(own), params.clip)
         offsets[:, :, parity == which] = level[:, :, None]
     rows = np.zeros((*counts.shape[:2], readout.n_rows), np.float32)
     return ReferenceOffsets(offsets, rows)
