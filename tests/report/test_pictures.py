@@ -7,7 +7,7 @@ from rampline.report.pictures import NO_DATA, colour_picture, picture, shrink
 
 
 def _pixels(png):
-    return np.asarray(Image.open(io.BytesIO(png)))
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"))
 
 
 def test_rows_run_upwards_and_missing_pixels_have_their_own_colour(rng):

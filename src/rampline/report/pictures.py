@@ -5,6 +5,7 @@ stripes and faint wings show and bright cores keep their shape. Rows run upwards
 """
 
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ LARGEST = 1024
 """Longest side of a picture, pixels."""
 NO_DATA = (24, 40, 72)
 """Colour of pixels without data."""
+BRIGHTEST = 254
+"""Shade of white; the next one stands for no data."""
 
 
 def picture(image: Plane, *, low_sigma: float = 3.0, high_sigma: float = 60.0) -> bytes:
@@ -33,8 +36,10 @@ def picture(image: Plane, *, low_sigma: float = 3.0, high_sigma: float = 60.0) -
         A PNG file.
     """
     small = shrink(image)
-    grey = _stretched(small, low_sigma, high_sigma)
-    return _png(np.repeat(grey[..., None], 3, axis=2), ~np.isfinite(small))
+    grey = np.rint(BRIGHTEST * _stretched(small, low_sigma, high_sigma))
+    shades = grey.astype(np.uint8)
+    shades[~np.isfinite(small)] = BRIGHTEST + 1
+    return _grey_png(shades)
 
 
 def colour_picture(blue: Plane, green: Plane, red: Plane) -> bytes:
@@ -63,8 +68,12 @@ def shrink(image: Plane) -> Plane:
     factor = max(1, -(-max(image.shape) // LARGEST))
     rows, cols = (side - side % factor for side in image.shape)
     blocks = image[:rows, :cols].reshape(rows // factor, factor, cols // factor, factor)
-    count = np.isfinite(blocks).sum(axis=(1, 3))
-    total = np.nansum(blocks, axis=(1, 3), dtype=np.float64)
+    total, count = np.zeros((2, *blocks.shape[::2]))
+    for i, j in np.ndindex(factor, factor):
+        part = blocks[:, i, :, j]
+        finite = np.isfinite(part)
+        np.add(total, part, out=total, where=finite)
+        count += finite
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(total / count, np.float32)
 
@@ -88,13 +97,28 @@ def _sky(image: Plane) -> tuple[float, float]:
     return level, scatter if scatter > 0 else 1.0
 
 
+def _grey_png(shades: NDArray[np.uint8]) -> bytes:
+    """Encode shades up to `BRIGHTEST`, one byte a pixel: a tenth of the time of colours."""
+    from PIL import Image  # noqa: PLC0415 - only where pictures are drawn
+
+    grey = np.rint(np.arange(BRIGHTEST + 1) * (255 / BRIGHTEST)).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(shades[::-1]))
+    image.putpalette(np.repeat(grey, 3).tobytes() + bytes(NO_DATA))
+    return _saved(image)
+
+
 def _png(colours: NDArray[np.float64], missing: NDArray[np.bool_]) -> bytes:
     from PIL import Image  # noqa: PLC0415 - only where pictures are drawn
 
     pixels = np.rint(255.0 * colours).astype(np.uint8)
     pixels[missing] = NO_DATA
+    return _saved(Image.fromarray(np.ascontiguousarray(pixels[::-1])))
+
+
+def _saved(image: Any) -> bytes:
+    """Return a PNG file; noise does not become smaller by more effort."""
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels[::-1])).save(buffer, "PNG")
+    image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
 
 
