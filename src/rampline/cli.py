@@ -36,6 +36,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     until: Literal["rate", "cal", "mosaic", "catalog"] = "catalog",
     rounds: Literal[1, 2] = 1,
     align_to: str = "gaia",
+    stars: str = "2mass",
     grid: Path | None = None,
     pixel_scale: float | None = None,
     name: str = "",
@@ -68,6 +69,8 @@ def reduce(  # noqa: PLR0913 - the command line's own options
         2: measure the stripes again, the sources known from the draft mosaic.
     align_to
         gaia, none, or an ECSV table with columns RA and DEC.
+    stars
+        Round 2, light from outside the field: 2mass, none, or an ECSV table.
     grid
         FITS mosaic whose pixel grid is used.
     pixel_scale
@@ -105,6 +108,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
         until=until,
         rounds=rounds,
         align_to=align_to,
+        stars=stars,
         grid=grid,
         pixel_scale_arcsec=pixel_scale,
         name=name,

@@ -17,6 +17,7 @@ from ..twins import artifacts as twins
 PARAMS = StrayLightParams()
 NOISE = 0.017
 SIDE = 640
+OPTICS = ("NRCB4", "F200W")
 
 
 def wisp(peak=0.056):
@@ -55,7 +56,7 @@ def test_stray_light_is_known_from_the_exposures_themselves(rng, n, share):
     light = wisp()
     strengths = rng.uniform(0.5, 1.5, n)
     made = exposures(rng, light, strengths)
-    found = find_stray_light(made, "NRCB4", "F200W", PARAMS)
+    found = find_stray_light(made, OPTICS, (1200, 600), PARAMS)
     before = np.sqrt((light[light > 0.1 * light.max()] ** 2).mean())
     left = [
         residual(light, s, found, fit_strength(e, found.light, PARAMS)) / (s * before)
@@ -80,7 +81,7 @@ def test_relative_strengths_come_back_without_bias(rng):
 def test_nothing_is_found_where_nothing_is(rng):
     none = np.zeros((SIDE, SIDE), np.float32)
     made = exposures(rng, none, np.ones(9))
-    found = find_stray_light(made, "NRCB4", "F200W", PARAMS)
+    found = find_stray_light(made, OPTICS, (1200, 600), PARAMS)
     assert (found.bits > 0).mean() < 0.001
     assert np.array_equal(found.bits > 0, found.light > 0)
 
@@ -106,9 +107,12 @@ def test_a_weak_strength_is_measured_but_not_subtracted(rng):
 def test_wisps_are_told_from_claws_by_their_window(detector, place, bit):
     region = np.zeros((2048, 2048), np.bool_)
     region[place[0] : place[0] + 60, place[1] : place[1] + 60] = True
-    bits = tell_apart(region, detector, "F200W")
+    bits = tell_apart(region, (detector, "F200W"), (0, 0))
     assert set(np.unique(bits)) == {0, bit}
     assert np.array_equal(bits > 0, region)
+    first = (1000, 500)
+    cut = tell_apart(region[1000:, 500:], (detector, "F200W"), first)
+    assert np.array_equal(cut, bits[1000:, 500:])
 
 
 def test_the_median_leaves_out_what_is_unknown(rng):

@@ -96,7 +96,7 @@ def test_the_mosaic_has_no_steps_between_exposures(rng):
     images = make_exposures(rng, stars)
     made = walk(images, None)
     mosaic = made.combined["F200W", "CLEAR"].mosaic
-    blank = ~mask_mosaic(mosaic)
+    blank = ~mask_mosaic(mosaic.sky)
     found = [
         np.nanmedian(mosaic.sky[blank & (mosaic.context[0] == bits)])
         for bits in range(1, 16)
@@ -151,7 +151,9 @@ def test_the_scene_of_an_exposure_is_its_sky_without_noise(rng):
     images = make_exposures(rng, stars)
     made = walk(images, catalog(stars))
     mosaic = made.combined["F200W", "CLEAR"].mosaic
-    scene = see_scene(mosaic, mask_mosaic(mosaic), made.field.geometries[0])
+    scene = see_scene(
+        mosaic.sky, mask_mosaic(mosaic.sky), mosaic.grid, made.field.geometries[0]
+    )
     assert scene.sky.shape == images[0].sky.shape
     known = np.isfinite(scene.sky) & np.isfinite(images[0].sky)
     assert known.mean() > 0.95

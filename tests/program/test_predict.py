@@ -30,7 +30,7 @@ def test_without_network_the_brightest_stars_remain(
             "2MASS stars from nowhere: no answer within 1 s; --stars FILE"
         )
 
-    monkeypatch.setattr("rampline.program.predict.fetch_two_mass", refuse)
+    monkeypatch.setattr("rampline.program.stars.fetch_two_mass", refuse)
     assert run_prediction(field.raw[:1], tmp_path / "out", "2mass") == 0
     said = capsys.readouterr().out
     assert "no answer" in said
@@ -49,7 +49,7 @@ def test_stars_of_2mass_become_claws(field, tmp_path, capsys, monkeypatch):
         return columns | dict.fromkeys(("Jmag", "Hmag", "Kmag"), mags)
 
     assert set(two_mass.COLUMNS) == {"RAJ2000", "DEJ2000", "Jmag", "Hmag", "Kmag"}
-    monkeypatch.setattr("rampline.program.predict.fetch_two_mass", everywhere)
+    monkeypatch.setattr("rampline.program.stars.fetch_two_mass", everywhere)
     out = tmp_path / "out"
     assert run_prediction(field.raw, out, "2mass") == 0
     rows = json.loads((out / "expected.json").read_text())

@@ -110,8 +110,8 @@ def median_stack(exposures: Sequence[Plane]) -> tuple[Plane, NDArray[np.int32]]:
 
 def find_stray_light(
     exposures: Sequence[Plane],
-    detector: str,
-    filter_name: str,
+    optics: tuple[str, str],
+    first_pixel: tuple[int, int],
     params: StrayLightParams,
 ) -> StrayTemplate:
     """Make the template of a detector and filter.
@@ -120,8 +120,10 @@ def find_stray_light(
     ----------
     exposures : sequence of (rows, cols) float32
         As for `median_stack`; at least ``params.least_exposures``, dithered.
-    detector, filter_name : str
-        They tell wisps, which have their windows, from claws.
+    optics : (str, str)
+        Detector and filter: they tell wisps, which have their windows, from claws.
+    first_pixel : (int, int)
+        Row and column of a subarray's first pixel on the full detector.
     params : StrayLightParams
 
     Returns
@@ -136,7 +138,7 @@ def find_stray_light(
             break
         light, scatter = _picture(alike, params)
     region = light > 0
-    bits = tell_apart(region, detector, filter_name)
+    bits = tell_apart(region, optics, first_pixel)
     err = np.where(region, np.float32(scatter), np.float32(0))
     return StrayTemplate(light, err, bits)
 
@@ -169,24 +171,31 @@ def _of_equal_strength(
 
 
 def tell_apart(
-    region: NDArray[np.bool_], detector: str, filter_name: str
+    region: NDArray[np.bool_], optics: tuple[str, str], first_pixel: tuple[int, int]
 ) -> NDArray[np.uint16]:
     """Return ``ARTIFACT`` bits of stray light: wisps within their window, claws elsewhere.
 
     Parameters
     ----------
     region : (rows, cols) bool
-        Full detector.
-    detector, filter_name : str
+    optics : (str, str)
+        Detector and filter.
+    first_pixel : (int, int)
+        Row and column of the region's first pixel on the full detector.
 
     Returns
     -------
     (rows, cols) uint16
     """
     bits = np.where(region, np.uint16(CLAW_CORRECTED), np.uint16(0))
+    detector, filter_name = optics
     if detector in WINDOWS and filter_name in FILTERS:
-        cols, rows = (slice(*span) for span in WINDOWS[detector])
-        inside = bits[rows, cols]
+        spans = zip(WINDOWS[detector][::-1], first_pixel, strict=True)
+        window = tuple(
+            slice(max(0, low - first), max(0, high - first))
+            for (low, high), first in spans
+        )
+        inside = bits[window]
         inside[inside > 0] = WISP_CORRECTED
     return bits
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.geometry import PixelMap
-from ..exposure.records import Mosaic, Plane, Scene
+from ..exposure.records import Plane, Scene
 from ..numerics.jit import kernel
 from ..numerics.nodes import cubic_weights, interpolate_row
 from .window import Lattice, lattice_of
@@ -82,14 +82,12 @@ def blot_mask(mask: NDArray[np.bool_], pixel_map: PixelMap) -> NDArray[np.bool_]
     return np.asarray(share > 0)
 
 
-def make_scene(
-    mosaic: Mosaic, is_source: NDArray[np.bool_], pixel_map: PixelMap
-) -> Scene:
+def make_scene(sky: Plane, is_source: NDArray[np.bool_], pixel_map: PixelMap) -> Scene:
     """Return what a draft mosaic says about one exposure.
 
     Parameters
     ----------
-    mosaic : Mosaic
+    sky : (grid rows, grid cols) float32, MJy/sr
     is_source : (grid rows, grid cols) bool
         Pixels of the mosaic that sources reach.
     pixel_map : PixelMap
@@ -100,7 +98,7 @@ def make_scene(
     Scene
     """
     return Scene(
-        sky=blot_plane(mosaic.sky, pixel_map), is_source=blot_mask(is_source, pixel_map)
+        sky=blot_plane(sky, pixel_map), is_source=blot_mask(is_source, pixel_map)
     )
 
 

@@ -39,9 +39,9 @@ from ..background.sky_model import SkyModelParams, model_sky
 from ..exposure.geometry import Geometry
 from ..exposure.grid import Grid
 from ..exposure.header import Header
-from ..exposure.records import Mosaic, Scene, SkyImage
+from ..exposure.records import Plane, Scene, SkyImage
 from ..flags import BAD_FOR_MOSAIC, SATURATED
-from ..mosaic.blot import make_scene
+from ..mosaic.blot import blot_mask, make_scene
 from ..mosaic.drizzle import DrizzleParams
 from ..mosaic.outliers import OutlierParams
 from ..params import Arcsec, Params, Unit
@@ -323,22 +323,23 @@ def sky_to_mosaic(
     return FieldMosaics(field=field, grid=grid, combined=combined)
 
 
-def mask_mosaic(mosaic: Mosaic) -> NDArray[np.bool_]:
+def mask_mosaic(sky: Plane) -> NDArray[np.bool_]:
     """Return the pixels of a draft mosaic that sources reach, (rows, cols) bool."""
-    known = np.isfinite(mosaic.sky)
-    return model_sky(mosaic.sky, known, SkyModelParams()).is_source
+    return model_sky(sky, np.isfinite(sky), SkyModelParams()).is_source
 
 
 def see_scene(
-    mosaic: Mosaic, is_source: NDArray[np.bool_], geometry: Geometry
+    sky: Plane, is_source: NDArray[np.bool_], grid: Grid, geometry: Geometry
 ) -> Scene:
     """Return what a draft mosaic says about an exposure: the input of a second round.
 
     Parameters
     ----------
-    mosaic : Mosaic
+    sky : (rows, cols) float32, MJy/sr
+        Of the mosaic.
     is_source : (rows, cols) bool
         Of the mosaic: `mask_mosaic`.
+    grid : Grid
     geometry : Geometry
         Aligned.
 
@@ -347,7 +348,14 @@ def see_scene(
     Scene
         Its sky lacks the level that was taken off the exposure in the mosaic.
     """
-    return make_scene(mosaic, is_source, map_to_grid(geometry, mosaic.grid))
+    return make_scene(sky, is_source, map_to_grid(geometry, grid))
+
+
+def see_mask(
+    mask: NDArray[np.bool_], grid: Grid, geometry: Geometry
+) -> NDArray[np.bool_]:
+    """Return a mask of the grid as an exposure sees it, (rows, cols) bool."""
+    return blot_mask(mask, map_to_grid(geometry, grid))
 
 
 def _field_frame(geometries: Sequence[Geometry]) -> NDArray[np.float64]:

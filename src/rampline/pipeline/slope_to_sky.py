@@ -43,6 +43,9 @@ from ..numerics.workspace import Workspace
 from ..params import Params
 from .runner import Runner
 
+STRAY, STRAY_ERR = "STRAY", "STRAY_ERR"
+"""Extensions of slopes: stray light found in a second round and its uncertainty, DN/s."""
+
 
 class SlopeToSky(Params):
     """Parameters of every step on this path, in the order of the path."""
@@ -126,7 +129,7 @@ def slope_to_sky(
     SkyImage
         Its arrays are lent by the runner's bench as long as they are referred to.
     """
-    slopes = open_slopes(slope, run.bench.workspace)
+    slopes = subtract_stray_light(open_slopes(slope, run.bench.workspace))
     if run.planes.dedicated_background is not None:
         slopes = run.maybe(dedicated_background, slopes, params.dedicated_background)
     slopes = run.maybe(flat, slopes, params.flat)
@@ -245,6 +248,18 @@ def open_slopes(slope: SlopeImage, workspace: Workspace) -> OpenSlopes:
     return OpenSlopes(source=slope, exposure=exposure, integrations=views, cube=cube)
 
 
+def subtract_stray_light(slopes: OpenSlopes) -> OpenSlopes:
+    """Subtract the stray light that a second round found.  DN/s in, DN/s out."""
+    light = slopes.source.extras.get(STRAY)
+    if light is not None:
+        error = slopes.source.extras[STRAY_ERR]
+        for image in slopes.images:
+            np.subtract(image.signal, light, out=image.signal)
+            np.add(image.var_read, error**2, out=image.var_read)
+            np.hypot(image.err, error, out=image.err)
+    return slopes
+
+
 def dedicated_background(
     slopes: OpenSlopes, planes: SkyPlanes, _params: DedicatedBackgroundParams
 ) -> OpenSlopes:
@@ -280,8 +295,12 @@ def flux(located: LocatedSlopes, planes: SkyPlanes, _params: FluxParams) -> SkyI
     for image in slopes.images:
         convert_to_sky(image, planes.mjy_sr_per_dn_s)
     done, cube, source = slopes.exposure, slopes.cube, slopes.source
-    # bits go with the pixels; planes in DN/s stay with the slopes
-    bits = {name: p for name, p in source.extras.items() if p.dtype.kind == "u"}
+    # bits go with the pixels; planes in DN/s stay with the slopes, but for what was
+    # subtracted on this path
+    extras = {name: p for name, p in source.extras.items() if p.dtype.kind == "u"}
+    if STRAY in source.extras:
+        light = source.extras[STRAY] / planes.flat * planes.mjy_sr_per_dn_s
+        extras[STRAY] = np.asarray(light, np.float32)
     return SkyImage(
         header=source.header,
         sky=done.signal,
@@ -296,7 +315,7 @@ def flux(located: LocatedSlopes, planes: SkyPlanes, _params: FluxParams) -> SkyI
         ),
         geometry=located.geometry,
         integrations=None if cube is None else _integrations(cube, source),
-        extras=bits,
+        extras=extras,
     )
 
 

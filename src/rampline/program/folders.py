@@ -39,6 +39,11 @@ class Folders:
         return self.out / "logs"
 
     @property
+    def field(self) -> Path:
+        """What the second round knows: masks of sources, stray-light templates."""
+        return self.out / "field"
+
+    @property
     def second(self) -> "Folders":
         """The same rooms again, for the products of the second round."""
         return Folders(self.out / "round2")

@@ -31,6 +31,9 @@ class ReduceOptions:
         1, or 2 to measure the stripes again with the draft mosaic's sources known.
     align_to : str
         ``gaia``, ``none``, or an ECSV file with positions.
+    stars : str
+        Whose light may get in from outside the field, for the second round: ``2mass``,
+        ``none``, or an ECSV file.
     grid : Path or None
         Mosaic whose pixel grid is to be used.
     pixel_scale_arcsec : float or None
@@ -53,6 +56,7 @@ class ReduceOptions:
     until: Until = "catalog"
     rounds: Literal[1, 2] = 1
     align_to: str = "gaia"
+    stars: str = "2mass"
     grid: Path | None = None
     pixel_scale_arcsec: float | None = None
     name: str = ""
@@ -87,6 +91,8 @@ class ReduceOptions:
         given = {"--grid": self.grid, "--config": self.config}
         if self.align_to not in {"gaia", "none"}:
             given["--align-to"] = Path(self.align_to)
+        if self.stars not in {"2mass", "none"}:
+            given["--stars"] = Path(self.stars)
         if self.references != "crds" and not self.references.endswith(".pmap"):
             given["--references"] = Path(self.references)
         for option, path in given.items():

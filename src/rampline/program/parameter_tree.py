@@ -6,6 +6,7 @@ from ..errors import ParameterError
 from ..params import Params
 from ..pipeline.mosaic_to_catalog import MosaicToCatalog
 from ..pipeline.ramp_to_slope import RampToSlope
+from ..pipeline.second_round import SecondRound
 from ..pipeline.sky_to_mosaic import SkyToMosaic
 from ..pipeline.slope_to_sky import SlopeToSky
 from .parameters import toml_lines
@@ -22,6 +23,8 @@ class Parameters(Params):
     """Alignment, sky levels, outliers and drizzle."""
     mosaic_to_catalog: MosaicToCatalog = MosaicToCatalog()
     """Mosaics to catalogues."""
+    second_round: SecondRound = SecondRound()
+    """Stray light and expected artifacts, with the field known."""
 
 
 def parameter_lines(step: str = "") -> Iterator[str]:

@@ -8,22 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..archive.two_mass import TwoMassParams, fetch_two_mass
-from ..artifacts.bright_stars import LIMIT_K, brightest_stars
 from ..artifacts.expected import Expected
 from ..artifacts.frames import SIDE, pixel_to_telescope
-from ..artifacts.stars import StarTable, join_stars
-from ..errors import InputError, NetworkError, RamplineError
+from ..errors import InputError, RamplineError
 from ..exposure.header import Header
-from ..files.catalogs import read_catalog
 from ..files.fits_output import whole_file
 from ..files.regions import Region, write_regions
 from ..pipeline.expect_artifacts import ExpectParams, expect_artifacts
 from ..report.focal_plane import Outline, draw_focal_plane
 from .inputs import collect_inputs
 from .progress import PlainProgress
-
-MAGNITUDES = ("Jmag", "Hmag", "Kmag")
+from .stars import find_stars
 
 
 class Prediction(NamedTuple):
@@ -73,72 +68,6 @@ def run_prediction(raw: Sequence[Path], out: Path, stars: str) -> int:
         shown.say(line)
     shown.say(f"table, regions and pictures in {out}")
     return 1 if inputs.refused else 0
-
-
-def find_stars(stars: str, header: Header) -> tuple[StarTable, str]:
-    """Return the stars that may disturb a field, and what kept some of them away.
-
-    Parameters
-    ----------
-    stars : str
-        As in `run_prediction`.
-    header : Header
-        Of any exposure of the field.
-
-    Returns
-    -------
-    table : StarTable
-        Without network the brightest stars of the sky.
-    problem : str
-        Empty if all is well.
-
-    Raises
-    ------
-    InputError
-        A table that is none or lacks a column.
-    """
-    pointing = header.pointing
-    if stars == "none":
-        return brightest_stars(), ""
-    if stars != "2mass":
-        return join_stars([_user_stars(Path(stars)), brightest_stars()]), ""
-    try:
-        columns = fetch_two_mass(
-            pointing.ra_ref_deg, pointing.dec_ref_deg, TwoMassParams()
-        )
-    except NetworkError as error:
-        built_in = (
-            f"only the brightest stars of the sky (K < {LIMIT_K:g}) are considered"
-        )
-        return brightest_stars(), f"{error}; {built_in}"
-    k_mag = columns["Kmag"]
-    names = tuple(f"2MASS K {mag:.1f}" for mag in k_mag)
-    mags = (columns[name] for name in MAGNITUDES)
-    return StarTable(names, columns["RAJ2000"], columns["DEJ2000"], *mags), ""
-
-
-def _user_stars(path: Path) -> StarTable:
-    """Read the user's stars."""
-    table = read_catalog(path)
-    for name in ("RA", "DEC"):
-        if name not in table.colnames:
-            raise InputError(
-                str(path), f"no column {name}", "give RA and DEC in degrees"
-            )
-    if not set(MAGNITUDES) & set(table.colnames):
-        raise InputError(
-            str(path), "no magnitudes", f"give any of {', '.join(MAGNITUDES)} (Vega)"
-        )
-
-    def column(name: str) -> Any:
-        if name not in table.colnames:
-            return np.full(len(table), np.nan)
-        values = np.ma.filled(np.ma.asarray(table[name]).astype(np.float64), np.nan)
-        return np.asarray(values, np.float64)
-
-    ra, dec = column("RA"), column("DEC")
-    names = tuple(f"star at {a:.5f} {d:+.5f}" for a, d in zip(ra, dec, strict=True))
-    return StarTable(names, ra, dec, *(column(name) for name in MAGNITUDES))
 
 
 def summary_lines(predictions: Sequence[Prediction]) -> Iterator[str]:

@@ -1,52 +1,37 @@
-"""The second round of a run: every exposure again from its stripes on, then the field."""
+"""The second round of a run: what the field knows goes back into every exposure.
+
+Sources of the draft mosaics are masked, once for each filter; the exposures of a visit,
+detector and filter make a picture of their stray light; every exposure is then made again
+from there on, and the field after them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..astrometry.pixel_map import grid_from_cards
-from ..files.names import product_name
-from ..files.provenance import StepRun
-from ..files.read import read_header, read_slope
-from ..files.read_mosaic import read_image_cards, read_mosaic
-from ..files.write import write_slope
-from ..pipeline.second_round import clean_with_scene
-from ..pipeline.sky_to_mosaic import mask_mosaic, see_scene, split_filters
-from ..reference.planes import load_sky_planes
-from ..reference.select import SKY_KINDS
+from ..exposure.header import Header
+from ..files.names import optical_element, product_name
+from ..pipeline.sky_to_mosaic import split_filters
 from .alignment_table import read_alignment
-from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
+from .exposure import ExposureResult
 from .field import FieldRun, combine_field, mosaic_name
+from .field_view import FieldView
+from .improve import SecondRequest, improve
+from .make_sources import SourcesRequest, make_sources
+from .make_stray import StrayRequest, make_stray
 from .make_survey import read_survey
-from .parameter_tree import Parameters
-from .pictures import draw_slope
-from .products import Workplace, input_file, is_current, reference_source, trace
+from .products import Workplace
 from .stage import Desk
-from .task_key import hash_file, make_key
-
-MODULE = "program.second_round"
+from .stars import find_stars, write_stars
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SecondRequest:
-    """What the second round of one exposure is to do.
+class Member:
+    """An exposure of the second round."""
 
-    Attributes
-    ----------
-    rate, mosaic, alignment : Path
-        The exposure's slopes, the draft mosaic of its filter, the alignment table.
-    survey : Path
-        Of the exposure, as it was aligned.
-    place : Workplace
-    parameters : Parameters
-    """
-
+    header: Header
     rate: Path
-    mosaic: Path
-    alignment: Path
-    survey: Path
-    place: Workplace
-    parameters: Parameters
+    view: FieldView
 
 
 def run_second_round(
@@ -70,16 +55,31 @@ def run_second_round(
     """
     second = run.second()
     second.folders.make()
+    second.folders.field.mkdir(exist_ok=True)
     place = Workplace(
         folder=second.folders.exposures,
         pictures=second.folders.pictures,
         references=run.options.references,
         threads=run.budget.threads,
     )
-    requests = _requests(first, run, place)
+    members = _members(first, run)
+    _mask_sources(desk, members)
+    templates = _find_stray_light(desk, members, run, place)
+    stars = _stars(desk, members, run) if members else None
     tasks = [
-        desk.task(f"{request.rate.name.removesuffix('_rate.fits')}_2", improve, request)
-        for request in requests
+        desk.task(
+            f"{member.header.root}_2",
+            improve,
+            SecondRequest(
+                rate=member.rate,
+                view=member.view,
+                template=templates.get(_group(member.header)),
+                stars=stars,
+                place=place,
+                parameters=run.parameters,
+            ),
+        )
+        for member in members
     ]
     outcomes = desk.run_stage("second round: exposures", tasks)
     results: list[ExposureResult] = [o.value for o in outcomes if not o.error]
@@ -90,71 +90,110 @@ def run_second_round(
     return results
 
 
-def _requests(
-    first: Sequence[ExposureResult], run: FieldRun, place: Workplace
-) -> list[SecondRequest]:
+def _members(first: Sequence[ExposureResult], run: FieldRun) -> list[Member]:
+    """Return the exposures that have slopes and are in a mosaic."""
     with_mosaic = [result for result in first if result.survey is not None]
     surveys = tuple(r.survey for r in with_mosaic if r.survey is not None)
     read = [read_survey(path)[1] for path in surveys]
+    headers = [survey.header for survey in read]
     alignment = run.folders.mosaics / "alignment.ecsv"
     field, _ = read_alignment(alignment, read)
-    requests = []
-    for members in split_filters(field, run.parameters.sky_to_mosaic.grid).values():
-        name = mosaic_name(read[members[0]].header, run.options.name)
-        mosaic = run.folders.mosaics / product_name(name, "i2d")
-        for k in members:
+    filters = split_filters(field, run.parameters.sky_to_mosaic.grid)
+    names = {
+        key: mosaic_name(headers[k[0]], run.options.name) for key, k in filters.items()
+    }
+    masks = {key: _mask_path(run, name) for key, name in names.items()}
+    long = tuple(
+        masks[key] for key, k in filters.items() if headers[k[0]].channel == "LONG"
+    )
+    members = []
+    for key, numbers in filters.items():
+        mosaic = run.folders.mosaics / product_name(names[key], "i2d")
+        for k in numbers:
             rate = with_mosaic[k].rate
-            if rate is not None and mosaic.is_file():
-                requests.append(
-                    SecondRequest(
-                        rate=rate,
-                        mosaic=mosaic,
-                        alignment=alignment,
-                        survey=surveys[k],
-                        place=place,
-                        parameters=run.parameters,
-                    )
-                )
-    return requests
+            if rate is None or not mosaic.is_file():
+                continue
+            own = (masks[key],)
+            view = FieldView(
+                mosaic=mosaic,
+                sources=masks[key],
+                hidden=long if long and headers[k].channel == "SHORT" else own,
+                alignment=alignment,
+                survey=surveys[k],
+            )
+            members.append(Member(header=headers[k], rate=rate, view=view))
+    return members
 
 
-def improve(request: SecondRequest) -> ExposureResult:
-    """Make the slopes and the calibrated image of one exposure again."""
-    rate = request.place.folder / request.rate.name
-    is_new = _clean(request, rate)
-    result = calibrate_exposure(
-        ExposureRequest(
-            path=rate,
-            suffix="rate",
-            place=request.place,
-            parameters=request.parameters,
-            until="catalog",
+def _mask_path(run: FieldRun, name: str) -> Path:
+    return run.folders.second.field / product_name(name, "sources")
+
+
+def _mask_sources(desk: Desk, members: Sequence[Member]) -> None:
+    """Mask the sources of every draft mosaic that an exposure looks at."""
+    wanted = {m.view.sources: m.view.mosaic for m in members}
+    tasks = [
+        desk.task(path.stem, make_sources, SourcesRequest(mosaic=mosaic, path=path))
+        for path, mosaic in wanted.items()
+    ]
+    if tasks:
+        desk.run_stage("second round: sources", tasks)
+
+
+def _find_stray_light(
+    desk: Desk, members: Sequence[Member], run: FieldRun, place: Workplace
+) -> dict[tuple[str, ...], Path]:
+    """Return the templates of the groups that have enough exposures."""
+    params = run.parameters.second_round.stray_light
+    groups: dict[tuple[str, ...], list[Member]] = {}
+    for member in members:
+        if member.header.channel == "SHORT":
+            groups.setdefault(_group(member.header), []).append(member)
+    requests = {
+        group: StrayRequest(
+            rates=tuple(m.rate for m in inside),
+            views=tuple(m.view for m in inside),
+            path=run.folders.second.field
+            / f"{_group_name(inside[0].header)}_stray.fits",
+            place=place,
+            parameters=run.parameters,
         )
-    )
-    made = ("rate", *result.made) if is_new else result.made
-    return ExposureResult(
-        root=result.root, rate=rate, cal=result.cal, survey=result.survey, made=made
+        for group, inside in groups.items()
+        if params.enabled and len(inside) >= params.least_exposures
+    }
+    if not requests:
+        return {}
+    tasks = [desk.task(r.path.stem, make_stray, r) for r in requests.values()]
+    outcomes = desk.run_stage("second round: stray light", tasks)
+    found = zip(requests, outcomes, strict=True)
+    return {group: o.value.path for group, o in found if not o.error}
+
+
+def _group(header: Header) -> tuple[str, ...]:
+    """Return what exposures with the same stray light share."""
+    return (
+        header.program,
+        header.observation,
+        header.visit,
+        header.detector,
+        header.filter,
+        header.pupil,
+        header.readout.subarray,
     )
 
 
-def _clean(request: SecondRequest, path: Path) -> bool:
-    """Write the slopes with the stripes of the second round, unless up to date."""
-    header = read_header(request.rate)
-    files = reference_source(request.place.references).select(header, SKY_KINDS)
-    inputs = [input_file(request.rate), input_file(request.mosaic)]
-    hashes = [file.content_hash for file in inputs] + [hash_file(request.alignment)]
-    params = request.parameters.ramp_to_slope.flicker_noise
-    key = make_key(MODULE, hashes, params, files.used)
-    if is_current(path, key):
-        return False
-    survey = read_survey(request.survey)[1]
-    field, _ = read_alignment(request.alignment, [survey])
-    cards, (n_rows, n_cols) = read_image_cards(request.mosaic)
-    mosaic = read_mosaic(request.mosaic, grid_from_cards(cards, n_rows, n_cols))
-    scene = see_scene(mosaic, mask_mosaic(mosaic), field.geometries[0])
-    planes = load_sky_planes(files, header)
-    clean = clean_with_scene(read_slope(request.rate), scene, planes, params)
-    steps = (StepRun("flicker_noise", 0.0),)
-    write_slope(path, clean, trace(steps, params, files, inputs, key))
-    draw_slope(request.place.pictures, header.root, clean)
-    return True
+def _group_name(header: Header) -> str:
+    visit = f"jw{header.program}{header.observation}{header.visit}"
+    element = optical_element(header.filter, header.pupil)
+    subarray = header.readout.subarray.lower()
+    return f"{visit}_{header.detector.lower()}_{element}_{subarray}"
+
+
+def _stars(desk: Desk, members: Sequence[Member], run: FieldRun) -> Path:
+    """Write the stars around the field, fetched once for all exposures."""
+    stars, problem = find_stars(run.options.stars, members[0].header)
+    if problem:
+        desk.progress.say(problem)
+    path = run.folders.second.field / "stars.ecsv"
+    write_stars(path, stars)
+    return path

@@ -1,0 +1,52 @@
+"""The pixels of a draft mosaic that sources reach, once for all its exposures."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import __version__
+from ..background.sky_model import SkyModelParams
+from ..files.provenance import Provenance
+from ..files.read_mosaic import read_surface
+from ..files.templates import write_planes
+from ..pipeline.sky_to_mosaic import mask_mosaic
+from .field_view import SOURCES
+from .products import input_file, is_current
+from .task_key import make_key
+
+MODULE = "program.make_sources"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesRequest:
+    """Which mosaic, and where the mask goes."""
+
+    mosaic: Path
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourcesResult:
+    """A mask of sources."""
+
+    path: Path
+    made: tuple[str, ...]
+
+
+def make_sources(request: SourcesRequest) -> SourcesResult:
+    """Mask the sources of a draft mosaic unless that is done.
+
+    Raises
+    ------
+    InputError
+        A mosaic that is no longer whole.
+    """
+    mosaic = input_file(request.mosaic)
+    key = make_key(MODULE, [mosaic.content_hash], SkyModelParams())
+    if is_current(request.path, key):
+        return SourcesResult(path=request.path, made=())
+    mask = mask_mosaic(read_surface(request.mosaic))
+    provenance = Provenance(version=__version__, inputs=(mosaic,), task_key=key)
+    write_planes(request.path, {SOURCES: mask.astype(np.uint8)}, provenance)
+    return SourcesResult(path=request.path, made=("sources",))

@@ -1,0 +1,103 @@
+"""The stray light of a detector and filter, from the exposures of one visit."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.records import Plane
+from ..files.provenance import StepRun
+from ..files.read import read_header, read_slope
+from ..files.templates import write_planes
+from ..pipeline.second_round import make_template, sky_residual, with_stripes
+from ..reference.planes import load_sky_planes
+from ..reference.select import SKY_KINDS
+from .field_view import FieldView, look_at_field
+from .parameter_tree import Parameters
+from .products import Workplace, input_file, is_current, reference_source, trace
+from .task_key import hash_file, make_key
+
+MODULE = "program.make_stray"
+LIGHT, LIGHT_ERR, BITS = "LIGHT", "LIGHT_ERR", "ARTIFACT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrayRequest:
+    """Which exposures make the template, and where it goes.
+
+    Attributes
+    ----------
+    rates : tuple of Path
+        Of the first round.
+    views : tuple of FieldView
+        One for each.
+    path : Path
+    place : Workplace
+    parameters : Parameters
+    """
+
+    rates: tuple[Path, ...]
+    views: tuple[FieldView, ...]
+    path: Path
+    place: Workplace
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StrayResult:
+    """A template.
+
+    Attributes
+    ----------
+    path : Path
+    made : tuple of str
+    note : str
+        How much of the detector stray light reaches.
+    """
+
+    path: Path
+    made: tuple[str, ...]
+    note: str = ""
+
+
+def make_stray(request: StrayRequest) -> StrayResult:
+    """Make the template of one detector and filter unless it is up to date.
+
+    Raises
+    ------
+    RamplineError
+        A product that is no longer whole, a missing reference file.
+    """
+    params = request.parameters.second_round.stray_light
+    header = read_header(request.rates[0])
+    files = reference_source(request.place.references).select(header, SKY_KINDS)
+    seen = dict.fromkeys(path for view in request.views for path in view.files())
+    inputs = [input_file(path) for path in (*request.rates, *seen)]
+    hashes = [file.content_hash for file in inputs]
+    hashes.append(hash_file(request.views[0].alignment))
+    key = make_key(MODULE, hashes, params, files.used)
+    if is_current(request.path, key):
+        return StrayResult(path=request.path, made=())
+    planes = load_sky_planes(files, header)
+    residuals: list[Plane] = []
+    for rate, view in zip(request.rates, request.views, strict=True):
+        image = read_slope(rate)
+        known = look_at_field(view, planes)
+        residuals.append(sky_residual(with_stripes(image), image.planes.flags, known))
+    template = make_template(residuals, header, params)
+    if template is None:
+        raise ValueError(f"{request.path.name}: too few exposures")
+    found: dict[str, NDArray[Any]] = {
+        LIGHT: template.light,
+        LIGHT_ERR: template.err,
+        BITS: template.bits,
+    }
+    steps = (StepRun("stray_light", 0.0),)
+    write_planes(request.path, found, trace(steps, params, files, inputs, key))
+    share = 100.0 * float(np.mean(template.bits > 0))
+    note = (
+        f"{header.detector} {header.filter}: stray light on {share:.1f} % of the pixels"
+    )
+    return StrayResult(path=request.path, made=("stray",), note=note)

@@ -1,0 +1,109 @@
+"""Stars around a field: from the user's table, or from 2MASS with what is built in."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..archive.two_mass import TwoMassParams, fetch_two_mass
+from ..artifacts.bright_stars import LIMIT_K, brightest_stars
+from ..artifacts.stars import StarTable, join_stars
+from ..errors import InputError, NetworkError
+from ..exposure.header import Header
+from ..files.catalogs import read_catalog
+from ..files.fits_output import whole_file
+
+MAGNITUDES = ("Jmag", "Hmag", "Kmag")
+
+
+def find_stars(stars: str, header: Header) -> tuple[StarTable, str]:
+    """Return the stars that may disturb a field, and what kept some of them away.
+
+    Parameters
+    ----------
+    stars : str
+        ``2mass``, ``none`` for the built-in brightest stars alone, or an ECSV table with
+        RA, DEC and any of Jmag, Hmag, Kmag.
+    header : Header
+        Of any exposure of the field.
+
+    Returns
+    -------
+    table : StarTable
+        Without network the brightest stars of the sky.
+    problem : str
+        Empty if all is well.
+
+    Raises
+    ------
+    InputError
+        A table that is none or lacks a column.
+    """
+    pointing = header.pointing
+    if stars == "none":
+        return brightest_stars(), ""
+    if stars != "2mass":
+        return join_stars([read_stars(Path(stars)), brightest_stars()]), ""
+    try:
+        columns = fetch_two_mass(
+            pointing.ra_ref_deg, pointing.dec_ref_deg, TwoMassParams()
+        )
+    except NetworkError as error:
+        built_in = (
+            f"only the brightest stars of the sky (K < {LIMIT_K:g}) are considered"
+        )
+        return brightest_stars(), f"{error}; {built_in}"
+    k_mag = columns["Kmag"]
+    names = tuple(f"2MASS K {mag:.1f}" for mag in k_mag)
+    mags = (columns[name] for name in MAGNITUDES)
+    return StarTable(names, columns["RAJ2000"], columns["DEJ2000"], *mags), ""
+
+
+def read_stars(path: Path) -> StarTable:
+    """Read a table of stars.
+
+    Raises
+    ------
+    InputError
+        A file that is no table, or lacks a column.
+    """
+    table = read_catalog(path)
+    for name in ("RA", "DEC"):
+        if name not in table.colnames:
+            what, remedy = f"no column {name}", "give RA and DEC in degrees"
+            raise InputError(str(path), what, remedy)
+    if not set(MAGNITUDES) & set(table.colnames):
+        remedy = f"give any of {', '.join(MAGNITUDES)} (Vega)"
+        raise InputError(str(path), "no magnitudes", remedy)
+
+    def column(name: str) -> Any:
+        if name not in table.colnames:
+            return np.full(len(table), np.nan)
+        values = np.ma.filled(np.ma.asarray(table[name]).astype(np.float64), np.nan)
+        return np.asarray(values, np.float64)
+
+    ra, dec = column("RA"), column("DEC")
+    if "name" in table.colnames:
+        names = tuple(str(name) for name in table["name"])
+    else:
+        places = zip(ra, dec, strict=True)
+        names = tuple(f"star at {a:.5f} {d:+.5f}" for a, d in places)
+    return StarTable(names, ra, dec, *(column(name) for name in MAGNITUDES))
+
+
+def write_stars(path: Path, stars: StarTable) -> None:
+    """Write a table that `read_stars` reads.
+
+    Raises
+    ------
+    RamplineError
+        Where the file cannot be written.
+    """
+    from astropy.table import Table  # 0.3 s, for tables only
+
+    columns = {"name": list(stars.name), "RA": stars.ra_deg, "DEC": stars.dec_deg}
+    magnitudes = zip(MAGNITUDES, stars[3:], strict=True)
+    with whole_file(path) as beside:
+        Table({**columns, **dict(magnitudes)}).write(
+            beside, format="ascii.ecsv", overwrite=True
+        )

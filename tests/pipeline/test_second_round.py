@@ -1,0 +1,166 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rampline.artifacts.bits import CLAW_CORRECTED, DRAGONS_BREATH_1
+from rampline.artifacts.expected import Expected, box
+from rampline.artifacts.stray_light import StrayTemplate
+from rampline.detector.flicker_noise import FlickerNoiseParams
+from rampline.exposure.records import Scene
+from rampline.flags import DO_NOT_USE, OTHER_BAD_PIXEL
+from rampline.pipeline.runner import Bench, Runner
+from rampline.pipeline.second_round import (
+    FieldKnowledge,
+    SecondRound,
+    clean_exposure,
+    make_template,
+    scene_slope,
+    sky_residual,
+    with_stripes,
+)
+from rampline.pipeline.slope_to_sky import SlopeToSky, slope_to_sky
+
+from .exposures import SHAPE, reference_planes, slope_image
+
+SKY, NOISE = 0.2, 0.01
+FLICKER = FlickerNoiseParams()
+PARAMS = SecondRound()
+
+
+@pytest.fixture
+def planes(rng):
+    return reference_planes(rng)
+
+
+def exposure(rng, planes, light=0.0):
+    """An exposure of bare sky with stray light and stripes, the stripes taken off again."""
+    image = slope_image(rng)
+    stripes = rng.normal(0, 0.003, (SHAPE[0], 1)) * np.ones(SHAPE)
+    seen = (SKY + light) * planes.flat + rng.normal(0, NOISE, SHAPE)
+    flags = np.zeros(SHAPE, np.uint32)
+    slope = seen.astype(np.float32)
+    values = replace(image.planes, slope=slope, flags=flags)
+    extras = {"STRIPES": stripes.astype(np.float32)}
+    return replace(image, planes=values, extras=extras), seen + stripes
+
+
+def knowledge(planes, **changes):
+    nothing = np.zeros(SHAPE, np.bool_)
+    scene = Scene(sky=np.zeros(SHAPE, np.float32), is_source=nothing)
+    return FieldKnowledge(scene=scene, is_source=nothing, planes=planes, **changes)
+
+
+def glow(height=0.05):
+    y, x = np.indices(SHAPE)
+    middle = np.hypot(y - SHAPE[0] / 2, x - SHAPE[1] / 2)
+    light = height * np.exp(-0.5 * (middle / (SHAPE[0] / 8)) ** 2)
+    return np.where(light > 0.01 * height, light, 0).astype(np.float32)
+
+
+def template(light):
+    bits = np.where(light > 0, np.uint16(CLAW_CORRECTED), np.uint16(0))
+    return StrayTemplate(light, np.where(light > 0, np.float32(1e-4), 0), bits)
+
+
+def test_stripes_come_back_before_anything_is_measured(rng, planes):
+    image, seen = exposure(rng, planes)
+    assert np.allclose(with_stripes(image), seen, atol=1e-6)
+    bare = replace(image, extras={})
+    assert with_stripes(bare) is bare.planes.slope
+
+
+def test_stray_light_is_subtracted_on_the_way_to_the_sky(rng, planes):
+    light = glow()
+    image, _ = exposure(rng, planes, 1.3 * light)
+    known = knowledge(planes, template=template(light))
+    found = clean_exposure(image, known, FLICKER, PARAMS)
+    assert found.stray.strength == pytest.approx(1.3, abs=0.05)
+    where = light > 0
+    assert (found.image.planes.flags[where] & OTHER_BAD_PIXEL != 0).all()
+    assert not (found.image.planes.flags & DO_NOT_USE).any()
+    sky = slope_to_sky(found.image, Runner(planes, Bench(1)), SlopeToSky())
+    scale = planes.mjy_sr_per_dn_s
+    assert np.nanmedian(sky.sky[where]) / scale == pytest.approx(SKY, abs=0.002)
+    removed = sky.extras["STRAY"][where] / scale
+    assert np.allclose(removed, found.stray.strength * light[where], rtol=1e-4)
+    bare = replace(found.image, extras={})
+    plain = slope_to_sky(bare, Runner(planes, Bench(1)), SlopeToSky())
+    more = sky.var_read[where] - plain.var_read[where]
+    error = found.image.extras["STRAY_ERR"][where] / planes.flat[where] * scale
+    good = np.isfinite(more)
+    assert np.allclose(more[good], error[good] ** 2, rtol=0.02, atol=1e-6)
+
+
+def test_without_a_template_nothing_is_subtracted(rng, planes):
+    image, _ = exposure(rng, planes)
+    found = clean_exposure(image, knowledge(planes), FLICKER, PARAMS)
+    assert found.stray is None
+    assert set(found.image.extras) == {"STRIPES"}
+    weak = clean_exposure(
+        image, knowledge(planes, template=template(glow())), FLICKER, PARAMS
+    )
+    assert weak.stray.strength == 0.0
+    assert set(weak.image.extras) == {"STRIPES"}
+    assert not weak.image.planes.flags.any()
+
+
+def test_the_stripes_of_the_first_round_are_replaced(rng, planes):
+    image, seen = exposure(rng, planes)
+    found = clean_exposure(image, knowledge(planes), FLICKER, PARAMS).image
+    total = found.planes.slope + found.extras["STRIPES"]
+    assert np.allclose(total, seen, atol=1e-6)
+    off = FlickerNoiseParams(enabled=False)
+    kept = clean_exposure(image, knowledge(planes), off, PARAMS).image
+    assert np.allclose(kept.planes.slope, image.planes.slope, atol=1e-6)
+
+
+def test_confirmed_light_is_masked_and_reported(rng, planes):
+    corners = box((-0.5, 11.5), (-0.5, 15.5))
+    item = Expected(
+        kind="dragons_breath_1", bit=DRAGONS_BREATH_1, detector="NRCB1", corners=corners
+    )
+    light = np.zeros(SHAPE)
+    light[:16, :12] = 0.1
+    image, _ = exposure(rng, planes, light)
+    known = knowledge(planes, expected=(item,))
+    found = clean_exposure(image, known, FLICKER, PARAMS)
+    ((_, there),) = found.expected
+    assert there.is_there
+    masked = found.image.planes.flags & DO_NOT_USE != 0
+    assert masked[:16, :12].mean() > 0.9
+    assert np.array_equal(masked, found.image.extras["ARTIFACT"] == DRAGONS_BREATH_1)
+    assert not masked[20:].any()
+
+
+def test_sources_and_unusable_pixels_are_hidden_from_the_residual(rng, planes):
+    image, seen = exposure(rng, planes)
+    flags = image.planes.flags.copy()
+    flags[3, 4] = DO_NOT_USE
+    known = knowledge(planes)
+    known.is_source[7, 8] = True
+    residual = sky_residual(seen.astype(np.float32), flags, known)
+    assert np.isnan(residual[[3, 7], [4, 8]]).all()
+    assert np.nanmedian(residual) == pytest.approx(0.0, abs=1e-6)
+    assert np.isnan(residual).sum() == 2
+
+
+def test_too_few_exposures_make_no_template(rng, planes):
+    image, seen = exposure(rng, planes)
+    residual = sky_residual(
+        seen.astype(np.float32), image.planes.flags, knowledge(planes)
+    )
+    assert make_template([residual] * 2, image.header, PARAMS.stray_light) is None
+    assert make_template([residual] * 3, image.header, PARAMS.stray_light) is not None
+
+
+def test_the_scene_is_the_sources_alone(planes):
+    scene = Scene(
+        sky=np.full(SHAPE, 5.0, np.float32), is_source=np.zeros(SHAPE, np.bool_)
+    )
+    scene.sky[10, 10], scene.is_source[10, 10] = 9.0, True
+    scene.sky[20, 20] = np.nan
+    light = scene_slope(scene, planes)
+    wanted = 4.0 * planes.flat[10, 10] / planes.mjy_sr_per_dn_s
+    assert light[10, 10] == pytest.approx(wanted, rel=1e-5)
+    assert np.count_nonzero(light) == 1

@@ -1,0 +1,85 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from rampline.files.content import recorded_hash
+from rampline.program.options import ReduceOptions
+from rampline.program.reduce import reduce_files
+
+
+@pytest.fixture(scope="module")
+def options(field):
+    return ReduceOptions(
+        references=str(field.references),
+        align_to=str(field.alignment_catalog),
+        stars="none",
+        engine="serial",
+        rounds=2,
+    )
+
+
+@pytest.fixture(scope="module")
+def twice(field, reduced, options, tmp_path_factory):
+    """The first round is up to date; only the second has something to do."""
+    out = tmp_path_factory.mktemp("twice") / "out"
+    shutil.copytree(reduced, out)
+    assert reduce_files(field.raw, out, options, progress=False) == 0
+    return out
+
+
+def test_every_exposure_and_mosaic_is_made_again(field, twice):
+    for suffix, folder in (
+        ("rate", "exposures"),
+        ("cal", "exposures"),
+        ("i2d", "mosaics"),
+    ):
+        first = sorted(p.name for p in (twice / folder).glob(f"*_{suffix}.fits"))
+        second = sorted(
+            p.name for p in (twice / "round2" / folder).glob(f"*_{suffix}.fits")
+        )
+        assert first == second
+        assert first
+    assert len(list((twice / "round2/exposures").glob("*_rate.fits"))) == len(field.raw)
+
+
+def test_stray_light_is_sought_where_it_can_be_known(twice):
+    inside = {path.name for path in (twice / "round2/field").glob("*.fits")}
+    assert {name for name in inside if name.endswith("_sources.fits")} == {
+        "jw02736-o001_nircam_f200w_sources.fits",
+        "jw02736-o001_nircam_f444w_sources.fits",
+    }
+    # four dithers of one short-wavelength detector; a null field has no stray light
+    (stray,) = (name for name in inside if name.endswith("_stray.fits"))
+    assert "nrcb1_f200w" in stray
+    bits = fits.getdata(twice / "round2/field" / stray, "ARTIFACT")
+    assert (bits > 0).mean() < 0.001
+
+
+def test_what_was_looked_for_is_listed(field, twice):
+    lists = sorted((twice / "round2/exposures").glob("*_artifacts.json"))
+    assert len(lists) == len(field.raw)
+    short = next(path for path in lists if "nrcb1" in path.name)
+    (row,) = json.loads(short.read_text())["artifacts"]
+    assert row["kind"] == "stray_light"
+    assert row["action"] == "none"
+
+
+def test_stripes_are_measured_again_and_nothing_else_changes(twice):
+    name = min((twice / "exposures").glob("*nrcb1_rate.fits")).name
+    with (
+        fits.open(twice / "exposures" / name) as first,
+        fits.open(twice / "round2/exposures" / name) as second,
+    ):
+        striped = [hdus["SCI"].data + hdus["STRIPES"].data for hdus in (first, second)]
+        assert np.allclose(*striped, atol=1e-5, equal_nan=True)
+        assert np.array_equal(first["ERR"].data, second["ERR"].data, equal_nan=True)
+
+
+def test_a_second_run_makes_nothing(field, twice, options):
+    before = {p: recorded_hash(p) for p in twice.rglob("*.fits")}
+    times = {p: p.stat().st_mtime_ns for p in before}
+    assert reduce_files(field.raw, twice, options, progress=False) == 0
+    assert {p: p.stat().st_mtime_ns for p in twice.rglob("*.fits")} == times
