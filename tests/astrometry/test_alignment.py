@@ -40,8 +40,9 @@ def test_a_noisy_catalogue_mostly_junk_moves_the_field_by_its_noise_only(rng):
     errors = left_over(aligned, truth)
     assert statuses(aligned) == ["OK"] * len(images)
     assert np.abs(errors.mean(axis=(0, 1))).max() < 5 * MAS
-    # Centre against centre: 10 mas of noise must not come between the exposures.
-    assert np.abs(errors[:, 4] - errors[:, 4].mean(axis=0)).max() < 0.25 * MAS
+    # Centre against centre: 10 mas of noise must not come between the exposures. What the
+    # distortion may have wrong is only known from it, and dithers of 6 arcsec feel that.
+    assert np.abs(errors[:, 4] - errors[:, 4].mean(axis=0)).max() < 0.4 * MAS
     assert aligned.catalog_rms_arcsec == pytest.approx(0.010, rel=0.3)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 
 from rampline.astrometry.association import Entries, group_by_star, join_catalog
-from rampline.astrometry.joint_solve import CATALOG
+from rampline.astrometry.layout import CATALOG
 
 
 def entries(position, image):

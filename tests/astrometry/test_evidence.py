@@ -16,13 +16,17 @@ def moved(x, y):
     return SQUARE + np.array([x, y])
 
 
+def _overlaps(one, other):
+    return _overlap(one, np.stack([other, other + 9.0]))[0]
+
+
 def test_squares_overlap_only_where_they_share_area():
-    assert _overlap(SQUARE, moved(1.9, 1.9))
-    assert not _overlap(SQUARE, moved(2.0, 0.0))
-    assert not _overlap(SQUARE, moved(0.0, 5.0))
+    assert _overlaps(SQUARE, moved(1.9, 1.9))
+    assert not _overlaps(SQUARE, moved(2.0, 0.0))
+    assert not _overlaps(SQUARE, moved(0.0, 5.0))
     diamond = np.array([[3.5, 1.0], [5.5, 3.0], [3.5, 5.0], [1.5, 3.0]])
-    assert not _overlap(SQUARE, diamond)
-    assert _overlap(SQUARE, diamond - 1.0)
+    assert not _overlaps(SQUARE, diamond)
+    assert _overlaps(SQUARE, diamond - 1.0)
 
 
 def test_scatter_is_that_of_one_axis(rng):

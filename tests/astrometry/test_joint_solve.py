@@ -1,21 +1,29 @@
 import numpy as np
 import pytest
 
+from rampline.astrometry.bending import UNKNOWNS, design_bends
 from rampline.astrometry.joint_solve import (
-    CATALOG,
     Observations,
-    PriorParams,
+    Rigour,
     _image_design,
     _term_design,
+    solve_jointly,
+)
+from rampline.astrometry.layout import (
+    CATALOG,
+    PriorParams,
     make_layout,
     move_images,
     move_observations,
-    solve_jointly,
 )
 from rampline.astrometry.matching import rotation
 
-FLOORS = (5e-5, 2e-4)
+RIGOUR = Rigour((5e-5, 2e-4), 1e-6, with_bends=False)
 PRIORS = PriorParams()
+
+
+def corners(centres, half=32.0):
+    return centres[:, None] + half * np.array([[-1, -1], [-1, 1], [1, 1], [1, -1]])
 
 
 def layout_of(n=3, detectors=("NRCB1",)):
@@ -24,7 +32,8 @@ def layout_of(n=3, detectors=("NRCB1",)):
         [[3.0 * k, 40.0 * j] for k in range(n) for j, _ in enumerate(detectors)]
     )
     turn = rotation(0.4)
-    return make_layout(keys, centres, np.tile(turn, (len(keys), 1, 1)), PRIORS)
+    axes = np.tile(turn, (len(keys), 1, 1))
+    return make_layout(keys, centres, axes, corners(centres), PRIORS)
 
 
 def observe(rng, layout, shifts, rolls, n=50, error=1e-4):
@@ -126,7 +135,7 @@ def test_motions_are_recovered(rng, with_catalog):
     if not with_catalog:
         observed = images_only(observed)
     start = np.zeros((len(layout.pivots), 4))
-    solution = solve_jointly(layout, observed, start, FLOORS)
+    solution = solve_jointly(layout, observed, start, RIGOUR)
     found, turned, _ = move_images(layout, solution.values)
     if not with_catalog:
         found, shifts = found - found.mean(axis=0), shifts - shifts.mean(axis=0)
@@ -141,7 +150,9 @@ def test_pulls_are_normal_and_false_observations_stand_out(rng):
     observed.position[:10] += 0.02
     observed = images_only(observed)
     start = np.zeros((len(layout.pivots), 4))
-    solution = solve_jointly(layout, observed, start, (1e-6, 1e-6))
+    solution = solve_jointly(
+        layout, observed, start, RIGOUR._replace(floors=(1e-6, 1e-6))
+    )
     assert (solution.pull[:10] > 20).all()
     good = solution.pull[10:1000]
     assert np.median(good**2) == pytest.approx(2 * np.log(2), rel=0.1)
@@ -153,6 +164,38 @@ def test_scatter_beyond_the_given_errors_is_measured(rng):
     observed = observe(rng, layout, np.zeros((5, 2)), np.zeros(5), n=200, error=2e-3)
     observed = observed._replace(error=np.full(len(observed.error), 1e-4))
     start = np.zeros((len(layout.pivots), 4))
-    solution = solve_jointly(layout, observed, start, FLOORS)
+    solution = solve_jointly(layout, observed, start, RIGOUR)
     ours = observed.image != CATALOG
     assert np.median(solution.pull[ours] ** 2) == pytest.approx(2 * np.log(2), rel=0.1)
+
+
+def bent(layout, observed, bends):
+    """The same observations, by a reference distortion that is wrong."""
+    ours = observed.image != CATALOG
+    design = design_bends(layout.frames, observed.image[ours], observed.position[ours])
+    position = observed.position.copy()
+    position[ours] -= (design @ bends.ravel()).reshape(-1, 2)
+    return observed._replace(position=position)
+
+
+def test_what_a_reference_distortion_has_wrong_is_found(rng):
+    layout = layout_of(n=5, detectors=("NRCB1", "NRCB2"))
+    shifts, rolls = rng.normal(0, 0.01, (10, 2)), np.zeros(10)
+    bends = layout.bend_sigmas * rng.standard_normal((2, UNKNOWNS))
+    observed = bent(layout, observe(rng, layout, shifts, rolls, n=400), bends)
+    start = np.zeros((len(layout.pivots), 4))
+    plain = solve_jointly(layout, observed, start, RIGOUR)
+    solution = solve_jointly(layout, observed, start, RIGOUR._replace(with_bends=True))
+    np.testing.assert_allclose(solution.bends, bends, atol=1e-4)
+    assert not plain.bends.any()
+    assert np.std(solution.residual) < 0.2 * np.std(plain.residual)
+
+
+def test_bends_take_nothing_from_few_stars(rng):
+    layout = layout_of(n=3)
+    shifts = rng.normal(0, 0.05, (3, 2))
+    observed = observe(rng, layout, shifts, np.zeros(3), n=4)
+    start = np.zeros((len(layout.pivots), 4))
+    solution = solve_jointly(layout, observed, start, RIGOUR._replace(with_bends=True))
+    found = move_images(layout, solution.values).shift
+    np.testing.assert_allclose(found, shifts, atol=5e-4)

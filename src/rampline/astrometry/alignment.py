@@ -17,20 +17,19 @@ from numpy.typing import NDArray
 
 from ..params import Arcsec, Count, Params
 from .association import Entries, join_catalog
+from .bending import straighten
 from .evidence import KEPT_PULL, collect_evidence, scatter
 from .image_sources import ImageSources, ReferencePositions
-from .joint_solve import (
+from .joint_solve import JointSolution, Observations, Rigour, solve_jointly
+from .layout import (
     CATALOG,
     TERMS,
     ImageMotions,
-    JointSolution,
     Layout,
-    Observations,
     PriorParams,
     make_layout,
     move_images,
     move_observations,
-    solve_jointly,
 )
 from .linking import Links, SourceList, Tie, link_exposures, merge_lists, tie_group
 from .matching import MatchParams, Motion, rotation
@@ -40,6 +39,8 @@ Points = NDArray[np.float64]
 Indices = NDArray[np.intp]
 RADII = (3.75, 1.5, 1.0)
 """Matching radii of the three rounds, in units of the last one."""
+TOLERANCE = 1e-5
+"""Arcsec: a hundredth of what the best centroids are good for."""
 
 
 class AlignmentParams(Params):
@@ -168,6 +169,7 @@ def align_exposures(
         [(image.visit, image.exposure, image.detector) for image in images],
         np.array([image.centre for image in images]).reshape(-1, 2),
         np.array([image.axes for image in images]).reshape(-1, 2, 2),
+        np.array([image.outline for image in images]).reshape(-1, 4, 2),
         params.priors,
     )
     reference = _usable_references(catalog, params)
@@ -184,14 +186,18 @@ def align_exposures(
             reference,
             (near, near * catalog_radius),
         )
-        solution = solve_jointly(layout, observations, values, floors)
+        is_last = factor == RADII[-1]
+        # matching needs a tenth of its radius; bends are smaller than that
+        tolerance = TOLERANCE if is_last else 0.1 * near
+        rigour = Rigour(floors, tolerance, with_bends=is_last)
+        solution = solve_jointly(layout, observations, values, rigour)
         values = solution.values
     evidence = collect_evidence(images, entries, layout, observations, solution)
     verdicts = [
         judge_image(entry, params.verdict, with_catalog=catalog is not None)
         for entry in evidence
     ]
-    aligned = _make_images(images, layout, values, evidence, verdicts)
+    aligned = _make_images(images, layout, solution, evidence, verdicts)
     return _summarise(aligned, observations, solution)
 
 
@@ -324,32 +330,42 @@ def _as_term(motion: Motion, pivot: Points) -> tuple[float, float, float]:
 def _make_images(
     images: Sequence[ImageSources],
     layout: Layout,
-    values: NDArray[np.float64],
+    solution: JointSolution,
     evidence: Sequence[Evidence],
     verdicts: Sequence[Verdict],
 ) -> tuple[ImageAlignment, ...]:
     """Express the solution as corrections in the images' own tangent planes."""
-    motions = move_images(layout, values)
+    motions = move_images(layout, solution.values)
+    skews = straighten(layout.frames, solution.bends)
+    # they leave the image's middle, not its reference point, where it is
+    drifts = np.einsum("kab,kb->ka", skews, layout.centres - layout.frames.middle)
     return tuple(
         _make_image(
             images[k].jacobian,
-            ImageMotions(motions.shift[k], motions.roll[k], motions.stretch[k]),
-            evidence[k],
-            verdicts[k],
+            ImageMotions(
+                motions.shift[k] + drifts[k], motions.roll[k], motions.stretch[k]
+            ),
+            skews[k],
+            (evidence[k], verdicts[k]),
         )
         for k in range(len(images))
     )
 
 
 def _make_image(
-    jacobian: Points, motion: ImageMotions, evidence: Evidence, verdict: Verdict
+    jacobian: Points,
+    motion: ImageMotions,
+    skew: Points,
+    known: tuple[Evidence, Verdict],
 ) -> ImageAlignment:
     """Express the motion of one image in its own tangent plane; rest if it FAILED."""
+    evidence, verdict = known
     if verdict.status == "FAILED":
         motion = ImageMotions(np.zeros(2), np.zeros(()), np.ones(()))
+        skew = np.zeros((2, 2))
     shift, roll, stretch = motion.shift, float(motion.roll), float(motion.stretch)
     inverse = np.linalg.inv(jacobian)
-    linear = stretch * inverse @ rotation(roll) @ jacobian
+    linear = inverse @ (stretch * rotation(roll) + skew) @ jacobian
     return ImageAlignment(
         correction=np.column_stack([linear, inverse @ shift]),
         status=verdict.status,

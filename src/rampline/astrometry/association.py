@@ -8,7 +8,8 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from .joint_solve import CATALOG, Observations
+from .joint_solve import Observations
+from .layout import CATALOG
 from .matching import match_nearest
 
 Points = NDArray[np.float64]

@@ -9,7 +9,8 @@ from scipy.sparse.csgraph import connected_components
 
 from .association import Entries
 from .image_sources import ImageSources
-from .joint_solve import CATALOG, JointSolution, Layout, Observations, move_observations
+from .joint_solve import JointSolution, Observations
+from .layout import CATALOG, Layout, move_observations
 from .verdict import Evidence
 
 Points = NDArray[np.float64]
@@ -147,19 +148,24 @@ def _neighbours(outlines: Points, k: int) -> list[int]:
     low, high = outlines.min(axis=1), outlines.max(axis=1)
     near = ((low <= high[k]) & (high >= low[k])).all(axis=1)
     near[k] = False
-    return [int(j) for j in np.flatnonzero(near) if _overlap(outlines[k], outlines[j])]
+    others = np.flatnonzero(near)
+    return [int(j) for j in others[_overlap(outlines[k], outlines[others])]]
 
 
-def _overlap(first: Points, second: Points) -> bool:
-    """Tell whether two convex quadrilaterals overlap, by their separating axes."""
-    for outline in (first, second):
-        edge = np.roll(outline, -1, axis=0) - outline
-        normal = np.column_stack([-edge[:, 1], edge[:, 0]])
-        a, b = first @ normal.T, second @ normal.T
-        apart = (a.max(axis=0) <= b.min(axis=0)) | (b.max(axis=0) <= a.min(axis=0))
-        if apart.any():
-            return False
-    return True
+def _overlap(one: Points, others: Points) -> NDArray[np.bool_]:
+    """Tell which convex quadrilaterals overlap one, by their separating axes.
+
+    ``one`` is (4, 2), ``others`` (n, 4, 2).
+    """
+    apart = np.zeros(len(others), np.bool_)
+    for outlines in (one[None], others):
+        edges = np.roll(outlines, -1, axis=1) - outlines
+        normals = np.stack([-edges[..., 1], edges[..., 0]], axis=-1)
+        a = one @ np.moveaxis(normals, -1, -2)
+        b = others @ np.moveaxis(normals, -1, -2)
+        beside = (a.max(axis=1) <= b.min(axis=1)) | (b.max(axis=1) <= a.min(axis=1))
+        apart |= beside.any(axis=1)
+    return ~apart
 
 
 def is_inside(points: Points, outline: Points) -> NDArray[np.bool_]:

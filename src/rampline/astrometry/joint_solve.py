@@ -8,82 +8,32 @@ Observations carry Cauchy's weights and priors a Huber loss, so that neither fal
 nor one bad header pull on the rest.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from ..params import Arcsec, Factor, Params, Unit
+from .bending import design_bends
+from .layout import (
+    CATALOG,
+    DETECTOR,
+    TERMS,
+    Layout,
+    move_images,
+    move_observations,
+    turn,
+)
 from .matching import CAUCHY
 
 Points = NDArray[np.float64]
 Indices = NDArray[np.intp]
 CHI2_MEDIAN = 2.0 * np.log(2.0)
 """Median of chi-squared with two degrees of freedom."""
-CATALOG = -1
-"""Image number of the reference catalogue's observations."""
 MAX_STEPS = 20
 ENOUGH = 10
 """Observations from which their scatter is measured."""
-KINDS = ("visit", "exposure", "detector", "image")
-DETECTOR = 2
-"""The detectors' terms shift along the telescope's axes and turn about the image."""
-TERMS = 4
-"""Unknowns of a term: two shifts (arcsec), a roll (rad) and a scale (minus 1)."""
-IMAGE_SIGMAS = (5e-4, 5e-6)
-"""What usually remains of a single image's position (arcsec) and roll (rad)."""
-FIXED = 1e-9
-"""Prior of the scales of all terms but the detectors'."""
-
-Milliradian = Annotated[float, Field(gt=0), Unit("mrad")]
-
-
-class PriorParams(Params):
-    """How large the errors of pointing usually are; larger ones are found all the same."""
-
-    visit_shift: Arcsec = 0.2
-    """Error of a visit's pointing (guide-star position)."""
-    visit_roll: Milliradian = 0.5
-    """Error of a visit's roll."""
-    exposure_shift: Arcsec = 0.01
-    """Error of a dither within its visit."""
-    exposure_roll: Milliradian = 0.02
-    """Change of the roll between the dithers of a visit."""
-    detector_shift: Arcsec = 0.005
-    """Error of the place of a detector and filter in the focal plane."""
-    detector_roll: Milliradian = 0.1
-    """Error of the orientation of a detector and filter in the focal plane."""
-    detector_scale: Factor = 2e-5
-    """Relative error of the pixel scale of a detector and filter; 1e-9 holds it fixed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """Which terms move which image.
-
-    Attributes
-    ----------
-    terms : (images, 4) int
-        Numbers of the visit's, exposure's, detector's and image's own term.
-    pivots : (terms, 2) float64, arcsec
-        Centres about which the terms turn.
-    centres : (images, 2) float64, arcsec
-        Reference points of the images.
-    axes : (images, 2, 2) float64
-        Telescope axes of each image in the field plane: those of the detectors' shifts.
-    sigmas : (terms, 4) float64
-        Priors: shift in arcsec, twice, roll in rad, and scale.
-    """
-
-    terms: Indices
-    pivots: Points
-    centres: Points
-    axes: NDArray[np.float64]
-    sigmas: NDArray[np.float64]
 
 
 class Observations(NamedTuple):
@@ -101,15 +51,16 @@ class Observations(NamedTuple):
     """(n,) where it stands in the list it came from"""
 
 
-class ImageMotions(NamedTuple):
-    """How the images move."""
+class Rigour(NamedTuple):
+    """How thoroughly to solve."""
 
-    shift: Points
-    """(images, 2) arcsec"""
-    roll: NDArray[np.float64]
-    """(images,) rad"""
-    stretch: NDArray[np.float64]
-    """(images,)"""
+    floors: tuple[float, float]
+    """arcsec; lowest scatter of the images' and of the catalogue's positions, to be added
+    in quadrature; more is added where the residuals say so"""
+    tolerance: float
+    """arcsec; steps below that are the last"""
+    with_bends: bool
+    """Whether the bends of the detectors are solved for."""
 
 
 class JointSolution(NamedTuple):
@@ -123,92 +74,26 @@ class JointSolution(NamedTuple):
     """(n,) length of the residual over its error, the star's own error allowed for"""
     weight: NDArray[np.float64]
     """(n,) 1/arcsec2"""
+    bends: NDArray[np.float64]
+    """(detectors, UNKNOWNS) arcsec: see `bending.design_bends`"""
 
 
-def make_layout(
-    keys: list[tuple[str, str, str]], centres: Points, axes: Points, priors: PriorParams
-) -> Layout:
-    """Give the terms of all images their numbers.
+class _Bending(NamedTuple):
+    """The bends as unknowns beside the terms."""
 
-    Parameters
-    ----------
-    keys : list of (visit, exposure, detector)
-        Names of each image; images share the terms whose names they share.
-    centres : (images, 2) float64, arcsec
-    axes : (images, 2, 2) float64
-    priors : PriorParams
-
-    Returns
-    -------
-    Layout
-    """
-    numbers: dict[tuple[str, str], int] = {}
-    terms = np.empty((len(keys), len(KINDS)), np.intp)
-    for k, key in enumerate(keys):
-        for j, name in enumerate((*key, str(k))):
-            terms[k, j] = numbers.setdefault((KINDS[j], name), len(numbers))
-    pivots = np.array(
-        [centres[(terms == n).any(axis=1)].mean(axis=0) for n in range(len(numbers))]
-    ).reshape(-1, 2)
-    sigmas = np.empty((len(numbers), TERMS))
-    sizes = _prior_sizes(priors)
-    for (kind, _), n in numbers.items():
-        sigmas[n] = sizes[kind]
-    return Layout(terms=terms, pivots=pivots, centres=centres, axes=axes, sigmas=sigmas)
-
-
-def _prior_sizes(priors: PriorParams) -> dict[str, tuple[float, float, float, float]]:
-    """Return the usual shift, shift, roll and scale of each kind of term."""
-    p = priors
-    rolls = (p.visit_roll, p.exposure_roll, p.detector_roll)
-    shifts = (p.visit_shift, p.exposure_shift, p.detector_shift)
-    scales = (FIXED, FIXED, p.detector_scale)
-    sizes = {
-        kind: (shift, shift, roll * 1e-3, scale)
-        for kind, shift, roll, scale in zip(
-            KINDS[:3], shifts, rolls, scales, strict=True
-        )
-    }
-    shift, roll = IMAGE_SIGMAS
-    return sizes | {KINDS[3]: (shift, shift, roll, FIXED)}
-
-
-def move_images(layout: Layout, values: NDArray[np.float64]) -> ImageMotions:
-    """Return how each image moves: it is turned and stretched about its own centre."""
-    shift = np.zeros_like(layout.centres)
-    for j in range(layout.terms.shape[1]):
-        term = layout.terms[:, j]
-        if j == DETECTOR:
-            shift += np.einsum("kab,kb->ka", layout.axes, values[term, :2])
-            continue
-        arm = layout.centres - layout.pivots[term]
-        shift += values[term, :2] + _turn(arm, values[term, 2]) - arm
-    return ImageMotions(
-        shift=shift,
-        roll=values[layout.terms, 2].sum(axis=1),
-        stretch=1.0 + values[layout.terms[:, DETECTOR], 3],
-    )
-
-
-def move_observations(
-    layout: Layout, values: NDArray[np.float64], image: Indices, position: Points
-) -> Points:
-    """Return positions after the images' motions, (n, 2), arcsec; the catalogue's stay."""
-    motions = move_images(layout, values)
-    moved = position.copy()
-    ours = image != CATALOG
-    k = image[ours]
-    arm = _turn(position[ours] - layout.centres[k], motions.roll[k])
-    arm *= motions.stretch[k, None]
-    moved[ours] = arm + layout.centres[k] + motions.shift[k]
-    return moved
+    design: sparse.csr_array
+    """(2 n, bends) derivatives of the images' positions"""
+    values: NDArray[np.float64]
+    """(bends,) arcsec"""
+    sigma: NDArray[np.float64]
+    """(bends,) arcsec"""
 
 
 def solve_jointly(
     layout: Layout,
     observations: Observations,
     start: NDArray[np.float64],
-    floors: tuple[float, float],
+    rigour: Rigour,
 ) -> JointSolution:
     """Solve for all terms.
 
@@ -218,9 +103,7 @@ def solve_jointly(
     observations : Observations
     start : (terms, 4) float64
         Terms to begin with.
-    floors : (float, float), arcsec
-        Lowest scatter of the images' and of the catalogue's positions, to be added in
-        quadrature; more is added where the residuals say so.
+    rigour : Rigour
 
     Returns
     -------
@@ -233,14 +116,14 @@ def solve_jointly(
     normal matrix is B'WB - (S'WB)' D^-1 (S'WB).
     """
     values, n_stars = start.copy(), int(observations.star.max(initial=-1)) + 1
+    floors = rigour.floors
     weight = 1.0 / (observations.error**2 + max(floors) ** 2)
     kind = observations.image.copy()
     kind[kind != CATALOG] = layout.terms[kind[kind != CATALOG], DETECTOR]
     pull = residual = np.empty(0)
+    bending = _straight(layout, observations, with_bends=rigour.with_bends)
     for _ in range(MAX_STEPS):
-        moved = move_observations(
-            layout, values, observations.image, observations.position
-        )
+        moved = _move_and_bend(layout, values, observations, bending)
         residual, share = _leave_stars(moved, observations.star, weight, n_stars)
         variance = _measured_variance(observations, kind, residual, share, floors)
         pull = np.hypot(*residual.T) / np.sqrt(variance * np.maximum(1 - share, 0.05))
@@ -248,16 +131,48 @@ def solve_jointly(
         # Residuals must balance under the very weights of the step, or it has a component
         # along the shift of all images together, which nothing but the priors resists.
         residual, _ = _leave_stars(moved, observations.star, weight, n_stars)
-        step = _solve_step(layout, observations, values, residual, weight)
-        values = values + step
+        step, bent = _solve_step(
+            layout, observations, values, residual, weight, bending
+        )
+        values, bending = values + step, bending._replace(values=bending.values + bent)
         largest = np.abs(step).max(axis=0, initial=0.0)
-        if largest[:2].max() < 1e-6 and largest[2:].max() < 1e-8:
+        # rolls and scales move the edges by as much
+        if max(*largest[:2], *(100.0 * largest[2:])) < rigour.tolerance:
             break
     # A star's mean leans towards each of its observations: undo that in the residuals.
-    moved = move_observations(layout, values, observations.image, observations.position)
+    moved = _move_and_bend(layout, values, observations, bending)
     residual, share = _leave_stars(moved, observations.star, weight, n_stars)
     residual = residual / np.sqrt(np.maximum(1.0 - share, 0.05))[:, None]
-    return JointSolution(values, residual, pull, weight)
+    bends = np.zeros_like(layout.bend_sigmas)
+    if rigour.with_bends:
+        bends[:] = bending.values.reshape(bends.shape)
+    return JointSolution(values, residual, pull, weight, bends)
+
+
+def _straight(
+    layout: Layout, observations: Observations, *, with_bends: bool
+) -> _Bending:
+    """Return bends of zero; none at all without them."""
+    ours = observations.image != CATALOG
+    image, position = observations.image[ours], observations.position[ours]
+    design = sparse.csr_array((2 * len(image), 0))
+    if with_bends:
+        design = design_bends(layout.frames, image, position)
+    n = design.shape[1]
+    return _Bending(design, np.zeros(n), layout.bend_sigmas.ravel()[:n])
+
+
+def _move_and_bend(
+    layout: Layout,
+    values: NDArray[np.float64],
+    observations: Observations,
+    bending: _Bending,
+) -> Points:
+    """Return positions after the images' motions and bends, (n, 2), arcsec."""
+    moved = move_observations(layout, values, observations.image, observations.position)
+    bent = np.asarray(bending.design @ bending.values)
+    moved[observations.image != CATALOG] += bent.reshape(-1, 2)
+    return moved
 
 
 def _leave_stars(
@@ -314,8 +229,9 @@ def _solve_step(
     values: NDArray[np.float64],
     residual: Points,
     weight: NDArray[np.float64],
-) -> NDArray[np.float64]:
-    """Return the change of the terms that removes the residuals, (terms, 4).
+    bending: _Bending,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the changes of terms (terms, 4) and bends that remove the residuals.
 
     Normal equations are made for the motions of the images, of which each observation sees
     one only, and then carried over to the terms.
@@ -324,6 +240,7 @@ def _solve_step(
     rows = _image_design(
         layout, values, observations.image[ours], observations.position[ours]
     )
+    rows = sparse.hstack([rows, bending.design], format="csr")
     w = np.repeat(weight[ours], 2)
     total = np.bincount(observations.star, weight)
     star = 2 * np.repeat(observations.star[ours], 2) + np.tile([0, 1], ours.sum())
@@ -331,14 +248,19 @@ def _solve_step(
     sums = sparse.csr_array((w, (star, np.arange(n))), (2 * len(total), n)) @ rows
     weighted = rows.T.multiply(w).tocsr()
     scaled = sums.multiply(np.repeat(total**-0.5, 2)[:, None]).tocsr()
-    terms = _term_design(layout, values)
+    n_bends = len(bending.values)
+    terms = sparse.block_diag(
+        [_term_design(layout, values), sparse.eye_array(n_bends)], format="csr"
+    )
     normal = terms.T @ (weighted @ rows - scaled.T @ scaled) @ terms
     right = -(terms.T @ (weighted @ residual[ours].ravel()))
-    prior = _prior_weights(layout, values).ravel()
-    normal = (normal + sparse.diags_array(prior)).tocsc()
-    return np.asarray(splu(normal).solve(right - prior * values.ravel())).reshape(
-        values.shape
+    prior = np.concatenate(
+        [_prior_weights(layout, values).ravel(), bending.sigma**-2.0]
     )
+    right -= prior * np.concatenate([values.ravel(), bending.values])
+    normal = (normal + sparse.diags_array(prior)).tocsc()
+    step = np.asarray(splu(normal).solve(right))
+    return step[: values.size].reshape(values.shape), step[values.size :]
 
 
 def _image_design(
@@ -349,7 +271,7 @@ def _image_design(
     (2 n, 4 images): two shifts, a roll about the image's centre and a stretch.
     """
     motions = move_images(layout, values)
-    arm = _turn(position - layout.centres[image], motions.roll[image])
+    arm = turn(position - layout.centres[image], motions.roll[image])
     x, y = (arm * motions.stretch[image, None]).T
     ones = np.ones(len(image))
     entries = np.stack([ones, -y, arm[:, 0], ones, x, arm[:, 1]], axis=1).ravel()
@@ -375,7 +297,7 @@ def _term_design(layout: Layout, values: NDArray[np.float64]) -> sparse.csr_arra
             block[:, :2, j, :2] = layout.axes
             block[:, 3, j, 3] = 1.0
         else:
-            arm = _turn(layout.centres - layout.pivots[term], values[term, 2])
+            arm = turn(layout.centres - layout.pivots[term], values[term, 2])
             block[:, :2, j, :2] = np.eye(2)
             block[:, 0, j, 2], block[:, 1, j, 2] = -arm[:, 1], arm[:, 0]
     columns = layout.terms[:, None, :, None] * TERMS + np.arange(TERMS)
@@ -383,13 +305,6 @@ def _term_design(layout: Layout, values: NDArray[np.float64]) -> sparse.csr_arra
     starts = np.arange(0, block.size + 1, kinds * TERMS)
     shape = (TERMS * n, TERMS * len(layout.pivots))
     return sparse.csr_array((block.reshape(-1), columns, starts), shape=shape)
-
-
-def _turn(arms: Points, rolls: NDArray[np.float64]) -> Points:
-    """Return (n, 2) arms turned by (n,) angles, rad."""
-    c, s = np.cos(rolls), np.sin(rolls)
-    x, y = arms.T
-    return np.stack([c * x - s * y, s * x + c * y], axis=1)
 
 
 def _prior_weights(layout: Layout, values: NDArray[np.float64]) -> NDArray[np.float64]:
