@@ -10,6 +10,7 @@ from rampline.photometry.regions import (
     drop_labels,
     find_regions,
     find_touching,
+    join_roots,
     renumber,
 )
 
@@ -69,3 +70,12 @@ def test_the_kernels_agree_with_their_twins(rng, shape):
             fast(one, how)
             slow(other, how)
             np.testing.assert_array_equal(one, other)
+
+
+def test_roots_are_joined_as_by_the_twin(rng):
+    found = np.arange(9)
+    slow = found.copy()
+    for one, other in rng.integers(0, 9, (6, 2)):
+        join_roots(found, one, other)
+        twin.join_roots(slow, one, other)
+        np.testing.assert_array_equal(found, slow)

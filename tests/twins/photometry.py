@@ -192,6 +192,15 @@ def find_runs(valid):
     return runs, [of_run.index(region) for region in of_run]
 
 
+def count_runs(valid):
+    return len(find_runs(valid)[0])
+
+
+def join_roots(parent, one, other):
+    low, high = sorted((root(parent, one), root(parent, other)))
+    parent[high] = low
+
+
 def renumber(labels, number):
     labels[:] = number[labels]
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..exposure.records import Labels, Plane
 from ..numerics.jit import kernel
 from .diffraction import Cores
+from .regions import join_roots
 
 Indices = NDArray[np.int64]
 
@@ -145,19 +146,9 @@ def _find_runs(valid: NDArray[np.bool_], runs: Indices, parent: Indices) -> None
                 above += 1
             k = above
             while k < begun and runs[k, 1] <= j:
-                _join_runs(parent, k, count)
+                join_roots(parent, k, count)
                 k += 1
             count += 1
         above = begun
     for k in range(count):
         parent[k] = parent[parent[k]]
-
-
-@kernel
-def _join_runs(parent: Indices, one: int, other: int) -> None:
-    """Hang the later root of two runs below the earlier one."""
-    while parent[one] != one:
-        one = parent[one]
-    while parent[other] != other:
-        other = parent[other]
-    parent[max(one, other)] = min(one, other)

@@ -1,5 +1,7 @@
 """Work on segmentation maps in place: planes of labels, 0 on sky, sources from 1 on."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -114,14 +116,14 @@ def _join_neighbours(labels: Labels, parent: NDArray[np.int32]) -> None:
                 if m < n_rows and 0 <= n < n_cols:
                     other = labels[m, n]
                     if other > 0 and other != one:
-                        _join(parent, one, other)
+                        join_roots(parent, one, other)
     for k in range(parent.size):
         parent[k] = parent[parent[k]]
 
 
 @kernel
-def _join(parent: NDArray[np.int32], one: int, other: int) -> None:
-    """Hang the higher root of two labels below the lower one."""
+def join_roots(parent: NDArray[Any], one: int, other: int) -> None:
+    """Hang the higher root of two numbers below the lower one."""
     while parent[one] != one:
         one = parent[one]
     while parent[other] != other:
