@@ -117,7 +117,7 @@ def test_spectra_between_the_three_laws_are_interpolated_well(colour):
     got = _spectrum("A", "GRISMR", "F444W", colour=colour).sum(axis=0)
     first, light = line_spread(path, detector, band, colour)
     sharp = np.zeros((2048, 2048))
-    paint(sharp, _palette("NRCALONG", [1000.0], [1000.0], [1000.0], [colour]))
+    paint(sharp[None], _palette("NRCALONG", [1000.0], [1000.0], [1000.0], [colour]))
     line = np.zeros(2048 + light.size)
     exact = np.convolve(sharp.sum(axis=0), light)
     line[max(first, 0) : max(first, 0) + exact.size - max(-first, 0)] = exact[

@@ -42,8 +42,8 @@ class Profiles:
     ----------
     positions : (n, 2) float64, pixels
         Row and column, 0-based.
-    rates : (n,) float64, DN/s
-        Total rates.
+    rates : (n,) or (n, planes) float64, DN/s
+        Total rates, of each plane of the image where it has several.
     index : (n,) float64
         Sersic index.
     half_light_px : (n,) float64, pixels
@@ -64,7 +64,7 @@ def paint_galaxies(image: Array, spread: PointSpread, galaxies: Profiles) -> Non
 
     Parameters
     ----------
-    image : (rows, cols) float64, DN/s
+    image : (rows, cols) or (planes, rows, cols) float64, DN/s
         Added to.
     spread : PointSpread
     galaxies : Profiles
@@ -81,7 +81,7 @@ def paint_galaxies(image: Array, spread: PointSpread, galaxies: Profiles) -> Non
         size = next((s for s in _SIZES if s >= 2 * reach[k]), _SIZES[-1])
         row, col = galaxies.positions[k]
         low_row, low_col = int(np.rint(row)) - size // 2, int(np.rint(col)) - size // 2
-        cut = _overlap(image.shape, low_row, low_col, size)
+        cut = _overlap(image.shape[-2:], low_row, low_col, size)
         if cut is None:
             continue
         table = sersic_transform(round(galaxies.index[k] / INDEX_STEP) * INDEX_STEP)
@@ -89,7 +89,9 @@ def paint_galaxies(image: Array, spread: PointSpread, galaxies: Profiles) -> Non
         place = row - low_row, col - low_col, size
         stamp = _stamp(optics, table, galaxies.shape[k], place)
         there, here = cut
-        image[there] += galaxies.rates[k] * stamp[here]
+        image[..., there[0], there[1]] += np.multiply.outer(
+            galaxies.rates[k], stamp[here]
+        )
 
 
 def _overlap(

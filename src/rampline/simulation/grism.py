@@ -99,25 +99,23 @@ def disperse(
     pads = (REACH_PX, 0) if path.axis == 0 else (0, REACH_PX)
     shape = [n + 2 * pad for n, pad in zip(image.shape, pads, strict=True)]
     origin = -pads[0], -pads[1]
-    for number, colour in enumerate(_COLOURS):
-        canvas = np.zeros(shape)
-        weights = _share(number, indices), _share(number, of_pictures)
-        paint(canvas, palette, origin, weights)
+    canvas = np.zeros((len(_COLOURS), *shape))
+    paint(canvas, palette, origin, (_shares(indices), _shares(of_pictures)))
+    out = image.T if path.axis == 0 else image
+    for plane, colour in zip(canvas, _COLOURS, strict=True):
         first, light = line_spread(path, detector, band, colour)
-        lines = canvas.T if path.axis == 0 else canvas
-        out = image.T if path.axis == 0 else image
-        _convolve_lines(out, lines, light, first)
+        _convolve_lines(out, plane.T if path.axis == 0 else plane, light, first)
 
 
-def _share(number: int, index: Array) -> Array:
-    """Return a spectrum's weight on one of the three power laws (Lagrange)."""
+def _shares(index: Array) -> Array:
+    """Return the weights of spectra on the three power laws (Lagrange), (n, 3)."""
     clipped = np.clip(index, _COLOURS[0] - 1.0, _COLOURS[-1] + 1.0)
-    own = _COLOURS[number]
-    weight = np.ones(clipped.shape)
-    for other in _COLOURS:
-        if other != own:
-            weight = weight * (clipped - other) / (own - other)
-    return weight
+    weights = np.ones((index.size, len(_COLOURS)))
+    for number, own in enumerate(_COLOURS):
+        for other in _COLOURS:
+            if other != own:
+                weights[:, number] *= (clipped - other) / (own - other)
+    return weights
 
 
 def line_spread(

@@ -171,7 +171,7 @@ def shine(
         sky *= transmission(exposure.detector, exposure.band)
         disperse(image, palette, (exposure.detector, exposure.band, exposure.grism))
     else:
-        paint(image, palette)
+        paint(image[None], palette)
     stray = scatter(_view(exposure, seed), params.scattered, sources, palette.rate)
     gain = pixels.gain
     zero = np.zeros(shape, np.float32)

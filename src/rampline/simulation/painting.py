@@ -55,40 +55,51 @@ def paint(
 
     Parameters
     ----------
-    canvas : (rows, cols) float64, DN/s
+    canvas : (planes, rows, cols) float64, DN/s
         Added to.
     palette : Palette
     origin : (int, int), pixels
         Row and column of the canvas' first pixel.
-    weights : ((n,) float64, (m,) float64), optional
-        Factors of the sources and of the pictures; without them all are 1.
+    weights : ((n, planes) float64, (m, planes) float64), optional
+        Factors of the sources and of the pictures in each plane; without them all are 1.
     """
-    sources, star = palette.sources, palette.sources.is_star
+    star, planes = palette.sources.is_star, canvas.shape[0]
     of_sources, of_pictures = weights or (
-        np.ones(star.size),
-        np.ones(len(palette.pictures)),
+        np.ones((star.size, planes)),
+        np.ones((len(palette.pictures), planes)),
     )
     position = palette.position - np.array(origin)
-    rate = palette.rate * of_sources
-    paint_stars(canvas, palette.spread, position[star], rate[star], palette.faintest)
+    rate = palette.rate[:, None] * of_sources
+    for plane, rates in zip(canvas, rate[star].T, strict=True):
+        paint_stars(plane, palette.spread, position[star], rates, palette.faintest)
+    _paint_galaxies(canvas, palette, position, rate)
+    place = palette.camera, palette.spread, origin
+    for picture, factors in zip(palette.pictures, of_pictures, strict=True):
+        for plane, factor in zip(canvas, factors, strict=True):
+            paint_picture(plane, picture, place, factor * palette.dn_s_per_jy)
+
+
+def _paint_galaxies(
+    canvas: Array, palette: Palette, position: Array, rate: Array
+) -> None:
+    """Paint those that reach the canvas, the small ones first."""
+    sources = palette.sources
     near = (
-        ~star
+        ~sources.is_star
         & (position > -_REACH_PX).all(axis=1)
-        & (position < np.array(canvas.shape) + _REACH_PX).all(axis=1)
+        & (position < np.array(canvas.shape[1:]) + _REACH_PX).all(axis=1)
     )
-    if near.any():
-        shapes = _profiles(palette.camera, sources, palette.position, near)
-        galaxies = Profiles(
-            positions=position[near],
-            rates=rate[near],
-            index=sources.index[near],
-            half_light_px=shapes[0],
-            shape=shapes[1],
-        )
-        paint_galaxies(canvas, palette.spread, galaxies)
-    for picture, weight in zip(palette.pictures, of_pictures, strict=True):
-        place = palette.camera, palette.spread, origin
-        paint_picture(canvas, picture, place, weight * palette.dn_s_per_jy)
+    if not near.any():
+        return
+    half_light, shape = _profiles(palette.camera, sources, palette.position, near)
+    galaxies = Profiles(
+        positions=position[near],
+        rates=rate[near],
+        index=sources.index[near],
+        half_light_px=half_light,
+        shape=shape,
+    )
+    paint_galaxies(canvas, palette.spread, galaxies)
 
 
 def _profiles(
