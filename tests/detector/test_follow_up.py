@@ -168,7 +168,7 @@ def test_the_kernels_equal_their_twins(rng):
     best = np.full((2, 12, 10), -1)
     ramps = counts[0], flags[0]
     for kernel, out in (
-        (module._choose, best[0]),
+        (module._choose_strongest, best[0]),
         (twins.choose_strongest, best[1]),
     ):
         kernel(ramps, tuple(planes), where[1:], steps, unit, out)

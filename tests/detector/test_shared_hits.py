@@ -95,3 +95,20 @@ def test_the_kernels_equal_their_twins(rng):
         found[0, enough] / scale, brute[0, enough] / scale, atol=0.02
     )
     np.testing.assert_allclose(found[1, enough], brute[1, enough], rtol=0.02)
+
+
+@pytest.mark.parametrize("hit", [(0, 0), (2, 3), (5, 6)])
+def test_ways_to_share_a_hit_are_those_of_the_twin(hit):
+    ours, theirs = np.full((2, 3, 30), -1.0)
+    n = shared_hits._list_shares(hit, 7, (8, 2), ours)
+    assert n == twins.list_shares(hit, 7, (8, 2), theirs)
+    np.testing.assert_allclose(ours, theirs)
+
+
+def test_ways_are_averaged_as_by_the_twin(rng):
+    value, weight, along = rng.uniform(1, 5, (3, 12))
+    trial = np.stack([0.5 * value**2 / weight, along, value, weight])
+    trial[0, ::4] = -np.inf
+    reads = rng.integers(1, 9, 12).astype(np.float64)
+    ours = shared_hits._average_ways(trial, reads, 0.3)
+    np.testing.assert_allclose(ours, twins.average_ways(trial, reads, 0.3), rtol=1e-4)

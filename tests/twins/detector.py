@@ -906,3 +906,29 @@ def average_reads(tile, pattern, hits, frames, found):
             found[0, c] = share @ slope
             found[1, c] = share @ (np.array(spread) + np.array(slope) ** 2)
             found[1, c] -= found[0, c] ** 2
+
+
+def list_shares(hit, n_steps, frames, shares):
+    (begin, end), (n_frames, n_dropped) = hit, frames
+    whole = [
+        (i, 1, 1 + n_dropped + ((i == 0) + (i == n_steps - 1)) * (n_frames - 1))
+        for i in range(begin, end + 1)
+    ]
+    split = [
+        (i, k / n_frames, 1)
+        for i in range(max(begin - 1, 0), min(end + 1, n_steps - 1))
+        for k in range(1, n_frames)
+    ]
+    ways = np.array(whole + split).T
+    shares[:, : ways.shape[1]] = ways
+    return ways.shape[1]
+
+
+def average_ways(trial, reads, unit):
+    chi2, along, value, weight = trial[:, np.isfinite(trial[0])]
+    share = reads[np.isfinite(trial[0])] * np.exp(chi2 - chi2.max()) / weight**0.5
+    shift = value / weight * unit * along
+    variance = (unit * along) ** 2 / weight
+    mean = np.average(shift, weights=share)
+    second = np.average(variance + shift**2, weights=share)
+    return mean, second - mean**2

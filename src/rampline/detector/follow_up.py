@@ -159,7 +159,7 @@ def _test_neighbors(
     pattern = readout_pattern(readout)
     best = np.full(planes[0].shape, -1, np.int64)
     unit = _unit_noise(pattern)
-    _choose(ramps, planes, strikes.where[1:], strikes.steps, unit, best)
+    _choose_strongest(ramps, planes, strikes.where[1:], strikes.steps, unit, best)
     pixels, found = np.stack(np.nonzero(best >= 0)), 0
     width = tile_width(len(pattern.step_s), max(pixels.shape[1], 1))
     for start in range(0, pixels.shape[1], width):
@@ -288,7 +288,7 @@ def _flag_sides(
 
 
 @kernel
-def _choose(
+def _choose_strongest(
     ramps: tuple[NDArray[np.float32], NDArray[np.uint8]],
     planes: tuple[NDArray[np.float32], NDArray[np.float32]],
     where: NDArray[np.int64],

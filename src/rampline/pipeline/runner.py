@@ -47,7 +47,7 @@ class Banded(NamedTuple, Generic[B]):
 class Bench:
     """The threads and the buffers of this process, for one exposure after the other."""
 
-    def __init__(self, threads: int = 1, band_rows: int = 32) -> None:
+    def __init__(self, threads: int = 1, band_rows: int = 64) -> None:
         self.threads, self.band_rows = threads, band_rows
         self.workspace = Workspace()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None

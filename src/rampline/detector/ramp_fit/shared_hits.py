@@ -163,6 +163,32 @@ def _list_shares(
 
 
 @fast_kernel
+def _average_ways(
+    trial: NDArray[np.float64], reads: NDArray[np.float64], unit: float
+) -> tuple[float, float]:
+    """Return by how much a hit raised the slope, and the variance of that.
+
+    ``trial`` are, for each way, half the chi2 it saves (minus infinity for none), its
+    design, its residual and its weight; ``reads`` how many reads it stands for; ``unit``
+    the variance of the slope without a hit.
+    """
+    n, best = trial.shape[1], -np.inf
+    for k in range(n):
+        best = max(best, trial[0, k])
+    total, mean, square = 0.0, 0.0, 0.0
+    for k in range(n):
+        chi2 = trial[0, k]
+        if chi2 > best - _NEGLIGIBLE:
+            share = reads[k] * np.exp(chi2 - best) / np.sqrt(trial[3, k])
+            shift = 2.0 * chi2 * unit * trial[1, k] / trial[2, k]
+            total += share
+            mean += share * shift
+            square += share * (shift * shift + 0.5 * shift * shift / chi2)
+    mean /= total
+    return mean, square / total - mean * mean
+
+
+@fast_kernel
 def _average_reads(
     tile: Tile,
     out: Outliers,
@@ -181,14 +207,20 @@ def _average_reads(
     residual, design, used = out.residual, tile.design, tile.used
     own, cross = out.own, out.cross
     most = 3 * frames[0] + 2
-    shares, trial = np.empty((3, most), np.float64), np.empty((4, most), np.float64)
-    strongest = 1.0 / _PRECISION**2
+    shares = np.full((n_steps, _MAX_RUN, 3, most), -1.0)
+    for begin in range(n_steps):
+        for more in range(_MAX_RUN):
+            hit = begin, min(begin + more, n_steps - 1)
+            _list_shares(hit, n_steps, frames, shares[begin, more])
+    trial = np.empty((4, most), np.float64)
+    coarse = 0.5 / _PRECISION**2
     for c in range(n_pixels):
-        unit = 1.0 / sums[c]
-        n = _list_shares((hits[0, c], hits[1, c]), n_steps, frames, shares)
-        best, is_coarse = -np.inf, False
-        for k in range(n):
-            i, one = int(shares[0, k]), shares[1, k]
+        begin, more = hits[0, c], hits[1, c] - hits[0, c]
+        best, n = -np.inf, 0
+        for k in range(most):
+            i, one = int(shares[begin, more, 0, k]), shares[begin, more, 1, k]
+            if i < 0:
+                break
             value, along = one * residual[i, c], one * design[i, c]
             weight, least = one * one * own[i, c], used[i, c]
             if one < 1.0:
@@ -197,24 +229,16 @@ def _average_reads(
                 along += two * design[i + 1, c]
                 weight += two * (two * own[i + 1, c] + 2.0 * one * cross[i, c])
                 least *= used[i + 1, c]
-            trial[0, k] = -np.inf
+            trial[0, k], trial[1, k] = -np.inf, along
+            trial[2, k], trial[3, k] = value, weight
             if least > 0.0 and value > 0.0 and weight > 0.0 and weight < np.inf:
-                charge = value / weight
-                trial[0, k] = 0.5 * value * charge
-                trial[1, k] = charge * unit * along
-                trial[2, k] = (unit * along) ** 2 / weight
-                trial[3, k] = weight
-                is_coarse |= value * charge > strongest
-            best = max(best, trial[0, k])
-        if is_coarse or best < 0.0:
+                trial[0, k] = 0.5 * value * value / weight
+                best = max(best, trial[0, k])
+            n += 1
+        # neither light alone, nor a hit too strong for what is known of its shares
+        if not 0.0 <= best <= coarse:
             continue
-        total, mean, square = 0.0, 0.0, 0.0
-        for k in range(n):
-            if trial[0, k] > best - _NEGLIGIBLE:
-                share = shares[2, k] * np.exp(trial[0, k] - best) / np.sqrt(trial[3, k])
-                total += share
-                mean += share * trial[1, k]
-                square += share * (trial[2, k] + trial[1, k] ** 2)
-        mean /= total
-        found[0, c] = right[c] * unit - mean
-        found[1, c] = unit + square / total - mean * mean
+        unit = 1.0 / sums[c]
+        shift, variance = _average_ways(trial[:, :n], shares[begin, more, 2], unit)
+        found[0, c] = right[c] * unit - shift
+        found[1, c] = unit + variance
