@@ -23,6 +23,7 @@ from ...exposure.records import SlopePlanes
 from ...exposure.timing import Readout
 from ..band import PixelNoise, RampBand, Scalar, flat_block, pick_pixels
 from .covariance import Pattern, readout_pattern, unit_read_weight
+from .few_groups import fit_few_groups
 from .gls_kernels import (
     Tile,
     eliminate,
@@ -36,7 +37,6 @@ from .gls_kernels import (
 )
 from .planes import SlopeFit, empty_slopes
 from .shared_hits import fit_shared_hits
-from .single_groups import fit_single_groups
 from .whole_ramps import Planes, fit_whole_ramps, noise_of, samples_of
 
 _SPOILS = flags.BAD_FOR_SLOPE, flags.JUMP
@@ -121,7 +121,7 @@ def fit_gls(
         else:
             _fit_ramps(*_take_block(band, noise, rows), pattern, target)
     if reset_noise_dn > 0.0:
-        fit_single_groups(band, noise, readout, rows, reset_noise_dn, out)
+        fit_few_groups(band, noise, readout, rows, reset_noise_dn, out)
 
 
 def _fit_whole_ramps(
