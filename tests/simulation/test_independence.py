@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
-from rampline.simulation.catalog import draw_sources
 from rampline.simulation.expose import expose
 from rampline.simulation.pointing import plan_exposures
+from rampline.simulation.presets import artifacts_scene
 from rampline.simulation.scene import SceneParams
+from rampline.simulation.sky import draw_sky
 from rampline.simulation.streams import stream
 from tests.simulation.scenes import small
 
@@ -23,6 +24,8 @@ BY_NUMBER = {
 }
 """Components that are switched off by a number."""
 OWN = {
+    "light.scattered.breath_1.enabled": {"breath"},
+    "light.scattered.breath_2.enabled": {"breath"},
     "electronics.flicker.enabled": {"flicker", "odd_even"},
     "electronics.flicker.odd_even_dn": {"odd_even"},
 }
@@ -39,7 +42,12 @@ def _scene():
     content["events"]["persistence"]["enabled"] = True
     content["events"]["cosmic_rays"]["rate_cm2_s"] = 50.0
     content["events"]["snowballs"]["rate_s"] = 5.0
-    content["activities"][0]["integrations"] = 2
+    content["visit"]["aperture"] = "NRCB3_SUB160"
+    content["activities"][0].update(integrations=2, detectors=("NRCB3",))
+    for kind in content["light"]["scattered"].values():
+        kind["enabled"] = True
+    placed = artifacts_scene().light.stars
+    content["light"]["stars"] = [star.model_dump() for star in placed]
     del content["references"]
     return content
 
@@ -82,7 +90,7 @@ def _drawn(scene):
             if name.startswith("rampline.simulation.") and hasattr(module, "stream"):
                 patch.setattr(module, "stream", recorded)
         first, second = plan_exposures(scene)
-        sources = draw_sources(scene.field, scene.seed)
+        sources = draw_sky(scene)
         traps = expose(scene, first, sources).traps
         expose(scene, second, sources, traps=traps)
     return {
@@ -102,7 +110,7 @@ def test_every_component_of_an_exposure_is_in_the_scene(everything):
     drawn = {key[0] for key in everything}
     assert {"photons", "cosmic_rays", "snowballs", "persistence", "flicker"} <= drawn
     assert {"read_noise", "reset_noise", "odd_even", "telegraph"} <= drawn
-    assert {"pointing", "jitter", "scene"} <= drawn
+    assert {"pointing", "jitter", "scene", "stripes", "breath"} <= drawn
 
 
 @pytest.mark.parametrize("name", _switches())
