@@ -72,6 +72,12 @@ class LinearRamp:
         )
 
 
+def without_samples(ramp: LinearRamp) -> LinearRamp:
+    """Return the record without the raw samples: all zero, of no memory."""
+    samples = np.broadcast_to(np.uint16(0), ramp.raw.samples.shape)
+    return replace(ramp, raw=replace(ramp.raw, samples=samples))
+
+
 def open_ramp(raw: Ramp, workspace: Workspace) -> LinearRamp:
     """Return the working record of an exposure, its buffers not yet filled."""
     shape = raw.samples.shape

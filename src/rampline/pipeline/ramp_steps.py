@@ -386,11 +386,12 @@ def _rows_of(noise: PixelNoise, rows: slice) -> PixelNoise:
 
 def _lent_planes(workspace: Workspace, shape: tuple[int, ...]) -> SlopePlanes:
     """Return slope planes of arbitrary content."""
+    slope, err, var_poisson, var_read = workspace.lend((4, *shape), np.float32)
     return SlopePlanes(
-        slope=workspace.lend(shape, np.float32),
-        err=workspace.lend(shape, np.float32),
-        var_poisson=workspace.lend(shape, np.float32),
-        var_read=workspace.lend(shape, np.float32),
+        slope=slope,
+        err=err,
+        var_poisson=var_poisson,
+        var_read=var_read,
         flags=workspace.lend(shape, np.uint32),
     )
 

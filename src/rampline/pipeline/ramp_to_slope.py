@@ -21,7 +21,7 @@ from ..detector.saturation import SaturationParams
 from ..detector.snowballs import SnowballParams
 from ..detector.superbias import SuperbiasParams
 from ..exposure.planes import RampPlanes
-from ..exposure.ramp_state import open_ramp
+from ..exposure.ramp_state import open_ramp, without_samples
 from ..exposure.records import Ramp, SlopeImage
 from ..params import Params
 from .ramp_steps import (
@@ -90,14 +90,15 @@ def ramp_to_slope(
     Parameters
     ----------
     raw : Ramp
-        Never written into.
+        Never written into. If the caller keeps no name for it, its memory serves the
+        slopes as soon as the samples have become counts.
     run : Runner
         With the exposure's reference planes; its bench lends the buffers, those of the
         result too: they are lent again when nobody refers to them any more.
     params : RampToSlope
     """
-    ramp = open_ramp(raw, run.bench.workspace)
-    n_rows = raw.header.readout.n_rows
+    ramp, n_rows = open_ramp(raw, run.bench.workspace), raw.header.readout.n_rows
+    del raw
     with run.bands(n_rows) as band:
         ramp = band(group_scale, ramp, params.group_scale)
         ramp = band(data_quality, ramp, params.data_quality)
@@ -109,6 +110,7 @@ def ramp_to_slope(
         ramp = band.maybe(dark, ramp, params.dark)
         ramp = band.maybe(row_drift, ramp, params.row_drift)
         ramp = band.maybe(jumps, ramp, params.jumps)
+    ramp = without_samples(ramp)
     with run.bands(n_rows) as band:
         ramp = band.maybe(neighbors, ramp, params.neighbors)
         ramp = band.maybe(after_jumps, ramp, params.after_jumps)

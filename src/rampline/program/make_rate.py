@@ -73,12 +73,14 @@ def make_rate(
         return RateResult(path=path, slope=None, steps=())
     tools = bench(place.threads)
     shape = (readout.n_ints, readout.n_groups, readout.n_rows, readout.n_cols)
-    ramp = read_ramp(raw, tools.workspace.lend(shape, np.uint16))
     planes = load_ramp_planes(files, header, want_ipc=params.ipc.enabled)
     if flat is not None:
         planes = replace(planes, flat=flat.flat)
     run = Runner(planes, tools)
-    slope = ramp_to_slope(ramp, run, params)
+    # without a name here the samples' memory serves the slopes
+    slope = ramp_to_slope(
+        read_ramp(raw, tools.workspace.lend(shape, np.uint16)), run, params
+    )
     _refuse_empty(raw, slope)
     steps = list_steps(run.trail, params)
     provenance = trace(steps, params, files, [InputFile(raw.name, raw_hash)], key)
