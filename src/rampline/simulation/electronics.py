@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..exposure.timing import Readout
 from ..numerics.jit import kernel
 from ..params import Params
+from .brighter_fatter import BrighterFatterParams
 from .flicker import FlickerNoise, FlickerParams, clocking
 from .instrument import DETECTORS, REF_BORDER
 from .photons import Signal
@@ -40,6 +41,8 @@ class ElectronicsParams(Params):
     """1/f noise and odd/even offsets."""
     telegraph: TelegraphParams = TelegraphParams()
     """Random telegraph noise."""
+    brighter_fatter: BrighterFatterParams = BrighterFatterParams()
+    """Pixels that shrink while they fill."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

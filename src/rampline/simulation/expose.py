@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Ramp
 from ..flags import REFERENCE_PIXEL
+from .brighter_fatter import move_charge
 from .cosmic_rays import cosmic_rays
 from .electronics import read_out
 from .headers import exposure_header, group_table, int_times_table
@@ -110,6 +111,9 @@ def expose(
         seeds = row_seeds(stream(scene.seed, "photons", *key), readout.n_rows)
         events = arrived.all()
         signal = gather_charge(rate_e_s, pixels, events, readout, seeds, threads)
+        if scene.electronics.brighter_fatter.enabled:
+            params = scene.electronics.brighter_fatter
+            move_charge(signal, rate_e_s, pixels, readout, params)
         well_share = signal.groups[-1] / pixels.well_dn
         source = scene.seed, exposure.detector.name, key
         raw = read_out(signal, pixels, readout, scene.electronics, source)
