@@ -23,6 +23,18 @@ class UsedFile(NamedTuple):
     sha1: str
 
 
+class HeldCharge(NamedTuple):
+    """What the traps of a detector hold at the start of an exposure."""
+
+    row: NDArray[np.int32]
+    """(n,), of the subarray."""
+    col: NDArray[np.int32]
+    charge_dn: NDArray[np.float32]
+    """(5, n), DN: by the release times of ``detector.trapped_charge``."""
+    relative_error: NDArray[np.float32]
+    """(n,): of what each pixel releases."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RampPlanes:
     """What calibrates a ramp.
@@ -52,6 +64,8 @@ class RampPlanes:
         JWST's bits; all-zero planes are left out.
     flat : (rows, cols) float32 or None
         Response of each pixel, by which stripes are told from the sky's texture.
+    held : HeldCharge or None
+        Charge of earlier exposures, where the detector's ledger knows of any.
     files : tuple of UsedFile
     """
 
@@ -68,6 +82,7 @@ class RampPlanes:
     )
     flags: Mapping[str, Flags32] = field(default_factory=dict)
     flat: Plane | None = None
+    held: HeldCharge | None = None
     files: tuple[UsedFile, ...] = ()
 
 

@@ -14,6 +14,7 @@ from ..detector.ipc import IpcParams
 from ..detector.jumps import JumpParams
 from ..detector.linearity import LinearityParams
 from ..detector.neighbors import NeighborParams
+from ..detector.persistence import AfterglowErrorParams, PersistenceParams
 from ..detector.ramp_fit.slopes import SlopeParams
 from ..detector.reference_pixels import ReferencePixelParams
 from ..detector.row_drift import RowDriftParams
@@ -24,6 +25,7 @@ from ..exposure.planes import RampPlanes
 from ..exposure.ramp_state import open_ramp, without_samples
 from ..exposure.records import Ramp, SlopeImage
 from ..params import Params
+from .persistence import afterglow_error, persistence
 from .ramp_steps import (
     after_jumps,
     dark,
@@ -64,6 +66,8 @@ class RampToSlope(Params):
     """Counts proportional to charge."""
     dark: DarkParams = DarkParams()
     """Ramp in the dark."""
+    persistence: PersistenceParams = PersistenceParams()
+    """Afterglow of earlier exposures."""
     row_drift: RowDriftParams = RowDriftParams()
     """Drift of the outputs that reference pixels leave."""
     jumps: JumpParams = JumpParams()
@@ -76,6 +80,8 @@ class RampToSlope(Params):
     """Large cosmic-ray events."""
     slopes: SlopeParams = SlopeParams()
     """Counts a second."""
+    afterglow_error: AfterglowErrorParams = AfterglowErrorParams()
+    """What is uncertain of the afterglow."""
     gain_scale: GainScaleParams = GainScaleParams()
     """Non-standard gain."""
     flicker_noise: FlickerNoiseParams = FlickerNoiseParams()
@@ -108,6 +114,7 @@ def ramp_to_slope(
         ramp = band.maybe(reference_pixels, ramp, params.reference_pixels)
         ramp = band.maybe(linearity, ramp, params.linearity)
         ramp = band.maybe(dark, ramp, params.dark)
+        ramp = band.maybe(persistence, ramp, params.persistence)
         ramp = band.maybe(row_drift, ramp, params.row_drift)
         ramp = band.maybe(jumps, ramp, params.jumps)
     ramp = without_samples(ramp)
@@ -117,6 +124,7 @@ def ramp_to_slope(
     ramp = run.maybe(snowballs, ramp, params.snowballs)
     with run.bands(n_rows) as band:
         image = band(slopes, ramp, params.slopes)
+    image = run.maybe(afterglow_error, image, params.afterglow_error)
     image = run.maybe(gain_scale, image, params.gain_scale)
     with run.bands(n_rows) as band:
         image = band.maybe(flicker_noise, image, params.flicker_noise)

@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import InputError
 from ..exposure.header import Header
 from ..exposure.records import SkyImage, SlopeImage
 from ..files.provenance import StepRun
@@ -38,6 +37,8 @@ class ExposureRequest:
         Last stage of the run.
     backgrounds : tuple of Path
         ``_rate`` files of dedicated background exposures for this one.
+    held : Path or None
+        Charge of earlier exposures, from the detector's persistence ledger.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class ExposureRequest:
     parameters: Parameters
     until: Until
     backgrounds: tuple[Path, ...] = ()
+    held: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,8 @@ def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
         One line that says why this exposure cannot be reduced.
     """
     header = read_header(request.path)
-    _refuse_ledger_only(request.path, header)
+    if header.exp_type in LEDGER_ONLY:
+        return _ledger_only(header, request.parameters)
     made: list[str] = []
     rate, cal, slope, sky = None, None, None, None
     if request.suffix == "uncal":
@@ -126,6 +129,7 @@ def _rate(
         header,
         request.place,
         request.parameters.ramp_to_slope,
+        request.held,
     )
     _log_steps(result.path, result.steps)
     if result.slope is not None:
@@ -160,11 +164,11 @@ def _log_steps(path: Path, steps: tuple[StepRun, ...]) -> None:
         log.info("%s: %s %.3f s", step.step, step.status.lower(), step.seconds)
 
 
-def _refuse_ledger_only(path: Path, header: Header) -> None:
-    """Refuse exposures that only say what persistence to expect in later ones."""
-    if header.exp_type in LEDGER_ONLY:
-        raise InputError(
-            str(path),
-            f"an exposure without an image of the sky ({header.exp_type})",
-            "it would serve a persistence model, which this version does not have",
-        )
+def _ledger_only(header: Header, parameters: Parameters) -> ExposureResult:
+    """Return the end of an exposure that only says what persistence to expect later."""
+    note = f"{header.exp_type}: no image of the sky, for the persistence ledger only"
+    if not parameters.ramp_to_slope.persistence.enabled:
+        note += ", which is off (--set persistence.enabled=true)"
+    return ExposureResult(
+        root=header.root, rate=None, cal=None, survey=None, made=(), note=note
+    )

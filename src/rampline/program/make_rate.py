@@ -19,6 +19,7 @@ from ..pipeline.runner import Runner
 from ..reference.planes import load_flat, load_ramp_planes
 from ..reference.select import RAMP_KINDS
 from ..reference.sky_planes import FlatField
+from .make_ledger import read_held
 from .products import Workplace, bench, is_current, list_steps, reference_source, trace
 from .task_key import hash_file, make_key
 
@@ -45,7 +46,11 @@ class RateResult:
 
 
 def make_rate(
-    raw: Path, header: Header, place: Workplace, params: RampToSlope
+    raw: Path,
+    header: Header,
+    place: Workplace,
+    params: RampToSlope,
+    held: Path | None = None,
 ) -> RateResult:
     """Make the slopes of one exposure unless they are up to date.
 
@@ -56,6 +61,8 @@ def make_rate(
         Of the raw file.
     place : Workplace
     params : RampToSlope
+    held : Path or None
+        Charge of earlier exposures, from the detector's ledger.
 
     Raises
     ------
@@ -68,7 +75,8 @@ def make_rate(
     flat = _flat(header, place) if params.flicker_noise.enabled else None
     used = files.used if flat is None else (*files.used, *flat.files)
     raw_hash = hash_file(raw)
-    key = make_key(MODULE, [raw_hash], params, used)
+    hashes = [raw_hash, *([] if held is None else [hash_file(held)])]
+    key = make_key(MODULE, hashes, params, used)
     if is_current(path, key):
         return RateResult(path=path, slope=None, steps=())
     tools = bench(place.threads)
@@ -76,6 +84,8 @@ def make_rate(
     planes = load_ramp_planes(files, header, want_ipc=params.ipc.enabled)
     if flat is not None:
         planes = replace(planes, flat=flat.flat)
+    if held is not None:
+        planes = replace(planes, held=read_held(held))
     run = Runner(planes, tools)
     # without a name here the samples' memory serves the slopes
     slope = ramp_to_slope(

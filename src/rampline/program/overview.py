@@ -247,7 +247,7 @@ def _exposures(
 
 def _is_exposure(task: str) -> bool:
     """Tell an exposure's task of the first round from those of mosaics and refused files."""
-    is_of_a_field = task == "alignment" or "_nircam_" in task
+    is_of_a_field = "_nircam_" in task or task.startswith(("alignment", "ledger_"))
     return not (is_of_a_field or task.endswith("_2") or "/" in task)
 
 

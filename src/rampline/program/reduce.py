@@ -18,6 +18,7 @@ from .folders import Folders
 from .inputs import Inputs, Source, collect_inputs
 from .journal import Journal
 from .make_cal import choose_backgrounds, is_background
+from .make_ledger import ledger_requests, make_ledger
 from .make_report import make_report
 from .notices import notices
 from .options import ReduceOptions, Until
@@ -137,6 +138,7 @@ def _calibrate(
         references=options.references,
         threads=budget.threads,
     )
+    held = _follow_persistence(desk, inputs, folders, parameters, options)
     skies = [source for source in inputs.sources if is_background(source.header)]
     targets = [source for source in inputs.sources if source not in skies]
 
@@ -152,6 +154,7 @@ def _calibrate(
                     parameters=parameters,
                     until=until,
                     backgrounds=choose_backgrounds(source.header, rates),
+                    held=held.get(source.header.root),
                 ),
             )
             for source in sources
@@ -172,6 +175,32 @@ def _calibrate(
     light = all(source.suffix == "cal" for source in targets)
     outcomes = desk.run_stage("exposures", tasks(targets, options.until), light=light)
     return [outcome.value for outcome in outcomes if not outcome.error]
+
+
+def _follow_persistence(
+    desk: Desk,
+    inputs: Inputs,
+    folders: Folders,
+    parameters: Parameters,
+    options: ReduceOptions,
+) -> dict[str, Path]:
+    """Keep the ledger of each detector; return what is held before each exposure."""
+    params = parameters.ramp_to_slope
+    if not params.persistence.enabled:
+        return {}
+    requests = ledger_requests(
+        inputs.sources, folders.out / "persistence", options.references, params
+    )
+    tasks = [
+        desk.task(f"ledger_{request.detector.lower()}", make_ledger, request)
+        for request in requests
+    ]
+    outcomes = desk.run_stage("persistence", tasks) if tasks else []
+    held: dict[str, Path] = {}
+    for outcome in outcomes:
+        if not outcome.error:
+            held |= outcome.value.held
+    return held
 
 
 def _drop_intermediates(

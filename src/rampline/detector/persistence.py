@@ -1,0 +1,168 @@
+"""Take off the charge that traps release: the afterglow of earlier exposures.
+
+What a pixel's traps hold at the start of an exposure is known from the ledger
+(`trapped_charge`); how much of it comes out until each read follows. It is subtracted from
+the counts. What stays uncertain, the pixel's own traps above all, is largest in the first
+groups: those are left out where it would show, and the rest is added to the variances.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.planes import HeldCharge
+from ..exposure.records import SlopePlanes
+from ..exposure.timing import Readout
+from ..flags import DO_NOT_USE, PERSISTENCE
+from ..params import Sigma, StepParams
+from .band import PixelNoise, RampBand
+from .trap_amplitudes import TrapAmplitudeParams
+from .trapped_charge import released_shares
+
+
+class PersistenceParams(StepParams):
+    """When an afterglow shows, and when it is too uncertain."""
+
+    enabled: bool = False
+    """Whether the exposures of each detector are followed in the order of time."""
+    least: Sigma = 0.3
+    """Afterglow over the noise of the ramp from which pixels get PERSISTENCE; and its
+    uncertainty over the noise of a difference from which groups are left out."""
+    most: Sigma = 3.0
+    """Uncertainty over the noise of the ramp from which pixels are not used."""
+    amplitudes: TrapAmplitudeParams = TrapAmplitudeParams()
+    """How the charge of traps is measured."""
+    take_up: str = ""
+    """Folder ``persistence`` of an earlier run, whose traps are taken up."""
+
+
+class AfterglowErrorParams(StepParams):
+    """Whether the uncertainty of the afterglow enters the variances."""
+
+
+class Release(NamedTuple):
+    """What the pixels of an exposure release."""
+
+    charge_dn: NDArray[np.float32]
+    """(ints, groups, n), DN: since the reset."""
+    first_read_dn: NDArray[np.float32]
+    """(ints, n), DN: until the first read."""
+    rate_dn_s: NDArray[np.float32]
+    """(n,), DN/s: from the first to the last group, mean over the integrations."""
+
+
+def predict_release(held: HeldCharge, readout: Readout) -> Release:
+    """Return what traps release in each integration of an exposure.
+
+    Parameters
+    ----------
+    held : HeldCharge
+    readout : Readout
+    """
+    reads = readout.read_times_s()
+    step_s = readout.integration_s() + readout.frame_s
+    starts = [number * step_s for number in range(readout.n_ints)]
+    charge, first = (
+        np.stack([released_shares(t, start).T @ held.charge_dn for start in starts])
+        for t in (reads, reads[:1, :1])
+    )
+    times = readout.group_times_s()
+    if readout.n_groups > 1:
+        rate = (charge[:, -1] - charge[:, 0]) / (times[-1] - times[0])
+    else:
+        rate = charge[:, 0] / times[0]
+    return Release(
+        charge.astype(np.float32),
+        first[:, 0].astype(np.float32),
+        rate.mean(axis=0).astype(np.float32),
+    )
+
+
+def remove_afterglow(
+    band: RampBand,
+    noise: PixelNoise,
+    held: HeldCharge,
+    release: Release,
+    readout: Readout,
+    params: PersistenceParams,
+) -> None:
+    """Subtract released charge from a band of ramps, and flag what it spoils.
+
+    Parameters
+    ----------
+    band : RampBand
+        Owned: counts, group flags and pixel flags change at the pixels of ``held``. DN,
+        linear.
+    noise : PixelNoise
+        Of the same rows.
+    held : HeldCharge
+        Rows of the band.
+    release : Release
+        Of the same pixels.
+    readout : Readout
+    params : PersistenceParams
+    """
+    row, col = held.row, held.col
+    band.counts[:, :, row, col] -= release.charge_dn
+    if band.zero_frame is not None:
+        band.zero_frame[:, row, col] -= release.first_read_dn
+    gain, read_noise = noise.gain[row, col], noise.read_noise_dn[row, col]
+    read_variance = 2.0 * read_noise**2 / readout.n_frames
+    steps = np.diff(release.charge_dn, axis=1, prepend=0.0)
+    total = release.charge_dn[:, -1] - release.charge_dn[:, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ramp_sigma = np.sqrt(read_variance + np.nan_to_num(total / gain))
+        step_sigma = np.sqrt(read_variance + np.nan_to_num(steps / gain[None]))
+    # from group to group: what comes between them is what spoils their difference
+    spoiled = held.relative_error * steps[:, 1:] > params.least * step_sigma[:, 1:]
+    early = np.flip(np.logical_or.accumulate(np.flip(spoiled, 1), axis=1), 1)
+    # two groups are needed for any slope
+    early[:, max(readout.n_groups - 2, 0) :] = False
+    bits = early * np.uint8(DO_NOT_USE)
+    band.group_flags[:, : readout.n_groups - 1, row, col] |= bits
+    shows = (total > params.least * ramp_sigma).any(axis=0)
+    left = np.where(early, 0.0, steps[:, 1:]).sum(axis=1) * held.relative_error
+    lost = (left > params.most * ramp_sigma).any(axis=0)
+    flags = shows * np.uint32(PERSISTENCE) | lost * np.uint32(DO_NOT_USE)
+    band.pixel_flags[row, col] |= flags.astype(np.uint32)
+
+
+def add_afterglow_error(
+    planes: Sequence[SlopePlanes], held: HeldCharge, rate_dn_s: NDArray[np.float32]
+) -> None:
+    """Add what is uncertain of a subtracted afterglow to slopes' variances, in place.
+
+    Parameters
+    ----------
+    planes : sequence of SlopePlanes
+        Of the exposure, and of its integrations where there are such.
+    held : HeldCharge
+    rate_dn_s : (n,) float32, DN/s
+        Afterglow of its pixels.
+
+    Notes
+    -----
+    It is common to all integrations of a pixel, so averaging does not make it smaller. It
+    goes into VAR_POISSON: like the photons' noise it grows with the charge.
+    """
+    extra = (held.relative_error * rate_dn_s) ** 2
+    for plane in planes:
+        place = (..., held.row, held.col)
+        plane.var_poisson[place] += extra
+        plane.err[place] = np.sqrt(plane.var_poisson[place] + plane.var_read[place])
+
+
+def cut_held(held: HeldCharge, rows: slice) -> tuple[HeldCharge, NDArray[np.bool_]]:
+    """Return the pixels within a band, by its own rows, and which of all they are."""
+    inside = (held.row >= rows.start) & (held.row < rows.stop)
+    return (
+        HeldCharge(
+            held.row[inside] - rows.start,
+            held.col[inside],
+            held.charge_dn[:, inside],
+            held.relative_error[inside],
+        ),
+        inside,
+    )

@@ -1,0 +1,292 @@
+"""How much charge a detector's traps hold, measured on its own exposures.
+
+Pixels that were full in an earlier exposure are looked at in a later one, group by group,
+against rings of pixels around them that were not. What rises there beyond the same
+measure at places without a history is released charge. Stacks of such pixels, by exposure
+and by how full they were, are fitted by the releases of the five kinds of traps, none
+negative. A few exposures show few lags, so the kinds are held together: without further
+knowledge each holds as much as the others, which is the decay by about 1/t that detectors
+of this kind show (WFC3 Data Handbook, chapter 8), give or take as much again.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..params import Count, Fraction, Params, Sigma
+from .trapped_charge import HALF_WELL, SHARES, TIMES_S, TrapAmplitudes
+
+_ROUNDS: Final = 6
+"""The curve of filling and the amplitudes are fitted in turn so often."""
+_LEAST_STARS: Final = 3
+"""Fewer stars do not tell how much their surroundings matter."""
+_SIDES: Final = 1 << 40
+"""More than there are cells."""
+_CLIP: Final = 2.5
+"""Outliers lie so many sigma off the median."""
+
+
+class TrapAmplitudeParams(Params):
+    """When the charge of traps counts as measured."""
+
+    least_pixels: Count = 30
+    """Fewest pixels of a stack."""
+    least_significance: Sigma = 5.0
+    """Least significance of the whole afterglow; below it nothing is taken off."""
+    least_scatter: Fraction = 0.1
+    """Least relative scatter from pixel to pixel that is allowed for."""
+
+
+class Afterglow(NamedTuple):
+    """What pixels with a history show in one exposure."""
+
+    share: NDArray[np.float32]
+    """(n,): how full the well was that filled their traps last."""
+    filling: NDArray[np.float32]
+    """(5, n): of their traps at the start of the exposure, if every bright pixel filled
+    them as a full one does; how much less those of less share fill them is fitted here."""
+    rise_dn: NDArray[np.float32]
+    """(steps, n): differences of groups less those of the ring around; NaN unknown."""
+    control_dn: NDArray[np.float32]
+    """(sides, steps, n): the same at places without a history, on several sides."""
+    release: NDArray[np.float64]
+    """(5, steps): share of the traps that is released in each difference."""
+    star: NDArray[np.int64]
+    """(n,): number of the star, or of the cell of the frame: its pixels have the same
+    surroundings, whose structure is an error that they share."""
+
+
+class _Stack(NamedTuple):
+    """The median pixel of those with like history."""
+
+    bin: int
+    unit: NDArray[np.float64]
+    """(5, steps): release of unit amplitudes and unit curve."""
+    rise: NDArray[np.float64]
+    error: NDArray[np.float64]
+    exposure: int
+    """Whose level its rises are measured from."""
+    level_error: float
+    """Of that level, the same in all steps."""
+
+
+def fit_amplitudes(
+    seen: Sequence[Afterglow], params: TrapAmplitudeParams
+) -> TrapAmplitudes | None:
+    """Measure amplitudes and the curve of filling.
+
+    Parameters
+    ----------
+    seen : sequence of Afterglow
+        One for each exposure in which pixels with a history lie, or for each earlier
+        exposure that filled them.
+    params : TrapAmplitudeParams
+
+    Returns
+    -------
+    TrapAmplitudes or None
+        None where no afterglow is seen, or too few pixels had any.
+    """
+    stacks = [
+        stack
+        for number, one in enumerate(seen)
+        for stack in _stacks(number, one, params.least_pixels)
+    ]
+    if not stacks:
+        return None
+    curve = np.array(HALF_WELL)
+    fit = _fit(stacks, curve)
+    for _ in range(_ROUNDS):
+        if fit.significance < params.least_significance:
+            return None
+        curve = _fit_curve(stacks, fit.amplitude, curve)
+        fit = _fit(stacks, curve)
+    scatter = max(params.least_scatter, _scatter(seen, fit.amplitude, curve))
+    return TrapAmplitudes(fit.amplitude, fit.covariance, curve, scatter)
+
+
+def _bins(share: NDArray[np.float32]) -> NDArray[np.intp]:
+    """Return the nearest of `SHARES`."""
+    edges = (np.array(SHARES[1:]) + np.array(SHARES[:-1])) / 2
+    return np.asarray(np.searchsorted(edges, share))
+
+
+def _stacks(number: int, seen: Afterglow, least: int) -> list[_Stack]:
+    """Return the typical rises of one exposure, by how full the pixels were."""
+    found = []
+    place, known = _bins(seen.share), np.isfinite(seen.rise_dn).all(axis=0)
+    level, level_error, n_stars = _level(seen)
+    if n_stars < _LEAST_STARS:
+        return []
+    for share in range(len(SHARES)):
+        own = (place == share) & known
+        rise, error, n = _middle(seen.rise_dn[:, own])
+        if n < least:
+            continue
+        unit = seen.filling[:, own].mean(axis=1, dtype=np.float64)
+        release = unit[:, None] * seen.release
+        found.append(_Stack(share, release, rise - level, error, number, level_error))
+    return found
+
+
+def _level(seen: Afterglow) -> tuple[NDArray[np.float64], float, int]:
+    """Return what places without a history show, with its error, and on how many stars.
+
+    The error is that of a few places: as many as there are stars with a history.
+    """
+    control = seen.control_dn.swapaxes(0, 1)
+    steps = control.reshape(len(control), -1)
+    star = np.tile(seen.star, len(seen.control_dn))
+    star += np.repeat(np.arange(len(seen.control_dn)), seen.star.size) * _SIDES
+    total = steps.mean(axis=0)
+    known = np.isfinite(total)
+    _, place = np.unique(star[known], return_inverse=True)
+    if place.size == 0:
+        return np.zeros(len(control)), 0.0, 0
+    count = np.bincount(place)
+    means = np.bincount(place, total[known]) / count
+    # a place with a few pixels only is noisier than a star with many
+    means = means[count >= np.median(count)]
+    seen_stars = np.unique(seen.star[np.isfinite(seen.rise_dn).all(axis=0)]).size
+    error = float(means.std()) / np.sqrt(max(seen_stars, 1))
+    return _middle(steps)[0], error, min(seen_stars, means.size)
+
+
+def _middle(
+    steps: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """Return the mean of each step without its outliers, its error, and how many there are.
+
+    Counts are whole numbers, so a median would be, too.
+    """
+    known = steps[:, np.isfinite(steps).all(axis=0)].astype(np.float64)
+    n = known.shape[1]
+    if n < 2:
+        nothing = np.full(len(steps), np.nan)
+        return nothing, nothing, 0
+    middle = np.median(known, axis=1, keepdims=True)
+    spread = 1.4826 * np.median(np.abs(known - middle), axis=1, keepdims=True)
+    spread = np.maximum(spread, 0.5)
+    inside = np.abs(known - middle) <= _CLIP * spread
+    count = inside.sum(axis=1)
+    mean = np.where(inside, known, 0.0).sum(axis=1) / count
+    return mean, spread[:, 0] / np.sqrt(count), n
+
+
+class _Fit(NamedTuple):
+    """Amplitudes of the kinds of traps."""
+
+    amplitude: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    significance: float
+    """Of all of them together."""
+
+
+def _fit(stacks: Sequence[_Stack], curve: NDArray[np.float64]) -> _Fit:
+    """Fit amplitudes and, for each exposure, an error of its level."""
+    design, rise, error, levels = _equations(stacks, curve)
+    kinds = len(TIMES_S)
+    # all kinds alike: one number, which says whether anything is seen at all
+    alike = np.concatenate([design.sum(axis=0)[None], levels]) / error
+    alike = np.concatenate([alike, np.eye(len(alike))[:, 1:]], axis=1)
+    wanted = np.concatenate([rise / error, np.zeros(len(levels))])
+    inverse = np.linalg.pinv(alike @ alike.T, hermitian=True)
+    first = inverse @ (alike @ wanted)
+    chi2 = float(np.sum((wanted - first @ alike) ** 2)) / max(rise.size - 1, 1)
+    worse = max(1.0, chi2) ** 0.5
+    typical, its_error = float(first[0]), worse * float(inverse[0, 0]) ** 0.5
+    if typical <= 0 or not its_error > 0:
+        return _Fit(np.zeros(kinds), np.zeros((kinds, kinds)), 0.0)
+    full = np.concatenate([design, levels]) / (worse * error)
+    unit = np.eye(len(full))
+    unit[:kinds] /= typical
+    full = np.concatenate([full, unit], axis=1)
+    wanted = np.concatenate(
+        [rise / (worse * error), np.ones(kinds), np.zeros(len(levels))]
+    )
+    amplitude = _non_negative(full, wanted, kinds)
+    covariance = np.linalg.inv(full @ full.T)[:kinds, :kinds]
+    return _Fit(amplitude, covariance, typical / its_error)
+
+
+def _equations(
+    stacks: Sequence[_Stack], curve: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], ...]:
+    """Return releases (5, n), rises (n,), errors (n,), errors of levels (exposures, n)."""
+    design = np.concatenate([curve[s.bin] * s.unit for s in stacks], axis=1)
+    rise = np.concatenate([stack.rise for stack in stacks])
+    error = np.concatenate([stack.error for stack in stacks])
+    exposure = np.repeat([s.exposure for s in stacks], [s.rise.size for s in stacks])
+    level = np.repeat([s.level_error for s in stacks], [s.rise.size for s in stacks])
+    numbers = np.unique(exposure)
+    return design, rise, error, np.where(exposure == numbers[:, None], level, 0.0)
+
+
+def _non_negative(
+    design: NDArray[np.float64], wanted: NDArray[np.float64], kinds: int
+) -> NDArray[np.float64]:
+    """Return the first ``kinds`` of the unknowns, none negative; the others may be."""
+    from scipy.optimize import lsq_linear  # noqa: PLC0415 - half a second, rarely needed
+
+    low = np.full(len(design), -np.inf)
+    low[:kinds] = 0.0
+    scale = np.sqrt((design**2).sum(axis=1))
+    found = lsq_linear((design / scale[:, None]).T, wanted, bounds=(low, np.inf))
+    return np.asarray(found.x[:kinds] / scale[:kinds], np.float64)
+
+
+def _fit_curve(
+    stacks: Sequence[_Stack],
+    amplitude: NDArray[np.float64],
+    curve: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the filling by share that fits best: rising, 1 at full well.
+
+    Shares without a stack keep their place between those that have one.
+    """
+    top, bottom = np.zeros(len(SHARES)), np.zeros(len(SHARES))
+    for stack in stacks:
+        model = amplitude @ stack.unit
+        top[stack.bin] += np.sum(model * stack.rise / stack.error**2)
+        bottom[stack.bin] += np.sum((model / stack.error) ** 2)
+    measured = bottom > 0
+    if not measured[-1] or top[-1] <= 0:
+        return curve
+    fitted = np.where(measured, top / np.where(measured, bottom, 1.0), np.nan)
+    fitted = fitted / fitted[-1]
+    known = np.flatnonzero(measured)
+    between = np.interp(np.arange(len(SHARES)), known, fitted[known])
+    filled = np.where(
+        measured, fitted, np.where(np.arange(len(SHARES)) < known[0], curve, between)
+    )
+    return np.asarray(np.minimum(np.maximum.accumulate(np.maximum(filled, 0.0)), 1.0))
+
+
+def _scatter(
+    seen: Sequence[Afterglow],
+    amplitude: NDArray[np.float64],
+    curve: NDArray[np.float64],
+) -> float:
+    """Return the relative scatter of released charge beyond noise, pixel to pixel.
+
+    Over each pixel's sum of rises; the noise is the scatter of the control places.
+    """
+    ratios, noises = [], []
+    for one in seen:
+        reached = np.interp(one.share, SHARES, curve)
+        released = reached * (
+            amplitude @ (one.filling * one.release.sum(axis=1)[:, None])
+        )
+        rise, control = one.rise_dn.sum(axis=0), one.control_dn.sum(axis=1)
+        noise = 1.4826 * np.nanmedian(np.abs(control - np.nanmedian(control)))
+        clear = np.isfinite(rise) & (released > 5.0 * noise)
+        if noise > 0 and clear.any():
+            ratios.append(rise[clear] / released[clear])
+            noises.append(noise / released[clear])
+    if not ratios:
+        return 0.0
+    ratio, noise = np.concatenate(ratios), np.concatenate(noises)
+    total = 1.4826 * np.median(np.abs(ratio - np.median(ratio)))
+    return float(np.sqrt(max(0.0, total**2 - np.median(noise) ** 2)))
