@@ -37,4 +37,7 @@ def test_the_source_hash_covers_what_a_module_imports(tmp_path, monkeypatch):
     monkeypatch.setattr(task_key, "PACKAGE", tmp_path)
     before = source_hash.__wrapped__("top")
     (tmp_path / "below.py").write_text("g = 2\n")
+    # a process reads every source once
+    assert source_hash.__wrapped__("top") == before
+    task_key._source.cache_clear()
     assert source_hash.__wrapped__("top") != before

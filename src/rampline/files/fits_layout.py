@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, TypeAlias
 
 import numpy as np
 from astropy.io import fits
@@ -18,6 +18,7 @@ from astropy.io.fits.verify import VerifyError
 from numpy.typing import NDArray
 
 from ..errors import InputError
+from .binary_table import plain_table
 
 BLOCK: Final = 2880
 _PIECE: Final = 1 << 18
@@ -99,9 +100,7 @@ def scan_fits(path: Path) -> tuple[Hdu, ...]:
         corrupt.
     """
     try:
-        status = path.stat()
-        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        return _scanned(path, stamp)
+        return _scanned(path, file_stamp(path))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             str(path), f"a corrupt FITS header ({error})", AGAIN
@@ -192,6 +191,9 @@ def _stored_as(path: Path, hdu: Hdu) -> tuple[np.dtype[Any], int]:
 
 def read_table(path: Path, hdu: Hdu) -> NDArray[np.void]:
     """Read a binary table as a structured array in the byte order of this machine."""
+    plain = plain_table(hdu.header, read_bytes(path, hdu))
+    if plain is not None:
+        return plain
     table = fits.BinTableHDU.fromstring(
         hdu.header.tostring().encode("ascii") + read_bytes(path, hdu, padded=True)
     )
@@ -218,8 +220,17 @@ def _native(column: NDArray[Any]) -> NDArray[Any]:
     return values.astype(values.dtype.newbyteorder("="))
 
 
+FileStamp: TypeAlias = tuple[int, int, int, int]
+
+
+def file_stamp(path: Path) -> FileStamp:
+    """Return what changes when a file changes."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
 @lru_cache(maxsize=64)
-def _scanned(path: Path, _stamp: tuple[int, int, int, int]) -> tuple[Hdu, ...]:
+def _scanned(path: Path, _stamp: FileStamp) -> tuple[Hdu, ...]:
     """Scan a file that is as the stamp says."""
     with path.open("rb") as file:
         return tuple(_scan(file, path))

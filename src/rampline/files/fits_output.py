@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ..errors import RamplineError
 from ..exposure.header import Card, put_cards
 from ..numerics.byte_order import blank_floats, turn_floats
+from .binary_table import is_plain, table_bytes, table_cards
 from .content import HASH_CARD, DataHash, combine_hashes, plane_hash
 from .fits_layout import BLOCK, whole_blocks
 
@@ -203,13 +204,16 @@ def _encode(part: Part) -> _Encoded:
             _cell_cards(part.name, len(part.data)), part.cards
         ), part.data
     if part.data.dtype.names is not None:
-        return _encode_table(part)
+        if not is_plain(part.data):
+            return _encode_table(part)
+        cards = table_cards(part.name, part.data)
+        return *_header_block(cards, part.cards), table_bytes(part.data)
     data = part.data.view(np.uint8) if part.data.dtype == np.bool_ else part.data
     return *_header_block(_image_cards(part.name, data), part.cards), data
 
 
 def _encode_table(part: Part) -> _Encoded:
-    """Let astropy lay out a binary table: tables are small."""
+    """Let astropy lay out a binary table of any columns."""
     hdu = fits.BinTableHDU(part.data, name=part.name)
     for card in part.cards:
         hdu.header.append(tuple(card))

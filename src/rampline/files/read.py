@@ -6,6 +6,7 @@ is refused in one line before a pixel is read. Pixels come in this machine's byt
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from ..exposure.records import (
 )
 from .embedded import ASDF_HDU, read_embedded_wcs
 from .fits_layout import (
+    FileStamp,
     Hdu,
+    file_stamp,
     find_hdu,
     map_image,
     read_bytes,
@@ -124,6 +127,16 @@ def read_header(path: Path) -> Header:
     InputError
         A file that cannot be reduced: one line with what is wrong and what to do.
     """
+    try:
+        return _header(path, file_stamp(path))
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+        raise InputError(str(path), what) from error
+
+
+@lru_cache(maxsize=64)
+def _header(path: Path, _stamp: FileStamp) -> Header:
+    """Read the header of a file that is as the stamp says."""
     hdus, science = open_exposure(path)
     header = typed_header(path, hdus[0].header, science.header, science.shape[-2:])
     if len(science.shape) == 4:
@@ -248,7 +261,6 @@ def read_sky(path: Path, computed: Collection[str] | None = None) -> StoredSky:
     """
     hdus, science = open_exposure(path)
     check_unit(path, science, "MJy/sr", "sky image", (2, 3))
-    header = typed_header(path, hdus[0].header, science.header, science.shape[-2:])
 
     def read(path: Path, hdu: Hdu) -> NDArray[Any]:
         whole = computed is None or hdu.name in computed
@@ -258,7 +270,7 @@ def read_sky(path: Path, computed: Collection[str] | None = None) -> StoredSky:
         return read_plane(path, hdus, name, fill, n_axes, read)
 
     return StoredSky(
-        header=header,
+        header=read_header(path),
         sky=read(path, science),
         err=plane("ERR"),
         var_poisson=plane("VAR_POISSON", 0.0),

@@ -65,7 +65,7 @@ def source_hash(module: str) -> str:
     digest = hashlib.sha256()
     for path in sorted(_closure(_module_file(module))):
         digest.update(path.relative_to(PACKAGE).as_posix().encode())
-        digest.update(path.read_bytes())
+        digest.update(_source(path))
     return digest.hexdigest()
 
 
@@ -80,9 +80,20 @@ def _closure(start: Path) -> set[Path]:
     return seen
 
 
-def _imported(path: Path) -> Iterator[Path]:
-    """Yield the package's files that ``path`` imports, at its top or inside functions."""
-    for dots, module, names in _IMPORT.findall(path.read_text(encoding="utf-8")):
+@cache
+def _imported(path: Path) -> tuple[Path, ...]:
+    """Return the package's files that ``path`` imports, at its top or inside functions."""
+    return tuple(_find_imports(path))
+
+
+@cache
+def _source(path: Path) -> bytes:
+    """Return a source file as it was when the process first asked for it."""
+    return path.read_bytes()
+
+
+def _find_imports(path: Path) -> Iterator[Path]:
+    for dots, module, names in _IMPORT.findall(_source(path).decode()):
         base = path.parents[len(dots) - 1].joinpath(*module.split("."))
         words = re.findall(r"\w+", names)
         for candidate in (base, *(base / word for word in words)):
