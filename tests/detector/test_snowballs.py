@@ -96,6 +96,19 @@ def test_a_halo_is_flagged_to_where_it_drowns(rng):
     assert np.count_nonzero(flags[0, 2]) < 1.6 * wanted
 
 
+def test_what_is_too_faint_to_be_masked_is_subtracted(rng):
+    flags, counts, readout, profile = halo_exposure(rng, radius=16)
+    before = counts.copy()
+    flag_snowballs(flags, counts, readout, SnowballParams())
+    masked = flags[0, 2] & (JUMP | SATURATED) > 0
+    faint = ~masked & (profile > 0.2 * 5)
+    taken = (before - counts)[0, 2]
+    assert not taken[masked].any()
+    assert taken[faint].mean() == pytest.approx(profile[faint].mean(), rel=0.25)
+    np.testing.assert_array_equal(counts[0, :2], before[0, :2])
+    np.testing.assert_allclose((before - counts)[0, 5], taken, atol=1e-3)
+
+
 def test_a_halo_shared_by_the_next_group_is_flagged_there_too(rng):
     flags, counts, readout, profile = halo_exposure(rng, pattern="SHALLOW4")
     counts[0, 2] -= (0.5 * profile).astype(np.float32)

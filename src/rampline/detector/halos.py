@@ -3,8 +3,9 @@
 A snowball is a compact region of jumps, wide enough that a disc of some radius fits in,
 with a newly saturated core or large. Round it the step of the charge, less what the
 pixel gathers in its other groups, falls off smoothly; the halo is masked out to where
-its median in a ring of pixels of equal distance no longer stands out. That is done for
-the group of the hit and for the next, which shares it if reads are averaged.
+its median in a ring of pixels of equal distance is below the noise of a pixel, and the
+medians are subtracted from there to where they no longer stand out. That is done for the
+group of the hit and for the next, which shares it if reads are averaged.
 """
 
 import math
@@ -42,10 +43,23 @@ class HaloParams(Params):
     """Area of jumps from which on no core is required."""
     reach: Factor = 3.0
     """Radius up to which a halo is looked for, over that of the jumps."""
+    masked: Sigma = 0.5
+    """Median step, over the noise of a difference, from which on the halo is masked."""
     faintest: Sigma = 0.1
-    """Median step, over the noise of a difference, that still belongs to the halo."""
+    """The same, from which on it is subtracted."""
     core_growth: PixelsFloat = 2.0
     """Radius added to a saturated core."""
+
+
+class _Ring(NamedTuple):
+    """Pixels at some distance from the jumps."""
+
+    inner: float
+    outer: float
+    step: float
+    """Median step above that far from the event, DN."""
+    significance: float
+    """The same over the noise of a pixel's difference."""
 
 
 class Halo(NamedTuple):
@@ -72,6 +86,7 @@ def flag_halos(
         Owned: JUMP is added in halos, SATURATED round cores to the last group,
         DO_NOT_USE in the first group of cores that the second shows.
     counts : (groups, rows, cols) float32, DN
+        Owned: faint halos are subtracted.
     n_frames : int
         Reads averaged into a group: from two on the next group is looked at as well.
     params : HaloParams
@@ -165,10 +180,17 @@ def _flag_halo(
     radius = math.sqrt(np.count_nonzero(region) / math.pi)
     distance = ndimage.distance_transform_edt(~region)
     excess = _excess(flags[:, *window], counts[:, *window], group)
-    width = _halo_width(excess, distance, radius, params)
+    rings = _measure_rings(excess, distance, radius, params)
+    bright = [ring.outer for ring in rings if ring.significance > params.masked]
+    width = max(bright, default=0.0)
     halo = distance <= width
     plane = flags[group][window]
     plane[halo & (plane & np.uint8(BAD_FOR_SLOPE) == 0)] |= np.uint8(JUMP)
+    later = counts[group:, *window]
+    for ring in rings:
+        if ring.outer > width:
+            inside = (distance > ring.inner) & (distance <= ring.outer)
+            later[:, inside] -= np.float32(ring.step)
     row, col = (float(index.mean()) for index in np.nonzero(region))
     return Halo(group, row + window[0].start, col + window[1].start, radius + width)
 
@@ -194,32 +216,33 @@ def _excess(
     return np.asarray(own - known_middle, np.float32)
 
 
-def _halo_width(
+def _measure_rings(
     excess: NDArray[np.float32],
     distance: NDArray[np.float64],
     radius: float,
     params: HaloParams,
-) -> float:
-    """Return how far the halo reaches beyond the jumps, pixels."""
+) -> list[_Ring]:
+    """Return the rings round the jumps in which the halo stands out, from inside out."""
     farthest = min((params.reach - 1.0) * radius, _MAX_HALO, float(distance.max()))
-    ring = max(1.0, radius / 5.0)
+    width = max(1.0, radius / 5.0)
     usable = np.isfinite(excess) & (distance > 0.0)
-    far = excess[usable & (distance > farthest - 2.0 * ring)]
+    far = excess[usable & (distance > farthest - 2.0 * width)]
     if far.size < 2:
-        return farthest
+        return [_Ring(0.0, farthest, 0.0, np.inf)]
     low, level = (float(q) for q in np.percentile(far, (15.87, 50.0)))
     scatter = level - low
-    width = 0.0
-    while width < farthest:
-        inside = usable & (distance > width) & (distance <= width + ring)
-        values = excess[inside]
-        if values.size > 1:
-            noise = _MEDIAN_ERROR * scatter / math.sqrt(values.size)
-            limit = max(params.faintest * scatter, 2.0 * noise)
-            if float(np.median(values)) - level < limit:
-                break
-        width += ring
-    return min(width, farthest)
+    rings: list[_Ring] = []
+    inner = 0.0
+    while inner < farthest:
+        outer = min(inner + width, farthest)
+        values = excess[usable & (distance > inner) & (distance <= outer)]
+        step = float(np.median(values)) - level if values.size > 1 else np.inf
+        noise = _MEDIAN_ERROR * scatter / math.sqrt(max(values.size, 1))
+        if step < max(params.faintest * scatter, 2.0 * noise):
+            break
+        rings.append(_Ring(inner, outer, step, step / scatter))
+        inner = outer
+    return rings
 
 
 def _carry_core(
