@@ -6,7 +6,9 @@
 Without raw files two full-frame exposures (MEDIUM8, 9 groups) are simulated first. Each
 number of threads has a process of its own. There the first exposure finds nothing in
 memory ("cold": kernels from the numba cache, references from disk or the reference
-cache); the others find references and buffers ("warm": the median is printed). ``--parity``
+cache); the others find references and buffers ("warm": the median is printed). Then the
+first groups and the first rows of an exposure alone show how the time grows with the
+number of samples. ``--parity``
 sets every algorithm as `jwst` has it, with snowballs and without the 1/f step; ``--peer``
 runs `jwst` on the same files with the same options, and compares the products.
 """
@@ -19,6 +21,7 @@ import statistics
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,9 @@ PARITY = {
     "flicker_noise": {"enabled": False},
 }
 """What `jwst` does with the options of ``peer.SNOWBALLS``."""
+
+
+_PLANES = ("full_well_dn", "superbias_dn", "linearity", "gain", "read_noise_dn")
 
 
 def simulate_exposures(out):
@@ -69,12 +75,13 @@ def reduce_one(raw, source, bench, params, out):
 
     readout = read_header(raw).readout
     shape = (readout.n_ints, readout.n_groups, readout.n_rows, readout.n_cols)
-    ramp = read_ramp(raw, bench.workspace.lend(shape, np.uint16))
+    held = [read_ramp(raw, bench.workspace.lend(shape, np.uint16))]
     lap("read")
-    files = source.select(ramp.header, RAMP_KINDS)
-    run = Runner(load_ramp_planes(files, ramp.header), bench)
+    header = held[0].header
+    files = source.select(header, RAMP_KINDS)
+    run = Runner(load_ramp_planes(files, header), bench)
     lap("references")
-    image = ramp_to_slope(ramp, run, params)
+    image = ramp_to_slope(held.pop(), run, params)
     lap("path")
     provenance = Provenance(
         version=__version__,
@@ -82,7 +89,7 @@ def reduce_one(raw, source, bench, params, out):
         parameters=tuple(walk_params(params)),
         references=files.used,
     )
-    product = out / product_name(ramp.header.root, "rate")
+    product = out / product_name(header.root, "rate")
     write_slope(product, image, provenance)
     lap("write")
     parts["all"] = tuple(np.subtract(clock[-1], clock[0]).tolist())
@@ -110,6 +117,65 @@ def measure(raws, references, out, threads, repeat, sections):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak_mb = peak / 1024 if sys.platform == "linux" else peak / 1024**2
     return {"import_s": import_s, "cold": runs[0], "warm": runs[1:], "peak_mb": peak_mb}
+
+
+def first_part(ramp, planes, n_groups, n_rows):
+    """Return the first groups and rows of an exposure, and their reference planes."""
+    readout = replace(ramp.header.readout, n_groups=n_groups, n_rows=n_rows)
+    zero = ramp.zero_frame
+    part = replace(
+        ramp,
+        header=replace(ramp.header, readout=readout),
+        samples=np.ascontiguousarray(ramp.samples[:, :n_groups, :n_rows]),
+        zero_frame=None if zero is None else np.ascontiguousarray(zero[:, :n_rows]),
+    )
+    arrays = {
+        name: np.ascontiguousarray(getattr(planes, name)[..., :n_rows, :])
+        for name in _PLANES
+    }
+    dark = np.ascontiguousarray(planes.dark_dn[:n_groups, :n_rows])
+    flags = {kind: bits[:n_rows].copy() for kind, bits in planes.flags.items()}
+    return part, replace(planes, **arrays, dark_dn=dark, flags=flags)
+
+
+def measure_growth(raw, references, threads, repeat, sections):
+    """Time the path on parts of an exposure, in this process: wall and CPU, s."""
+    from rampline.files.read import read_ramp
+    from rampline.pipeline.ramp_to_slope import RampToSlope, ramp_to_slope
+    from rampline.pipeline.runner import Bench, Runner
+    from rampline.reference.ramp_planes import load_ramp_planes
+    from rampline.reference.select import RAMP_KINDS, FolderSource
+
+    params = RampToSlope.model_validate(sections)
+    ramp = read_ramp(raw)
+    files = FolderSource(references).select(ramp.header, RAMP_KINDS)
+    planes = load_ramp_planes(files, ramp.header)
+    readout, found = ramp.header.readout, {}
+    groups = [g for g in (3, 5, 7) if g < readout.n_groups] + [readout.n_groups]
+    rows = [readout.n_rows // k for k in (8, 4, 2)]
+    parts = [(g, readout.n_rows) for g in groups]
+    for n_groups, n_rows in [*[(readout.n_groups, r) for r in rows], *parts]:
+        part, own = first_part(ramp, planes, n_groups, n_rows)
+        times = []
+        with Bench(threads) as bench:
+            for _ in range(repeat):
+                start = time.perf_counter(), time.process_time()
+                ramp_to_slope(part, Runner(own, bench), params)
+                end = time.perf_counter(), time.process_time()
+                times.append(np.subtract(end, start).tolist())
+        found[n_groups, n_rows, readout.n_cols] = np.min(times, axis=0)
+    return found
+
+
+def print_growth(by_threads):
+    print("\npath of the first groups and rows, ns a sample: wall (CPU)")
+    print("groups rows " + "".join(f"{t:>11} threads" for t in by_threads))
+    for part in next(iter(by_threads.values())):
+        line = f"{part[0]:6}{part[1]:5} "
+        for found in by_threads.values():
+            wall, cpu = (1e9 * t / np.prod(part) for t in found[part])
+            line += f"{wall:11.1f} ({cpu:5.1f})"
+        print(line)
 
 
 def in_fresh_process(function, *arguments):
@@ -218,6 +284,14 @@ def main():
         for threads in asked.threads
     }
     print_report(by_threads)
+    print_growth(
+        {
+            threads: in_fresh_process(
+                measure_growth, raws[0], references, threads, asked.repeat, sections
+            )
+            for threads in asked.threads
+        }
+    )
     if asked.peer:
         last = by_threads[asked.threads[-1]]
         run_peer(raws, references, asked.out / "jwst", last)
