@@ -1,5 +1,7 @@
 import logging
+import multiprocessing
 import os
+import threading
 
 import pytest
 
@@ -47,6 +49,32 @@ def test_each_task_has_its_own_log(kind, tmp_path):
     for k in range(20):
         (line,) = (tmp_path / f"{k}.log").read_text().splitlines()
         assert line.endswith(f"worked on {k}")
+
+
+def _where(_request):
+    return os.getpid(), threading.current_thread() is threading.main_thread()
+
+
+def _interrupted(_request):
+    raise KeyboardInterrupt
+
+
+def test_threads_share_the_process_and_a_single_task_its_first_thread(tmp_path):
+    engine = make_engine("threads", 2)
+    alone = Task("alone", _where, None, tmp_path / "log")
+    others = [Task(f"{k}", _where, None, tmp_path / f"{k}.log") for k in range(3)]
+    assert [o.value for o in engine.run([alone])] == [(os.getpid(), True)]
+    assert {o.value for o in engine.run(others)} == {(os.getpid(), False)}
+    stopped = Task("stopped", _interrupted, None, tmp_path / "log")
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run([stopped]))
+    engine.close()
+
+
+def test_no_process_is_started_for_nothing():
+    engine = ProcessEngine(2)
+    engine.close()
+    assert multiprocessing.active_children() == []
 
 
 def test_a_killed_process_fails_its_own_task_only(tmp_path):

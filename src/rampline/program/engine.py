@@ -113,6 +113,10 @@ class ThreadEngine:
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
         """Run independent tasks and yield each as it ends."""
+        if len(tasks) == 1:
+            # in the first thread, where Ctrl-C stops it
+            yield execute(tasks[0])
+            return
         waiting = [self._pool.submit(execute, task) for task in tasks]
         for future in as_completed(waiting):
             yield future.result()
