@@ -159,32 +159,55 @@ def test_rows_do_not_depend_on_threads():
     assert np.array_equal(one.groups, three.groups)
 
 
-def test_light_elsewhere_does_not_move_a_rows_photons():
+@pytest.mark.parametrize("factor", [2.0, 50.0, 1e7])
+def test_light_elsewhere_does_not_move_a_pixels_photons(factor):
+    """Not even in the same row, whatever law is drawn there, or where a well is full."""
     how = readout(rows=8, cols=16)
     seeds = row_seeds(stream(1, "photons"), 8)
     image = np.full((8, 16), 7.0, np.float32)
     brighter = image.copy()
-    brighter[3] *= 2
+    brighter[3, 5] *= factor
     planes = pixels((8, 16))
     a = gather_charge(image, planes, Events.none(), how, seeds).groups
     b = gather_charge(brighter, planes, Events.none(), how, seeds).groups
-    assert np.array_equal(np.delete(a, 3, axis=1), np.delete(b, 3, axis=1))
+    differs = (a != b).any(axis=0)
+    assert differs[3, 5]
+    assert differs.sum() == 1
+
+
+def test_a_hit_does_not_move_the_photons_of_others():
+    how = readout(rows=8, cols=16)
+    hit = one_event(3, 1e6)
+    a, b = (gathered(7.0, how, events=e).groups for e in (None, hit))
+    differs = (a != b).any(axis=0)
+    assert differs[5, 7]
+    assert differs.sum() == 1
+
+
+def test_pixels_are_uncorrelated():
+    """Neighbours along rows and columns, and pixels of the same column far apart."""
+    how = readout("RAPID", groups=2, rows=256, cols=512)
+    groups = gathered(9.0, how, pixels((256, 512), gain=1.0)).groups.astype(float) - 9.0
+    first, n = groups[0], groups[0].size
+    shifted = [np.roll(first, shift, (0, 1)) for shift in ((0, 1), (1, 0), (1, 1))]
+    for other in (*shifted, groups[1] - groups[0]):
+        assert abs(np.corrcoef(first.ravel(), other.ravel())[0, 1]) < 5 / np.sqrt(n)
 
 
 @pytest.fixture
 def state():
-    filled = np.zeros(4, np.uint64)
+    filled = np.zeros(200, np.uint64)
     twins.seed(12345, filled)
     return filled
 
 
 def test_the_generator_is_its_twin(state):
-    fast = np.zeros(4, np.uint64)
+    fast = np.zeros(200, np.uint64)
     photons._seed(np.uint64(12345), fast)
     assert np.array_equal(fast, state)
     for _ in range(20):
-        assert photons._uniform(fast) == twins.uniform(state)
-    assert np.isclose(photons._normal(fast), twins.normal(state))
+        assert photons._uniform(fast, 3) == twins.uniform(state, 3)
+    assert np.isclose(photons._normal(fast, 7), twins.normal(state, 7))
     assert np.array_equal(fast, state)
 
 
@@ -193,16 +216,16 @@ def test_inversion_is_its_twin(state, mean):
     fast = state.copy()
     for _ in range(200):
         nothing = np.exp(-mean)
-        expected = twins.poisson_inversion(mean, nothing, state)
-        assert photons._poisson_inversion(mean, nothing, fast) == expected
+        expected = twins.poisson_inversion(mean, nothing, state, 2)
+        assert photons._poisson_inversion(mean, nothing, fast, 2) == expected
 
 
 @pytest.mark.parametrize("mean", [12.0, 77.7, 9.9e4])
 def test_rejection_is_its_twin(state, mean):
     fast = state.copy()
     for _ in range(200):
-        expected = twins.poisson_rejection(mean, state)
-        assert photons._poisson_rejection(mean, fast) == expected
+        expected = twins.poisson_rejection(mean, state, 2)
+        assert photons._poisson_rejection(mean, fast, 2) == expected
 
 
 def test_reading_is_its_twin(rng, state):

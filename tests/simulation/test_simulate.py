@@ -180,7 +180,6 @@ def test_switching_cosmic_rays_off_leaves_all_other_pixels(tmp_path):
         events = truth["EVENTS"].data
     assert differs.any()
     differs[events["row"], events["col"]] = False
-    # A pixel that a hit fills no longer draws photons, which moves its row's numbers.
     assert not differs.any()
 
 

@@ -9,53 +9,45 @@ from scipy.stats import poisson
 MASK = (1 << 64) - 1
 
 
+GAMMA = 0x9E3779B97F4A7C15
+
+
+def mixed(x):
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
+    return x ^ (x >> 31)
+
+
 def seed(number, state):
-    z = int(number)
-    for k in range(4):
-        z = (z + 0x9E3779B97F4A7C15) & MASK
-        x = z
-        x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) & MASK
-        x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) & MASK
-        state[k] = x ^ (x >> 31)
+    for j in range(state.size):
+        state[j] = mixed((int(number) + (j + 1) * GAMMA) & MASK)
 
 
-def _rotate(x, n):
-    return ((x << n) | (x >> (64 - n))) & MASK
+def uniform(state, j):
+    state[j] = (int(state[j]) + GAMMA) & MASK
+    return (mixed(int(state[j])) >> 11) / 2**53
 
 
-def uniform(state):
-    s0, s1, s2, s3 = (int(s) for s in state)
-    result = (_rotate((s0 + s3) & MASK, 23) + s0) & MASK
-    t = (s1 << 17) & MASK
-    s2 ^= s0
-    s3 ^= s1
-    s1 ^= s2
-    s0 ^= s3
-    s2 ^= t
-    state[:] = s0, s1, s2, _rotate(s3, 45)
-    return (result >> 11) / 2**53
+def normal(state, j):
+    radius = np.sqrt(-2 * np.log(1 - uniform(state, j)))
+    return radius * np.cos(2 * np.pi * uniform(state, j))
 
 
-def normal(state):
-    radius = np.sqrt(-2 * np.log(1 - uniform(state)))
-    return radius * np.cos(2 * np.pi * uniform(state))
-
-
-def poisson_inversion(mean, nothing, state):
+def poisson_inversion(mean, nothing, state, j):
     assert np.isclose(np.exp(-mean), nothing)
-    u = uniform(state)
+    u = uniform(state, j)
     counts = np.arange(201)
     cumulative = poisson.cdf(counts, mean)
     return min(int(np.searchsorted(cumulative, u)), 200)
 
 
-def poisson_rejection(mean, state):
+def poisson_rejection(mean, state, j):
     """Compare the full ratio of densities wherever the squeeze does not decide."""
     b = 0.931 + 2.53 * np.sqrt(mean)
     a = -0.059 + 0.02483 * b
     inverse_alpha = 1.1239 + 1.1328 / (b - 3.4)
     while True:
-        u, v = uniform(state) - 0.5, 1 - uniform(state)
+        u, v = uniform(state, j) - 0.5, 1 - uniform(state, j)
         us = 0.5 - abs(u)
         count = np.floor((2 * a / us + b) * u + mean + 0.43)
         if us >= 0.07 and v <= 0.9277 - 3.6224 / (b - 2.0):
@@ -72,11 +64,11 @@ def add_photons(expected, nothing, gain, well, charge, state):
         if mean <= 0 or charge[j] >= well[j] * gain[j]:
             continue
         if mean < 12:
-            charge[j] += poisson_inversion(mean, nothing[j], state)
+            charge[j] += poisson_inversion(mean, nothing[j], state, j)
         elif mean < 1e5:
-            charge[j] += poisson_rejection(mean, state)
+            charge[j] += poisson_rejection(mean, state, j)
         else:
-            charge[j] += np.rint(mean + np.sqrt(mean) * normal(state))
+            charge[j] += np.rint(mean + np.sqrt(mean) * normal(state, j))
 
 
 def read(charge, gain, curvature, well, total):
@@ -92,7 +84,7 @@ def gather_band(planes, events, row_start, timing, seeds, out):
     groups, first = out
     period = n_frames + n_dropped
     for i in range(rate.shape[0]):
-        state = np.zeros(4, np.uint64)
+        state = np.zeros(rate.shape[1], np.uint64)
         seed(seeds[i], state)
         mine = slice(row_start[i], row_start[i + 1])
         frames, cols, electrons = (part[mine] for part in events)
