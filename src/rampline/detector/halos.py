@@ -186,11 +186,8 @@ def _flag_halo(
     halo = distance <= width
     plane = flags[group][window]
     plane[halo & (plane & np.uint8(BAD_FOR_SLOPE) == 0)] |= np.uint8(JUMP)
-    later = counts[group:, *window]
-    for ring in rings:
-        if ring.outer > width:
-            inside = (distance > ring.inner) & (distance <= ring.outer)
-            later[:, inside] -= np.float32(ring.step)
+    faint = _faint_halo(rings, distance, width)
+    counts[group:, *window] -= faint
     row, col = (float(index.mean()) for index in np.nonzero(region))
     return Halo(group, row + window[0].start, col + window[1].start, radius + width)
 
@@ -243,6 +240,21 @@ def _measure_rings(
         rings.append(_Ring(inner, outer, step, step / scatter))
         inner = outer
     return rings
+
+
+def _faint_halo(
+    rings: list[_Ring], distance: NDArray[np.float64], width: float
+) -> NDArray[np.float32]:
+    """Return the step of the halo beyond ``width``, DN: a falling exponential by parts."""
+    faint = np.zeros(distance.shape, np.float32)
+    if not rings or rings[-1].outer <= width or not math.isfinite(rings[-1].step):
+        return faint
+    place = (distance > width) & (distance <= rings[-1].outer)
+    known = [ring for ring in rings if math.isfinite(ring.step)]
+    centre = [0.5 * (ring.inner + ring.outer) for ring in known]
+    step = np.log([ring.step for ring in known])
+    faint[place] = np.exp(np.interp(distance[place], centre, step))
+    return faint
 
 
 def _carry_core(
