@@ -215,6 +215,6 @@ def mark_outliers(
     SkyImage
         With the image's own planes; what is no longer usable is blanked when it is written.
     """
-    bits = np.uint32(OUTLIER | DO_NOT_USE)
-    flags: Flags32 = image.flags | np.where(found, bits, np.uint32(0))
+    flags: Flags32 = image.flags.copy()
+    np.bitwise_or(flags, np.uint32(OUTLIER | DO_NOT_USE), out=flags, where=found)
     return replace(image, flags=flags, geometry=geometry)
