@@ -101,3 +101,16 @@ def test_all_detectors_have_the_areas_of_the_flight_tables(attitude):
         made = camera(f"{name}_FULL", attitude)
         area = made.pixel_area_sr(np.array([1023.5]), np.array([1023.5]))[0]
         assert abs(area * 1e14 / expected - 1) < 0.03
+
+
+@pytest.mark.parametrize("name", ["NRCB1_FULL", "NRCA5_FULL", "NRCB5_FULL"])
+def test_places_far_from_the_detector_never_land_on_it(name, attitude, rng):
+    """The polynomial folds back beyond ten detectors; such places have no pixel."""
+    used = camera(name, attitude)
+    off = rng.uniform(-3000, 3000, (2, 20000))
+    far = (np.abs(off) > 100).any(axis=0)
+    v2, v3 = off[0] + used.full.v2_ref_arcsec, off[1] + used.full.v3_ref_arcsec
+    row, col = used.sky_to_pixel(*focal_to_sky(attitude, v2, v3))
+    on = (row > -300) & (row < 2348) & (col > -300) & (col < 2348)
+    assert not on[far].any()
+    assert np.isfinite(row[np.hypot(*off) < 110]).all()

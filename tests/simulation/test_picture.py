@@ -86,6 +86,15 @@ def test_a_picture_elsewhere_adds_nothing(seen, tmp_path):
     assert not _painted(path, seen).any()
 
 
+def test_a_picture_much_wider_than_the_detector_fills_it(seen, tmp_path):
+    """Half a degree of even light, 6 arcsec per pixel."""
+    path = _write(tmp_path / "wide.fits", np.ones((300, 300)), seen, 80.0, 80.0, 6.0)
+    image = _painted(path, seen)
+    pixel = float(seen.camera.pixel_area_sr(np.array(80.0), np.array(80.0)))
+    per_pixel = pixel / (6.0 / 206264.806) ** 2
+    assert image == pytest.approx(per_pixel, rel=0.02)
+
+
 def test_a_magnitude_sets_the_sum(seen, tmp_path):
     path = _write(tmp_path / "m.fits", np.ones((9, 9)), seen, 80.0, 80.0, 0.05, "K")
     bright = _painted(path, seen, magnitude=20.0)
@@ -148,6 +157,12 @@ def test_laying_down_agrees_with_its_twin(rng):
     room._lay_down(boards[0], values, rows, cols, 3)
     twins.lay_down(boards[1], values, rows, cols, 3)
     assert boards[0] == pytest.approx(boards[1], abs=1e-12)
+
+
+@pytest.mark.parametrize("low", [-6.0, -2.5, 0.0, 3.0, 9.0])
+def test_pixels_off_the_board_are_told_as_by_the_twin(low):
+    corners = low + np.array([[0.0, 1.0], [2.0, 3.1]])
+    assert room._overlaps(corners, 9) == twins.overlaps(corners, 9)
 
 
 @pytest.mark.parametrize("off", [-0.49, 0.0, 0.2, 0.5])

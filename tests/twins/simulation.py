@@ -168,3 +168,9 @@ def share_out(board, row, col, share):
 def quadratic(point, off):
     spline = BSpline.basis_element([-1.5, -0.5, 0.5, 1.5], extrapolate=False)
     return float(np.nan_to_num(spline(point - off)))
+
+
+def overlaps(corners, n):
+    return any(
+        1 <= x < n - 2 for x in np.linspace(np.min(corners), np.max(corners), 99)
+    )

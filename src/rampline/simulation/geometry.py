@@ -19,6 +19,8 @@ from .siaf import Aperture, aperture
 
 Array = NDArray[np.float64]
 _ITERATIONS = 8
+_FOUND_ARCSEC = 0.1
+"""Farther from where it should be, a pixel is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +143,7 @@ class Camera:
     def sky_to_pixel(self, ra: Array, dec: Array) -> tuple[Array, Array]:
         """Return 0-based row and column of sky positions in deg, by Newton's method.
 
-        Positions far outside the detector, where the polynomial folds back, give
-        values that are outside too, or NaN.
+        Positions far outside the detector, where the polynomial folds back, give NaN.
         """
         v2_ref, v3_ref = self.used.v2_ref_arcsec, self.used.v3_ref_arcsec
         v2, v3 = sky_to_focal(self.attitude, np.asarray(ra), np.asarray(dec))
@@ -208,7 +209,10 @@ def detector_to_focal(full: Aperture, x: Array, y: Array) -> tuple[Array, Array]
 
 
 def focal_to_detector(full: Aperture, v2: Array, v3: Array) -> tuple[Array, Array]:
-    """Invert `detector_to_focal` by Newton steps with a fixed, central derivative."""
+    """Invert `detector_to_focal` by Newton steps with a fixed, central derivative.
+
+    Where they lead nowhere, far outside the detector, the pixel is NaN.
+    """
     centre = full.x_ref, full.y_ref
     v2_centre, v3_centre = detector_to_focal(full, *map(np.asarray, centre))
     v2_right, v3_right = detector_to_focal(
@@ -232,4 +236,6 @@ def focal_to_detector(full: Aperture, v2: Array, v3: Array) -> tuple[Array, Arra
         y = y + inverse[1, 0] * (v2 - v2_now) + inverse[1, 1] * (v3 - v3_now)
         # Beyond a few detectors the polynomial means nothing; keep it from overflowing.
         x, y = np.clip(x, -8192.0, 10240.0), np.clip(y, -8192.0, 10240.0)
-    return x, y
+    v2_now, v3_now = detector_to_focal(full, x, y)
+    is_found = np.hypot(v2_now - v2, v3_now - v3) < _FOUND_ARCSEC
+    return np.where(is_found, x, np.nan), np.where(is_found, y, np.nan)

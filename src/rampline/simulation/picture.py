@@ -1,12 +1,13 @@
 """An image of the sky painted onto the detector without losing light.
 
-Every pixel of the image is cut into small squares, each smaller than a quarter of a
+Every pixel of the image is cut into small squares, each smaller than half a
 detector pixel; their light is laid down on a board twice finer than the detector, shared
 among the nine nearest points by a quadratic spline, so that sum, centre and width are
 kept wherever the square lies. The sharing is undone in Fourier space while the effective
 PSF is applied. The image is taken as the sky itself: a PSF that is in it comes on top.
 """
 
+import math
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +23,7 @@ from ..errors import ParameterError, RamplineError
 from ..files.fits_layout import Hdu, read_image, scan_fits
 from ..numerics.jit import kernel
 from ..units import AB_ZERO_JY
-from .geometry import Camera
+from .geometry import Camera, sky_to_focal
 from .instrument import Passband
 from .optics import PointSpread
 from .scene import LightParams, PictureParams
@@ -31,10 +32,14 @@ from .sources import REFERENCE_UM
 Array = NDArray[np.float64]
 _FINE: Final = 2
 """Points of the board per detector pixel."""
-_CUT: Final = 0.25
+_CUT: Final = 0.5
 """Largest width of a square, detector pixels."""
+_MOST_CUTS: Final = 1024
+_NEAR_PX: Final = 2700.0
+"""From a detector's centre to the farthest light that a grism brings in, and more."""
 _NODE: Final = 16
-"""The map from the image to the detector is evaluated at every so many pixels."""
+_NODE_ARCSEC: Final = 20.0
+"""The map from the image to the detector is evaluated at so many pixels, or closer."""
 _JY: Final = {"JY": 1.0, "JY/PIXEL": 1.0, "JY/PIX": 1.0, "NJY": 1e-9, "UJY": 1e-6}
 
 
@@ -86,9 +91,7 @@ def _read_picture(params: PictureParams, band: Passband, entry: str) -> Picture:
     try:
         values, header = _load(params.file)
         scale = _jy_per_unit(params, header, values)
-        nodes = [
-            np.linspace(-0.5, n - 0.5, max(4, n // _NODE + 1)) for n in values.shape
-        ]
+        nodes = _nodes(values.shape, _celestial(header))
         ra, dec = _sky(header, nodes)
     except (RamplineError, ValueError) as error:
         raise ParameterError(f"{entry}.file: {error}") from error
@@ -117,6 +120,18 @@ def _load(name: str) -> tuple[Array, Any]:
 
 def _is_image(hdu: Hdu) -> bool:
     return not hdu.is_table and len(hdu.shape) == 2 and 0 not in hdu.shape
+
+
+def _nodes(shape: tuple[int, ...], wcs: Any) -> list[Array]:
+    """Return rows and columns at which the map to the detector is evaluated."""
+    # Only here: astropy.wcs is slow to import.
+    from astropy.wcs.utils import proj_plane_pixel_scales  # noqa: PLC0415
+
+    scale = 3600.0 * max(proj_plane_pixel_scales(wcs))
+    spacing = min(_NODE, _NODE_ARCSEC / scale)
+    return [
+        np.linspace(-0.5, n - 0.5, max(4, math.ceil(n / spacing) + 1)) for n in shape
+    ]
 
 
 def _sky(header: Any, nodes: list[Array]) -> tuple[Array, Array]:
@@ -179,7 +194,10 @@ def paint_picture(
         Rate of 1 Jy.
     """
     camera, spread, origin = place
-    rows, cols = _corners(picture, camera, origin)
+    part = _near(picture, camera)
+    if part is None:
+        return
+    flux, rows, cols = _corners(picture, part, camera, origin)
     half = spread.values.shape[0] // 2 // spread.oversample
     box = _box(canvas.shape, rows, cols, half)
     if box is None:
@@ -189,11 +207,11 @@ def paint_picture(
     width = max(
         np.abs(np.diff(rows, axis=0)).max(), np.abs(np.diff(cols, axis=1)).max()
     )
-    cuts = int(np.clip(np.ceil(width / _CUT), 1, 64))
+    cuts = int(np.clip(np.ceil(width / _CUT), 1, _MOST_CUTS))
     fine = [
         _FINE * (axis - start) for axis, start in zip((rows, cols), low, strict=True)
     ]
-    _lay_down(board, picture.flux_jy, fine[0], fine[1], cuts)
+    _lay_down(board, flux, fine[0], fine[1], cuts)
     light = _convolve(board, spread)[::_FINE, ::_FINE]
     there, here = [], []
     for start, n, n_canvas in zip(low, size, canvas.shape, strict=True):
@@ -203,17 +221,46 @@ def paint_picture(
     canvas[there[0], there[1]] += dn_s_per_jy * light[here[0], here[1]]
 
 
+def _near(picture: Picture, camera: Camera) -> tuple[slice, slice] | None:
+    """Return the nodes about the detector, None where the picture is elsewhere.
+
+    Far from the detector its distortion means nothing.
+    """
+    full = camera.full
+    v2, v3 = sky_to_focal(camera.attitude, picture.ra_deg, picture.dec_deg)
+    v2, v3 = v2 - full.v2_ref_arcsec, v3 - full.v3_ref_arcsec
+    step = max(np.hypot(np.diff(v2, axis=k), np.diff(v3, axis=k)).max() for k in (0, 1))
+    is_near = np.hypot(v2, v3) < _NEAR_PX * full.x_scale_arcsec + step
+    if not is_near.any():
+        return None
+    found = []
+    for axis in (1, 0):
+        which = np.flatnonzero(is_near.any(axis=axis))
+        # A cubic spline needs four nodes.
+        n = is_near.shape[1 - axis]
+        first = max(0, min(which[0] - 1, n - 4))
+        found.append(slice(first, max(which[-1] + 2, first + 4)))
+    return found[0], found[1]
+
+
 def _corners(
-    picture: Picture, camera: Camera, origin: tuple[int, int]
-) -> tuple[Array, Array]:
-    """Return where the corners of the picture's pixels lie on the canvas."""
-    row, col = camera.sky_to_pixel(picture.ra_deg, picture.dec_deg)
-    corners = [np.arange(n + 1) - 0.5 for n in picture.flux_jy.shape]
+    picture: Picture,
+    part: tuple[slice, slice],
+    camera: Camera,
+    origin: tuple[int, int],
+) -> tuple[Array, Array, Array]:
+    """Return the fluxes within some nodes, and where the corners of the pixels lie."""
+    row, col = camera.sky_to_pixel(picture.ra_deg[part], picture.dec_deg[part])
+    nodes = picture.node_row[part[0]], picture.node_col[part[1]]
+    first = [math.ceil(node[0] + 0.5 - 1e-9) for node in nodes]
+    last = [math.floor(node[-1] + 0.5 + 1e-9) for node in nodes]
+    edges = [np.arange(a, b + 1) - 0.5 for a, b in zip(first, last, strict=True)]
     found = []
     for values, start in ((row, origin[0]), (col, origin[1])):
-        surface = RectBivariateSpline(picture.node_row, picture.node_col, values)
-        found.append(np.asarray(surface(*corners)) - start)
-    return found[0], found[1]
+        surface = RectBivariateSpline(*nodes, values)
+        found.append(np.asarray(surface(*edges)) - start)
+    flux = picture.flux_jy[first[0] : last[0], first[1] : last[1]]
+    return flux, found[0], found[1]
 
 
 def _box(
@@ -263,7 +310,10 @@ def _lay_down(board: Array, values: Array, rows: Array, cols: Array, cuts: int) 
     for i in range(values.shape[0]):
         for j in range(values.shape[1]):
             share = values[i, j] / (cuts * cuts)
-            if share == 0.0:
+            if share == 0.0 or not (
+                _overlaps(rows[i : i + 2, j : j + 2], n_rows)
+                and _overlaps(cols[i : i + 2, j : j + 2], n_cols)
+            ):
                 continue
             for a in range(cuts):
                 u = (a + 0.5) / cuts
@@ -275,6 +325,12 @@ def _lay_down(board: Array, values: Array, rows: Array, cols: Array, cuts: int) 
                     col += u * ((1 - v) * cols[i + 1, j] + v * cols[i + 1, j + 1])
                     if 1 <= row < n_rows - 2 and 1 <= col < n_cols - 2:
                         _share_out(board, row, col, share)
+
+
+@kernel
+def _overlaps(corners: Array, n: int) -> bool:
+    """Tell whether a pixel's corners reach the board along one axis."""
+    return bool(corners.max() >= 1.0 and corners.min() < n - 2.0)
 
 
 @kernel
