@@ -280,3 +280,51 @@ def misplaced_mas(geometries, cameras, n_side=9):
 def _apart_mas(found, true):
     east = ((found[0] - true[0] + 180) % 360 - 180) * np.cos(np.radians(true[1]))
     return 3.6e6 * np.stack([east, found[1] - true[1]], axis=1)
+
+
+def cluster_sky(programme, rng):
+    """Return few stars and a rich cluster of galaxies."""
+    field_ = random_sky(programme, rng)
+    n = 250
+    ra, dec = offset_sky(*TARGET, *rng.normal([[-40], [40]], 15, (2, n)))
+    snr = np.exp(rng.uniform(*np.log(programme.snr), n))
+    return _join(field_, Sky(ra, dec, snr, np.zeros(n, bool), np.zeros(n, bool)))
+
+
+def saturated_sky(programme, rng, share=0.25):
+    """Return stars of which the brightest are saturated, with false stars on their spikes."""
+    field_ = random_sky(programme, rng)
+    bright = field_.is_star & (field_.snr > np.quantile(field_.snr, 1 - share))
+    field_ = replace(field_, is_saturated=bright)
+    where = np.flatnonzero(bright).repeat(8)
+    n = len(where)
+    angle = np.radians(ROLL_DEG + 60.0 * rng.integers(0, 6, n))
+    radius = rng.uniform(0.3, 3.0, n)
+    ra, dec = offset_sky(
+        field_.ra[where],
+        field_.dec[where],
+        radius * np.sin(angle),
+        radius * np.cos(angle),
+    )
+    snr = np.exp(rng.uniform(np.log(20), np.log(400), n))
+    return _join(field_, Sky(ra, dec, snr, np.ones(n, bool), np.zeros(n, bool)))
+
+
+def lattice_sky(programme, rng, period_arcsec=2.0, half_arcsec=190.0):
+    """Return stars on a square lattice."""
+    axis = np.arange(-half_arcsec, half_arcsec, period_arcsec)
+    places = np.stack(np.meshgrid(axis, axis)).reshape(2, -1)
+    places = places + rng.normal(0, 0.003, places.shape)
+    ra, dec = offset_sky(*TARGET, *places)
+    n = len(ra)
+    snr = np.exp(rng.uniform(*np.log(programme.snr), n))
+    return Sky(ra, dec, snr, np.ones(n, bool), np.zeros(n, bool))
+
+
+def _join(one, other):
+    return Sky(
+        *(
+            np.concatenate([getattr(part, name) for part in (one, other)])
+            for name in Sky.__dataclass_fields__
+        )
+    )

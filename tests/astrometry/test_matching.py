@@ -105,3 +105,16 @@ def test_few_pairs_do_not_turn_the_list(rng):
     fixed = moving + rng.normal(0, 0.01, moving.shape)
     start = Motion(np.zeros(2), 0.0, np.zeros(2))
     assert fit_motion(moving, fixed, start, PARAMS).roll == 0.0
+
+
+def test_a_pattern_that_repeats_itself_fits_at_several_shifts(rng):
+    axis = np.arange(-20.0, 20.0, 2.0)
+    lattice = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    lattice += rng.normal(0, 0.003, lattice.shape)
+    found = find_offset(lattice + np.array([0.1, 0.0]), lattice, PARAMS)
+    assert found.is_ambiguous
+    # a lattice among as many stars does not hide where they belong
+    stars = np.concatenate([lattice, rng.uniform(-20, 20, (400, 2))])
+    found = find_offset(stars + np.array([0.1, 0.0]), stars, PARAMS)
+    assert not found.is_ambiguous
+    np.testing.assert_allclose(found.motion.shift, [-0.1, 0.0], atol=0.1)

@@ -16,6 +16,7 @@ HEALTHY = Evidence(
     n_visit=900,
     n_ties=60,
     has_overlap=True,
+    is_ambiguous=False,
     rms_arcsec=3e-4,
     error_arcsec=3e-5,
 )
@@ -49,6 +50,7 @@ def test_a_healthy_image_is_ok():
         ({"rms_arcsec": 0.06}, "FAILED", "scatter by 60.0 mas"),
         ({"n_flagged": 6}, "WEAK", "6 of 106 sources far off"),
         ({"n_flagged": 60}, "FAILED", "60 of 160 sources far off"),
+        ({"is_ambiguous": True}, "WEAK", "fits at several shifts"),
         ({"n_found": 30}, "WEAK", "30 of 100 stars found again"),
         ({"n_found": 3}, "FAILED", "only 3 of 100 stars found again"),
     ],

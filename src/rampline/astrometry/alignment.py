@@ -173,7 +173,7 @@ def align_exposures(
         params.priors,
     )
     reference = _usable_references(catalog, params)
-    values, is_tied = _link_and_tie(entries, layout, reference, params)
+    values, is_tied, is_ambiguous = _link_and_tie(entries, layout, reference, params)
     floors = (params.floor, params.catalog_floor)
     catalog_radius = max(1.0, 4 * _median(reference[1]) / params.match.radius)
     for factor in RADII:
@@ -192,7 +192,9 @@ def align_exposures(
         rigour = Rigour(floors, tolerance, with_bends=is_last)
         solution = solve_jointly(layout, observations, values, rigour)
         values = solution.values
-    evidence = collect_evidence(images, entries, layout, observations, solution)
+    evidence = collect_evidence(
+        images, entries, layout, observations, solution, is_ambiguous
+    )
     verdicts = [
         judge_image(entry, params.verdict, with_catalog=catalog is not None)
         for entry in evidence
@@ -243,8 +245,8 @@ def _link_and_tie(
     layout: Layout,
     reference: tuple[Points, NDArray[np.float64]],
     params: AlignmentParams,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Return terms to begin with, and which images were matched to the catalogue."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return terms to begin with, who was tied to the catalogue, who fits several shifts."""
     numbers, exposure = np.unique(layout.terms[:, 1], return_inverse=True)
     of_entry = exposure[entries.image]
     lists = [
@@ -266,7 +268,10 @@ def _link_and_tie(
     tied = np.array([ties[int(group)].is_found for group in links.groups], np.bool_)
     # Exposures that could not be linked lie where the tied ones of their visit put them.
     visits = layout.terms[:, 0]
-    return values, np.isin(visits, visits[tied[exposure]])
+    several = links.is_ambiguous | np.array(
+        [ties[int(group)].offset.is_ambiguous for group in links.groups], np.bool_
+    )
+    return values, np.isin(visits, visits[tied[exposure]]), several[exposure]
 
 
 def _start_values(

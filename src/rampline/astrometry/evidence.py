@@ -10,13 +10,15 @@ from scipy.sparse.csgraph import connected_components
 from .association import Entries
 from .image_sources import ImageSources
 from .joint_solve import JointSolution, Observations
-from .layout import CATALOG, Layout, move_observations
+from .layout import CATALOG, EXPOSURE, Layout, move_observations
 from .verdict import Evidence
 
 Points = NDArray[np.float64]
 Indices = NDArray[np.intp]
 KEPT_PULL = 5.0
 """Observations with longer residuals, in errors, count as far off."""
+FEWEST_SHARED = 3
+"""Stars that two images share at least if one is to vouch for the other."""
 MEDIAN_TO_SIGMA = 0.8493218002880191
 """Standard deviation on one axis over the median length of a two-dimensional residual."""
 
@@ -27,6 +29,7 @@ def collect_evidence(
     layout: Layout,
     observations: Observations,
     solution: JointSolution,
+    is_ambiguous: NDArray[np.bool_],
 ) -> list[Evidence]:
     """Collect what is known of each image's alignment.
 
@@ -39,6 +42,8 @@ def collect_evidence(
     observations : Observations
         Of the last round.
     solution : JointSolution
+    is_ambiguous : (images,) bool
+        Whether the stars fitted at several shifts.
 
     Returns
     -------
@@ -51,7 +56,8 @@ def collect_evidence(
     flagged = np.bincount(observations.image[~kept & ours], minlength=n)
     ties = _count_ties(observations, kept, n)
     is_found = np.zeros(len(entries.image), np.bool_)
-    is_found[observations.entry[kept & ours]] = True
+    again = kept & ours & _seen_again(observations, kept, layout.terms[:, EXPOSURE])
+    is_found[observations.entry[again]] = True
     is_expected, overlap = _find_expected(images, entries, layout, solution)
     n_sources = np.bincount(entries.image, minlength=n)
     expected = np.bincount(entries.image[is_expected], minlength=n)
@@ -71,6 +77,7 @@ def collect_evidence(
             n_visit=int(visit[k]),
             n_ties=int(group_ties[k]),
             has_overlap=bool(overlap[k]),
+            is_ambiguous=bool(is_ambiguous[k]),
             rms_arcsec=scatter(
                 solution.residual[ours & kept & (observations.image == k)]
             ),
@@ -98,20 +105,36 @@ def _count_ties(observations: Observations, kept: NDArray[np.bool_], n: int) -> 
 def _sum_over_groups(
     observations: Observations, kept: NDArray[np.bool_], ties: Indices, n: int
 ) -> Indices:
-    """Return the reference stars of all images that share stars with each image."""
+    """Return the reference stars of all images that hang together with each image."""
     ours = kept & (observations.image != CATALOG)
+    image, star = observations.image[ours], observations.star[ours]
     n_stars = int(observations.star.max(initial=-1)) + 1
-    link = sparse.coo_array(
-        (
-            np.ones(ours.sum()),
-            (observations.image[ours], n + observations.star[ours]),
-        ),
-        (n + n_stars, n + n_stars),
+    seen = sparse.csr_array((np.ones(len(image)), (image, star)), (n, n_stars))
+    # one or two may be chance: two exposures of different fields hang together by nothing
+    shared = (seen @ seen.T) >= FEWEST_SHARED
+    _, group = connected_components(shared, directed=False)
+    is_tied = np.zeros(n_stars, np.bool_)
+    is_tied[observations.star[kept & (observations.image == CATALOG)]] = True
+    mine = is_tied[star]
+    pairs = np.unique(np.stack([group[image[mine]], star[mine]]), axis=1)
+    total = np.bincount(pairs[0], minlength=n)
+    return np.where(ties.sum() > 0, total[group], 0)
+
+
+def _seen_again(
+    observations: Observations, kept: NDArray[np.bool_], exposure: Indices
+) -> NDArray[np.bool_]:
+    """Tell the observations whose star another exposure has too.
+
+    Detectors of one exposure see the same stars wherever it looks.
+    """
+    ours = kept & (observations.image != CATALOG)
+    of_star = np.stack([observations.star[ours], exposure[observations.image[ours]]])
+    n_exposures = np.bincount(
+        np.unique(of_star, axis=1)[0],
+        minlength=int(observations.star.max(initial=0)) + 1,
     )
-    _, group = connected_components(link, directed=False)
-    tied = np.unique(observations.star[kept & (observations.image == CATALOG)])
-    total = np.bincount(group[n + tied], minlength=len(group))
-    return np.where(ties.sum() > 0, total[group[:n]], 0)
+    return np.asarray(n_exposures[observations.star] > 1)
 
 
 def _matched_elsewhere(term: Indices, counts: Indices) -> Indices:

@@ -20,7 +20,7 @@ Indices = NDArray[np.intp]
 CATALOG = -1
 """Image number of the reference catalogue's observations."""
 KINDS = ("visit", "exposure", "detector", "image")
-DETECTOR = 2
+EXPOSURE, DETECTOR = 1, 2
 """The detectors' terms shift along the telescope's axes and turn about the image."""
 TERMS = 4
 """Unknowns of a term: two shifts (arcsec), a roll (rad) and a scale (minus 1)."""

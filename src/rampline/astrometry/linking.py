@@ -44,6 +44,8 @@ class Links(NamedTuple):
     """Identity for an exposure that stands alone."""
     groups: NDArray[np.intp]
     """(exposures,) number of the group"""
+    is_ambiguous: NDArray[np.bool_]
+    """(exposures,) fits the others at several shifts, so it was left where it is"""
 
 
 class Tie(NamedTuple):
@@ -70,12 +72,14 @@ def link_exposures(lists: list[SourceList], params: MatchParams) -> Links:
     """
     motions = [_rest(entry.position) for entry in lists]
     groups = np.full(len(lists), -1, np.intp)
+    is_ambiguous = np.zeros(len(lists), np.bool_)
     while (groups < 0).any():
         left = np.flatnonzero(groups < 0)
         seed = int(max(left, key=lambda e: (len(lists[e].position), -e)))
         groups[seed] = groups.max() + 1
-        _grow_group(lists, params, motions, groups, seed)
-    return Links(motions, groups)
+        links = Links(motions, groups, is_ambiguous)
+        _grow_group(lists, params, links, seed)
+    return Links(motions, groups, is_ambiguous)
 
 
 def tie_group(group: SourceList, catalog: Points, params: MatchParams) -> Tie:
@@ -102,7 +106,7 @@ def tie_group(group: SourceList, catalog: Points, params: MatchParams) -> Tie:
     cuts = sorted({len(position), min(BRIGHT * int(near.sum()), len(position))})
     offsets = [find_offset(position[:cut], catalog[near], params) for cut in cuts]
     offset = min(offsets, key=lambda found: found.chance)
-    if offset.chance * len(cuts) > params.chance:
+    if offset.chance * len(cuts) > params.chance or offset.is_ambiguous:
         return Tie(_rest(position), is_found=False, n_pairs=0, offset=offset)
     motion, n_pairs = sharpen_motion(position, catalog[near], offset.motion, params)
     return Tie(motion, n_pairs >= FEWEST_PAIRS, n_pairs, offset)
@@ -121,11 +125,11 @@ def merge_lists(first: SourceList, second: SourceList, radius: float) -> SourceL
 def _grow_group(
     lists: list[SourceList],
     params: MatchParams,
-    motions: list[Motion],
-    groups: NDArray[np.intp],
+    links: Links,
     seed: int,
 ) -> None:
-    """Add all exposures to the seed's group that can be matched; fill motions, groups."""
+    """Add all exposures to the seed's group that can be matched; fill the links."""
+    motions, groups, is_ambiguous = links
     known = merge_lists(lists[seed], SourceList(np.empty((0, 2)), np.empty(0)), 0.0)
     tried = np.zeros(len(lists))
     while True:
@@ -140,7 +144,7 @@ def _grow_group(
             return
         e = int(np.argmax(waiting))
         tried[e] = shared[e]
-        motion = _match_exposure(lists[e], known, params)
+        motion, is_ambiguous[e] = _match_exposure(lists[e], known, params)
         if motion is not None:
             motions[e], groups[e] = motion, groups[seed]
             moved = SourceList(motion.move(lists[e].position), lists[e].snr)
@@ -149,15 +153,20 @@ def _grow_group(
 
 def _match_exposure(
     entry: SourceList, known: SourceList, params: MatchParams
-) -> Motion | None:
-    """Return the motion that takes an exposure to the known stars, or None."""
+) -> tuple[Motion | None, bool]:
+    """Return the motion that takes an exposure to the known stars, or None.
+
+    The second says whether there are several; then none of them is taken.
+    """
     position = entry.position[np.argsort(-entry.snr, kind="stable")]
     fixed = known.position[_near(known.position, position, params.reach)]
     offset = find_offset(position, fixed, params)
     if offset.chance > params.chance:
-        return None
+        return None, False
+    if offset.is_ambiguous:
+        return None, True
     motion, n_pairs = sharpen_motion(position, fixed, offset.motion, params)
-    return motion if n_pairs >= FEWEST_PAIRS else None
+    return (motion if n_pairs >= FEWEST_PAIRS else None), False
 
 
 def _near(points: Points, others: Points, reach: float) -> NDArray[np.bool_]:

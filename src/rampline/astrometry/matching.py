@@ -21,6 +21,11 @@ from ..params import Arcsec, Count, Fraction, Params, Unit
 Points = NDArray[np.float64]
 CELLS = 3
 """Bins a cell is wide: a peak is sought in sums over 3 x 3 bins."""
+APART = 4
+"""Bins from a peak within which there is no second one."""
+RIVAL = 0.7
+"""Share of a peak's pairs with which another shift is as good: where stars repeat
+themselves the true shift may lose that many to edges, noise and missing stars."""
 AROUND = 41
 """Bins of the box whose mean tells what chance puts into a cell."""
 CAUCHY = 2.385
@@ -71,6 +76,8 @@ class Offset(NamedTuple):
     """Pairs that chance puts there."""
     chance: float
     """Probability that chance makes such a peak anywhere, at most 1."""
+    is_ambiguous: bool = False
+    """Whether another shift, which is no chance either, fits nearly as many pairs."""
 
 
 def rotation(roll: float) -> Points:
@@ -144,10 +151,25 @@ def _find_peak(
     octaves = np.log2(n_bins / CELLS) + 1
     log_trials = float(np.log(min(tried * octaves, counts.size * octaves)))
     middle = np.array([middles[i], middles[j]])
+    n_rival = _strongest_rival(cells, int(i), int(j))
+    rival_tail = _log_tail(n_rival, expected) + log_trials
+    is_ambiguous = n_rival >= RIVAL * n_pairs and rival_tail < np.log(params.chance)
     near = np.abs(apart - middle).max(axis=1) <= CELLS / 2 * params.bin_width
     shift = apart[near].mean(axis=0) if near.any() else np.zeros(2)
-    offset = Offset(Motion(shift, 0.0, np.zeros(2)), n_pairs, expected, 1.0)
+    motion = Motion(shift, 0.0, np.zeros(2))
+    offset = Offset(motion, n_pairs, expected, 1.0, is_ambiguous)
     return offset, _log_tail(n_pairs, expected) + log_trials
+
+
+def _strongest_rival(cells: NDArray[np.float64], i: int, j: int) -> int:
+    """Return the pairs in the fullest cell away from the peak at (i, j)."""
+    others = cells.copy()
+    box = (
+        slice(max(i - APART, 0), i + APART + 1),
+        slice(max(j - APART, 0), j + APART + 1),
+    )
+    others[box] = 0.0
+    return round(float(others.max()))
 
 
 def _expected_pairs(counts: NDArray[np.float64], i: int, j: int, n_pairs: int) -> float:

@@ -50,6 +50,8 @@ class Evidence:
         Reference stars matched in all images that hang together with this one.
     has_overlap : bool
         Another image looks at part of its sky.
+    is_ambiguous : bool
+        Its stars fit the others, or the catalogue, at several shifts.
     rms_arcsec, error_arcsec : float, arcsec
     """
 
@@ -63,6 +65,7 @@ class Evidence:
     n_visit: int
     n_ties: int
     has_overlap: bool
+    is_ambiguous: bool
     rms_arcsec: float
     error_arcsec: float
 
@@ -135,6 +138,8 @@ def _find_doubts(e: Evidence, p: VerdictParams, *, with_catalog: bool) -> list[s
         doubts.append(f"only {e.n_matched} matched sources")
     if with_catalog and e.n_ties < p.min_ties:
         doubts.append(f"hangs on {e.n_ties} reference stars")
+    if e.is_ambiguous:
+        doubts.append("the pattern of its stars fits at several shifts")
     if e.rms_arcsec > p.max_rms:
         doubts.append(f"sources scatter by {e.rms_arcsec * MAS_PER_ARCSEC:.1f} mas")
     if e.n_flagged > max(2.0, p.max_flagged * (e.n_matched + e.n_flagged)):
