@@ -120,7 +120,7 @@ def test_mosaic_extensions_are_jwst_s(written):
 
 def test_what_holds_for_one_input_only_is_not_in_the_mosaic(written):
     primary, science = fits.getheader(written[0]), fits.getheader(written[0], "SCI")
-    for keyword in ("RA_REF", "V2_REF", "A_0_2", "PHOTMJSR"):
+    for keyword in ("RA_REF", "V2_REF", "A_0_2"):
         assert keyword not in science
     assert "BKGLEVEL" not in primary
 
@@ -266,3 +266,11 @@ def test_a_keyword_missing_from_a_mosaic_is_named(written, keyword, extension):
         del file[extension].header[keyword]
     with pytest.raises(InputError, match=f"{keyword} is missing from the header"):
         read_mosaic(path, mosaic.grid)
+
+
+def test_cards_say_what_the_weights_are_and_what_a_count_is(written, inputs):
+    with fits.open(written[0]) as file:
+        assert file[0].header["RESWHT"] == "ivm-sky"
+        told = [c.value for h in inputs for c in h.science if c.keyword == "PHOTMJSR"]
+        assert file["SCI"].header["PHOTMJSR"] == pytest.approx(np.mean(told))
+        assert file["SCI"].header["PHOTUJA2"] > 0

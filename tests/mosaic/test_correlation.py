@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from rampline.mosaic.correlation import noise_autocorrelation
+from rampline.mosaic.correlation import (
+    correlated_noise_factor,
+    noise_autocorrelation,
+)
+from rampline.mosaic.drizzle import add_exposure, finish_sums, start_sums
+from rampline.mosaic.window import Window
+
+from .scenery import exposure, turned_map
 
 
 def test_on_its_own_grid_a_random_phase_shares_a_pixel_with_its_neighbour():
@@ -39,3 +46,38 @@ def test_it_equals_a_simulation_of_shared_noise(rng):
 def test_a_size_of_zero_is_refused():
     with pytest.raises(ValueError, match="positive"):
         noise_autocorrelation(1.0, 0.0)
+
+
+def test_the_factor_is_as_published():
+    # Fruchter & Hook (2002) quote 1.662 for a drop of 0.6 on pixels of 0.5
+    assert correlated_noise_factor(0.6, 0.5) == pytest.approx(1.662, abs=1e-3)
+    assert correlated_noise_factor(1.0, 1.0) == pytest.approx(1.5)
+
+
+def test_small_drops_are_hardly_correlated():
+    assert correlated_noise_factor(0.01, 1.0) == pytest.approx(1 / (1 - 0.01 / 3))
+
+
+def test_both_forms_meet_where_drop_and_pixel_are_equal():
+    below, above = correlated_noise_factor(0.999999, 1), correlated_noise_factor(1, 1)
+    assert below == pytest.approx(above, rel=1e-5)
+
+
+def test_blocks_of_drizzled_noise_scatter_as_predicted(rng):
+    blocks, errors = [], []
+    for _ in range(12):
+        window = Window(0, 130, 0, 130)
+        sums = start_sums(window, 4, 16)
+        for number in range(16):
+            shift = rng.uniform(-0.5, 0.5, 2)
+            pixel_map = turned_map((130, 130), 0.0, 1.0, (130, 130), shift)
+            one = exposure(rng.normal(size=(130, 130)), pixel_map, 1.0)
+            for plane in one.noise:
+                plane[:] = 1 / 3
+            add_exposure(sums, one, number, 1.0)
+        planes = finish_sums(sums)
+        inner = planes.sky[3:127, 3:127].reshape(4, 31, 4, 31).mean(axis=(1, 3))
+        blocks.append(inner.ravel())
+        errors.append(planes.err[3:127, 3:127].mean() / 31)
+    measured = np.std(blocks) / np.mean(errors)
+    assert measured == pytest.approx(correlated_noise_factor(1.0, 1.0), rel=0.12)

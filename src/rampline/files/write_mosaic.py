@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..exposure.header import Card, put_cards
+from ..exposure.header import Card, Header, put_cards
 from ..exposure.records import Labels, Mosaic
 from .embedded import ASDF_HDU, embedded_tree
 from .fits_output import Part, write_fits
@@ -37,6 +37,9 @@ class MosaicWorld:
         Size of the drops over input pixels, and of output over input pixels.
     association : str
         Name of the association file; empty if none.
+    weighting : str
+        What the weights are: ``ivm`` one over the variance of read noise, ``ivm-sky`` of
+        read noise and blank sky.
     """
 
     gwcs: Any
@@ -44,6 +47,7 @@ class MosaicWorld:
     pixel_fraction: float = 1.0
     scale_ratio: float = 1.0
     association: str = ""
+    weighting: str = "ivm-sky"
 
 
 def write_mosaic(
@@ -135,16 +139,26 @@ def _cards(
     made = (
         *stamp_cards(path, "ImageModel"),
         *provenance_cards(provenance),
-        Card("RESWHT", "ivm", "Type of drizzle weighting"),
+        Card("RESWHT", world.weighting, "Type of drizzle weighting"),
         Card("PIXFRAC", world.pixel_fraction, "Size of drops over input pixels"),
         Card("PXSCLRT", world.scale_ratio, "Output over input pixel scale"),
         *((Card("ASNTABLE", world.association, ""),) if world.association else ()),
     )
-    area = mosaic.pixel_area_sr
-    # A mosaic has no one conversion from counts: exposures differ.
-    pixel = photometry_cards(1.0, area)[2:]
+    area, conversion = mosaic.pixel_area_sr, _mean_conversion(mosaic.headers)
+    pixel = photometry_cards(conversion, area)[0 if conversion > 0 else 2 :]
     flux = (unit_card("MJy/sr"), *pixel, *world.cards)
     return put_cards(primary, made), put_cards(science, flux)
+
+
+def _mean_conversion(headers: Sequence[Header]) -> float:
+    """Return the mean of the inputs' PHOTMJSR, 0 where none says it.
+
+    `jwst` keeps the first input's, though detectors differ.
+    """
+    cards = [card for header in headers for card in header.science]
+    known = [card.value for card in cards if card.keyword == "PHOTMJSR"]
+    values = [float(value) for value in known if isinstance(value, int | float)]
+    return sum(values) / len(values) if values else 0.0
 
 
 def _closing(provenance: Provenance, world: MosaicWorld) -> Sequence[Part]:

@@ -4,7 +4,7 @@ Surface brightness is averaged, so no area factor enters: what is conserved is f
 sum of sky times weight, over the output pixels (Fruchter & Hook 2002, equations 3 to 5).
 Variances are carried with squared weights, which is the variance of that weighted mean
 for independent pixels. Neighbouring output pixels share input pixels; their correlation is
-what `rampline.mosaic.noise` gives.
+what `rampline.mosaic.correlation` gives.
 """
 
 from typing import Annotated, NamedTuple

@@ -17,6 +17,8 @@ from ..exposure.records import Flags32, Plane
 from ..flags import SATURATED
 
 WeightType = Literal["sky", "read"]
+SAMPLES_PER_SIDE = 512
+"""A median of so many squared is known to a three-hundredth of the scatter."""
 
 
 class NoisePlanes(NamedTuple):
@@ -71,6 +73,8 @@ def weigh_pixels(
 
 
 def _median(plane: Plane, usable: NDArray[np.bool_]) -> np.float32:
-    """Return the median of the usable and known values, 0 if there are none."""
-    values = plane[usable & np.isfinite(plane)]
+    """Return the median of usable and known values on a regular sample, 0 without any."""
+    rows, cols = (max(1, n // SAMPLES_PER_SIDE) for n in plane.shape)
+    values = plane[::rows, ::cols]
+    values = values[usable[::rows, ::cols] & np.isfinite(values)]
     return np.float32(np.median(values)) if values.size else np.float32(0)

@@ -20,7 +20,7 @@ from ..files.provenance import Provenance, StepRun
 from ..files.read import read_gwcs, read_wcs_tree
 from ..files.write import write_sky
 from ..files.write_mosaic import MosaicWorld, write_mosaic
-from ..mosaic.noise import correlated_noise_factor
+from ..mosaic.correlation import correlated_noise_factor
 from ..params import walk_params
 from ..pipeline.combine import CombinedDithers, Dither, combine_dithers, mark_outliers
 from ..pipeline.exposure_geometry import StoredWcs, realigned_wcs
@@ -170,6 +170,7 @@ def _world(
         pixel_fraction=pixfrac,
         scale_ratio=ratio,
         association=product_name(request.name, "asn", "json"),
+        weighting="ivm-sky" if request.params.drizzle.weight == "sky" else "ivm",
     )
 
 

@@ -1,0 +1,473 @@
+"""Mosaics of simulated dithers against their truth: what rejection takes, finds and leaves.
+
+    python benchmarks/mosaic.py [--out DIR] [--seeds 1 2] [--points 9] [--scene cluster]
+
+Simulates and calibrates dithers of a subarray in F200W and F444W for each seed, and one crowded
+field that no test uses, combines them, and prints for each
+
+- the flux that stars lose to rejection: true images drizzled with and without the flags;
+- the share of pixels beyond 6 sigma of the truth that are flagged, and of injected hits;
+- the share of good pixels that are flagged, on sky and on sources, and of star peaks;
+- the share of warm pixels that no reference knows that are flagged;
+- the noise in empty apertures over what ERR and the correlation of the noise predict.
+"""
+
+import argparse
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from rampline.astrometry.footprint import pixel_scale  # noqa: E402
+from rampline.astrometry.pixel_map import map_pixels, map_to_grid  # noqa: E402
+from rampline.flags import BAD_FOR_MOSAIC, SATURATED  # noqa: E402
+from rampline.mosaic.correlation import noise_autocorrelation  # noqa: E402
+from rampline.mosaic.drizzle import DrizzleParams  # noqa: E402
+from rampline.mosaic.outliers import OutlierParams  # noqa: E402
+from rampline.pipeline.combine import combine_dithers  # noqa: E402
+from rampline.pipeline.runner import Bench, Runner  # noqa: E402
+from rampline.pipeline.sky_to_mosaic import (  # noqa: E402
+    SkyToMosaic,
+    align_field,
+    choose_grid,
+    gather_dithers,
+    level_exposures,
+    survey_exposure,
+)
+from rampline.program.make_survey import load_sky  # noqa: E402
+from rampline.simulation.scene import (  # noqa: E402
+    ActivityParams,
+    ClusterParams,
+    FieldParams,
+    GalaxyParams,
+    SceneParams,
+    StarParams,
+    VisitParams,
+)
+from rampline.simulation.simulate import simulate  # noqa: E402
+
+STAR_RADIUS = 5.0
+RADII = (1.5, 3.0, 5.0, 8.0, 12.0, 16.5)
+EMPTY_MJY_SR = 0.002
+HITS_PER_PIXEL, HITS_PER_CORE_PIXEL = 1e-3, 0.02
+CORE_MJY_SR = 0.5
+
+
+def field_scene(seed, points):
+    return SceneParams(
+        seed=seed,
+        field=FieldParams(
+            half_width_arcsec=16.0,
+            stars=StarParams(number=170, brightest=20.0, faintest=27.0, slope=0.02),
+            galaxies=GalaxyParams(number=120),
+        ),
+        visit=VisitParams(aperture="NRCB5_SUB640", dither="9-POINT", points=points),
+        activities=(
+            ActivityParams(subarray="SUB640", detectors=("NRCB1", "NRCBLONG")),
+        ),
+    )
+
+
+def cluster_scene(points):
+    """Crowded, turned otherwise, another readout; nothing was tried out on it."""
+    return SceneParams(
+        seed=77,
+        field=FieldParams(
+            ra=53.1,
+            dec=-27.8,
+            half_width_arcsec=16.0,
+            stars=StarParams(number=900, brightest=19.5, faintest=26.0, slope=0.15),
+            galaxies=GalaxyParams(number=60),
+            cluster=ClusterParams(members=12, brightest=19.0, core_arcsec=3.0),
+        ),
+        visit=VisitParams(
+            aperture="NRCB5_SUB640",
+            dither="SMACS-9",
+            points=points,
+            position_angle=37.0,
+        ),
+        activities=(
+            ActivityParams(
+                short="F115W",
+                long="F277W",
+                subarray="SUB640",
+                detectors=("NRCB1", "NRCBLONG"),
+                pattern="SHALLOW4",
+                groups=8,
+            ),
+        ),
+    )
+
+
+def calibrate(scene, folder):
+    """Return calibrated files, simulated where they are not there yet."""
+    cals = folder / "calibrated" / "exposures"
+    if not list(cals.glob("*_cal.fits")):
+        made = simulate(scene, folder)
+        command = [sys.executable, "-m", "rampline.cli", "reduce", *map(str, made.raw)]
+        command += ["--references", str(made.references), "--align-to", "none"]
+        command += ["--out", str(folder / "calibrated"), "--until", "cal"]
+        subprocess.run([*command, "--no-progress"], check=True, capture_output=True)
+    return sorted(cals.glob("*_cal.fits"))
+
+
+def true_sky(folder, image):
+    """Return the sky and the sources of an exposure without noise, and warm pixels, MJy/sr."""
+    header = image.header
+    name = f"{header.root}_truth.fits"
+    with fits.open(folder / "truth" / name) as truth:
+        flat = truth["FLAT"].data
+        scale = image.photometry.mjy_sr_per_dn_s
+        sources = truth["SOURCES"].data / flat * scale
+        sky = truth["SKY"].data / flat * scale
+        warm = truth["WARM"].data / flat * scale
+    return sources, sources + sky, warm
+
+
+def inject_hits(image, usable, sources, rng):
+    """Return an image with hits of 6 to 60 sigma on single pixels, and where they are."""
+    rate = np.where(sources > CORE_MJY_SR, HITS_PER_CORE_PIXEL, HITS_PER_PIXEL)
+    where = (rng.random(image.sky.shape) < rate) & usable
+    height = rng.uniform(6, 60, image.sky.shape) * image.err
+    sky = image.sky + np.where(where, height, 0).astype(np.float32)
+    return replace(image, sky=sky), where
+
+
+class Field:
+    """One filter of one scene: exposures with hits, their truth and their flags."""
+
+    def __init__(self, folder, cals, seed, params):
+        self.images = [load_sky(cal) for cal in cals]
+        rng = np.random.default_rng(seed)
+        self.params, self.folder = params, folder
+        self.truths = [true_sky(folder, image) for image in self.images]
+        self.usable = [
+            (image.flags & BAD_FOR_MOSAIC == 0) & np.isfinite(image.sky)
+            for image in self.images
+        ]
+        pairs = zip(self.images, self.usable, self.truths, strict=True)
+        struck = [inject_hits(i, usable, t[0], rng) for i, usable, t in pairs]
+        self.struck = [image for image, _ in struck]
+        self.hits = [where for _, where in struck]
+        self.dithers, self.grid = self.align()
+        self.made = self.combine(self.struck, OutlierParams(**params))
+        self.found = self.made.outliers
+
+    def align(self):
+        params = SkyToMosaic()
+        surveys = [survey_exposure(image, params) for image in self.images]
+        aligned = align_field(surveys, None, params.alignment)
+        grid = choose_grid(aligned, params.grid)
+        members = list(range(len(surveys)))
+        levels = level_exposures(aligned, members, grid, params.levels)
+        return gather_dithers(aligned, members, levels, lambda k: self.images[k]), grid
+
+    def combine(self, images, outliers, level=None):
+        loaded = [
+            replace(dither, load=lambda image=image: image)
+            for dither, image in zip(self.dithers, images, strict=True)
+        ]
+        if level is not None:
+            loaded = [replace(dither, level_mjy_sr=level) for dither in loaded]
+        with Bench(2) as bench:
+            run = Runner(None, bench)
+            steps = (outliers, DrizzleParams())
+            return combine_dithers(loaded, self.grid, "benchmark", run, steps)
+
+    def pixels(self, k):
+        """Return sources, deviation from the truth over ERR, warm pixels; sky centred."""
+        sources, truth, warm = self.truths[k]
+        image = self.struck[k]
+        deviation = image.sky - truth
+        blank = self.usable[k] & (sources < EMPTY_MJY_SR)
+        deviation = deviation - np.median(deviation[blank])
+        return sources, deviation / image.err, warm / image.err
+
+
+def overlapped(field):
+    """Return for each exposure the pixels that at least two others see."""
+    maps = [map_to_grid(d.geometry, field.grid) for d in field.dithers]
+    count = sum(
+        (field.made.mosaic.context[0].view(np.uint32) >> k) & 1
+        for k in range(len(maps))
+    )
+    seen = []
+    for pixel_map in maps:
+        rows, cols = np.indices(pixel_map.shape)
+        place = np.rint(map_pixels(pixel_map, rows, cols)).astype(int)
+        row = np.clip(place[..., 0], 0, count.shape[0] - 1)
+        col = np.clip(place[..., 1], 0, count.shape[1] - 1)
+        seen.append(count[row, col] >= min(3, len(maps)))
+    return seen
+
+
+def share(where, among):
+    total = sum(int(a.sum()) for a in among)
+    both = sum(int((w & a).sum()) for w, a in zip(where, among, strict=True))
+    return both, total
+
+
+def percent(counts):
+    both, total = counts
+    return f"{100 * both / total:8.3f} % of {total}" if total else "       - of 0"
+
+
+def rejection(field):
+    seen = overlapped(field)
+    planes = [field.pixels(k) for k in range(len(field.struck))]
+    good = [u & s for u, s in zip(field.usable, seen, strict=True)]
+    core = [sources > CORE_MJY_SR for sources, _, _ in planes]
+    far = [dev > 6 for _, dev, _ in planes]
+    clean = [np.abs(dev) < 3 for _, dev, _ in planes]
+    hits = field.hits
+
+    def among(*conditions):
+        return [
+            np.logical_and.reduce(each) for each in zip(good, *conditions, strict=True)
+        ]
+
+    off_core = [~c for c in core]
+    empty = [sources < EMPTY_MJY_SR for sources, _, _ in planes]
+    warm = [w > 6 for _, _, w in planes]
+    unhit = [~h for h in hits]
+    rows = {
+        "beyond 6 sigma of the truth": among(far, unhit),
+        "  of those off cores": among(far, unhit, off_core),
+        "injected hits off cores": among(hits, off_core),
+        "injected hits on cores": among(hits, core),
+        "warm pixels": among(warm, unhit),
+        "good pixels of blank sky": among(clean, empty, unhit),
+        "good pixels on sources": among(clean, core, unhit),
+    }
+    for name, where in rows.items():
+        print(f"    {name:<32}{percent(share(field.found, where))}")
+    return good
+
+
+def star_table(field):
+    table = Table.read(field.folder / "truth_catalog.ecsv")
+    sizes = [name for name in table.colnames if name.startswith("half_light")]
+    table = table[np.nan_to_num(np.asarray(table[sizes[0]], float)) == 0]
+    band = field.images[0].header.filter.lower()
+    return table, np.asarray(table[f"{band}_abmag"], float)
+
+
+def star_peaks(field, good):
+    """Count brightest pixels of stars that are good and flagged, by magnitude."""
+    table, mags = star_table(field)
+    counts = {}
+    for k in range(len(field.images)):
+        name = f"{field.images[k].header.root}_truth.fits"
+        places = fits.getdata(field.folder / "truth" / name, "POSITIONS")
+        sources, deviation, _ = field.pixels(k)
+        row_of = {int(i): n for n, i in enumerate(table["id"])}
+        for entry in places:
+            n = row_of.get(int(entry["id"]))
+            row, col = round(float(entry["row"])), round(float(entry["col"]))
+            inside = 1 <= row < sources.shape[0] - 1 and 1 <= col < sources.shape[1] - 1
+            if n is None or not inside:
+                continue
+            around = sources[row - 1 : row + 2, col - 1 : col + 2]
+            down, along = np.unravel_index(np.argmax(around), (3, 3))
+            at = (row + down - 1, col + along - 1)
+            fine = good[k][at] and abs(deviation[at]) < 5 and not field.hits[k][at]
+            if not fine or field.images[k].flags[at] & SATURATED:
+                continue
+            bin_ = int(mags[n])
+            eaten, total = counts.get(bin_, (0, 0))
+            counts[bin_] = (eaten + int(field.found[k][at]), total + 1)
+    for bin_ in sorted(counts):
+        print(f"    peaks eaten at AB {bin_}-{bin_ + 1:<15}{percent(counts[bin_])}")
+
+
+def star_losses(field):
+    """Compare stars in mosaics of the truth, drizzled with and without the flags."""
+    whole, cut = [], []
+    for k, image in enumerate(field.images):
+        sources, _, _ = field.truths[k]
+        kept = np.where(field.usable[k] & ~field.hits[k], image.flags, 1)
+        far = np.abs(field.pixels(k)[1]) > 6
+        kept = np.where(far, np.uint32(1), kept).astype(np.uint32)
+        whole.append(replace(image, sky=sources.astype(np.float32), flags=kept))
+        flags = np.where(field.found[k], np.uint32(1), kept).astype(np.uint32)
+        cut.append(replace(whole[-1], flags=flags))
+    off = OutlierParams(enabled=False)
+    before, after = (field.combine(each, off).mosaic for each in (whole, cut))
+    table, mags = star_table(field)
+    rows, cols = true_places(field, table)
+    radius, y, x = disk(STAR_RADIUS)
+    losses = {}
+    reach = before.sky.shape[0] - radius, before.sky.shape[1] - radius
+    for row, col, mag in zip(np.rint(rows), np.rint(cols), mags, strict=True):
+        if not (radius <= row < reach[0] and radius <= col < reach[1]):
+            continue
+        at = int(row) + y, int(col) + x
+        first, second = before.sky[at].sum(), after.sky[at].sum()
+        if np.isfinite(first) and np.isfinite(second) and first > 0:
+            losses.setdefault(int(mag), []).append(100 * (1 - second / first))
+    for bin_ in sorted(losses):
+        each = np.array(losses[bin_])
+        print(
+            f"    flux lost at AB {bin_}-{bin_ + 1}: median {np.median(each):7.3f} %, "
+            f"90 % within {np.percentile(np.abs(each), 90):6.3f} %, "
+            f"worst {each[np.argmax(np.abs(each))]:7.3f} % ({len(each)} stars)"
+        )
+
+
+def true_places(field, table):
+    """Return rows and columns on the grid of true sources as the first exposure sees them.
+
+    NaN where it does not.
+    """
+    name = f"{field.images[0].header.root}_truth.fits"
+    places = fits.getdata(field.folder / "truth" / name, "POSITIONS")
+    of_id = {int(i): n for n, i in enumerate(places["id"])}
+    seen = [n for n, i in enumerate(table["id"]) if int(i) in of_id]
+    at = places[[of_id[int(table["id"][n])] for n in seen]]
+    on_grid = np.full((len(table), 2), np.nan)
+    pixel_map = map_to_grid(field.dithers[0].geometry, field.grid)
+    on_grid[seen] = map_pixels(pixel_map, at["row"], at["col"])
+    return on_grid.T
+
+
+def disk(radius):
+    reach = int(np.ceil(radius))
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    inside = y**2 + x**2 <= radius**2
+    return reach, y[inside], x[inside]
+
+
+def pixel_correlation(field):
+    """Return the correlation of the noise of neighbouring pixels along rows and columns."""
+    found = []
+    for k in range(len(field.images)):
+        sources, deviation, _ = field.pixels(k)
+        blank = field.usable[k] & (sources < EMPTY_MJY_SR) & (np.abs(deviation) < 4)
+        chi = np.where(blank, deviation, np.nan)
+        pairs = (chi[:, 1:] * chi[:, :-1], chi[1:] * chi[:-1])
+        spread = 1.4826 * np.nanmedian(np.abs(chi))
+        found.append((spread, *(np.nanmean(p) / np.nanvar(chi) for p in pairs)))
+    return np.mean(found, axis=0)
+
+
+def true_mosaic(field):
+    """Return the sources without noise, drizzled as the exposures were."""
+    truths = [
+        replace(image, sky=sources.astype(np.float32))
+        for image, (sources, _, _) in zip(field.images, field.truths, strict=True)
+    ]
+    return field.combine(truths, OutlierParams(enabled=False), level=0.0).mosaic
+
+
+def disk_factor(correlation, radius):
+    """Return how much larger the noise of a disk is than that of independent pixels."""
+    reach, y, x = disk(radius)
+    inside = np.zeros((2 * reach + 1 + 2 * correlation.shape[0],) * 2)
+    middle = inside.shape[0] // 2
+    inside[middle + y, middle + x] = 1
+    half = correlation.shape[0] // 2
+    pairs = sum(
+        value * np.sum(inside * np.roll(inside, (i - half, j - half), (0, 1)))
+        for (i, j), value in np.ndenumerate(correlation)
+    )
+    return np.sqrt(pairs / inside.sum())
+
+
+def apertures(sky, err, empty, rng):
+    """Yield radius, sums and summed variances of random empty apertures."""
+    for radius in RADII:
+        reach, y, x = disk(radius)
+        room = np.array(empty.shape) - reach
+        rows, cols = rng.integers(reach, room, (200000, 2)).T
+        inside = empty[rows, cols]
+        rows, cols = rows[inside][:20000], cols[inside][:20000]
+        at = rows[:, None] + y, cols[:, None] + x
+        inside = empty[at].all(axis=1)
+        at = at[0][inside], at[1][inside]
+        yield radius, sky[at].sum(axis=1), (err[at].astype(float) ** 2).sum(axis=1)
+
+
+def noise_of(sky, err, empty, correlation, rng):
+    """Print the scatter of pixels and of apertures over its prediction."""
+    sky = sky - np.median(sky[empty])
+    chi = np.where(empty, sky / err, np.nan)
+    spread = 1.4826 * np.nanmedian(np.abs(chi))
+    middle = correlation.shape[0] // 2
+    lag = [np.nanmean(chi * np.roll(chi, 1, axis)) / np.nanvar(chi) for axis in (0, 1)]
+    print(
+        f"pixel scatter over ERR {spread:.3f}, correlation of neighbours "
+        f"{lag[0]:.3f} {lag[1]:.3f}, predicted {correlation[middle, middle + 1]:.3f}"
+    )
+    words = []
+    for radius, sums, variance in apertures(sky, err, empty, rng):
+        if len(sums) > 200:
+            scaled = sums / np.sqrt(variance) / disk_factor(correlation, radius)
+            scaled -= np.median(scaled)
+            words.append(f"{2 * radius:g}: {1.4826 * np.median(np.abs(scaled)):.3f}")
+    print("      apertures, diameter in pixels: " + ", ".join(words))
+
+
+def noise_table(field, rng):
+    """Print noise over prediction, of the exposures and of white noise in their place."""
+    spread, along, across = pixel_correlation(field)
+    print(f"    exposures: pixel scatter over ERR {spread:.3f}, ", end="")
+    print(f"correlation of neighbours {along:.3f} {across:.3f}")
+    truth, mosaic = true_mosaic(field).sky, field.made.mosaic
+    seen = np.bitwise_count(mosaic.context[0].view(np.uint32))
+    empty = (seen >= min(3, len(field.images))) & (truth < 5 * EMPTY_MJY_SR)
+    empty &= np.isfinite(mosaic.sky)
+    ratio = field.grid.scale_arcsec / pixel_scale(field.dithers[0].geometry)
+    correlation = noise_autocorrelation(1.0, ratio)
+    print("    mosaic: ", end="")
+    noise_of(mosaic.sky - truth, mosaic.err, empty, correlation, rng)
+    white = [
+        replace(image, sky=rng.normal(0, image.err).astype(np.float32))
+        for image in field.images
+    ]
+    plain = field.combine(white, OutlierParams(enabled=False), level=0.0).mosaic
+    print("    of white noise: ", end="")
+    noise_of(plain.sky, plain.err, empty, correlation, rng)
+
+
+def report(name, scene, out, options):
+    folder = out / name
+    cals = calibrate(scene, folder)
+    for channel in ("nrcb1", "nrcblong"):
+        members = [cal for cal in cals if f"_{channel}_" in cal.name][: options.points]
+        field = Field(folder, members, scene.seed, options.params)
+        header = field.images[0].header
+        print(f"{name}, {header.filter}, {len(members)} exposures")
+        good = rejection(field)
+        star_peaks(field, good)
+        star_losses(field)
+        noise_table(field, np.random.default_rng(scene.seed))
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=Path("out/mosaic"))
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--points", type=int, default=9)
+    parser.add_argument("--no-cluster", action="store_true")
+    parser.add_argument("--set", nargs="*", default=[], metavar="NAME=VALUE")
+    options = parser.parse_args()
+    words = [word.split("=", 1) for word in options.set]
+    options.params = dict(words)
+    for seed in options.seeds:
+        report(f"field{seed}", field_scene(seed, 9), options.out, options)
+    if not options.no_cluster:
+        report("cluster", cluster_scene(9), options.out, options)
+
+
+if __name__ == "__main__":
+    np.seterr(all="ignore")
+    main()
