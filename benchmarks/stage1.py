@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 PARITY = {
     "saturation": {"last_read": "jwst"},
     "reference_pixels": {"algorithm": "jwst"},
+    "linearity": {"averaged": "jwst"},
     "row_drift": {"enabled": False},
     "jumps": {"algorithm": "jwst"},
     "neighbors": {"algorithm": "jwst", "min_ratio": 15, "max_ratio": 200},

@@ -17,6 +17,7 @@ ROOTS = ("jw02736001001_02103_00001_nrcb1", "jw02736001001_02103_00004_nrcblong"
 PEER_PARAMS = {
     "saturation": {"last_read": "jwst"},
     "reference_pixels": {"algorithm": "jwst"},
+    "linearity": {"averaged": "jwst"},
     "row_drift": {"enabled": False},
     "jumps": {"algorithm": "jwst"},
     "neighbors": {"algorithm": "jwst", "min_ratio": 15, "max_ratio": 200},

@@ -2,8 +2,9 @@
 
 A pixel's capacitance grows as its well fills, so its counts fall behind its charge by a few
 per cent near the full well. A polynomial of each pixel, measured on lamp ramps, undoes it.
-The mean of several reads is treated like a single read.
 """
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,11 @@ from ..params import StepParams
 
 
 class LinearityParams(StepParams):
-    """Whether counts are made linear."""
+    """How counts are made linear."""
+
+    averaged: Literal["spread", "jwst"] = "spread"
+    """``spread``: the spread of the reads of an averaged group counts; ``jwst``: their mean
+    is treated like a single read."""
 
 
 def correct_linearity(

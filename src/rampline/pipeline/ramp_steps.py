@@ -24,6 +24,7 @@ from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_g
 from ..detector.ipc import IpcParams, correct_ipc
 from ..detector.jumps import JumpParams, find_jumps
 from ..detector.linearity import LinearityParams, correct_linearity
+from ..detector.mean_of_reads import add_shortfall, measure_spread
 from ..detector.neighbors import NeighborParams, flag_neighbors, hits_beside
 from ..detector.ramp_fit.planes import SlopeFit, cut_planes
 from ..detector.ramp_fit.slopes import SlopeParams, fit_slopes
@@ -155,7 +156,7 @@ def reference_pixels(
 
 
 def linearity(
-    ramp: LinearRamp, planes: RampPlanes, _params: LinearityParams
+    ramp: LinearRamp, planes: RampPlanes, params: LinearityParams
 ) -> Banded[LinearRamp]:
     """Make counts proportional to charge.  DN in, DN out."""
     flags = planes.flags.get("linearity")
@@ -163,10 +164,19 @@ def linearity(
     if zero is not None:
         unflagged = np.zeros(zero[:, None].shape, np.uint8)
 
+    is_spread = params.averaged == "spread"
+
     def work(rows: slice) -> None:
+        own, readout = ramp.rows(rows), ramp.header.readout
+        if is_spread:
+            spread = measure_spread(
+                own.counts, own.group_flags, polynomial[:, rows], readout
+            )
         unknown = correct_linearity(
             ramp.counts, ramp.group_flags, polynomial, flags, rows
         )
+        if is_spread:
+            add_shortfall(own.counts, spread, unknown)
         if zero is not None:
             correct_linearity(zero[:, None], unflagged, polynomial, flags, rows)
         pixel_flags = ramp.pixel_flags[rows]
