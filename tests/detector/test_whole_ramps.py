@@ -112,8 +112,9 @@ def test_fitting_whole_ramps_equals_its_twin(rng, pattern):
             *np.zeros((5, n), np.float32), np.zeros(n, np.uint32)
         )
         rest = np.empty(n, np.int32)
-        model = made, unit_read_weight(made)
-        n_rest = room.fit_whole_ramps(samples, noise, model, FIT_BITS, planes, rest)
+        levels = np.float32(np.nan), np.float32(np.inf), unit_read_weight(made)
+        model = made, *levels
+        n_rest = room.sweep_whole_ramps(samples, noise, model, FIT_BITS, planes, rest)
         results.append((planes, rest[:n_rest]))
     (ours, rest), (theirs, told) = results
     np.testing.assert_array_equal(rest, told)
@@ -129,12 +130,13 @@ def test_fitting_whole_ramps_equals_its_twin(rng, pattern):
 def test_screening_whole_ramps_equals_its_twin(rng, pattern):
     samples, noise, made = nasty(rng, pattern)
     found = []
-    for room in (whole_ramps, twins):
-        rest = np.empty(samples.n_rows * samples.n_cols, np.int32)
-        levels = np.float32(1.4), np.float32(12.0)
-        bits = (BAD_FOR_SLOPE, JUMP)
-        n = room.screen_whole_ramps(samples, noise, made, levels, bits, rest)
-        found.append(rest[:n])
+    levels = np.float32(1.4), np.float32(12.0)
+    bits = (BAD_FOR_SLOPE, JUMP)
+    found.append(whole_ramps.screen_whole_ramps(samples, noise, made, levels, bits))
+    told = np.empty(samples.n_rows * samples.n_cols, np.int32)
+    model, nowhere = (made, *levels, np.float32(0.0)), None
+    n = twins.sweep_whole_ramps(samples, noise, model, bits, nowhere, told)
+    found.append(told[:n])
     either = np.union1d(*found).size
     assert 100 < either < 2000
     assert np.setxor1d(*found).size <= 0.01 * either

@@ -751,39 +751,26 @@ def _scratch(pattern, n):
     )
 
 
-def _is_odd(scratch, bits):
-    spoiled = scratch.seen & np.uint8(bits[0] | bits[1]) != 0
-    return spoiled | np.isnan(scratch.line[whole_ramps._MEAN])
-
-
-def fit_whole_ramps(samples, noise, model, bits, out, rest):
-    pattern, read_weight = model
+def sweep_whole_ramps(samples, noise, model, bits, out, rest):
+    pattern, largest, limit, read_weight = model
     n = samples.n_rows * samples.n_cols
     scratch = _scratch(pattern, n)
     take_rates(samples, (0, n), pattern, scratch)
     take_noise(noise, (0, n), scratch.line)
-    guess_signal(n, pattern, scratch)
+    if np.isnan(largest):
+        guess_signal(n, pattern, scratch)
+    else:
+        leave_largest(n, largest, pattern, scratch)
     eliminate_whole(n, pattern, scratch)
-    write_whole((0, n), read_weight, bits, scratch, out)
-    odd = np.flatnonzero(_is_odd(scratch, bits))
-    rest[: odd.size] = odd
-    return odd.size
-
-
-def screen_whole_ramps(samples, noise, pattern, levels, bits, rest):
-    n = samples.n_rows * samples.n_cols
-    scratch = _scratch(pattern, n)
-    take_rates(samples, (0, n), pattern, scratch)
-    take_noise(noise, (0, n), scratch.line)
-    leave_largest(n, levels[0], pattern, scratch)
-    eliminate_whole(n, pattern, scratch)
+    if np.isnan(largest):
+        write_whole((0, n), read_weight, bits, scratch, out)
     chi, right, weight = (
         scratch.line[k]
         for k in (whole_ramps._CHI, whole_ramps._RIGHT, whole_ramps._WEIGHT)
     )
-    found = np.flatnonzero(
-        _is_odd(scratch, bits) | (chi - right**2 / weight > levels[1])
-    )
+    spoiled = scratch.seen & np.uint8(bits[0] | bits[1]) != 0
+    spoiled |= np.isnan(scratch.line[whole_ramps._MEAN])
+    found = np.flatnonzero(spoiled | (chi - right**2 / weight > limit))
     rest[: found.size] = found
     return found.size
 

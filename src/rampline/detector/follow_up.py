@@ -18,7 +18,7 @@ from ..exposure.timing import Readout
 from ..flags import BAD_FOR_SLOPE, JUMP
 from ..numerics.jit import kernel
 from ..params import Fraction, Params, Sigma, Unit
-from .band import PixelNoise, RampBand
+from .band import PixelNoise, RampBand, pick_pixels
 from .gls_jumps import fit_without_largest
 from .jumps import FoundJumps
 from .leave_out import invert, make_outliers, project
@@ -198,7 +198,8 @@ def _load(
     pattern: Pattern,
 ) -> Tile:
     """Return a tile of the differences of some pixels."""
-    counts, flags = ramps[0][:, *pixels], ramps[1][:, *pixels]
+    place = (pixels[0] * ramps[0].shape[2] + pixels[1]).astype(np.int32)
+    counts, flags = pick_pixels(ramps[0], place), pick_pixels(ramps[1], place)
     tile = make_tile(len(pattern.step_s), counts.shape[1])
     tile.read[:] = read[pixels]
     span = 0, counts.shape[1]

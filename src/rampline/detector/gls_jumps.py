@@ -115,11 +115,8 @@ def _find_suspects(
     samples: Samples, noise: Noise, pattern: Pattern, limit: np.float32
 ) -> NDArray[np.int32]:
     """Return the pixels with a chi2 above the limit or an incomplete ramp."""
-    n_steps = len(pattern.step_s)
-    rest = np.empty(samples.n_rows * samples.n_cols, np.int32)
-    levels = _largest_of_normals(n_steps)[-1], limit
-    n = screen_whole_ramps(samples, noise, pattern, levels, _SPOILS, rest)
-    return rest[:n]
+    levels = _largest_of_normals(len(pattern.step_s))[-1], limit
+    return screen_whole_ramps(samples, noise, pattern, levels, _SPOILS)
 
 
 def _take_ramps(

@@ -329,15 +329,21 @@ def clipped_means(values: NDArray[np.float32], clip: float) -> NDArray[np.float6
         NaN where n is 0.
     """
     n_ints, n_groups, n_values = values.shape
-    means = np.full((n_ints, n_groups), np.nan)
+    means, kept = np.empty((n_ints, n_groups)), np.empty(n_values)
     for i in range(n_ints):
         for group in range(n_groups):
-            kept = values[i, group].astype(np.float64)
+            for k in range(n_values):
+                kept[k] = values[i, group, k]
             n, before = n_values, n_values + 1
             mean = np.nan
             while 0 < n < before:
-                mean = np.mean(kept[:n])
-                limit = clip * np.std(kept[:n])
+                total, square = 0.0, 0.0
+                for k in range(n):
+                    total += kept[k]
+                mean = total / n
+                for k in range(n):
+                    square += (kept[k] - mean) ** 2
+                limit = clip * np.sqrt(square / n)
                 before, n = n, 0
                 for k in range(before):
                     if abs(kept[k] - mean) <= limit:
@@ -400,7 +406,10 @@ def _insert(ordered: NDArray[np.float32], n: int, value: float) -> int:
 @kernel
 def _remove(ordered: NDArray[np.float32], n: int, value: float) -> int:
     """Remove a value from the first ``n`` ordered ones; return their new number."""
-    for k in range(np.searchsorted(ordered[:n], value), n - 1):
+    place = 0
+    while ordered[place] < value:
+        place += 1
+    for k in range(place, n - 1):
         ordered[k] = ordered[k + 1]
     return n - 1
 

@@ -133,7 +133,9 @@ def _root(parent: NDArray[np.int64], k: int) -> int:
 @kernel
 def _join_runs(runs: NDArray[np.int32], first: NDArray[np.int64]) -> int:
     """Give each run the number of its region; return how many regions there are."""
-    parent = np.arange(len(runs))
+    parent = np.empty(len(runs), np.int64)
+    for k in range(len(runs)):
+        parent[k] = k
     for row in range(1, len(first) - 1):
         above = first[row - 1]
         for k in range(first[row], first[row + 1]):
@@ -191,12 +193,16 @@ def _fill_areas(
     chosen: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
     """Flood the surroundings of each chosen region; what stays dry is its filled area."""
-    filled = area.copy()
-    later, newest = np.empty(len(runs), np.int64), np.full(len(area), -1)
+    filled, newest = np.empty_like(area), np.empty_like(area)
+    later = np.empty(len(runs), np.int64)
+    for region in range(len(area)):
+        filled[region], newest[region] = area[region], -1
     for k in range(len(runs)):
         later[k] = newest[runs[k, 3]]
         newest[runs[k, 3]] = k
-    for region in np.flatnonzero(chosen):
+    for region in range(len(area)):
+        if not chosen[region]:
+            continue
         top, bottom, left, right = box[region]
         height, width = bottom - top + 3, right - left + 3
         wet = np.zeros((height, width), np.bool_)

@@ -136,10 +136,8 @@ def _fit_whole_ramps(
     to.flags[:] = band.pixel_flags[rows].reshape(-1)
     out = Planes(to.slope, to.err, to.var_poisson, to.var_read, target.chi2, to.flags)
     bits = (*_SPOILS, _KEPT, flags.DO_NOT_USE, _UNKNOWN_GAIN)
-    rest = np.empty(to.slope.size, np.int32)
     model = pattern, unit_read_weight(pattern)
-    n = fit_whole_ramps(samples, own, model, bits, out, rest)
-    return rest[:n]
+    return fit_whole_ramps(samples, own, model, bits, out)
 
 
 def _fit_ramps(

@@ -80,7 +80,8 @@ def fit_shared_hits(
             tile = make_tile(len(pattern.step_s), own.size)
             out = make_outliers(len(pattern.step_s), own.size)
         tile.read[:] = read[own]
-        part = counts[:, own], flags[:, own]
+        # taken so they are contiguous: one kind of array for the kernel
+        part = np.take(counts, own, axis=1), np.take(flags, own, axis=1)
         load_steps(*part, (0, own.size), (bits[0], 0), pattern, tile)
         tile.signal[:] = (np.maximum(slope[own], 0.0) + dark[own]) * inverse_gain[own]
         move_origin(tile, slope[own])

@@ -91,66 +91,73 @@ def noise_of(noise: PixelNoise, rows: slice) -> Noise:
     )
 
 
-@fast_kernel
 def fit_whole_ramps(
     samples: Samples,
     noise: Noise,
     model: tuple[Pattern, np.float32],
     bits: tuple[int, int, int, int, int],
     out: Planes,
-    rest: NDArray[np.int32],
-) -> int:
-    """Fit all ramps as if every difference were used; name those of which that is wrong.
+) -> NDArray[np.int32]:
+    """Fit all ramps as if every difference were used.
 
-    ``model`` is the pattern and its `unit_read_weight`. ``bits`` are those of groups that are
-    lost, of a jump, of groups that the result repeats, of pixels without a slope, and of
-    pixels without a gain. ``out.flags`` come in as those of the pixels. ``rest`` is
-    filled with pixels whose results are not to stay; how many is returned.
+    ``model`` is the pattern and its `unit_read_weight`. ``bits`` are those of groups that
+    are lost, of a jump, of groups that the result repeats, of pixels without a slope, and
+    of pixels without a gain. ``out.flags`` come in as those of the pixels.
+
+    Returns
+    -------
+    (n,) int32
+        Pixels in which a difference is not used: their results are not to stay.
     """
-    pattern, read_weight = model
-    scratch = Scratch(
-        np.empty((len(pattern.step_s), _WIDTH), np.float32),
-        np.empty((len(pattern.step_s), _WIDTH), np.float32),
-        np.empty((_LINES, _WIDTH), np.float32),
-        np.empty(_WIDTH, np.uint8),
-    )
-    spoiled, mean, n_rest = np.uint8(bits[0] | bits[1]), scratch.line[_MEAN], 0
-    for row in range(samples.n_rows):
-        for first in range(0, samples.n_cols, _WIDTH):
-            n = min(_WIDTH, samples.n_cols - first)
-            span = row * samples.n_cols + first, n
-            take_rates(samples, span, pattern, scratch)
-            take_noise(noise, span, scratch.line)
-            guess_signal(n, pattern, scratch)
-            eliminate_whole(n, pattern, scratch)
-            write_whole(span, read_weight, bits, scratch, out)
-            for c in range(n):
-                if ((scratch.seen[c] & spoiled) != 0) | np.isnan(mean[c]):
-                    rest[n_rest] = span[0] + c
-                    n_rest += 1
-    return n_rest
+    rest = np.empty(out.slope.size, np.int32)
+    levels = np.float32(np.nan), np.float32(np.inf), model[1]
+    n = sweep_whole_ramps(samples, noise, (model[0], *levels), bits, out, rest)
+    return rest[:n]
 
 
-@fast_kernel
 def screen_whole_ramps(
     samples: Samples,
     noise: Noise,
     pattern: Pattern,
     levels: tuple[np.float32, np.float32],
     bits: tuple[int, int],
-    rest: NDArray[np.int32],
-) -> int:
-    """Name the ramps whose chi2 exceeds a limit, and those that are not whole.
+) -> NDArray[np.int32]:
+    """Return the ramps whose chi2 exceeds a limit, and those that are not whole.
 
     The noise is that of the mean without the largest difference, plus what a ramp
     without a hit loses by that: ``levels`` are the mean of the largest of as many
     standard normals, and the limit. ``bits`` are those of groups that are lost, and of a
     jump.
     """
-    largest, limit = levels
+    rest, none = np.empty(samples.n_rows * samples.n_cols, np.int32), np.float32(0.0)
+    nowhere = np.empty(0, np.float32)
+    flags = np.empty(0, np.uint32)
+    out = Planes(nowhere, nowhere, nowhere, nowhere, nowhere, flags)
+    model = pattern, *levels, none
+    n = sweep_whole_ramps(samples, noise, model, (*bits, 0, 0, 0), out, rest)
+    return rest[:n]
+
+
+@fast_kernel
+def sweep_whole_ramps(
+    samples: Samples,
+    noise: Noise,
+    model: tuple[Pattern, np.float32, np.float32, np.float32],
+    bits: tuple[int, int, int, int, int],
+    out: Planes,
+    rest: NDArray[np.int32],
+) -> int:
+    """Fit ramps, or search them where the second of ``model`` is a number.
+
+    ``model`` are the pattern, the largest of standard normals, the limit of chi2 and the
+    weight of the reads; ``rest`` is filled with the pixels that are not whole or exceed
+    the limit, and how many is returned. One kernel for both: it is compiled but once.
+    """
+    pattern, largest, limit, read_weight = model
+    is_fit = np.isnan(largest)
     scratch = Scratch(
         np.empty((len(pattern.step_s), _WIDTH), np.float32),
-        np.empty((0, _WIDTH), np.float32),
+        np.empty((len(pattern.step_s), _WIDTH), np.float32),
         np.empty((_LINES, _WIDTH), np.float32),
         np.empty(_WIDTH, np.uint8),
     )
@@ -161,8 +168,13 @@ def screen_whole_ramps(
             span = row * samples.n_cols + first, n
             take_rates(samples, span, pattern, scratch)
             take_noise(noise, span, line)
-            leave_largest(n, largest, pattern, scratch)
+            if is_fit:
+                guess_signal(n, pattern, scratch)
+            else:
+                leave_largest(n, largest, pattern, scratch)
             eliminate_whole(n, pattern, scratch)
+            if is_fit:
+                write_whole(span, read_weight, bits, scratch, out)
             for c in range(n):
                 right, weight = line[_RIGHT, c], line[_WEIGHT, c]
                 chi2 = line[_CHI, c] - right * right / weight
