@@ -6,10 +6,19 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from rampline.astrometry.gwcs_model import align_gwcs, build_gwcs
+from rampline.astrometry.wcs_tree import correction_tree
 from rampline.exposure.header import Card
+from rampline.files.asdf_tree import align_bytes
 from rampline.files.catalogs import write_association
 from rampline.files.fits_output import Part
-from rampline.files.read import read_gwcs, read_ramp, read_sky, read_slope
+from rampline.files.read import (
+    read_gwcs,
+    read_ramp,
+    read_sky,
+    read_slope,
+    read_wcs_tree,
+)
 from rampline.files.write import write_sky, write_slope, write_slope_ints
 from rampline.files.write_mosaic import MosaicWorld, write_mosaic, write_segmentation
 from rampline.files.write_raw import (
@@ -18,6 +27,7 @@ from rampline.files.write_raw import (
     write_reference,
 )
 
+from ..astrometry.fields import CORRECTION, POINTING, READOUT, sky_planes
 from .making import (
     COLS,
     PROVENANCE,
@@ -115,6 +125,22 @@ def test_what_jwst_saves_of_our_sky_image_is_read_with_its_own_wcs(tmp_path, rng
     assert image.geometry is None
     assert read_gwcs(again)(0.0, 0.0) == make_wcs(shift=2.0)(0.0, 0.0)
     assert set(image.extras) == {"CHI2"}
+
+
+def test_the_wcs_that_jwst_saved_among_all_else_is_aligned_in_its_tree(tmp_path, rng):
+    path, again = (tmp_path / f"{ROOT}_{suffix}.fits" for suffix in ("cal", "crf"))
+    wcs = build_gwcs(sky_planes(), POINTING, READOUT)
+    write_sky(path, make_sky(rng), wcs, SIP, PROVENANCE)
+    with open_as("ImageModel", path) as model:
+        model.save(str(again))
+    tree = read_wcs_tree(again)
+    assert b"exposure:" in tree
+    aligned = align_bytes(tree, correction_tree(POINTING, CORRECTION))
+    assert b"exposure:" not in aligned
+    write_sky(again, make_sky(rng), aligned, SIP, PROVENANCE)
+    theirs = align_gwcs(wcs, POINTING, CORRECTION)
+    with open_as("ImageModel", again) as model:
+        assert model.meta.wcs(300.0, 700.0) == pytest.approx(theirs(300.0, 700.0))
 
 
 def test_mosaics_and_segmentations_are_models(tmp_path, rng):
