@@ -301,6 +301,10 @@ def blot_both(plane, lattice, first_row, cubic, linear):
     blot_rows(plane, lattice, first_row, False, linear)
 
 
+def both_at(plane, row, col):
+    return linear_at(plane, row, col), cubic_at(plane, row, col)
+
+
 def cubic_at(plane, row, col):
     i, j = int(row), int(col)
     if not (1 <= i <= plane.shape[0] - 3 and 1 <= j <= plane.shape[1] - 3):

@@ -174,8 +174,32 @@ def blot_both(
         for c in range(cubic.shape[1]):
             row, col = places[0, c], places[1, c]
             straight = curved = np.float64(np.nan)
-            if 0.0 <= row < rows and 0.0 <= col < cols:
+            if 1.0 <= row < rows - 2 and 1.0 <= col < cols - 2:
+                straight, curved = both_at(plane, row, col)
+            elif 0.0 <= row < rows and 0.0 <= col < cols:
                 straight = linear_at(plane, row, col)
-                curved = cubic_at(plane, row, col)
             linear[r, c] = straight
             cubic[r, c] = straight if np.isnan(curved) else curved
+
+
+@kernel
+def both_at(
+    plane: NDArray[np.float32], row: float, col: float
+) -> tuple[np.float64, np.float64]:
+    """Interpolate by straight lines and by cubics where all pixels around are there."""
+    i, j = int(row), int(col)
+    v, u = row - i, col - j
+    w0, w1, w2, w3 = cubic_weights(v)
+    t0, t1, t2, t3 = cubic_weights(u)
+    a, b = plane[i, j], plane[i, j + 1]
+    c, d = plane[i + 1, j], plane[i + 1, j + 1]
+    total = w1 * (t0 * plane[i, j - 1] + t1 * a + t2 * b + t3 * plane[i, j + 2])
+    total += w2 * (
+        t0 * plane[i + 1, j - 1] + t1 * c + t2 * d + t3 * plane[i + 1, j + 2]
+    )
+    for m, w in ((i - 1, w0), (i + 2, w3)):
+        first = t0 * plane[m, j - 1] + t1 * plane[m, j]
+        total += w * (first + t2 * plane[m, j + 1] + t3 * plane[m, j + 2])
+    upper = (1.0 - u) * a + u * b
+    lower = (1.0 - u) * c + u * d
+    return np.float64((1.0 - v) * upper + v * lower), np.float64(total)

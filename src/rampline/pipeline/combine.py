@@ -165,7 +165,7 @@ def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPla
     """Drizzle all exposures onto the grid."""
     n = len(table.shelf)
     pad = max(reach(m) for m in table.maps)
-    planes = _empty_planes(table.shape, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)
+    planes = _room_for_planes(table.shape, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)
 
     def fill(window: Window) -> None:
         sums = start_sums(window, pad, n)
@@ -179,21 +179,21 @@ def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPla
     return planes
 
 
-def _empty_planes(shape: tuple[int, int], n_context: int) -> MosaicPlanes:
-    """Return the planes of a mosaic to which nothing contributes."""
+def _room_for_planes(shape: tuple[int, int], n_context: int) -> MosaicPlanes:
+    """Return planes of arbitrary content."""
 
-    def unknown() -> Plane:
-        return np.full(shape, np.nan, np.float32)
+    def plane() -> Plane:
+        return np.empty(shape, np.float32)
 
     return MosaicPlanes(
-        sky=unknown(),
-        err=unknown(),
-        weight=np.zeros(shape, np.float32),
-        exposure_s=np.zeros(shape, np.float32),
-        context=np.zeros((n_context, *shape), np.int32),
-        var_poisson=unknown(),
-        var_read=unknown(),
-        var_flat=unknown(),
+        sky=plane(),
+        err=plane(),
+        weight=plane(),
+        exposure_s=plane(),
+        context=np.empty((n_context, *shape), np.int32),
+        var_poisson=plane(),
+        var_read=plane(),
+        var_flat=plane(),
     )
 
 

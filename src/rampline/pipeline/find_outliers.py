@@ -55,7 +55,7 @@ def median_of_dithers(
 
     ``typical`` is the weight of an output pixel that each of them covers fully.
     """
-    median = np.full(table.shape, np.nan, np.float32)
+    median = np.empty(table.shape, np.float32)
     with np.errstate(divide="ignore"):
         tolerance = CONTRADICTION**2 / typical
     boxes = zip(table.maps, table.boxes, strict=True)

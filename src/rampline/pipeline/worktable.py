@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
 from ..mosaic.drizzle import DrizzleInput
-from ..mosaic.window import Window, overlapping, split_grid
+from ..mosaic.window import Window, split_grid
 from .runner import Bench
 from .shelf import Shelf
 
@@ -51,6 +51,5 @@ class Worktable:
     outliers: list[NDArray[np.bool_]]
 
     def windows(self) -> list[Window]:
-        """Return the windows that any exposure may reach."""
-        windows = split_grid(self.shape, WINDOW_ROWS, WINDOW_COLS)
-        return [window for window in windows if overlapping(self.boxes, window)]
+        """Return the windows of the grid."""
+        return split_grid(self.shape, WINDOW_ROWS, WINDOW_COLS)
