@@ -33,7 +33,7 @@ _SIDE_PERCENT: Final = {
 _USUAL_PERCENT: Final = 0.54
 _CORNER: Final = 0.055
 """Share of a corner over that of a side."""
-_PROMISING: Final = 0.5
+_PROMISING: Final = 1.5
 """Step over its noise, told without the rest of the ramp, from which on it is worth a fit."""
 
 
