@@ -35,8 +35,10 @@ _FINE: Final = 2
 _CUT: Final = 0.5
 """Largest width of a square, detector pixels."""
 _MOST_CUTS: Final = 1024
-_NEAR_PX: Final = 2700.0
-"""From a detector's centre to the farthest light that a grism brings in, and more."""
+_NEAR_PX: Final = 1700.0
+"""From a detector's centre to what lies beyond its corner."""
+_BLOCK: Final = 256
+"""Rows of the picture that are cut at once."""
 _NODE: Final = 16
 _NODE_ARCSEC: Final = 20.0
 """The map from the image to the detector is evaluated at so many pixels, or closer."""
@@ -194,24 +196,23 @@ def paint_picture(
         Rate of 1 Jy.
     """
     camera, spread, origin = place
-    part = _near(picture, camera)
+    half = spread.values.shape[0] // 2 // spread.oversample
+    part = _near(picture, camera, np.hypot(*canvas.shape) / 2.0 + half)
     if part is None:
         return
-    flux, rows, cols = _corners(picture, part, camera, origin)
-    half = spread.values.shape[0] // 2 // spread.oversample
-    box = _box(canvas.shape, rows, cols, half)
+    path = _path(picture, part, camera, origin)
+    box = _box(canvas.shape, path.ends, half)
     if box is None:
         return
     low, size = box
     board = np.zeros([_FINE * n for n in size])
-    width = max(
-        np.abs(np.diff(rows, axis=0)).max(), np.abs(np.diff(cols, axis=1)).max()
-    )
-    cuts = int(np.clip(np.ceil(width / _CUT), 1, _MOST_CUTS))
-    fine = [
-        _FINE * (axis - start) for axis, start in zip((rows, cols), low, strict=True)
-    ]
-    _lay_down(board, flux, fine[0], fine[1], cuts)
+    cuts = int(np.clip(np.ceil(path.pixel_width / _CUT), 1, _MOST_CUTS))
+    for top in range(path.first[0], path.last[0], _BLOCK):
+        bottom = min(top + _BLOCK, path.last[0])
+        rows, cols = path.corners(top, bottom)
+        flux = picture.flux_jy[top:bottom, path.first[1] : path.last[1]]
+        fine = _FINE * (rows - low[0]), _FINE * (cols - low[1])
+        _lay_down(board, flux, fine[0], fine[1], cuts)
     light = _convolve(board, spread)[::_FINE, ::_FINE]
     there, here = [], []
     for start, n, n_canvas in zip(low, size, canvas.shape, strict=True):
@@ -221,7 +222,9 @@ def paint_picture(
     canvas[there[0], there[1]] += dn_s_per_jy * light[here[0], here[1]]
 
 
-def _near(picture: Picture, camera: Camera) -> tuple[slice, slice] | None:
+def _near(
+    picture: Picture, camera: Camera, reach_px: float
+) -> tuple[slice, slice] | None:
     """Return the nodes about the detector, None where the picture is elsewhere.
 
     Far from the detector its distortion means nothing.
@@ -230,7 +233,9 @@ def _near(picture: Picture, camera: Camera) -> tuple[slice, slice] | None:
     v2, v3 = sky_to_focal(camera.attitude, picture.ra_deg, picture.dec_deg)
     v2, v3 = v2 - full.v2_ref_arcsec, v3 - full.v3_ref_arcsec
     step = max(np.hypot(np.diff(v2, axis=k), np.diff(v3, axis=k)).max() for k in (0, 1))
-    is_near = np.hypot(v2, v3) < _NEAR_PX * full.x_scale_arcsec + step
+    # A subarray may lie in a corner of the detector.
+    reach_px = max(reach_px, _NEAR_PX)
+    is_near = np.hypot(v2, v3) < reach_px * full.x_scale_arcsec + step
     if not is_near.any():
         return None
     found = []
@@ -243,28 +248,70 @@ def _near(picture: Picture, camera: Camera) -> tuple[slice, slice] | None:
     return found[0], found[1]
 
 
-def _corners(
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Path:
+    """From a part of the picture to the canvas.
+
+    Attributes
+    ----------
+    first, last : (int, int)
+        Rows and columns of the picture: first ones, and first ones beyond.
+    row, col : spline
+        Of the place on the canvas.
+    ends : ((float, float), (float, float)), pixels
+        Lowest and highest row and column of the canvas.
+    pixel_width : float
+        Of the picture's pixels, in pixels of the canvas.
+    """
+
+    first: tuple[int, int]
+    last: tuple[int, int]
+    row: RectBivariateSpline
+    col: RectBivariateSpline
+    ends: tuple[tuple[float, float], tuple[float, float]]
+    pixel_width: float
+
+    def corners(self, top: int, bottom: int) -> tuple[Array, Array]:
+        """Return row and column of the corners of pixels in some rows."""
+        edges = (
+            np.arange(top, bottom + 1) - 0.5,
+            np.arange(self.first[1], self.last[1] + 1) - 0.5,
+        )
+        return np.asarray(self.row(*edges)), np.asarray(self.col(*edges))
+
+
+def _path(
     picture: Picture,
     part: tuple[slice, slice],
     camera: Camera,
     origin: tuple[int, int],
-) -> tuple[Array, Array, Array]:
-    """Return the fluxes within some nodes, and where the corners of the pixels lie."""
-    row, col = camera.sky_to_pixel(picture.ra_deg[part], picture.dec_deg[part])
+) -> _Path:
+    """Join the nodes of a part of the picture by splines."""
+    places = camera.sky_to_pixel(picture.ra_deg[part], picture.dec_deg[part])
+    row, col = (place - start for place, start in zip(places, origin, strict=True))
     nodes = picture.node_row[part[0]], picture.node_col[part[1]]
+    steps = nodes[0][1] - nodes[0][0], nodes[1][1] - nodes[1][0]
+    widths = [
+        np.abs(np.diff(place, axis=axis)).max() / steps[axis]
+        for place in (row, col)
+        for axis in (0, 1)
+    ]
     first = [math.ceil(node[0] + 0.5 - 1e-9) for node in nodes]
     last = [math.floor(node[-1] + 0.5 + 1e-9) for node in nodes]
-    edges = [np.arange(a, b + 1) - 0.5 for a, b in zip(first, last, strict=True)]
-    found = []
-    for values, start in ((row, origin[0]), (col, origin[1])):
-        surface = RectBivariateSpline(*nodes, values)
-        found.append(np.asarray(surface(*edges)) - start)
-    flux = picture.flux_jy[first[0] : last[0], first[1] : last[1]]
-    return flux, found[0], found[1]
+    return _Path(
+        first=(first[0], first[1]),
+        last=(last[0], last[1]),
+        row=RectBivariateSpline(*nodes, row),
+        col=RectBivariateSpline(*nodes, col),
+        ends=((row.min(), row.max()), (col.min(), col.max())),
+        pixel_width=float(max(widths)),
+    )
 
 
 def _box(
-    shape: tuple[int, ...], rows: Array, cols: Array, half: int
+    shape: tuple[int, ...],
+    ends: tuple[tuple[float, float], tuple[float, float]],
+    half: int,
 ) -> tuple[tuple[int, int], tuple[int, int]] | None:
     """Return first pixel and size of a board that holds picture and PSF, or None.
 
@@ -272,9 +319,9 @@ def _box(
     farther, so that nothing comes back in at its other side.
     """
     low, size = [], []
-    for axis, n in zip((rows, cols), shape, strict=True):
-        first = max(int(np.floor(axis.min())), -half) - half
-        last = min(int(np.ceil(axis.max())), n - 1 + half) + half
+    for (begin, end), n in zip(ends, shape, strict=True):
+        first = max(math.floor(begin), -half) - half
+        last = min(math.ceil(end), n - 1 + half) + half
         if first + half > n - 1 + half or last - half < -half:
             return None
         low.append(first)
@@ -290,9 +337,10 @@ def _convolve(board: Array, spread: PointSpread) -> Array:
     middle = centre // step
     reach = min(middle, (min(board.shape) - 1) // 2)
     cut = slice(middle - reach, middle + reach + 1)
+    # Its centre lies on the first point, the rest wraps round.
     optics = np.zeros(board.shape)
-    optics[: 2 * reach + 1, : 2 * reach + 1] = values[cut, cut]
-    optics = np.roll(optics, (-reach, -reach), axis=(0, 1))
+    place = np.arange(-reach, reach + 1)
+    optics[np.ix_(place, place)] = values[cut, cut]
     spectrum = fft.rfft2(board)
     spectrum *= fft.rfft2(optics)
     spectrum /= np.sinc(fft.fftfreq(board.shape[0]))[:, None] ** 3
