@@ -58,7 +58,7 @@ def print_programme(name, programme, errors, seed):
     rich = observed.n_good >= ENOUGH_STARS
     relative = np.abs(mean - mean.mean(axis=0))[rich].max()
     print(
-        f"{name:<34}{len(mean):5d}{count(field):>22}{relative:8.3f}"
+        f"{name:<34}{len(mean):5d}{count(field):>25}{relative:8.3f}"
         f"{np.abs(mean[rich]).max():8.3f}{seconds:8.1f}",
         flush=True,
     )
@@ -66,7 +66,7 @@ def print_programme(name, programme, errors, seed):
 
 def print_programmes(seeds):
     print(
-        f"{'programme, seed':<34}{'n':>5}{'':>22}{'rel.':>8}{'abs.':>8}{'CPU s':>8}\n"
+        f"{'programme, seed':<34}{'n':>5}{'':>25}{'rel.':>8}{'abs.':>8}{'CPU s':>8}\n"
         f"(largest error of an image on either axis, mas, {ENOUGH_STARS} stars > 30 sigma)"
     )
     everything = pr.Programme()

@@ -103,6 +103,16 @@ def test_a_mosaic_comes_back_with_its_inputs(written, inputs):
         assert values == {(card.keyword, card.value) for card in found.science}
 
 
+def test_planes_that_are_not_computed_with_are_mapped(written):
+    path, mosaic = written
+    back = read_mosaic(path, mosaic.grid, computed=("SCI", "CON"))
+    for name in (*PLANES, "exposure_s"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(mosaic, name))
+    assert back.sky.dtype.isnative
+    assert back.context.dtype.isnative
+    assert isinstance(back.weight, np.memmap)
+
+
 def test_mosaic_extensions_are_jwst_s(written):
     with fits.open(written[0]) as file:
         file.verify("exception")

@@ -1,9 +1,12 @@
 """Reading mosaics back, ours or those of `jwst`, and the cards of any image."""
 
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..exposure.grid import Grid
@@ -14,6 +17,7 @@ from .embedded import ASDF_HDU
 from .fits_layout import (
     Hdu,
     find_hdu,
+    map_image,
     read_bytes,
     read_image,
     read_table,
@@ -79,7 +83,9 @@ def read_world(path: Path) -> bytes:
     return read_bytes(path, embedded)
 
 
-def read_mosaic(path: Path, grid: Grid) -> Mosaic:
+def read_mosaic(
+    path: Path, grid: Grid, computed: Collection[str] | None = None
+) -> Mosaic:
     """Read an ``_i2d`` mosaic.
 
     Parameters
@@ -87,6 +93,9 @@ def read_mosaic(path: Path, grid: Grid) -> Mosaic:
     path : Path
     grid : Grid
         As its cards describe it (`read_image_cards`).
+    computed : collection of str, optional
+        Names of the extensions that will be computed with; the others are mapped as they
+        are stored, big-endian. All are read without it.
 
     Returns
     -------
@@ -112,20 +121,28 @@ def read_mosaic(path: Path, grid: Grid) -> Mosaic:
     ):
         if keyword not in place:
             raise InputError(str(path), f"{keyword} is missing from the header")
+
+    def read(path: Path, hdu: Hdu) -> NDArray[Any]:
+        whole = computed is None or hdu.name in computed
+        return read_image(path, hdu) if whole else map_image(path, hdu)
+
+    def plane(name: str, fill: float | None = None) -> NDArray[Any]:
+        return read_plane(path, hdus, name, fill, read=read)
+
     return Mosaic(
         grid=grid,
         filter=cards["FILTER"],
         pupil=cards["PUPIL"],
         channel=cards["CHANNEL"],
         name=name.root,
-        sky=read_plane(path, hdus, "SCI"),
-        err=read_plane(path, hdus, "ERR"),
-        weight=read_plane(path, hdus, "WHT"),
-        exposure_s=read_plane(path, hdus, "EXPOSURE", np.nan),
-        context=read_image(path, context),
-        var_poisson=read_plane(path, hdus, "VAR_POISSON"),
-        var_read=read_plane(path, hdus, "VAR_RNOISE"),
-        var_flat=read_plane(path, hdus, "VAR_FLAT", 0.0),
+        sky=plane("SCI"),
+        err=plane("ERR"),
+        weight=plane("WHT"),
+        exposure_s=plane("EXPOSURE", np.nan),
+        context=read(path, context),
+        var_poisson=plane("VAR_POISSON"),
+        var_read=plane("VAR_RNOISE"),
+        var_flat=plane("VAR_FLAT", 0.0),
         pixel_area_sr=float(science.header["PIXAR_SR"]),
         headers=_inputs(path, hdus, science),
     )

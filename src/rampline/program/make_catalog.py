@@ -27,6 +27,8 @@ from .products import input_file, reference_source
 from .task_key import make_key
 
 MODULE = "program.make_catalog"
+MEASURED = ("SCI", "ERR", "CON")
+"""Extensions that sources are measured on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,8 @@ def make_catalog(request: CatalogRequest) -> CatalogResult:
     root = request.mosaic.name.removesuffix("_i2d.fits")
     path = request.mosaic.with_name(product_name(root, "cat", "ecsv"))
     cards, (n_rows, n_cols) = read_image_cards(request.mosaic)
-    mosaic = read_mosaic(request.mosaic, grid_from_cards(cards, n_rows, n_cols))
+    grid = grid_from_cards(cards, n_rows, n_cols)
+    mosaic = read_mosaic(request.mosaic, grid, computed=MEASURED)
     header = mosaic.headers[0]
     files = reference_source(request.references).select(header, CATALOG_KINDS)
     source = input_file(request.mosaic).content_hash
