@@ -29,6 +29,7 @@ VERSIONS = ("numpy", "scipy", "numba", "astropy", "poppy", "pysiaf")
 
 def small_scene():
     """Return two dithers in two detectors, seconds to make, with all there is."""
+    from rampline.simulation.presets import all_scattered, artifacts_scene
     from rampline.simulation.scene import SceneParams
 
     activity = {
@@ -57,7 +58,12 @@ def small_scene():
             "field": field,
             "visit": {"aperture": "NRCB5_SUB160", "points": 2},
             "activities": [activity],
+            "light": {
+                "stars": [star.model_dump() for star in artifacts_scene().light.stars],
+                "scattered": all_scattered().model_dump(),
+            },
             "events": {"persistence": {"enabled": True}},
+            "electronics": {"brighter_fatter": {"enabled": True}},
             "references": errors,
         }
     )
