@@ -8,7 +8,7 @@ NaN count as one.
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from astropy.io import fits
 
+from .card_images import read_card_image
 from .fits_layout import Hdu, scan_fits
 from .provenance import KEY_CARD
 
@@ -33,8 +34,8 @@ _THREADS: Final = 2
 class DataHash:
     """The running hash of one extension: its cards, then its data as FITS stores them."""
 
-    def __init__(self, header: fits.Header) -> None:
-        self._hash = hashlib.sha256(_canonical(header))
+    def __init__(self, images: Iterable[str]) -> None:
+        self._hash = hashlib.sha256(_canonical(images))
 
     def update(self, data: bytes | memoryview) -> None:
         """Take in the next piece of data."""
@@ -45,15 +46,21 @@ class DataHash:
         return self._hash.digest()
 
 
-def plane_hash(header: fits.Header) -> DataHash | None:
-    """Begin the hash of an extension, or return None where it does not count."""
-    if header.get("EXTNAME", "") in _UNCOUNTED_HDUS:
-        return None
-    return DataHash(header)
+def plane_hash(name: str, images: Iterable[str]) -> DataHash | None:
+    """Begin the hash of an extension, or return None where it does not count.
+
+    Parameters
+    ----------
+    name : str
+        EXTNAME.
+    images : iterable of str
+        Its cards as they stand in the file.
+    """
+    return None if name in _UNCOUNTED_HDUS else DataHash(images)
 
 
-def combine_hashes(primary: fits.Header, parts: Sequence[DataHash]) -> str:
-    """Return the content hash of a file from its primary header and its extensions.
+def combine_hashes(primary: Iterable[str], parts: Sequence[DataHash]) -> str:
+    """Return the content hash of a file from its primary cards and its extensions.
 
     Order does not count: each extension's hash covers its name.
     """
@@ -85,7 +92,7 @@ def content_hash(path: Path) -> str:
     with ThreadPoolExecutor(_THREADS) as pool:
         parts = pool.map(lambda hdu: _hash_hdu(path, hdu), hdus[1:])
         return combine_hashes(
-            hdus[0].header, [part for part in parts if part is not None]
+            _images(hdus[0].header), [part for part in parts if part is not None]
         )
 
 
@@ -107,7 +114,7 @@ def recorded_key(path: Path) -> str | None:
 
 def _hash_hdu(path: Path, hdu: Hdu) -> DataHash | None:
     """Hash one extension of a file."""
-    digest = plane_hash(hdu.header)
+    digest = plane_hash(hdu.name, _images(hdu.header))
     if digest is None or hdu.n_bytes == 0:
         return digest
     is_float = not hdu.is_table and hdu.header["BITPIX"] < 0
@@ -124,18 +131,26 @@ def _hash_hdu(path: Path, hdu: Hdu) -> DataHash | None:
 
 def counted_cards(header: fits.Header) -> list[tuple[str, str]]:
     """Return keyword and value of the cards that count, as they read back from a file."""
+    return _counted(_images(header))
+
+
+def _images(header: fits.Header) -> tuple[str, ...]:
+    return tuple(card.image for card in header.cards)
+
+
+def _counted(images: Iterable[str]) -> list[tuple[str, str]]:
     # A value in memory may have more digits than its card: what the card says counts.
-    stored = fits.Header.fromstring(header.tostring())
     return [
-        (card.keyword, _word(card.keyword, card.value))
-        for card in stored.cards
-        if not _UNCOUNTED_CARDS.fullmatch(card.keyword)
+        (keyword, _word(keyword, value))
+        for image in images
+        for keyword, value in read_card_image(image)
+        if not _UNCOUNTED_CARDS.fullmatch(keyword)
     ]
 
 
-def _canonical(header: fits.Header) -> bytes:
+def _canonical(images: Iterable[str]) -> bytes:
     """Return the cards that count, sorted."""
-    lines = sorted(f"{keyword}={word}" for keyword, word in counted_cards(header))
+    lines = sorted(f"{keyword}={word}" for keyword, word in _counted(images))
     return "\n".join(lines).encode()
 
 

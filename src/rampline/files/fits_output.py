@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -25,6 +25,7 @@ from ..errors import RamplineError
 from ..exposure.header import Card, put_cards
 from ..numerics.byte_order import blank_floats, turn_floats
 from .binary_table import is_plain, table_bytes, table_cards
+from .card_images import card_images, header_block
 from .content import HASH_CARD, DataHash, combine_hashes, plane_hash
 from .fits_layout import BLOCK, whole_blocks
 
@@ -110,7 +111,8 @@ def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> 
         Where the file cannot be written.
     """
     cards = put_cards(primary, (Card(HASH_CARD, _NO_HASH),))
-    header, text = _header_block(_primary_cards(), cards)
+    first = card_images((*_primary_cards(), *cards))
+    text = header_block(first)
     with (
         whole_file(path) as beside,
         beside.open("wb") as file,
@@ -119,35 +121,38 @@ def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> 
         waiting, position = [], len(text)
         for part in parts:
             block = _encode(part)
-            start = position + len(block[1])
-            position = start + whole_blocks(_length(block[2]))
+            start = position + len(block.text)
+            position = start + whole_blocks(_length(block.data))
             # the planes are on their way while the tables after them are laid out
-            waiting.append(
-                pool.submit(_write_part, file.fileno(), block, part.blank, start)
-            )
+            waiting.append(pool.submit(_write_part, file.fileno(), block, part, start))
         hashes = [written.result() for written in waiting]
         os.truncate(file.fileno(), position)
-        found = combine_hashes(header, [h for h in hashes if h is not None])
+        found = combine_hashes(first, [h for h in hashes if h is not None])
         os.pwrite(file.fileno(), text.replace(_NO_HASH.encode(), found.encode()), 0)
     return found
 
 
-_Encoded = tuple[fits.Header, bytes, NDArray[Any] | bytes]
+class _Block(NamedTuple):
+    """An extension ready to be written."""
+
+    images: tuple[str, ...]
+    """Its cards as they stand in the file."""
+    text: bytes
+    """Its header's blocks."""
+    data: NDArray[Any] | bytes
 
 
-def _write_part(
-    file: int, block: _Encoded, blank: NDArray[np.bool_] | None, start: int
-) -> DataHash | None:
+def _write_part(file: int, block: _Block, part: Part, start: int) -> DataHash | None:
     """Write header and data of one extension; return the hash of what counts in it."""
-    header, text, data = block
+    images, text, data = block
     os.pwrite(file, text, start - len(text))
-    digest = plane_hash(header)
+    digest = plane_hash(part.name, images)
     if isinstance(data, bytes):
         os.pwrite(file, data, start)
         if digest:
             digest.update(data)
         return digest
-    for piece in _pieces(data, blank):
+    for piece in _pieces(data, part.blank):
         os.pwrite(file, piece, start)
         if digest:
             digest.update(piece)
@@ -197,22 +202,23 @@ def _float_pieces(
         yield turned.view(np.uint8).data
 
 
-def _encode(part: Part) -> _Encoded:
-    """Return an extension's header, its header's blocks and its data."""
-    if isinstance(part.data, bytes):
-        return *_header_block(
-            _cell_cards(part.name, len(part.data)), part.cards
-        ), part.data
-    if part.data.dtype.names is not None:
-        if not is_plain(part.data):
+def _encode(part: Part) -> _Block:
+    """Return an extension's cards, its header's blocks and its data."""
+    data = part.data
+    if isinstance(data, bytes):
+        cards = _cell_cards(part.name, len(data))
+    elif data.dtype.names is not None:
+        if not is_plain(data):
             return _encode_table(part)
-        cards = table_cards(part.name, part.data)
-        return *_header_block(cards, part.cards), table_bytes(part.data)
-    data = part.data.view(np.uint8) if part.data.dtype == np.bool_ else part.data
-    return *_header_block(_image_cards(part.name, data), part.cards), data
+        cards, data = table_cards(part.name, data), table_bytes(data)
+    else:
+        data = data.view(np.uint8) if data.dtype == np.bool_ else data
+        cards = _image_cards(part.name, data)
+    images = card_images((*cards, *part.cards))
+    return _Block(images, header_block(images), data)
 
 
-def _encode_table(part: Part) -> _Encoded:
+def _encode_table(part: Part) -> _Block:
     """Let astropy lay out a binary table of any columns."""
     hdu = fits.BinTableHDU(part.data, name=part.name)
     for card in part.cards:
@@ -222,7 +228,8 @@ def _encode_table(part: Part) -> _Encoded:
     text = hdu.header.tostring().encode("ascii")
     n_bytes = hdu.header["NAXIS1"] * hdu.header["NAXIS2"]
     start = BLOCK + len(text)
-    return hdu.header, text, buffer.getvalue()[start : start + n_bytes]
+    rows = buffer.getvalue()[start : start + n_bytes]
+    return _Block(tuple(card.image for card in hdu.header.cards), text, rows)
 
 
 def _primary_cards() -> tuple[Card, ...]:
@@ -265,14 +272,6 @@ def _cell_cards(name: str, n_bytes: int) -> tuple[Card, ...]:
         Card("TFORM1", f"{n_bytes}B"),
         Card("EXTNAME", name, "extension name"),
     )
-
-
-def _header_block(
-    structure: tuple[Card, ...], cards: tuple[Card, ...]
-) -> tuple[fits.Header, bytes]:
-    """Return a header and its blocks as they stand in the file."""
-    header = fits.Header([fits.Card(*card) for card in (*structure, *cards)])
-    return header, header.tostring().encode("ascii")
 
 
 def _length(data: NDArray[Any] | bytes) -> int:
