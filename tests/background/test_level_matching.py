@@ -144,3 +144,26 @@ def test_nothing_to_match_gives_zero_levels(rng, n):
     assert found.level.tolist() == [0.0] * n
     assert found.differences == ()
     assert np.isnan(found.residual_rms)
+
+
+def test_no_detector_s_edge_shows_in_the_mosaic(rng):
+    """Two by two detectors, dithers that bridge their gap by cells: less than 0.1 sigma."""
+    origins = [
+        np.array([row, col]) + dither
+        for dither in rng.integers(0, 120, (9, 2))
+        for row in (0, SHAPE[0] + 12)
+        for col in (0, SHAPE[1] + 12)
+    ]
+    true = rng.normal(0, 0.02, len(origins))
+    cells = [exposure(rng, at, level) for at, level in zip(origins, true, strict=True)]
+    left = true - match_levels(cells, PARAMS).level
+    total, count = np.zeros((2, 660, 800))
+    for (row, col), level in zip(origins, left, strict=True):
+        box = np.s_[row : row + SHAPE[0], col : col + SHAPE[1]]
+        total[box] += level
+        count[box] += 1
+    with np.errstate(invalid="ignore"):
+        mosaic = total / count
+    noise = NOISE / np.sqrt(count.max())
+    for axis in (0, 1):
+        assert np.nanmax(np.abs(np.diff(mosaic, axis=axis))) < 0.1 * noise
