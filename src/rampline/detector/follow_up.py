@@ -82,7 +82,9 @@ def join_hits(found: FoundJumps) -> Strikes:
     step, ratio = found.amplitude_dn[order], found.ratio[order]
     second = np.where(after, step[later], np.float32(0.0))
     strongest = np.maximum(ratio[start], np.where(after, ratio[later], np.float32(0.0)))
-    return Strikes(where[:, start], np.stack([step[start], second]), strongest)
+    return Strikes(
+        np.take(where, start, axis=1), np.stack([step[start], second]), strongest
+    )
 
 
 def shares_of(detector: str) -> tuple[float, float]:
@@ -131,7 +133,8 @@ def follow_up(
     doubted = params.uncertainty * shares[0] * strikes.ratio > 1.0
     side, corner = (np.float32(params.coupling * share) for share in shares)
     _take_shares(band.counts, where, steps, (side, corner))
-    _flag_sides(band.group_flags, where[:, doubted], steps[:, doubted], _BITS)
+    doubtful = _pick(strikes, doubted)
+    _flag_sides(band.group_flags, doubtful.where, doubtful.steps, _BITS)
     inverse_gain = np.zeros(noise.gain.shape, np.float32)
     np.divide(1.0, noise.gain, out=inverse_gain, where=noise.gain > 0.0)
     planes = inverse_gain, noise.read_noise_dn**2
@@ -180,7 +183,12 @@ def _test_neighbors(
 def _pick(strikes: Strikes, chosen: NDArray[np.bool_]) -> Strikes:
     """Return some of the hits."""
     where, steps, ratio = strikes
-    return Strikes(where[:, chosen], steps[:, chosen], ratio[chosen])
+    # an index would leave them in another order: another kind of array for the kernels
+    return Strikes(
+        np.compress(chosen, where, axis=1),
+        np.compress(chosen, steps, axis=1),
+        ratio[chosen],
+    )
 
 
 def _unit_noise(pattern: Pattern) -> tuple[np.float32, np.float32, np.float32]:

@@ -203,15 +203,13 @@ def row_drift(
 ) -> Banded[LinearRamp]:
     """Remove what the rows of the outputs drifted by between the groups.  DN in, DN out."""
     readout = ramp.header.readout
-    noise = _noise(planes, readout)
     n_groups, n_rows = readout.n_groups, readout.n_rows
     shape = (readout.n_ints, n_groups, n_rows, count_outputs(readout))
     drift = np.empty(shape, np.float32)
     ramp.removed["ROWDRIFT"] = drift
 
     def work(rows: slice) -> None:
-        own = _rows_of(noise, rows)
-        out = drift[:, :, rows]
+        own, out = _noise(planes, readout, rows), drift[:, :, rows]
         remove_row_drift(_band(ramp, rows), own, readout, params, out)
 
     return Banded(ramp, work)
@@ -222,10 +220,10 @@ def jumps(
 ) -> Banded[LinearRamp]:
     """Find cosmic rays and flag them."""
     readout = ramp.header.readout
-    noise = _noise(planes, readout, params.algorithm)
 
     def work(rows: slice) -> None:
-        found = find_jumps(_band(ramp, rows), _rows_of(noise, rows), readout, params)
+        noise = _noise(planes, readout, rows, params.algorithm)
+        found = find_jumps(_band(ramp, rows), noise, readout, params)
         ramp.found[rows.start] = found
 
     return Banded(ramp, work)
@@ -235,7 +233,7 @@ def neighbors(
     ramp: LinearRamp, planes: RampPlanes, params: NeighborParams
 ) -> Banded[LinearRamp]:
     """Look after the neighbours of cosmic rays, those found in other bands too."""
-    noise = _noise(planes, ramp.header.readout)
+    readout = ramp.header.readout
     shares = shares_of(ramp.header.detector)
 
     def work(rows: slice) -> None:
@@ -244,7 +242,7 @@ def neighbors(
         if params.algorithm == "jwst":
             flag_neighbors(band.group_flags, found, params)
         else:
-            own, readout = _rows_of(noise, rows), ramp.header.readout
+            own = _noise(planes, readout, rows)
             follow_up(band, own, readout, join_hits(found), shares, params.tested)
 
     return Banded(ramp, work)
@@ -275,7 +273,6 @@ def slopes(
 ) -> Banded[SlopeImage]:
     """Fit slopes; those of the integrations are kept where there are several."""
     readout, workspace = ramp.header.readout, ramp.workspace
-    noise = _noise(planes, readout, params.algorithm)
     shape = (readout.n_rows, readout.n_cols)
     exposure, chi2 = _lent_planes(workspace, shape), workspace.lend(shape, np.float32)
     integrations = None
@@ -295,10 +292,11 @@ def slopes(
     parts = _as_integrations(exposure) if integrations is None else integrations
 
     def work(rows: slice) -> None:
-        planes = cut_planes(exposure, rows), cut_planes(parts, rows)
-        fit = SlopeFit(*planes, chi2[rows])
-        own, own_noise = _band(ramp, rows), _rows_of(noise, rows)
-        fit_slopes(own, own_noise, readout, params, fit)
+        pair = cut_planes(exposure, rows), cut_planes(parts, rows)
+        noise = _noise(planes, readout, rows, params.algorithm)
+        fit_slopes(
+            _band(ramp, rows), noise, readout, params, SlopeFit(*pair, chi2[rows])
+        )
 
     return Banded(image, work)
 
@@ -369,29 +367,22 @@ def _band(ramp: LinearRamp, rows: slice) -> RampBand:
     return RampBand(own.counts, own.group_flags, own.pixel_flags, own.zero_frame)
 
 
-def _noise(planes: RampPlanes, readout: Readout, algorithm: str = "") -> PixelNoise:
-    """Return what makes the noise of each pixel.
+def _noise(
+    planes: RampPlanes, readout: Readout, rows: slice, algorithm: str = ""
+) -> PixelNoise:
+    """Return what makes the noise of each pixel of a band.
 
     The mean of several reads is rounded to whole counts: that is not in the noise of a
     read, nor in what `jwst` takes for the noise.
     """
-    dark = None
-    if planes.average_dark_e_s.any():
-        dark = (planes.average_dark_e_s / planes.gain).astype(np.float32)
-    read = planes.read_noise_dn
+    gain, read = planes.gain[rows], planes.read_noise_dn[rows]
+    dark, average = None, planes.average_dark_e_s
+    if average.ndim or average.any():
+        own = average[rows] if average.ndim else average
+        dark = (own / gain).astype(np.float32)
     if readout.n_frames > 1 and algorithm != "jwst":
         read = np.sqrt(read**2 + np.float32(readout.n_frames / 12.0))
-    return PixelNoise(planes.gain, read, dark)
-
-
-def _rows_of(noise: PixelNoise, rows: slice) -> PixelNoise:
-    """Return the noise of a band of rows."""
-    dark = noise.dark_dn_s
-    return PixelNoise(
-        noise.gain[rows],
-        noise.read_noise_dn[rows],
-        None if dark is None else dark[rows],
-    )
+    return PixelNoise(gain, read, dark)
 
 
 def _lent_planes(workspace: Workspace, shape: tuple[int, ...]) -> SlopePlanes:
