@@ -6,6 +6,7 @@ from astropy.io import fits
 
 from rampline.errors import ParameterError
 from rampline.files.read import read_ramp
+from rampline.simulation import light
 from rampline.simulation.headers import exposure_header
 from rampline.simulation.pointing import plan_exposures
 from rampline.simulation.presets import all_scattered, artifacts_scene
@@ -13,6 +14,7 @@ from rampline.simulation.scattered.bright_stars import brightest_stars
 from rampline.simulation.scattered.scatter import ScatteredParams, scatter
 from rampline.simulation.scene import SceneParams, read_scene
 from rampline.simulation.simulate import simulate
+from rampline.simulation.sky import draw_sky
 from tests.simulation.scattered.views import sources, view
 
 QUIET = {"cosmic_rays": {"enabled": False}, "snowballs": {"enabled": False}}
@@ -130,6 +132,30 @@ def test_every_kind_can_be_switched_on():
     assert all(
         getattr(all_scattered(), name).enabled for name in ScatteredParams.model_fields
     )
+
+
+def test_the_preset_shows_every_kind():
+    scene = artifacts_scene(points=1)
+    assert SceneParams.model_validate(scene.model_dump()) == scene
+    sky = draw_sky(scene)
+    shown = set()
+    for exposure in plan_exposures(scene):
+        if exposure.detector.name in {"NRCB1", "NRCB4", "NRCALONG"} or exposure.grism:
+            area_sr = light.nominal_area_sr(exposure.true)
+            per_jy = 1.0 / (1e6 * light.flux_conversion(exposure) * area_sr)
+            rate = sky.flux_in(exposure.band) * per_jy
+            seen = light._view(exposure, scene.seed)
+            shown |= set(scatter(seen, scene.light.scattered, sky, rate).planes)
+    assert shown == {
+        "WISPS",
+        "CLAWS",
+        "BREATH1",
+        "BREATH2",
+        "GINKGO",
+        "STRIPES",
+        "TADPOLES",
+        "SHELLS",
+    }
 
 
 @pytest.mark.parametrize(
