@@ -75,7 +75,7 @@ def fit_few_groups(
     """
     bad = np.uint8(flags.BAD_FOR_SLOPE)
     is_good = band.group_flags[:, :, rows] & bad == 0
-    usable = noise.gain[rows] > 0.0
+    usable = (noise.gain[rows] > 0.0) & (noise.read_noise_dn[rows] > 0.0)
     usable &= band.pixel_flags[rows] & _LOST == 0
     n_good = is_good.sum(axis=1)
     full = (band.group_flags[:, :, rows] & np.uint8(flags.SATURATED) != 0).any(axis=1)
