@@ -23,7 +23,6 @@ from rampline.pipeline.mosaic_to_catalog import (
 )
 
 from ..astrometry.fields import opened_grid
-from ..astrometry.fields import opened_grid
 from . import catalogs as field
 
 
