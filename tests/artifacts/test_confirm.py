@@ -8,6 +8,7 @@ from rampline.artifacts.expected import box
 PARAMS = ConfirmParams()
 SIDE = 1024
 OUTLINE = box((460.0, 540.0), (-0.5, 249.5))
+NOWHERE = np.zeros((SIDE, SIDE), np.bool_)
 
 
 def sky(rng):
@@ -28,19 +29,21 @@ def breath(mean):
 def test_light_well_above_the_scatter_is_found_and_most_of_it_masked(rng):
     for _ in range(10):
         light = breath(0.01)
-        found = confirm_light(sky(rng) + light, OUTLINE, PARAMS)
+        found = confirm_light(sky(rng) + light, NOWHERE, OUTLINE, PARAMS)
         assert found.is_there
         assert found.excess > 3 * found.excess_err
         assert found.excess == pytest.approx(light[:250, 460:541].mean(), rel=0.3)
     bright = breath(0.08)
-    found = confirm_light(sky(rng) + bright, OUTLINE, PARAMS)
+    found = confirm_light(sky(rng) + bright, NOWHERE, OUTLINE, PARAMS)
     assert bright[found.mask].sum() > 0.9 * bright.sum()
     assert not found.mask[260:].any()
 
 
 def test_a_place_without_light_is_left_alone(rng):
     outlines = [OUTLINE, OUTLINE[:, ::-1], np.add(OUTLINE, (200.0, 0.0))]
-    found = [confirm_light(sky(rng), outline, PARAMS) for outline in outlines * 6]
+    found = [
+        confirm_light(sky(rng), NOWHERE, outline, PARAMS) for outline in outlines * 6
+    ]
     assert sum(f.is_there for f in found) <= 1
     assert all(f.mask.any() == f.is_there for f in found)
 
@@ -49,12 +52,24 @@ def test_a_place_without_light_is_left_alone(rng):
     "outline", [np.empty((0, 2)), OUTLINE - 5000.0, box((0, SIDE), (0, SIDE))]
 )
 def test_a_place_without_anything_to_compare_with_is_not_believed(rng, outline):
-    found = confirm_light(sky(rng), outline, PARAMS)
+    found = confirm_light(sky(rng), NOWHERE, outline, PARAMS)
     assert not found.is_there
     assert np.isnan(found.excess)
 
 
-def test_a_place_full_of_sources_is_not_believed(rng):
+def test_light_so_strong_that_it_was_taken_for_a_source_is_found(rng):
+    light = breath(0.5)
+    found = confirm_light(sky(rng) + light, light > 0.02, OUTLINE, PARAMS)
+    assert found.is_there
+    assert light[found.mask].sum() > 0.9 * light.sum()
+    # a galaxy that covers less than half of the outline is none
+    galaxy = NOWHERE.copy()
+    galaxy[:100, 460:541] = True
+    image = sky(rng) + np.where(galaxy, np.float32(5.0), np.float32(0.0))
+    assert not confirm_light(image, galaxy, OUTLINE, PARAMS).is_there
+
+
+def test_a_place_that_is_unknown_is_not_believed(rng):
     image = sky(rng) + breath(0.05)
     image[:250, 460:541] = np.nan
-    assert not confirm_light(image, OUTLINE, PARAMS).is_there
+    assert not confirm_light(image, NOWHERE, OUTLINE, PARAMS).is_there

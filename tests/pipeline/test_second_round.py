@@ -3,7 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rampline.artifacts.bits import CLAW_CORRECTED, DRAGONS_BREATH_1
+from rampline.artifacts.bits import (
+    CLAW_CORRECTED,
+    DRAGONS_BREATH_1,
+    STRIPE_CORRECTED,
+)
 from rampline.artifacts.expected import Expected, box
 from rampline.artifacts.stray_light import StrayTemplate
 from rampline.detector.flicker_noise import FlickerNoiseParams
@@ -164,3 +168,23 @@ def test_the_scene_is_the_sources_alone(planes):
     wanted = 4.0 * planes.flat[10, 10] / planes.mjy_sr_per_dn_s
     assert light[10, 10] == pytest.approx(wanted, rel=1e-5)
     assert np.count_nonzero(light) == 1
+
+
+def test_angled_stripes_are_sought_only_where_a_star_may_draw_them(rng, planes):
+    y, x = np.indices(SHAPE)
+    across = np.cos(np.radians(35.0)) * y - np.sin(np.radians(35.0)) * x
+    light = 0.05 * np.exp(-0.5 * ((across - 10.0) / 6.0) ** 2)
+    image, _ = exposure(rng, planes, light)
+    assert clean_exposure(image, knowledge(planes), FLICKER, PARAMS).angled is None
+    far = Expected(kind="stripes", bit=STRIPE_CORRECTED, detector="NRCB1")
+    known = knowledge(planes, expected=(far,))
+    found = clean_exposure(image, known, FLICKER, PARAMS)
+    assert found.angled.angles_deg
+    # a stripe 14 pixels wide on 96 is this sharp
+    assert found.angled.angles_deg[0] == pytest.approx(35.0, abs=6.0)
+    left = light - found.image.extras["STRAY"] / planes.flat
+    assert np.std(left) < 0.4 * np.std(light)
+    bits = found.image.extras["ARTIFACT"]
+    assert (bits & STRIPE_CORRECTED != 0).any()
+    assert not (found.image.planes.flags & DO_NOT_USE).any()
+    assert found.expected == ()

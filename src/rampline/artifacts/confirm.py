@@ -52,14 +52,20 @@ class Confirmed(NamedTuple):
 
 
 def confirm_light(
-    residual: Plane, corners: NDArray[np.float64], params: ConfirmParams
+    residual: Plane,
+    is_source: NDArray[np.bool_],
+    corners: NDArray[np.float64],
+    params: ConfirmParams,
 ) -> Confirmed:
     """Look for light at an expected place.
 
     Parameters
     ----------
     residual : (rows, cols) float32
-        Image less its sky; NaN on sources and bad pixels.
+        Image less its sky; NaN on bad pixels.
+    is_source : (rows, cols) bool
+        Pixels that sources reach. Strong light is taken for a source itself: where they
+        cover most of the outline, the median of all its pixels counts.
     corners : (n, 2) float64, pixels
         x and y of the outline.
     params : ConfirmParams
@@ -74,9 +80,13 @@ def confirm_light(
     if not whole.any():
         return Confirmed(False, np.nan, np.nan, nowhere)
     first, inside = _cut_out(whole)
-    here = _mean(residual, inside, first)
+    between = np.where(is_source, np.float32(np.nan), residual)
+    here = _mean(between, inside, first)
+    if not np.isfinite(here):
+        between = np.where(whole, residual, between)
+        here = _median(residual[whole])
     copies = np.array(
-        [_mean(residual, inside, at) for at in _copies(first, inside, shape)]
+        [_mean(between, inside, at) for at in _copies(first, inside, shape)]
     )
     copies = copies[np.isfinite(copies)]
     if not np.isfinite(here) or len(copies) < LEAST_COPIES:
@@ -88,7 +98,7 @@ def confirm_light(
     limit = params.least_excess * (1.0 + 1.0 / np.sqrt(len(copies)))
     if not excess > limit * scatter:
         return Confirmed(False, excess, scatter, nowhere)
-    return Confirmed(True, excess, scatter, _reached(residual, whole, level, params))
+    return Confirmed(True, excess, scatter, _reached(between, whole, level, params))
 
 
 Corner = tuple[int, int]
@@ -111,6 +121,12 @@ def _mean(values: Plane, inside: NDArray[np.bool_], first: Corner) -> float:
     # a mean of the middle: sources that the mask missed are few and bright
     low, high = np.percentile(known, (5.0, 95.0))
     return float(known[(known >= low) & (known <= high)].mean(dtype=np.float64))
+
+
+def _median(values: Plane) -> float:
+    """Return the median of the known values; NaN where there are none."""
+    known = values[np.isfinite(values)]
+    return float(np.median(known)) if known.size else np.nan
 
 
 def _copies(

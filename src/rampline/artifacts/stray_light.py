@@ -41,8 +41,8 @@ REBUILDS: Final = 1
 """Times that the template is made again of exposures scaled to one strength."""
 WEAKEST: Final = 0.3
 """Scaling up weaker exposures would add more noise than light."""
-HOLE_FACTOR: Final = 4.0
-"""How much wider holes are smoothed over than the rest."""
+HOLE_FACTORS: Final = (4.0, 16.0)
+"""How much wider holes are smoothed over than the rest, the larger ones wider."""
 
 
 class StrayLightParams(StepParams):
@@ -150,8 +150,9 @@ def _picture(
     median, count = median_stack(exposures)
     known = np.where(count >= LEAST_VALUES, median, np.float32(np.nan))
     smooth = _smooth(known, params.smoothing)
-    wide = _smooth(known, HOLE_FACTOR * params.smoothing)
-    smooth = np.where(np.isfinite(smooth), smooth, wide)
+    for factor in HOLE_FACTORS:
+        wide = _smooth(known, factor * params.smoothing)
+        smooth = np.where(np.isfinite(smooth), smooth, wide)
     smooth = smooth - _plane(smooth)
     scatter = _scatter(smooth)
     region = _regions(smooth, scatter, params)

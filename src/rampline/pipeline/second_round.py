@@ -10,11 +10,12 @@ measured again with all that subtracted. Only these steps are run again.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..artifacts.bits import STRIPE_CORRECTED
 from ..artifacts.confirm import Confirmed, ConfirmParams, confirm_light
 from ..artifacts.expected import Expected
 from ..artifacts.stray_light import (
@@ -24,6 +25,12 @@ from ..artifacts.stray_light import (
     find_stray_light,
     fit_strength,
 )
+from ..artifacts.stripes import (
+    AngledStripeParams,
+    AngledStripes,
+    find_angled_stripes,
+)
+from ..detector.bad_pixels import BadPixelParams
 from ..detector.flicker_noise import FlickerNoiseParams, remove_flicker_noise
 from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
@@ -42,6 +49,10 @@ class SecondRound(Params):
 
     stray_light: StrayLightParams = StrayLightParams()
     """Wisps and claws, from the exposures themselves."""
+    bad_pixels: BadPixelParams = BadPixelParams()
+    """Bad pixels, from the exposures themselves."""
+    angled_stripes: AngledStripeParams = AngledStripeParams()
+    """Spikes of far stars, where such stars are."""
     expect: ExpectParams = ExpectParams()
     """Which artifacts the stars around lead to expect."""
     confirm: ConfirmParams = ConfirmParams()
@@ -64,6 +75,7 @@ class FieldKnowledge:
     template : StrayTemplate or None
         Flat-fielded DN/s.
     expected : sequence of Expected
+        What is to be looked for: light beside the detector, and ``stripes``.
     """
 
     scene: Scene
@@ -71,6 +83,11 @@ class FieldKnowledge:
     planes: SkyPlanes
     template: StrayTemplate | None = None
     expected: Sequence[Expected] = ()
+
+    @property
+    def expects_stripes(self) -> bool:
+        """Whether a star is near enough and bright enough to draw angled stripes."""
+        return any(item.kind == "stripes" for item in self.expected)
 
 
 class CleanExposure(NamedTuple):
@@ -80,8 +97,10 @@ class CleanExposure(NamedTuple):
     """With new stripes; stray light in its extras, still to be subtracted after the flat."""
     stray: StrayFit | None
     """None where there was no template."""
+    angled: AngledStripes | None
+    """None where none were expected."""
     expected: tuple[tuple[Expected, Confirmed], ...]
-    """What was expected, and whether it is there."""
+    """What was expected beside the detector, and whether it is there."""
 
 
 def clean_exposure(
@@ -108,38 +127,103 @@ def clean_exposure(
         ``extras["ARTIFACT"]`` says which is which.
     """
     striped = with_stripes(image)
+    found = _Findings.none(image)
+    fit = _fit_stray(striped, known, params, found)
+    angled = _find_angled(striped, known, params, found)
     extras = dict(image.extras)
-    flags, bits = image.planes.flags, np.zeros(striped.shape, np.uint16)
-    light: Plane = np.zeros(striped.shape, np.float32)
-    fit = None
-    if known.template is not None and params.stray_light.enabled:
-        residual = sky_residual(striped, flags, known)
-        fit = fit_strength(residual, known.template.light, params.stray_light)
-        if fit.strength > 0:
-            light, error = stray_planes(known, fit)
-            extras |= {STRAY: light, STRAY_ERR: error}
-            bits |= known.template.bits
-            flags = _flagged(flags, known.template.bits > 0, OTHER_BAD_PIXEL)
-    scene = scene_slope(known.scene, known.planes) + light
+    if found.light.any():
+        extras |= {STRAY: found.light, STRAY_ERR: np.sqrt(found.variance)}
+    scene = scene_slope(known.scene, known.planes) + found.light
     stripes = image.extras.get(STRIPES, np.zeros((), np.float32))
     if flicker.enabled:
         n_outputs = image.header.readout.n_outputs
-        flat = known.planes.flat
-        found = remove_flicker_noise(striped, flags, n_outputs, flicker, flat, scene)
-        stripes = extras[STRIPES] = found.stripes
-    seen = []
-    if params.confirm.enabled and known.expected:
-        clean = sky_residual(striped - stripes - light, flags, known)
-        for item in known.expected:
-            there = confirm_light(clean, item.corners, params.confirm)
-            seen.append((item, there))
-            bits |= np.where(there.mask, np.uint16(item.bit), np.uint16(0))
-            flags = _flagged(flags, there.mask, DO_NOT_USE)
-    if bits.any():
-        extras[ARTIFACT] = bits
+        args = (striped, found.flags, n_outputs, flicker, known.planes.flat, scene)
+        stripes = extras[STRIPES] = remove_flicker_noise(*args).stripes
+    clean = striped - stripes - found.light
+    seen = _confirm(clean, known, params.confirm, found)
+    if found.bits.any():
+        extras[ARTIFACT] = found.bits
     slope = np.asarray(striped - stripes, np.float32)
-    planes = replace(image.planes, slope=slope, flags=flags)
-    return CleanExposure(replace(image, planes=planes, extras=extras), fit, tuple(seen))
+    planes = replace(image.planes, slope=slope, flags=found.flags)
+    done = replace(image, planes=planes, extras=extras)
+    return CleanExposure(done, fit, angled, seen)
+
+
+@dataclass(slots=True)
+class _Findings:
+    """What is found in an exposure, piled up: planes of its frame."""
+
+    light: Plane
+    """DN/s as the detector saw it: to be subtracted."""
+    variance: Plane
+    flags: Flags32
+    bits: NDArray[np.uint16]
+
+    @classmethod
+    def none(cls, image: SlopeImage) -> Self:
+        """Return findings of nothing."""
+        shape = image.planes.slope.shape
+        light, variance = np.zeros((2, *shape), np.float32)
+        return cls(light, variance, image.planes.flags, np.zeros(shape, np.uint16))
+
+    def subtract(self, light: Plane, error: Plane | float, planes: SkyPlanes) -> None:
+        """Note light to be subtracted, flat-fielded DN/s, and its uncertainty."""
+        response = np.where(np.isfinite(planes.flat), planes.flat, np.float32(1.0))
+        self.light += light * response
+        self.variance += (error * response) ** 2
+
+    def mark(self, where: NDArray[np.bool_], artifact: int, flag: int = 0) -> None:
+        """Note pixels under an artifact."""
+        self.bits = self.bits | np.where(where, np.uint16(artifact), np.uint16(0))
+        self.flags = self.flags | np.where(where, np.uint32(flag), np.uint32(0))
+
+
+def _fit_stray(
+    striped: Plane, known: FieldKnowledge, params: SecondRound, found: _Findings
+) -> StrayFit | None:
+    """Fit wisps and claws."""
+    template = known.template
+    if template is None or not params.stray_light.enabled:
+        return None
+    residual = sky_residual(striped, found.flags, known)
+    fit = fit_strength(residual, template.light, params.stray_light)
+    if fit.strength > 0:
+        error = np.hypot(fit.strength * template.err, fit.strength_err * template.light)
+        found.subtract(fit.strength * template.light, error, known.planes)
+        found.bits = found.bits | template.bits
+        found.mark(template.bits > 0, 0, OTHER_BAD_PIXEL)
+    return fit
+
+
+def _find_angled(
+    striped: Plane, known: FieldKnowledge, params: SecondRound, found: _Findings
+) -> AngledStripes | None:
+    """Find angled stripes, where there is a star that may draw them."""
+    if not known.expects_stripes or not params.angled_stripes.enabled:
+        return None
+    residual = sky_residual(striped - found.light, found.flags, known)
+    angled = find_angled_stripes(residual, params.angled_stripes)
+    if angled.angles_deg:
+        found.subtract(angled.light, angled.err, known.planes)
+        found.mark(np.abs(angled.light) > angled.err, STRIPE_CORRECTED)
+    return angled
+
+
+def _confirm(
+    clean: Plane, known: FieldKnowledge, params: ConfirmParams, found: _Findings
+) -> tuple[tuple[Expected, Confirmed], ...]:
+    """Look for light beside the detector and mask it."""
+    beside = [item for item in known.expected if len(item.corners)]
+    if not params.enabled or not beside:
+        return ()
+    bare = replace(known, is_source=np.zeros_like(known.is_source))
+    residual = sky_residual(clean, found.flags, bare)
+    seen = []
+    for item in beside:
+        there = confirm_light(residual, known.scene.is_source, item.corners, params)
+        seen.append((item, there))
+        found.mark(there.mask, item.bit, DO_NOT_USE)
+    return tuple(seen)
 
 
 def make_template(
@@ -150,7 +234,7 @@ def make_template(
     Parameters
     ----------
     residuals : sequence of (rows, cols) float32, DN/s
-        `sky_residual` of each.
+        `stray_residual` of each.
     header : Header
         Of any of them.
     params : StrayLightParams
@@ -167,6 +251,29 @@ def make_template(
     return find_stray_light(residuals, optics, first_pixel, params)
 
 
+def stray_residual(
+    image: SlopeImage, known: FieldKnowledge, params: SecondRound
+) -> Plane:
+    """Return what of an exposure goes into a template, (rows, cols) float32, DN/s.
+
+    Parameters
+    ----------
+    image : SlopeImage
+        Of the first round.
+    known : FieldKnowledge
+    params : SecondRound
+
+    Returns
+    -------
+    (rows, cols) float32, DN/s
+        `sky_residual` with its 1/f stripes and without angled ones.
+    """
+    found = _Findings.none(image)
+    striped = with_stripes(image)
+    _find_angled(striped, known, params, found)
+    return sky_residual(striped - found.light, found.flags, known)
+
+
 def sky_residual(striped: Plane, flags: Flags32, known: FieldKnowledge) -> Plane:
     """Return flat-fielded slopes less their sky, (rows, cols) float32, DN/s.
 
@@ -178,17 +285,6 @@ def sky_residual(striped: Plane, flags: Flags32, known: FieldKnowledge) -> Plane
     even[hidden | ~np.isfinite(even)] = np.nan
     sky = even[np.isfinite(even)]
     return even - np.float32(np.median(sky)) if sky.size else even
-
-
-def stray_planes(known: FieldKnowledge, fit: StrayFit) -> tuple[Plane, Plane]:
-    """Return stray light and its uncertainty as the detector saw them, DN/s."""
-    template = known.template
-    if template is None:
-        raise ValueError("no template")
-    response = np.where(np.isfinite(known.planes.flat), known.planes.flat, 1.0)
-    light = fit.strength * template.light * response
-    error = np.hypot(fit.strength * template.err, fit.strength_err * template.light)
-    return light.astype(np.float32), (error * response).astype(np.float32)
 
 
 def with_stripes(image: SlopeImage) -> Plane:
@@ -210,7 +306,3 @@ def scene_slope(scene: Scene, planes: SkyPlanes) -> Plane:
     sources = np.where(known & scene.is_source, scene.sky - level, 0.0)
     response = np.where(np.isfinite(planes.flat), planes.flat, 1.0)
     return np.asarray(sources * response / planes.mjy_sr_per_dn_s, np.float32)
-
-
-def _flagged(flags: Flags32, where: NDArray[np.bool_], bit: int) -> Flags32:
-    return flags | np.where(where, np.uint32(bit), np.uint32(0))

@@ -48,6 +48,9 @@ from ..params import Arcsec, Params, Unit
 from .combine import CombinedDithers, Dither, combine_dithers
 from .runner import Bench, Runner
 
+NEVER = 1e9
+"""A threshold that nothing passes, sigma."""
+
 
 class GridParams(Params):
     """The grid that all mosaics of a field share."""
@@ -323,9 +326,17 @@ def sky_to_mosaic(
     return FieldMosaics(field=field, grid=grid, combined=combined)
 
 
-def mask_mosaic(sky: Plane) -> NDArray[np.bool_]:
-    """Return the pixels of a draft mosaic that sources reach, (rows, cols) bool."""
-    return model_sky(sky, np.isfinite(sky), SkyModelParams()).is_source
+def mask_mosaic(sky: Plane, *, diffuse: bool = True) -> NDArray[np.bool_]:
+    """Return the pixels of a draft mosaic that sources reach, (rows, cols) bool.
+
+    Parameters
+    ----------
+    sky : (rows, cols) float32, MJy/sr
+    diffuse : bool
+        Whether light without a core is a source: wings of galaxies, but stray light too.
+    """
+    params = SkyModelParams() if diffuse else SkyModelParams(diffuse=NEVER)
+    return model_sky(sky, np.isfinite(sky), params).is_source
 
 
 def see_scene(

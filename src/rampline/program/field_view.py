@@ -14,7 +14,8 @@ from ..pipeline.sky_to_mosaic import see_mask, see_scene
 from .alignment_table import read_alignment
 from .make_survey import read_survey
 
-SOURCES = "SOURCES"
+SOURCES, COMPACT = "SOURCES", "COMPACT"
+"""Masks of a mosaic: all light, and what has a core, which stray light has not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +60,13 @@ def look_at_field(view: FieldView, planes: SkyPlanes) -> FieldKnowledge:
     field, grid = read_alignment(view.alignment, [read_survey(view.survey)[1]])
     (geometry,) = field.geometries
     sky = read_surface(view.mosaic)
-    scene = see_scene(sky, _read_mask(view.sources), grid, geometry)
+    scene = see_scene(sky, _read_mask(view.sources, SOURCES), grid, geometry)
     hidden = np.zeros(geometry.shape, np.bool_)
     for path in view.hidden:
-        hidden |= see_mask(_read_mask(path), grid, geometry)
+        hidden |= see_mask(_read_mask(path, COMPACT), grid, geometry)
     return FieldKnowledge(scene=scene, is_source=hidden, planes=planes)
 
 
-def _read_mask(path: Path) -> NDArray[np.bool_]:
-    (mask,) = read_planes(path, SOURCES)
+def _read_mask(path: Path, name: str) -> NDArray[np.bool_]:
+    (mask,) = read_planes(path, name)
     return np.asarray(mask, np.bool_)

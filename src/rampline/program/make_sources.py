@@ -11,7 +11,7 @@ from ..files.provenance import Provenance
 from ..files.read_mosaic import read_surface
 from ..files.templates import write_planes
 from ..pipeline.sky_to_mosaic import mask_mosaic
-from .field_view import SOURCES
+from .field_view import COMPACT, SOURCES
 from .products import input_file, is_current
 from .task_key import make_key
 
@@ -46,7 +46,11 @@ def make_sources(request: SourcesRequest) -> SourcesResult:
     key = make_key(MODULE, [mosaic.content_hash], SkyModelParams())
     if is_current(request.path, key):
         return SourcesResult(path=request.path, made=())
-    mask = mask_mosaic(read_surface(request.mosaic))
+    sky = read_surface(request.mosaic)
+    masks = {
+        SOURCES: mask_mosaic(sky).astype(np.uint8),
+        COMPACT: mask_mosaic(sky, diffuse=False).astype(np.uint8),
+    }
     provenance = Provenance(version=__version__, inputs=(mosaic,), task_key=key)
-    write_planes(request.path, {SOURCES: mask.astype(np.uint8)}, provenance)
+    write_planes(request.path, masks, provenance)
     return SourcesResult(path=request.path, made=("sources",))

@@ -1,6 +1,6 @@
 """The stray light of a detector and filter, from the exposures of one visit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ from ..exposure.records import Plane
 from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.templates import write_planes
-from ..pipeline.second_round import make_template, sky_residual, with_stripes
+from ..pipeline.expect_artifacts import expect_artifacts
+from ..pipeline.second_round import make_template, stray_residual
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .field_view import FieldView, look_at_field
 from .parameter_tree import Parameters
 from .products import Workplace, input_file, is_current, reference_source, trace
+from .stars import read_stars
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_stray"
@@ -33,6 +35,8 @@ class StrayRequest:
         Of the first round.
     views : tuple of FieldView
         One for each.
+    stars : Path
+        Around the field: those that draw stripes, which are no part of the template.
     path : Path
     place : Workplace
     parameters : Parameters
@@ -40,6 +44,7 @@ class StrayRequest:
 
     rates: tuple[Path, ...]
     views: tuple[FieldView, ...]
+    stars: Path
     path: Path
     place: Workplace
     parameters: Parameters
@@ -70,23 +75,25 @@ def make_stray(request: StrayRequest) -> StrayResult:
     RamplineError
         A product that is no longer whole, a missing reference file.
     """
-    params = request.parameters.second_round.stray_light
+    params = request.parameters.second_round
     header = read_header(request.rates[0])
     files = reference_source(request.place.references).select(header, SKY_KINDS)
     seen = dict.fromkeys(path for view in request.views for path in view.files())
     inputs = [input_file(path) for path in (*request.rates, *seen)]
     hashes = [file.content_hash for file in inputs]
-    hashes.append(hash_file(request.views[0].alignment))
+    hashes += [hash_file(path) for path in (request.views[0].alignment, request.stars)]
     key = make_key(MODULE, hashes, params, files.used)
     if is_current(request.path, key):
         return StrayResult(path=request.path, made=())
     planes = load_sky_planes(files, header)
+    stars = read_stars(request.stars)
     residuals: list[Plane] = []
     for rate, view in zip(request.rates, request.views, strict=True):
         image = read_slope(rate)
-        known = look_at_field(view, planes)
-        residuals.append(sky_residual(with_stripes(image), image.planes.flags, known))
-    template = make_template(residuals, header, params)
+        expected = expect_artifacts(image.header, stars, params.expect)
+        known = replace(look_at_field(view, planes), expected=expected)
+        residuals.append(stray_residual(image, known, params))
+    template = make_template(residuals, header, params.stray_light)
     if template is None:
         raise ValueError(f"{request.path.name}: too few exposures")
     found: dict[str, NDArray[Any]] = {
