@@ -152,7 +152,8 @@ def _profile(
     for _ in range(CLIP_ROUNDS):
         total, count, first = _binned(values[used], across[used])
         good = count >= LEAST_BLOCKS
-        centres = first + BLOCK * (np.flatnonzero(good) + 0.5)
+        bins = np.flatnonzero(good).astype(np.float64)
+        centres = np.asarray(first + BLOCK * (bins + 0.5), np.float64)
         means = np.asarray(total[good] / count[good], np.float64)
         residual = values - np.interp(across, centres, means)
         scatter = float(np.median(np.abs(residual[used]))) * MAD_TO_SIGMA
