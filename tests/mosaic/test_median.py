@@ -9,10 +9,10 @@ from rampline.mosaic.median import median_of_layers, sorting_network
 from ..twins import mosaic as twins
 
 
-def median(layers, tolerance=np.inf):
+def median(layers, tolerance=np.inf, blank=0.0):
     tolerance = np.full(len(layers), tolerance)
     layers = np.array(layers, np.float32).reshape(len(layers), 1, -1)
-    return median_of_layers(layers, tolerance)[0].tolist()
+    return median_of_layers(layers, tolerance, blank)[0].tolist()
 
 
 def test_medians_of_few_values():
@@ -31,6 +31,11 @@ def test_of_two_that_contradict_each_other_the_lower_is_believed():
     assert median([[3.0], [1.0]], tolerance=1.9) == [1.0]
     assert median([[3.0], [np.nan], [1.0]], tolerance=1.9) == [1.0]
     assert median([[9.0], [1.0], [2.0]], tolerance=0.0) == [2.0]
+
+
+def test_of_two_on_the_core_of_a_star_the_mean_is_believed():
+    assert median([[9.0], [5.0]], tolerance=1.0) == [7.0]
+    assert median([[9.0], [5.0]], tolerance=1.0, blank=3.0) == [5.0]
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 7, 9, 33])
@@ -54,8 +59,8 @@ def test_the_kernel_does_as_its_twin(rng, n):
     layers[2:, :2] = np.nan
     tolerance = rng.uniform(0, 2, n)
     slow = np.empty(layers.shape[1:], np.float32)
-    twins.sort_and_pick(layers, sorting_network(n), tolerance, slow)
-    fast = median_of_layers(layers, tolerance)
+    twins.sort_and_pick(layers, sorting_network(n), tolerance, -0.5, slow)
+    fast = median_of_layers(layers, tolerance, -0.5)
     assert np.array_equal(fast, slow, equal_nan=True)
 
 
@@ -70,7 +75,7 @@ def test_lines_are_sorted_and_picked_as_by_the_twins(rng):
         out = np.empty(kernels.LANES, np.float32)
         module.count_known(layers, tolerance, count, allowed)
         module.exchange(layers[0], layers[1])
-        module.pick_middle(np.sort(layers, axis=0), count, allowed, out)
+        module.pick_middle(np.sort(layers, axis=0), count, allowed, 0.2, out)
         made.append((layers, count, allowed, out))
     for ours, theirs in zip(*made, strict=True):
         assert np.allclose(ours, theirs, rtol=1e-14, equal_nan=True)

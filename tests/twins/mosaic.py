@@ -235,14 +235,15 @@ def average_sums(values, planes):
     planes[2][:] = weight
 
 
-def sort_and_pick(layers, pairs, tolerance, out):
+def sort_and_pick(layers, pairs, tolerance, blank, out):
     for row, col in np.ndindex(out.shape):
         values = layers[:, row, col]
         known_ = ~np.isnan(values)
         values = values[known_]
         out[row, col] = np.median(values) if values.size > 1 else np.nan
         if values.size == 2 and np.ptp(values) ** 2 > tolerance[known_].sum():
-            out[row, col] = values.min()
+            double = values.max() - blank > 2 * (values.min() - blank)
+            out[row, col] = values.min() if double else out[row, col]
 
 
 def count_known(layers, tolerance, count, allowed):
@@ -256,11 +257,12 @@ def exchange(lower, upper):
     lower[:], upper[:] = np.minimum(lower, upper), np.maximum(lower, upper)
 
 
-def pick_middle(layers, count, allowed, out):
+def pick_middle(layers, count, allowed, blank, out):
     for i in range(len(out)):
         values = layers[: count[i], i]
         out[i] = np.median(values) if count[i] > 1 else np.nan
-        if count[i] == 2 and np.ptp(values) ** 2 > allowed[i]:
+        double = count[i] == 2 and values[1] - blank > 2 * (values[0] - blank)
+        if double and np.ptp(values) ** 2 > allowed[i]:
             out[i] = values[0]
 
 
@@ -268,7 +270,14 @@ def sample_rows(sky, weight, lattice, first, limits, out):
     level, least = limits
     for r, c in np.ndindex(out.shape):
         row, col = interpolate_nodes(*lattice, [first[0] + r], [first[1] + c])[0]
-        out[r, c] = sample_usable(sky, weight, row, col, least) - level
+        value = sample_cubic(sky, weight, row, col)
+        if np.isnan(value):
+            value = sample_usable(sky, weight, row, col, least)
+        out[r, c] = value - level
+
+
+def sample_cubic(sky, weight, row, col):
+    return cubic_at(np.where(weight > 0, sky, np.nan), row, col)
 
 
 def sample_usable(sky, weight, row, col, least):

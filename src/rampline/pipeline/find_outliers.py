@@ -14,6 +14,7 @@ from ..mosaic.layers import (
     drizzle_exposures,
     invert_map,
     sample_exposures,
+    typical_sky,
     typical_weight,
 )
 from ..mosaic.median import median_of_layers
@@ -29,13 +30,14 @@ HALO = 2
 def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktable:
     """Compare each exposure with the median of all; what disagrees loses its weight."""
     exposures = range(len(table.shelf))
-    typical = np.zeros(len(exposures))
+    typical, blank = np.zeros((2, len(exposures)))
 
     def measure(k: int) -> None:
-        typical[k] = typical_weight(table.shelf.take(k).ready)
+        ready = table.shelf.take(k).ready
+        typical[k], blank[k] = typical_weight(ready), typical_sky(ready)
 
     table.bench.over(exposures, measure)
-    median = median_of_dithers(table, typical, params)
+    median = median_of_dithers(table, typical, float(np.nanmedian(blank)), params)
 
     def compare(k: int) -> None:
         item, found = table.shelf.take(k), table.outliers[k]
@@ -49,11 +51,12 @@ def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktabl
 
 
 def median_of_dithers(
-    table: Worktable, typical: NDArray[np.float64], params: OutlierParams
+    table: Worktable, typical: NDArray[np.float64], blank: float, params: OutlierParams
 ) -> Plane:
     """Return the median of all exposures on the whole grid, without their sky levels.
 
-    ``typical`` is the weight of an output pixel that each of them covers fully.
+    ``typical`` is the weight of an output pixel that each of them covers fully, ``blank``
+    what is left of the sky.
     """
     median = np.empty(table.shape, np.float32)
     with np.errstate(divide="ignore"):
@@ -70,7 +73,7 @@ def median_of_dithers(
         else:
             near = [inverses[k] for k in seen]
             layers = sample_exposures(ready, near, params.least_weight, window)
-        median[window.slices] = median_of_layers(layers, tolerance[seen])
+        median[window.slices] = median_of_layers(layers, tolerance[seen], blank)
 
     table.bench.over(table.windows(), fill)
     return median
