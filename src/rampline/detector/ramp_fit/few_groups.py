@@ -74,12 +74,19 @@ def fit_few_groups(
     other integrations were fitted keep the slope of those.
     """
     bad = np.uint8(flags.BAD_FOR_SLOPE)
-    is_good = band.group_flags[:, :, rows] & bad == 0
+    bits = band.group_flags[:, :, rows]
     usable = (noise.gain[rows] > 0.0) & (noise.read_noise_dn[rows] > 0.0)
     usable &= band.pixel_flags[rows] & _LOST == 0
-    n_good = is_good.sum(axis=1)
-    full = (band.group_flags[:, :, rows] & np.uint8(flags.SATURATED) != 0).any(axis=1)
-    where = np.nonzero(((n_good < _FEW) | ((n_good == _FEW) & full)) & usable)
+    near = np.broadcast_to(usable, out.integrations.flags.shape)
+    if bits.shape[1] > _FEW:
+        # where at most two groups are good, one of any three is bad
+        near = near & (np.bitwise_or.reduce(bits[:, -_FEW - 1 :], axis=1) & bad != 0)
+    i, row, col = np.nonzero(near)
+    own = bits[i, :, row, col]
+    n_good = np.count_nonzero(own & bad == 0, axis=1)
+    full = (own & np.uint8(flags.SATURATED) != 0).any(axis=1)
+    few = (n_good < _FEW) | ((n_good == _FEW) & full)
+    where = i[few], row[few], col[few]
     for start in range(0, where[0].size, _PORTION):
         part = tuple(index[start : start + _PORTION] for index in where)
         _fit_part(band, noise, readout, (rows, part), reset_noise_dn**2, out)
