@@ -66,7 +66,8 @@ def test_the_trail_is_the_list_of_parameters_in_order(rng):
     raw = make_ramp(simulate(rng, readout), readout)
     planes = make_planes((12, 16), 5)
     on = {"enabled": True}
-    _, run = reduce(raw, planes, ipc=on, after_jumps=on, persistence=on)
+    kinds = ("ipc", "after_jumps", "persistence", "charge_migration")
+    _, run = reduce(raw, planes, **dict.fromkeys(kinds, on))
     assert [step.step for step in run.trail] == list(RampToSlope.model_fields)
 
 

@@ -11,6 +11,10 @@ from numpy.typing import NDArray
 
 from ..detector.after_jumps import AfterJumpParams, flag_after_jumps
 from ..detector.band import PixelNoise, RampBand
+from ..detector.charge_migration import (
+    ChargeMigrationParams,
+    flag_charge_migration,
+)
 from ..detector.dark import DarkParams, subtract_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
 from ..detector.flicker_noise import (
@@ -227,6 +231,14 @@ def jumps(
         ramp.found[rows.start] = found
 
     return Banded(ramp, work)
+
+
+def charge_migration(
+    ramp: LinearRamp, _planes: RampPlanes, params: ChargeMigrationParams
+) -> LinearRamp:
+    """Leave out groups from which charge has moved to the neighbours."""
+    flag_charge_migration(ramp.group_flags, ramp.counts, params)
+    return ramp
 
 
 def neighbors(

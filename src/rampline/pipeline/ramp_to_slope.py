@@ -5,6 +5,7 @@ that need the whole frame. What each step takes and gives is in `ramp_steps`.
 """
 
 from ..detector.after_jumps import AfterJumpParams
+from ..detector.charge_migration import ChargeMigrationParams
 from ..detector.dark import DarkParams
 from ..detector.data_quality import DataQualityParams
 from ..detector.flicker_noise import FlickerNoiseParams
@@ -28,6 +29,7 @@ from ..params import Params
 from .persistence import afterglow_error, persistence
 from .ramp_steps import (
     after_jumps,
+    charge_migration,
     dark,
     data_quality,
     flicker_noise,
@@ -72,6 +74,8 @@ class RampToSlope(Params):
     """Drift of the outputs that reference pixels leave."""
     jumps: JumpParams = JumpParams()
     """Cosmic rays."""
+    charge_migration: ChargeMigrationParams = ChargeMigrationParams()
+    """Charge that moved to the neighbours."""
     neighbors: NeighborParams = NeighborParams()
     """Neighbours of cosmic rays."""
     after_jumps: AfterJumpParams = AfterJumpParams()
@@ -118,6 +122,7 @@ def ramp_to_slope(
         ramp = band.maybe(row_drift, ramp, params.row_drift)
         ramp = band.maybe(jumps, ramp, params.jumps)
     ramp = without_samples(ramp)
+    ramp = run.maybe(charge_migration, ramp, params.charge_migration)
     with run.bands(n_rows) as band:
         ramp = band.maybe(neighbors, ramp, params.neighbors)
         ramp = band.maybe(after_jumps, ramp, params.after_jumps)
