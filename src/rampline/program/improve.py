@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..artifacts.bright_stars import brightest_stars
 from ..artifacts.stray_light import StrayTemplate
 from ..detector.flicker_noise import FlickerNoiseParams
 from ..exposure.header import Header
@@ -22,6 +21,7 @@ from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field_view import FieldView, look_at_field
+from .make_bad_pixels import FLAGS
 from .make_stray import BITS, LIGHT, LIGHT_ERR
 from .parameter_tree import Parameters
 from .pictures import draw_slope
@@ -52,7 +52,9 @@ class SecondRequest:
     view : FieldView
     template : Path or None
         Stray light of its detector and filter.
-    stars : Path or None
+    bad_pixels : Path or None
+        Of its detector.
+    stars : Path
         Stars around the field.
     place : Workplace
     parameters : Parameters
@@ -61,7 +63,8 @@ class SecondRequest:
     rate: Path
     view: FieldView
     template: Path | None
-    stars: Path | None
+    bad_pixels: Path | None
+    stars: Path
     place: Workplace
     parameters: Parameters
 
@@ -93,11 +96,10 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     header = read_header(request.rate)
     files = reference_source(request.place.references).select(header, SKY_KINDS)
     read = [request.rate, *request.view.files()]
-    read += [request.template] if request.template else []
+    read += [path for path in (request.template, request.bad_pixels) if path]
     inputs = [input_file(path) for path in read]
     hashes = [file.content_hash for file in inputs]
-    tables = [request.view.alignment, *([request.stars] if request.stars else [])]
-    hashes += [hash_file(table) for table in tables]
+    hashes += [hash_file(path) for path in (request.view.alignment, request.stars)]
     params = ImproveParams(
         flicker_noise=request.parameters.ramp_to_slope.flicker_noise,
         second_round=request.parameters.second_round,
@@ -109,14 +111,17 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     if request.template is not None:
         planes = read_planes(request.template, LIGHT, LIGHT_ERR, BITS)
         known = replace(known, template=StrayTemplate(*planes))
-    stars = read_stars(request.stars) if request.stars else brightest_stars()
+    stars = read_stars(request.stars)
     expected = expect_artifacts(header, stars, params.second_round.expect)
     known = replace(
-        known, expected=[item for item in expected if item.kind in CONFIRMED]
+        known, expected=[item for item in expected if item.kind in LOOKED_FOR]
     )
-    found = clean_exposure(
-        read_slope(request.rate), known, params.flicker_noise, params.second_round
-    )
+    image = read_slope(request.rate)
+    if request.bad_pixels is not None:
+        (bad,) = read_planes(request.bad_pixels, FLAGS)
+        flagged = replace(image.planes, flags=image.planes.flags | bad)
+        image = replace(image, planes=flagged)
+    found = clean_exposure(image, known, params.flicker_noise, params.second_round)
     steps = (StepRun("flicker_noise", 0.0),)
     write_slope(path, found.image, trace(steps, params, files, inputs, key))
     _write_list(path.with_name(f"{header.root}_artifacts.json"), header, found)
@@ -124,8 +129,8 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     return True
 
 
-CONFIRMED = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf")
-"""Expected light that is looked for in single exposures; wisps and claws have templates."""
+LOOKED_FOR = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf", "stripes")
+"""What is looked for in single exposures; wisps and claws have templates."""
 
 
 def _write_list(path: Path, header: Header, found: CleanExposure) -> None:
@@ -143,6 +148,11 @@ def _write_list(path: Path, header: Header, found: CleanExposure) -> None:
                 "unit": "template",
             }
         )
+    if found.angled is not None:
+        angles = list(found.angled.angles_deg)
+        action = "subtracted" if angles else "none"
+        row = {"kind": "stripes", "found": bool(angles), "action": action}
+        rows.append({**row, "angles_deg": angles})
     for item, there in found.expected:
         rows.append(
             {

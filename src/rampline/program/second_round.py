@@ -17,6 +17,7 @@ from .exposure import ExposureResult
 from .field import FieldRun, combine_field, mosaic_name
 from .field_view import FieldView
 from .improve import SecondRequest, improve
+from .make_bad_pixels import BadPixelRequest, make_bad_pixels
 from .make_sources import SourcesRequest, make_sources
 from .make_stray import StrayRequest, make_stray
 from .make_survey import read_survey
@@ -64,8 +65,9 @@ def run_second_round(
     )
     members = _members(first, run)
     _mask_sources(desk, members)
-    templates = _find_stray_light(desk, members, run, place)
-    stars = _stars(desk, members, run) if members else None
+    stars = _stars(desk, members, run)
+    templates = _find_stray_light(desk, members, stars, run, place)
+    bad_pixels = _find_bad_pixels(desk, members, run, place)
     tasks = [
         desk.task(
             f"{member.header.root}_2",
@@ -74,6 +76,7 @@ def run_second_round(
                 rate=member.rate,
                 view=member.view,
                 template=templates.get(_group(member.header)),
+                bad_pixels=bad_pixels.get(_pixels(member.header)),
                 stars=stars,
                 place=place,
                 parameters=run.parameters,
@@ -141,7 +144,7 @@ def _mask_sources(desk: Desk, members: Sequence[Member]) -> None:
 
 
 def _find_stray_light(
-    desk: Desk, members: Sequence[Member], run: FieldRun, place: Workplace
+    desk: Desk, members: Sequence[Member], stars: Path, run: FieldRun, place: Workplace
 ) -> dict[tuple[str, ...], Path]:
     """Return the templates of the groups that have enough exposures."""
     params = run.parameters.second_round.stray_light
@@ -153,6 +156,7 @@ def _find_stray_light(
         group: StrayRequest(
             rates=tuple(m.rate for m in inside),
             views=tuple(m.view for m in inside),
+            stars=stars,
             path=run.folders.second.field
             / f"{_group_name(inside[0].header)}_stray.fits",
             place=place,
@@ -167,6 +171,44 @@ def _find_stray_light(
     outcomes = desk.run_stage("second round: stray light", tasks)
     found = zip(requests, outcomes, strict=True)
     return {group: o.value.path for group, o in found if not o.error}
+
+
+def _find_bad_pixels(
+    desk: Desk, members: Sequence[Member], run: FieldRun, place: Workplace
+) -> dict[tuple[str, ...], Path]:
+    """Return the maps of the detectors that have enough exposures in a month."""
+    params = run.parameters.second_round.bad_pixels
+    groups: dict[tuple[str, ...], list[Member]] = {}
+    for member in members:
+        groups.setdefault(_pixels(member.header), []).append(member)
+    requests = {
+        group: BadPixelRequest(
+            rates=tuple(m.rate for m in inside),
+            views=tuple(m.view for m in inside),
+            path=run.folders.second.field
+            / f"{'_'.join(group).lower()}_bad_pixels.fits",
+            place=place,
+            parameters=run.parameters,
+        )
+        for group, inside in groups.items()
+        if params.enabled and len(inside) >= params.least_exposures
+    }
+    if not requests:
+        return {}
+    tasks = [desk.task(r.path.stem, make_bad_pixels, r) for r in requests.values()]
+    outcomes = desk.run_stage("second round: bad pixels", tasks)
+    found = zip(requests, outcomes, strict=True)
+    return {group: o.value.path for group, o in found if not o.error}
+
+
+EPOCH_DAYS = 30
+"""Bad pixels change within weeks."""
+
+
+def _pixels(header: Header) -> tuple[str, ...]:
+    """Return what exposures with the same bad pixels share."""
+    epoch = f"{int(header.start_mjd // EPOCH_DAYS * EPOCH_DAYS)}"
+    return (header.detector, header.readout.subarray, epoch)
 
 
 def _group(header: Header) -> tuple[str, ...]:
@@ -191,9 +233,10 @@ def _group_name(header: Header) -> str:
 
 def _stars(desk: Desk, members: Sequence[Member], run: FieldRun) -> Path:
     """Write the stars around the field, fetched once for all exposures."""
-    stars, problem = find_stars(run.options.stars, members[0].header)
-    if problem:
-        desk.progress.say(problem)
     path = run.folders.second.field / "stars.ecsv"
-    write_stars(path, stars)
+    if members:
+        stars, problem = find_stars(run.options.stars, members[0].header)
+        if problem:
+            desk.progress.say(problem)
+        write_stars(path, stars)
     return path

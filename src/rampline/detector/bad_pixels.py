@@ -1,0 +1,225 @@
+"""Find bad pixels in the data: what stays on its pixel from dither to dither is not the sky.
+
+Exposures of one detector, sources masked and the sky subtracted, are laid on each other in
+the detector's frame, each in units of its own errors. A pixel whose mean stands out is hot,
+or lacks response; one whose values scatter more than its errors, or whose ramps fit badly
+again and again, jumps between levels (telegraph noise); a dark one with bright neighbours
+is open: its charge goes to them. Masks in reference files are months old; pixels change
+within weeks.
+"""
+
+from typing import Annotated, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..exposure.records import Flags32, Plane
+from ..flags import ADJ_OPEN, DO_NOT_USE, HOT, LOW_QE, OPEN, TELEGRAPH
+from ..params import Count, Factor, Fraction, Sigma, StepParams
+
+
+class BadPixelParams(StepParams):
+    """When a pixel counts as bad."""
+
+    least_exposures: Count = 5
+    """Fewest exposures of a detector in which pixels are judged."""
+    least_looks: Annotated[Count, Field(ge=3)] = 3
+    """Fewest of them in which a pixel itself is seen, free of sources."""
+    least_mean: Sigma = 4.0
+    """Mean over its own error from which a pixel stands out."""
+    least_excess: Sigma = 0.5
+    """Mean over the error of a single exposure from which that matters."""
+    least_scatter: Sigma = 3.0
+    """Scatter from exposure to exposure, over its errors, that tells telegraph noise."""
+    least_chi2: Factor = 4.0
+    """Reduced chi2 of a bad ramp; two in a pixel, and a tenth of all, tell the same."""
+    usable_response: Fraction = 0.5
+    """Pixels of less response are not used; those of more are flagged only."""
+    most: Fraction = 0.02
+    """Share of the pixels beyond which the sky, not the detector, was found: no flags."""
+
+
+_LEAST_VALUES = 6
+
+
+class PixelStack(NamedTuple):
+    """Sums over exposures, from which each pixel is judged; all (rows, cols)."""
+
+    n: NDArray[np.int32]
+    total: NDArray[np.float64]
+    squares: NDArray[np.float64]
+    highest: Plane
+    lowest: Plane
+    depth: NDArray[np.float64]
+    """Sum of the sky's level over the errors."""
+    n_bad_ramps: NDArray[np.int32]
+
+
+class BadPixels(NamedTuple):
+    """What was found."""
+
+    flags: Flags32
+    """(rows, cols), to be added: HOT, LOW_QE, TELEGRAPH, OPEN, ADJ_OPEN, DO_NOT_USE."""
+    response: Plane
+    """(rows, cols): of each pixel to the sky; NaN where not known."""
+
+
+def empty_stack(shape: tuple[int, int]) -> PixelStack:
+    """Return the stack of no exposure."""
+    return PixelStack(
+        n=np.zeros(shape, np.int32),
+        total=np.zeros(shape),
+        squares=np.zeros(shape),
+        highest=np.full(shape, -np.inf, np.float32),
+        lowest=np.full(shape, np.inf, np.float32),
+        depth=np.zeros(shape),
+        n_bad_ramps=np.zeros(shape, np.int32),
+    )
+
+
+def add_exposure(
+    stack: PixelStack,
+    residual: Plane,
+    err: Plane,
+    sky: float,
+    chi2: Plane | None,
+    params: BadPixelParams,
+) -> None:
+    """Add an exposure to a stack, in place.
+
+    Parameters
+    ----------
+    stack : PixelStack
+        Owned.
+    residual, err : (rows, cols) float32, DN/s
+        Flat-fielded slopes less their sky, NaN on sources and bad pixels; their errors.
+    sky : float, DN/s
+        What was subtracted.
+    chi2 : (rows, cols) float32 or None
+        Reduced chi2 of the slope fits.
+    params : BadPixelParams
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = residual / err
+        level = sky / err
+    known = np.isfinite(value)
+    filled = np.where(known, value, 0.0).astype(np.float64)
+    stack.n[known] += 1
+    np.add(stack.total, filled, out=stack.total)
+    np.add(stack.squares, filled**2, out=stack.squares)
+    np.fmax(stack.highest, value, out=stack.highest)
+    np.fmin(stack.lowest, value, out=stack.lowest)
+    np.add(stack.depth, np.where(known, level, 0.0), out=stack.depth)
+    if chi2 is not None:
+        stack.n_bad_ramps[known & (chi2 > params.least_chi2)] += 1
+
+
+def judge_pixels(stack: PixelStack, params: BadPixelParams) -> BadPixels:
+    """Return the flags of pixels that stand out.
+
+    Parameters
+    ----------
+    stack : PixelStack
+    params : BadPixelParams
+
+    Notes
+    -----
+    The highest and the lowest value of each pixel are left out, so that one unmasked
+    source or hit makes no bad pixel. Errors are scaled to the scatter that the pixels
+    themselves show, and what varies over 16 pixels or more, stray light above all, is
+    left to others.
+    """
+    judged = stack.n >= params.least_looks
+    n = np.maximum(stack.n - 2, 1)
+    highest, lowest = (
+        np.where(judged, ends, 0.0) for ends in (stack.highest, stack.lowest)
+    )
+    ends, squares = highest + lowest, highest**2 + lowest**2
+    mean = np.where(judged, (stack.total - ends) / n, np.nan)
+    mean -= _broad(mean)
+    variance = np.where(judged, (stack.squares - squares) / n, np.nan) - mean**2
+    pull = mean * np.sqrt(n)
+    pull /= _spread(pull)
+    scatter = np.sqrt(np.maximum(variance, 0.0))
+    # beside bright stars all pixels scatter
+    typical = float(np.nanmedian(scatter)) if judged.any() else 1.0
+    scatter /= np.maximum(_broad(scatter), typical)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        response = 1.0 + mean * stack.n / stack.depth
+        stands_out = (np.abs(pull) > params.least_mean) & (
+            np.abs(mean) > params.least_excess
+        )
+    flags = np.zeros(mean.shape, np.uint32)
+    flags[stands_out & (mean > 0)] |= np.uint32(HOT | DO_NOT_USE)
+    low = stands_out & (mean < 0)
+    flags[low] |= np.uint32(LOW_QE)
+    flags[low & (response < params.usable_response)] |= np.uint32(DO_NOT_USE)
+    flags[_jumps(stack, scatter, params) & judged] |= np.uint32(TELEGRAPH | DO_NOT_USE)
+    _flag_open(flags, pull, low & (response < params.usable_response), params)
+    if (flags != 0).mean() > params.most:
+        flags[:] = 0
+    return BadPixels(flags, response.astype(np.float32))
+
+
+def _jumps(
+    stack: PixelStack, scatter: NDArray[np.float64], params: BadPixelParams
+) -> NDArray[np.bool_]:
+    """Return the pixels that change from exposure to exposure or within their ramps."""
+    often = stack.n_bad_ramps >= np.maximum(2, np.ceil(0.1 * stack.n))
+    # of fewer values, less the two ends, a scatter says nothing
+    scatters = (scatter > params.least_scatter) & (stack.n >= _LEAST_VALUES)
+    return np.asarray(often | scatters)
+
+
+def _flag_open(
+    flags: Flags32,
+    pull: NDArray[np.float64],
+    dark: NDArray[np.bool_],
+    params: BadPixelParams,
+) -> None:
+    """Flag dark pixels whose four neighbours together have what they lack, in place."""
+    known = np.nan_to_num(np.pad(pull, 1))
+    around = (
+        known[:-2, 1:-1] + known[2:, 1:-1] + known[1:-1, :-2] + known[1:-1, 2:]
+    ) / 2.0
+    is_open = dark & (around > params.least_mean)
+    flags[is_open] |= np.uint32(OPEN)
+    row, col = np.nonzero(is_open)
+    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        beside = row + down, col + right
+        inside = (
+            (beside[0] >= 0)
+            & (beside[0] < flags.shape[0])
+            & (beside[1] >= 0)
+            & (beside[1] < flags.shape[1])
+        )
+        place = beside[0][inside], beside[1][inside]
+        flags[place] |= np.uint32(ADJ_OPEN)
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """Return the robust scatter of what is known, 1 where nothing is."""
+    known = values[np.isfinite(values)]
+    if known.size == 0:
+        return 1.0
+    spread = 1.4826 * float(np.median(np.abs(known - np.median(known))))
+    return spread if spread > 0 else 1.0
+
+
+def _broad(mean: NDArray[np.float64], cell: int = 16) -> NDArray[np.float64]:
+    """Return what varies smoothly: medians of cells, interpolated between their middles."""
+    n_rows, n_cols = (-(-side // cell) for side in mean.shape)
+    padded = np.full((n_rows * cell, n_cols * cell), np.nan)
+    padded[: mean.shape[0], : mean.shape[1]] = mean
+    cells = padded.reshape(n_rows, cell, n_cols, cell).swapaxes(1, 2)
+    cells = np.sort(cells.reshape(n_rows, n_cols, cell * cell), axis=2)
+    n = np.isfinite(cells).sum(axis=2)
+    middle = np.take_along_axis(cells, np.maximum(n - 1, 0)[..., None] // 2, axis=2)
+    level = np.where(n > 0, np.nan_to_num(middle[..., 0]), 0.0)
+    down, right = ((np.arange(side) + 0.5) / cell - 0.5 for side in mean.shape)
+    rows = np.array([np.interp(right, np.arange(n_cols), row) for row in level])
+    above = np.clip(np.floor(down).astype(int), 0, n_rows - 1)
+    below = np.minimum(above + 1, n_rows - 1)
+    share = np.clip(down - above, 0.0, 1.0)[:, None]
+    return np.asarray((1.0 - share) * rows[above] + share * rows[below])

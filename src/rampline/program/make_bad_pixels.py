@@ -1,0 +1,126 @@
+"""The bad pixels of a detector in one month, from the exposures of the field."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..detector.bad_pixels import (
+    BadPixels,
+    add_exposure,
+    empty_stack,
+    judge_pixels,
+)
+from ..files.provenance import StepRun
+from ..files.read import read_header, read_slope
+from ..files.templates import write_planes
+from ..flags import HOT, LOW_QE, OPEN, REFERENCE_PIXEL, TELEGRAPH
+from ..pipeline.second_round import sky_residual
+from ..reference.planes import load_sky_planes
+from ..reference.select import SKY_KINDS
+from .field_view import FieldView, look_at_field
+from .parameter_tree import Parameters
+from .products import Workplace, input_file, is_current, reference_source, trace
+from .task_key import hash_file, make_key
+
+MODULE = "program.make_bad_pixels"
+FLAGS, RESPONSE = "DQ", "RESPONSE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadPixelRequest:
+    """Which exposures are laid on each other, and where the result goes.
+
+    Attributes
+    ----------
+    rates : tuple of Path
+        Of the first round, one detector and subarray, any filter.
+    views : tuple of FieldView
+        One for each.
+    path : Path
+    place : Workplace
+    parameters : Parameters
+    """
+
+    rates: tuple[Path, ...]
+    views: tuple[FieldView, ...]
+    path: Path
+    place: Workplace
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadPixelResult:
+    """A map of bad pixels.
+
+    Attributes
+    ----------
+    path : Path
+    made : tuple of str
+    note : str
+        How many there are of each kind.
+    """
+
+    path: Path
+    made: tuple[str, ...]
+    note: str = ""
+
+
+def make_bad_pixels(request: BadPixelRequest) -> BadPixelResult:
+    """Find the bad pixels of one detector unless that is up to date.
+
+    Raises
+    ------
+    RamplineError
+        A product that is no longer whole, a missing reference file.
+    """
+    params = request.parameters.second_round.bad_pixels
+    headers = [read_header(rate) for rate in request.rates]
+    source = reference_source(request.place.references)
+    files = [source.select(header, SKY_KINDS) for header in headers]
+    seen = dict.fromkeys(path for view in request.views for path in view.files())
+    inputs = [input_file(path) for path in (*request.rates, *seen)]
+    hashes = [file.content_hash for file in inputs]
+    hashes.append(hash_file(request.views[0].alignment))
+    used = dict.fromkeys(file for some in files for file in some.used)
+    key = make_key(MODULE, hashes, params, used)
+    if is_current(request.path, key):
+        return BadPixelResult(path=request.path, made=())
+    readout = headers[0].readout
+    stack = empty_stack((readout.n_rows, readout.n_cols))
+    for rate, view, header, own in zip(
+        request.rates, request.views, headers, files, strict=True
+    ):
+        planes = load_sky_planes(own, header)
+        known = look_at_field(view, planes)
+        image = read_slope(rate)
+        residual = sky_residual(image.planes.slope, image.planes.flags, known)
+        blind = image.planes.flags & np.uint32(REFERENCE_PIXEL) != 0
+        residual[known.scene.is_source | blind] = np.nan
+        with np.errstate(divide="ignore", invalid="ignore"):
+            err = image.planes.err / planes.flat
+            sky = float(np.nanmedian(image.planes.slope / planes.flat - residual))
+        add_exposure(stack, residual, err, sky, image.extras.get("CHI2"), params)
+    found = judge_pixels(stack, params)
+    content: dict[str, NDArray[Any]] = {FLAGS: found.flags, RESPONSE: found.response}
+    steps = (StepRun("bad_pixels", 0.0),)
+    write_planes(request.path, content, trace(steps, params, files[0], inputs, key))
+    note = f"{headers[0].detector}: {_counted(found)}"
+    return BadPixelResult(path=request.path, made=("bad_pixels",), note=note)
+
+
+def _counted(found: BadPixels) -> str:
+    kinds = (
+        ("hot", HOT),
+        ("of low response", LOW_QE),
+        ("with telegraph noise", TELEGRAPH),
+        ("open", OPEN),
+    )
+    counts = [
+        f"{n} {name}"
+        for name, bit in kinds
+        if (n := int((found.flags & bit != 0).sum()))
+    ]
+    return ", ".join(counts) or "no further bad pixels"

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from rampline.detector.bad_pixels import (
+    BadPixelParams,
+    add_exposure,
+    empty_stack,
+    judge_pixels,
+)
+from rampline.flags import ADJ_OPEN, DO_NOT_USE, HOT, LOW_QE, OPEN, TELEGRAPH
+
+SHAPE = (160, 192)
+SKY, ERR = 0.5, 0.05
+
+
+def judge(rng, n=9, spoil=None, params=None, chi2=None):
+    """Judge pixels of n exposures of an even sky, each spoilt by a function."""
+    params = params or BadPixelParams()
+    stack = empty_stack(SHAPE)
+    for number in range(n):
+        residual = rng.normal(0.0, ERR, SHAPE).astype(np.float32)
+        if spoil is not None:
+            spoil(residual, number)
+        err = np.full(SHAPE, ERR, np.float32)
+        add_exposure(stack, residual, err, SKY, chi2, params)
+    return judge_pixels(stack, params)
+
+
+def test_a_good_detector_has_few_bad_pixels(rng):
+    found = judge(rng)
+    assert (found.flags != 0).mean() < 5e-4
+
+
+def test_hot_pixels_are_found_and_faint_ones_too(rng):
+    def spoil(residual, _number):
+        residual[10, 10] += 20 * ERR
+        residual[20, 20] += 2.5 * ERR
+
+    flags = judge(rng, spoil=spoil).flags
+    assert flags[10, 10] == HOT | DO_NOT_USE
+    assert flags[20, 20] == HOT | DO_NOT_USE
+
+
+def test_a_pixel_of_low_response_is_told_how_low(rng):
+    def spoil(residual, _number):
+        residual[10, 10] -= 0.7 * SKY
+        residual[20, 20] -= 0.3 * SKY
+
+    found = judge(rng, spoil=spoil)
+    assert found.flags[10, 10] == LOW_QE | DO_NOT_USE
+    assert found.flags[20, 20] == LOW_QE
+    assert found.response[10, 10] == pytest.approx(0.3, abs=0.12)
+    assert found.response[20, 20] == pytest.approx(0.7, abs=0.12)
+
+
+def test_an_open_pixel_gives_its_charge_to_its_neighbours(rng):
+    def spoil(residual, _number):
+        residual[50, 60] -= SKY
+        for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+            residual[50 + down, 60 + right] += SKY / 4
+
+    flags = judge(rng, spoil=spoil).flags
+    assert flags[50, 60] & OPEN
+    for down, right in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        assert flags[50 + down, 60 + right] & ADJ_OPEN
+
+
+def test_a_source_or_hit_in_one_exposure_makes_no_bad_pixel(rng):
+    def spoil(residual, number):
+        residual[30 + number, 30] += 100 * ERR
+
+    flags = judge(rng, spoil=spoil).flags
+    assert not flags[30:39, 30].any()
+
+
+def test_a_pixel_that_jumps_between_levels_is_telegraph_noise(rng):
+    def spoil(residual, number):
+        residual[40, 40] += 12 * ERR * (number % 2)
+
+    chi2 = np.ones(SHAPE, np.float32)
+    chi2[70, 70] = 9.0
+    flags = judge(rng, spoil=spoil, chi2=chi2).flags
+    assert flags[40, 40] & TELEGRAPH
+    assert flags[70, 70] == TELEGRAPH | DO_NOT_USE
+
+
+def test_stray_light_is_no_bad_pixel(rng):
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    light = 3 * ERR * np.exp(-((y - 80) ** 2 + (x - 90) ** 2) / 80.0**2)
+
+    def spoil(residual, _number):
+        residual += light.astype(np.float32)
+
+    assert (judge(rng, spoil=spoil).flags != 0).mean() < 0.003
+
+
+def test_pixels_seen_too_rarely_are_not_judged(rng):
+    def spoil(residual, number):
+        residual[10, 10] += 50 * ERR
+        residual[20, 20] += 50 * ERR
+        if number > 1:
+            residual[10, 10] = np.nan
+        if number > 2:
+            residual[20, 20] = np.nan
+
+    flags = judge(rng, spoil=spoil).flags
+    assert flags[10, 10] == 0
+    assert flags[20, 20] & HOT
+
+
+def test_where_too_many_stand_out_none_is_flagged(rng):
+    def spoil(residual, _number):
+        residual[::3, ::3] += 20 * ERR
+
+    assert not judge(rng, spoil=spoil).flags.any()
