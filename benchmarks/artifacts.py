@@ -161,6 +161,7 @@ def main():
     parser.add_argument("--points", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--kinds", nargs="+", help="of scattered light; else all")
     parser.add_argument(
         "--detectors", nargs="+", default=["NRCB1", "NRCB4", "NRCBLONG"]
     )

@@ -280,7 +280,8 @@ def test_a_keyword_missing_from_a_mosaic_is_named(written, keyword, extension):
 
 def test_cards_say_what_the_weights_are_and_what_a_count_is(written, inputs):
     with fits.open(written[0]) as file:
-        assert file[0].header["RESWHT"] == "ivm-sky"
+        assert file[0].header["RESWHT"] == "ivm"
+        assert file[0].header["WHTNOISE"] == "read+sky"
         told = [c.value for h in inputs for c in h.science if c.keyword == "PHOTMJSR"]
         assert file["SCI"].header["PHOTMJSR"] == pytest.approx(np.mean(told))
         assert file["SCI"].header["PHOTUJA2"] > 0

@@ -37,9 +37,8 @@ class MosaicWorld:
         Size of the drops over input pixels, and of output over input pixels.
     association : str
         Name of the association file; empty if none.
-    weighting : str
-        What the weights are: ``ivm`` one over the variance of read noise, ``ivm-sky`` of
-        read noise and blank sky.
+    weight_noise : str
+        The weights are one over its variance: ``read`` noise, or ``read+sky``.
     """
 
     gwcs: Any
@@ -47,7 +46,7 @@ class MosaicWorld:
     pixel_fraction: float = 1.0
     scale_ratio: float = 1.0
     association: str = ""
-    weighting: str = "ivm-sky"
+    weight_noise: str = "read+sky"
 
 
 def write_mosaic(
@@ -139,7 +138,9 @@ def _cards(
     made = (
         *stamp_cards(path, "ImageModel"),
         *provenance_cards(provenance),
-        Card("RESWHT", world.weighting, "Type of drizzle weighting"),
+        # the schema knows no other word for weights by inverse variance
+        Card("RESWHT", "ivm", "Type of drizzle weighting"),
+        Card("WHTNOISE", world.weight_noise, "noise whose variance makes the weights"),
         Card("PIXFRAC", world.pixel_fraction, "Size of drops over input pixels"),
         Card("PXSCLRT", world.scale_ratio, "Output over input pixel scale"),
         *((Card("ASNTABLE", world.association, ""),) if world.association else ()),

@@ -170,7 +170,7 @@ def _world(
         pixel_fraction=pixfrac,
         scale_ratio=ratio,
         association=product_name(request.name, "asn", "json"),
-        weighting="ivm-sky" if request.params.drizzle.weight == "sky" else "ivm",
+        weight_noise="read+sky" if request.params.drizzle.weight == "sky" else "read",
     )
 
 
