@@ -143,6 +143,18 @@ def test_exposures_of_another_programme_are_left_out_unless_named(
     assert _reduce([raw], tmp_path / "b", _options(field, name="both")) == 0
 
 
+def test_a_target_acquisition_serves_the_persistence_ledger_only(
+    field, raw, tmp_path, capsys
+):
+    first = min(raw.iterdir())
+    _card("EXP_TYPE", "NRC_TACQ")(first)
+    out = tmp_path / "out"
+    assert _reduce([raw], out, _options(field)) == 0
+    assert len(list((out / "exposures").glob("*_cal.fits"))) == 1
+    said = capsys.readouterr().out
+    assert "NRC_TACQ: no image of the sky, for the persistence ledger only" in said
+
+
 def test_an_output_folder_that_cannot_be_made_is_one_line(field, raw, tmp_path):
     (tmp_path / "file").write_text("in the way")
     done = _command(raw, tmp_path / "file" / "out", field)
