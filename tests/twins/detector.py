@@ -270,7 +270,9 @@ def flag_crosses(group_flags, where, bad, jump):
     group_flags[near & (group_flags & bad == 0)] |= jump
 
 
-def fill_strips(image, usable, flat, sky, total, count):
+def fill_strips(image, flags, bad, flat, sky, sums):
+    total, count = sums
+    usable = flags & np.uint32(bad) == 0
     value = image - flat * np.float32(sky[0])
     used = usable & (np.abs(value) < np.float32(sky[1]))
     strip = np.arange(image.shape[1]) // 8
