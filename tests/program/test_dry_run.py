@@ -22,6 +22,11 @@ def test_a_shorter_run_has_fewer_stages(raw, tmp_path):
     assert lines[-2].startswith("2 exposures")
 
 
+def test_a_second_round_is_listed_too(raw, tmp_path):
+    lines = list(dry_run_lines([raw], tmp_path, ReduceOptions(rounds=2)))
+    assert "second round: exposures: 2 tasks" in lines
+
+
 def test_the_grid_is_foreseen_within_a_tenth(reduced, field):
     mosaic = min((reduced / "mosaics").glob("*_i2d.fits"))
     cards, shape = read_image_cards(mosaic)

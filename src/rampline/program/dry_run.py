@@ -1,6 +1,7 @@
 """``reduce --dry-run``: every task that a run would have, and what it would take."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def dry_run_lines(
     scale = options.pixel_scale_arcsec or parameters.sky_to_mosaic.grid.pixel_scale
     names = [_mosaic_of(source, options) for source in inputs.sources]
     tasks = list(expected_tasks(inputs.sources, names, scale, options))
+    if options.rounds == 2:
+        tasks += [replace(t, stage=f"second round: {t.stage}") for t in tasks]
     for stage, group in groupby(tasks, key=lambda task: task.stage):
         listed = list(group)
         yield f"{stage}: {len(listed)} task{'s' * (len(listed) != 1)}"
@@ -77,10 +80,10 @@ def _totals(
     )
     yield (
         f"{len(headers)} exposures in {len(filters)} filters until {options.until}: "
-        f"about {_time(options.rounds * total_seconds(tasks, budget))}, "
+        f"about {_time(total_seconds(tasks, budget))}, "
         f"{budget.workers} at once, {_size(max(at_once.values(), default=0))} of memory, "
-        f"{_size(options.rounds * peak)} on disk in {out}, "
-        f"{_size(options.rounds * kept)} of it to stay"
+        f"{_size(peak)} on disk in {out}, "
+        f"{_size(kept)} of it to stay"
     )
     yield (
         "estimated from sizes, good to a factor of two; what is up to date already takes "
