@@ -101,6 +101,17 @@ def test_twin_row(rng, row, first_col):
     np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-9)
 
 
+def test_twin_cubic_of_a_cell(rng):
+    nodes, weights = random_map(rng), kernels.cubic_weights(0.3)
+    for k in range(2):
+        np.testing.assert_allclose(
+            kernels.cubic_of_cell(nodes, 1, 2, k, weights),
+            twins.cubic_of_cell(nodes, 1, 2, k, weights),
+            rtol=1e-10,
+            atol=1e-8,
+        )
+
+
 def test_twin_rows_of_whole_pixels(rng):
     nodes = random_map(rng)
     found, wanted = np.empty((2, 3, SHAPE[1], 2))

@@ -67,6 +67,12 @@ def interpolate_at(nodes, step, origin, row, col):
     return tuple(np.einsum("m,n,mnk->k", down, across, patch))
 
 
+def cubic_of_cell(nodes, i, j, k, weights):
+    samples = np.array(weights) @ nodes[i - 1 : i + 3, j - 1 : j + 3, k]
+    cubic = interpolate.lagrange([-1, 0, 1, 2], samples).coef[::-1]
+    return tuple(np.pad(cubic, (0, 4 - cubic.size)))
+
+
 def interpolate_row(nodes, step, origin, row, first_col, out):
     for col in range(out.shape[1]):
         out[:, col] = interpolate_at(nodes, step, origin, row, first_col + col)
