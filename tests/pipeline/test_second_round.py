@@ -143,7 +143,8 @@ def test_sources_and_unusable_pixels_are_hidden_from_the_residual(rng, planes):
     flags[3, 4] = DO_NOT_USE
     known = knowledge(planes)
     known.is_source[7, 8] = True
-    residual = sky_residual(seen.astype(np.float32), flags, known)
+    slope = seen.astype(np.float32)
+    residual = sky_residual(slope, flags, planes, known.hidden())
     assert np.isnan(residual[[3, 7], [4, 8]]).all()
     assert np.nanmedian(residual) == pytest.approx(0.0, abs=1e-6)
     assert np.isnan(residual).sum() == 2
@@ -151,9 +152,9 @@ def test_sources_and_unusable_pixels_are_hidden_from_the_residual(rng, planes):
 
 def test_too_few_exposures_make_no_template(rng, planes):
     image, seen = exposure(rng, planes)
-    residual = sky_residual(
-        seen.astype(np.float32), image.planes.flags, knowledge(planes)
-    )
+    nothing = np.zeros(SHAPE, np.bool_)
+    slope = seen.astype(np.float32)
+    residual = sky_residual(slope, image.planes.flags, planes, nothing)
     assert make_template([residual] * 2, image.header, PARAMS.stray_light) is None
     assert make_template([residual] * 3, image.header, PARAMS.stray_light) is not None
 
@@ -188,3 +189,13 @@ def test_angled_stripes_are_sought_only_where_a_star_may_draw_them(rng, planes):
     assert (bits & STRIPE_CORRECTED != 0).any()
     assert not (found.image.planes.flags & DO_NOT_USE).any()
     assert found.expected == ()
+
+
+def test_light_beside_the_detector_is_kept_out_of_every_fit(planes):
+    corners = box((-0.5, 11.5), (-0.5, 15.5))
+    item = Expected(
+        kind="dragons_breath_1", bit=DRAGONS_BREATH_1, detector="NRCB1", corners=corners
+    )
+    hidden = knowledge(planes, expected=(item,)).hidden()
+    assert hidden[:16, :12].all()
+    assert hidden.sum() == 16 * 12

@@ -36,6 +36,7 @@ from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import Flags32, Plane, Scene, SlopeImage
 from ..flags import DO_NOT_USE, NON_SCIENCE, OTHER_BAD_PIXEL
+from ..numerics.polygon import fill_polygon
 from ..params import Params
 from .expect_artifacts import ExpectParams
 from .slope_to_sky import STRAY, STRAY_ERR
@@ -83,6 +84,16 @@ class FieldKnowledge:
     planes: SkyPlanes
     template: StrayTemplate | None = None
     expected: Sequence[Expected] = ()
+
+    def hidden(self) -> NDArray[np.bool_]:
+        """Return pixels that do not show bare sky with stray light, (rows, cols) bool.
+
+        Light expected beside the detector is bright enough to spoil every fit.
+        """
+        hidden = self.is_source.copy()
+        for item in self.expected:
+            hidden |= fill_polygon(item.corners, (hidden.shape[0], hidden.shape[1]))
+        return hidden
 
     @property
     def expects_stripes(self) -> bool:
@@ -185,7 +196,7 @@ def _fit_stray(
     template = known.template
     if template is None or not params.stray_light.enabled:
         return None
-    residual = sky_residual(striped, found.flags, known)
+    residual = sky_residual(striped, found.flags, known.planes, known.hidden())
     fit = fit_strength(residual, template.light, params.stray_light)
     if fit.strength > 0:
         error = np.hypot(fit.strength * template.err, fit.strength_err * template.light)
@@ -201,7 +212,8 @@ def _find_angled(
     """Find angled stripes, where there is a star that may draw them."""
     if not known.expects_stripes or not params.angled_stripes.enabled:
         return None
-    residual = sky_residual(striped - found.light, found.flags, known)
+    bare = striped - found.light
+    residual = sky_residual(bare, found.flags, known.planes, known.hidden())
     angled = find_angled_stripes(residual, params.angled_stripes)
     if angled.angles_deg:
         found.subtract(angled.light, angled.err, known.planes)
@@ -216,8 +228,8 @@ def _confirm(
     beside = [item for item in known.expected if len(item.corners)]
     if not params.enabled or not beside:
         return ()
-    bare = replace(known, is_source=np.zeros_like(known.is_source))
-    residual = sky_residual(clean, found.flags, bare)
+    nothing = np.zeros_like(known.is_source)
+    residual = sky_residual(clean, found.flags, known.planes, nothing)
     seen = []
     for item in beside:
         there = confirm_light(residual, known.scene.is_source, item.corners, params)
@@ -271,18 +283,21 @@ def stray_residual(
     found = _Findings.none(image)
     striped = with_stripes(image)
     _find_angled(striped, known, params, found)
-    return sky_residual(striped - found.light, found.flags, known)
+    bare = striped - found.light
+    return sky_residual(bare, found.flags, known.planes, known.hidden())
 
 
-def sky_residual(striped: Plane, flags: Flags32, known: FieldKnowledge) -> Plane:
+def sky_residual(
+    striped: Plane, flags: Flags32, planes: SkyPlanes, hidden: NDArray[np.bool_]
+) -> Plane:
     """Return flat-fielded slopes less their sky, (rows, cols) float32, DN/s.
 
-    NaN on sources and on pixels that are of no use.
+    NaN on hidden pixels and on those that are of no use.
     """
-    hidden = known.is_source | ((flags & np.uint32(_UNUSABLE)) != 0)
+    unusable = (flags & np.uint32(_UNUSABLE)) != 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        even = striped / known.planes.flat
-    even[hidden | ~np.isfinite(even)] = np.nan
+        even = striped / planes.flat
+    even[hidden | unusable | ~np.isfinite(even)] = np.nan
     sky = even[np.isfinite(even)]
     return even - np.float32(np.median(sky)) if sky.size else even
 

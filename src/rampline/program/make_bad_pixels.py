@@ -96,7 +96,8 @@ def make_bad_pixels(request: BadPixelRequest) -> BadPixelResult:
         planes = load_sky_planes(own, header)
         known = look_at_field(view, planes)
         image = read_slope(rate)
-        residual = sky_residual(image.planes.slope, image.planes.flags, known)
+        slope, flags = image.planes.slope, image.planes.flags
+        residual = sky_residual(slope, flags, planes, known.is_source)
         blind = image.planes.flags & np.uint32(REFERENCE_PIXEL) != 0
         residual[known.scene.is_source | blind] = np.nan
         with np.errstate(divide="ignore", invalid="ignore"):
