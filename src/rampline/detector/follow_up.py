@@ -261,15 +261,18 @@ def _take_shares(
     side, corner = shares
     for k in range(where.shape[1]):
         i, group, row, col = where[0, k], where[1, k], where[2, k], where[3, k]
+        one, both = steps[0, k], steps[0, k] + steps[1, k]
         for r in range(max(row - 1, 0), min(row + 2, n_rows)):
-            for c in range(max(col - 1, 0), min(col + 2, n_cols)):
-                if r == row and c == col:
-                    continue
-                share = side if r == row or c == col else corner
-                counts[i, group, r, c] -= share * steps[0, k]
-                both = share * (steps[0, k] + steps[1, k])
-                for g in range(group + 1, n_groups):
-                    counts[i, g, r, c] -= both
+            beside = side if r == row else corner
+            # the groups of a pixel are far apart in memory, the three columns are not
+            for g in range(group, n_groups):
+                step, line = one if g == group else both, counts[i, g, r]
+                if col > 0:
+                    line[col - 1] -= beside * step
+                if r != row:
+                    line[col] -= side * step
+                if col + 1 < n_cols:
+                    line[col + 1] -= beside * step
 
 
 @kernel
@@ -313,25 +316,27 @@ def _choose_strongest(
     counts, flags = ramps
     n_groups, n_rows, n_cols = counts.shape
     photons, reads, least = unit
+    zero, one = np.float32(0.0), np.float32(1.0)
     for k in range(where.shape[1]):
         group, row, col = where[0, k], where[1, k], where[2, k]
-        later = group + 1 if steps[1, k] > 0.0 else group
+        later = group + 1 if steps[1, k] > zero else group
+        charge, n = steps[0, k] + steps[1, k], np.float32(later - group + 1)
+        share = one / max(np.float32(n_groups - 1) - n, one)
         for r in range(max(row - 1, 0), min(row + 2, n_rows)):
             for c in range(max(col - 1, 0), min(col + 2, n_cols)):
-                known = flags[group, r, c] | flags[later, r, c] | flags[group - 1, r, c]
-                if (r == row and c == col) or known:
+                if r == row and c == col:
                     continue
-                held = best[r, c]
-                if held >= 0 and steps[0, held] + steps[1, held] >= (
-                    steps[0, k] + steps[1, k]
-                ):
-                    continue
-                n = later - group + 1
                 step = counts[later, r, c] - counts[group - 1, r, c]
-                whole = counts[n_groups - 1, r, c] - counts[0, r, c]
-                mean = (whole - step) / max(n_groups - 1 - n, 1)
-                variance = max(mean, np.float32(0.0)) * planes[0][r, c] * photons
+                mean = (counts[n_groups - 1, r, c] - counts[0, r, c] - step) * share
+                variance = max(mean, zero) * planes[0][r, c] * photons
                 variance += planes[1][r, c] * reads
                 above = step - n * mean
-                if above > 0.0 and above * above > least * variance:
+                # this first: most show no step
+                if not (above > zero and above * above > least * variance):
+                    continue
+                held = best[r, c]
+                if held >= 0 and steps[0, held] + steps[1, held] >= charge:
+                    continue
+                known = flags[group, r, c] | flags[later, r, c] | flags[group - 1, r, c]
+                if known == 0:
                     best[r, c] = k
