@@ -30,6 +30,8 @@ from .stars import read_stars
 from .task_key import hash_file, make_key
 
 MODULE = "program.improve"
+LOOKED_FOR = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf", "stripes")
+"""What is looked for in single exposures; wisps and claws have templates."""
 
 
 class ImproveParams(Params):
@@ -127,10 +129,6 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     _write_list(path.with_name(f"{header.root}_artifacts.json"), header, found)
     draw_slope(request.place.pictures, header.root, found.image)
     return True
-
-
-LOOKED_FOR = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf", "stripes")
-"""What is looked for in single exposures; wisps and claws have templates."""
 
 
 def _write_list(path: Path, header: Header, found: CleanExposure) -> None:

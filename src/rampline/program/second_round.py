@@ -5,9 +5,10 @@ detector and filter make a picture of their stray light; every exposure is then 
 from there on, and the field after them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias, TypeVar
 
 from ..exposure.header import Header
 from ..files.names import optical_element, product_name
@@ -17,13 +18,20 @@ from .exposure import ExposureResult
 from .field import FieldRun, combine_field, mosaic_name
 from .field_view import FieldView
 from .improve import SecondRequest, improve
-from .make_bad_pixels import BadPixelRequest, make_bad_pixels
+from .make_bad_pixels import BadPixelRequest, BadPixelResult, make_bad_pixels
 from .make_sources import SourcesRequest, make_sources
-from .make_stray import StrayRequest, make_stray
+from .make_stray import StrayRequest, StrayResult, make_stray
 from .make_survey import read_survey
 from .products import Workplace
 from .stage import Desk
 from .stars import find_stars, write_stars
+
+EPOCH_DAYS = 30
+"""Bad pixels change within weeks: exposures of one such span of time, counted from MJD 0,
+are judged together."""
+Key: TypeAlias = tuple[str, ...]
+"""What the exposures of a group share."""
+Request = TypeVar("Request", StrayRequest, BadPixelRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,15 +153,14 @@ def _mask_sources(desk: Desk, members: Sequence[Member]) -> None:
 
 def _find_stray_light(
     desk: Desk, members: Sequence[Member], stars: Path, run: FieldRun, place: Workplace
-) -> dict[tuple[str, ...], Path]:
+) -> dict[Key, Path]:
     """Return the templates of the groups that have enough exposures."""
     params = run.parameters.second_round.stray_light
-    groups: dict[tuple[str, ...], list[Member]] = {}
-    for member in members:
-        if member.header.channel == "SHORT":
-            groups.setdefault(_group(member.header), []).append(member)
+    if not params.enabled:
+        return {}
+    short = [member for member in members if member.header.channel == "SHORT"]
     requests = {
-        group: StrayRequest(
+        key: StrayRequest(
             rates=tuple(m.rate for m in inside),
             views=tuple(m.view for m in inside),
             stars=stars,
@@ -162,56 +169,62 @@ def _find_stray_light(
             place=place,
             parameters=run.parameters,
         )
-        for group, inside in groups.items()
-        if params.enabled and len(inside) >= params.least_exposures
+        for key, inside in _groups(short, _group, params.least_exposures).items()
     }
-    if not requests:
-        return {}
-    tasks = [desk.task(r.path.stem, make_stray, r) for r in requests.values()]
-    outcomes = desk.run_stage("second round: stray light", tasks)
-    found = zip(requests, outcomes, strict=True)
-    return {group: o.value.path for group, o in found if not o.error}
+    return _made(desk, "second round: stray light", make_stray, requests)
 
 
 def _find_bad_pixels(
     desk: Desk, members: Sequence[Member], run: FieldRun, place: Workplace
-) -> dict[tuple[str, ...], Path]:
+) -> dict[Key, Path]:
     """Return the maps of the detectors that have enough exposures in a month."""
     params = run.parameters.second_round.bad_pixels
-    groups: dict[tuple[str, ...], list[Member]] = {}
-    for member in members:
-        groups.setdefault(_pixels(member.header), []).append(member)
+    if not params.enabled:
+        return {}
     requests = {
-        group: BadPixelRequest(
+        key: BadPixelRequest(
             rates=tuple(m.rate for m in inside),
             views=tuple(m.view for m in inside),
-            path=run.folders.second.field
-            / f"{'_'.join(group).lower()}_bad_pixels.fits",
+            path=run.folders.second.field / f"{'_'.join(key).lower()}_bad_pixels.fits",
             place=place,
             parameters=run.parameters,
         )
-        for group, inside in groups.items()
-        if params.enabled and len(inside) >= params.least_exposures
+        for key, inside in _groups(members, _pixels, params.least_exposures).items()
     }
+    return _made(desk, "second round: bad pixels", make_bad_pixels, requests)
+
+
+def _groups(
+    members: Sequence[Member], key_of: Callable[[Header], Key], least: int
+) -> dict[Key, list[Member]]:
+    """Return the exposures by what they share, without groups of fewer than ``least``."""
+    groups: dict[Key, list[Member]] = {}
+    for member in members:
+        groups.setdefault(key_of(member.header), []).append(member)
+    return {key: inside for key, inside in groups.items() if len(inside) >= least}
+
+
+def _made(
+    desk: Desk,
+    title: str,
+    make: Callable[[Request], StrayResult | BadPixelResult],
+    requests: Mapping[Key, Request],
+) -> dict[Key, Path]:
+    """Make one product for each group; return the paths of those that were made."""
     if not requests:
         return {}
-    tasks = [desk.task(r.path.stem, make_bad_pixels, r) for r in requests.values()]
-    outcomes = desk.run_stage("second round: bad pixels", tasks)
-    found = zip(requests, outcomes, strict=True)
-    return {group: o.value.path for group, o in found if not o.error}
+    tasks = [desk.task(r.path.stem, make, r) for r in requests.values()]
+    found = zip(requests, desk.run_stage(title, tasks), strict=True)
+    return {key: o.value.path for key, o in found if not o.error}
 
 
-EPOCH_DAYS = 30
-"""Bad pixels change within weeks."""
-
-
-def _pixels(header: Header) -> tuple[str, ...]:
+def _pixels(header: Header) -> Key:
     """Return what exposures with the same bad pixels share."""
     epoch = f"{int(header.start_mjd // EPOCH_DAYS * EPOCH_DAYS)}"
     return (header.detector, header.readout.subarray, epoch)
 
 
-def _group(header: Header) -> tuple[str, ...]:
+def _group(header: Header) -> Key:
     """Return what exposures with the same stray light share."""
     return (
         header.program,
