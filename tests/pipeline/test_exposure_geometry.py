@@ -78,7 +78,7 @@ def test_a_stored_exposure_is_aligned_anew(rng, stored):
         add=partial(align_bytes, embedded_tree(gwcs)),
         open=lambda: asked.append(gwcs) or gwcs,
     )
-    world = realigned_wcs(tree, before, after, header)
+    world = realigned_wcs(tree, before, after, None, header)
     # only what is aligned already is looked into
     assert bool(asked) == (stored is CORRECTION)
     rows, cols = random_pixels(rng, before.shape)

@@ -18,6 +18,11 @@ from numpy.typing import NDArray
 from ..params import Arcsec, Count, Params
 from .association import Entries, join_catalog
 from .bending import straighten
+from .distortion_update import (
+    DistortionUpdate,
+    DistortionUpdateParams,
+    weigh_updates,
+)
 from .evidence import KEPT_PULL, collect_evidence, scatter
 from .image_sources import ImageSources, ReferencePositions
 from .joint_solve import JointSolution, Observations, Rigour, solve_jointly
@@ -43,6 +48,20 @@ TOLERANCE = 1e-5
 """Arcsec: a hundredth of what the best centroids are good for."""
 
 
+class ScatterParams(Params):
+    """Scatter of positions beyond the errors that they bring."""
+
+    star: Arcsec = 0.00005
+    """Added to the centroids' errors at least."""
+    compact: Arcsec = 0.003
+    """Added to the errors of compact sources that are not stars."""
+    catalog: Arcsec = 0.0002
+    """Added to the reference catalogue's errors at least; more is added where the
+    residuals ask for it."""
+    catalog_error: Arcsec = 0.005
+    """Error of reference positions that bring none."""
+
+
 class AlignmentParams(Params):
     """How exposures are aligned."""
 
@@ -52,17 +71,12 @@ class AlignmentParams(Params):
     """Usual errors of pointing."""
     verdict: VerdictParams = VerdictParams()
     """What makes an alignment OK, WEAK or FAILED."""
+    scatter: ScatterParams = ScatterParams()
+    """Usual errors of positions."""
+    distortion: DistortionUpdateParams = DistortionUpdateParams()
+    """Whether the stars may update the reference distortions."""
     enough_stars: Count = 25
     """Below so many stars an image (median), compact sources are used as well."""
-    floor: Arcsec = 0.00005
-    """Scatter added to the centroids' errors at least."""
-    compact_floor: Arcsec = 0.003
-    """Scatter added to the errors of compact sources that are not stars."""
-    catalog_floor: Arcsec = 0.0002
-    """Scatter added to the reference catalogue's errors at least; more is added where the
-    residuals ask for it."""
-    catalog_error: Arcsec = 0.005
-    """Error of reference positions that bring none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +104,8 @@ class ImageAlignment:
         Correction of the roll, from east towards north.
     scale : float
         Correction of the pixel scale, common to the detector and filter.
+    update : DistortionUpdate or None
+        Of the distortion of its detector and filter; None if FAILED.
     """
 
     correction: NDArray[np.float64]
@@ -102,7 +118,15 @@ class ImageAlignment:
     error_arcsec: float
     shift_arcsec: tuple[float, float]
     roll_deg: float
-    scale: float = 1.0
+    scale: float
+    update: DistortionUpdate | None
+
+    @property
+    def applied_update(self) -> DistortionUpdate | None:
+        """The update, where it is to be applied."""
+        if self.update is None or not self.update.is_applied:
+            return None
+        return self.update
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +198,7 @@ def align_exposures(
     )
     reference = _usable_references(catalog, params)
     values, is_tied, is_ambiguous = _link_and_tie(entries, layout, reference, params)
-    floors = (params.floor, params.catalog_floor)
+    floors = (params.scatter.star, params.scatter.catalog)
     catalog_radius = max(1.0, 4 * _median(reference[1]) / params.match.radius)
     for factor in RADII:
         near = factor * params.match.radius
@@ -199,7 +223,8 @@ def align_exposures(
         judge_image(entry, params.verdict, with_catalog=catalog is not None)
         for entry in evidence
     ]
-    aligned = _make_images(images, layout, solution, evidence, verdicts)
+    updates = _weigh_updates(layout, solution, evidence, verdicts, params.distortion)
+    aligned = _make_images(images, layout, solution, (evidence, verdicts, updates))
     return _summarise(aligned, observations, solution)
 
 
@@ -214,7 +239,7 @@ def _choose_sources(images: Sequence[ImageSources], params: AlignmentParams) -> 
     return Entries(
         image=np.repeat(np.arange(len(images)), [mine.sum() for mine in chosen]),
         position=_join([image.position[mine] for image, mine in parts]).reshape(-1, 2),
-        error=np.hypot(error, np.where(is_star, 0.0, params.compact_floor)),
+        error=np.hypot(error, np.where(is_star, 0.0, params.scatter.compact)),
         snr=_join([image.snr[mine] for image, mine in parts]),
         is_star=is_star,
     )
@@ -232,7 +257,9 @@ def _usable_references(
     if catalog is None:
         return np.empty((0, 2)), np.empty(0)
     known = np.isfinite(catalog.error) & (catalog.error > 0)
-    return catalog.position, np.where(known, catalog.error, params.catalog_error)
+    return catalog.position, np.where(
+        known, catalog.error, params.scatter.catalog_error
+    )
 
 
 def _median(values: NDArray[np.float64]) -> float:
@@ -332,14 +359,37 @@ def _as_term(motion: Motion, pivot: Points) -> tuple[float, float, float]:
     return float(shift[0]), float(shift[1]), motion.roll
 
 
-def _make_images(
-    images: Sequence[ImageSources],
+def _weigh_updates(
     layout: Layout,
     solution: JointSolution,
     evidence: Sequence[Evidence],
     verdicts: Sequence[Verdict],
+    params: DistortionUpdateParams,
+) -> tuple[DistortionUpdate, ...]:
+    """Return the updates of the distortions of all detectors and filters.
+
+    Only images that are OK speak: stars of a wrong match bend a detector as they like.
+    """
+    matched = [
+        e.n_matched if v.status == "OK" else 0
+        for e, v in zip(evidence, verdicts, strict=True)
+    ]
+    n_stars = np.bincount(layout.frames.detector, matched, len(solution.bends)).astype(
+        np.intp
+    )
+    return weigh_updates(
+        solution.bends, solution.bend_covariance, layout.bend_sigmas, n_stars, params
+    )
+
+
+def _make_images(
+    images: Sequence[ImageSources],
+    layout: Layout,
+    solution: JointSolution,
+    known: tuple[Sequence[Evidence], Sequence[Verdict], tuple[DistortionUpdate, ...]],
 ) -> tuple[ImageAlignment, ...]:
     """Express the solution as corrections in the images' own tangent planes."""
+    evidence, verdicts, updates = known
     motions = move_images(layout, solution.values)
     skews = straighten(layout.frames, solution.bends)
     # they leave the image's middle, not its reference point, where it is
@@ -351,7 +401,7 @@ def _make_images(
                 motions.shift[k] + drifts[k], motions.roll[k], motions.stretch[k]
             ),
             skews[k],
-            (evidence[k], verdicts[k]),
+            (evidence[k], verdicts[k], updates[layout.frames.detector[k]]),
         )
         for k in range(len(images))
     )
@@ -361,10 +411,10 @@ def _make_image(
     jacobian: Points,
     motion: ImageMotions,
     skew: Points,
-    known: tuple[Evidence, Verdict],
+    known: tuple[Evidence, Verdict, DistortionUpdate],
 ) -> ImageAlignment:
     """Express the motion of one image in its own tangent plane; rest if it FAILED."""
-    evidence, verdict = known
+    evidence, verdict, update = known
     if verdict.status == "FAILED":
         motion = ImageMotions(np.zeros(2), np.zeros(()), np.ones(()))
         skew = np.zeros((2, 2))
@@ -383,6 +433,7 @@ def _make_image(
         shift_arcsec=(float(shift[0]), float(shift[1])),
         roll_deg=float(np.degrees(roll)),
         scale=stretch,
+        update=None if verdict.status == "FAILED" else update,
     )
 
 

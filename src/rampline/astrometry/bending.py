@@ -9,13 +9,15 @@ stars happen to be.
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial.legendre import legval
 from numpy.typing import NDArray
 from scipy import sparse
 
 Points = NDArray[np.float64]
 Indices = NDArray[np.intp]
-SHAPES = 7
-"""Polynomials of second and third degree in two coordinates."""
+DEGREES = ((2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3))
+"""Of the Legendre polynomials along V2 and V3 whose products are the shapes."""
+SHAPES = len(DEGREES)
 LINEAR = 2
 """Unknowns of aspect and skew."""
 UNKNOWNS = 2 * SHAPES + LINEAR
@@ -62,7 +64,7 @@ def design_bends(frames: Frames, image: Indices, position: Points) -> sparse.csr
     axes = frames.axes[image]
     arm = (position - frames.middle[image]) / frames.half[image, None]
     own = np.einsum("nab,na->bn", axes, arm)
-    curved = np.einsum("nab,sn->nabs", axes, _evaluate(*own))
+    curved = np.einsum("nab,sn->nabs", axes, evaluate_shapes(*own))
     u, v = own
     straight = np.stack([np.stack([u, v]), np.stack([-v, u])])
     turned = np.einsum("nab,bsn->nas", axes, straight)
@@ -109,10 +111,12 @@ def straighten(frames: Frames, bends: NDArray[np.float64]) -> NDArray[np.float64
     return np.asarray(turned)
 
 
-def _evaluate(u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the shapes, (SHAPES, n); outside the image they keep their edge's value."""
-    u, v = np.clip(u, -1.0, 1.0), np.clip(v, -1.0, 1.0)
-    second_u, second_v = (3 * u**2 - 1) / 2, (3 * v**2 - 1) / 2
-    third_u, third_v = (5 * u**3 - 3 * u) / 2, (5 * v**3 - 3 * v) / 2
-    quadratic = (second_u, u * v, second_v)
-    return np.stack([*quadratic, third_u, second_u * v, u * second_v, third_v])
+def evaluate_shapes(
+    u: NDArray[np.float64], v: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the shapes at an image's own coordinates, (SHAPES, ...)."""
+    one = np.eye(4)
+    along_u, along_v = (
+        np.stack([legval(axis, one[d]) for d in range(4)]) for axis in (u, v)
+    )
+    return np.stack([along_u[i] * along_v[j] for i, j in DEGREES])

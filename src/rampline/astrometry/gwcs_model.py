@@ -16,6 +16,7 @@ from ..exposure.header import Pointing
 from ..exposure.planes import SkyPlanes
 from ..exposure.timing import Readout
 from ..units import ARCSEC_PER_RAD
+from .distortion_update import DetectorFrame, DistortionUpdate, update_polynomials
 from .geometry import (
     NODE_STEP,
     node_positions,
@@ -95,6 +96,64 @@ def align_gwcs(wcs: Any, pointing: Pointing, correction: NDArray[np.float64]) ->
     )
     corrector.set_correction(matrix=correction[:, :2], shift=correction[:, 2])
     return corrector.wcs
+
+
+def update_gwcs(wcs: Any, frame: DetectorFrame, update: DistortionUpdate) -> Any:
+    """Return a GWCS whose distortion is followed by its update.
+
+    Parameters
+    ----------
+    wcs : gwcs.wcs.WCS
+        With a frame ``v2v3``.
+    frame : DetectorFrame
+        Of the geometry before the update.
+    update : DistortionUpdate
+    """
+    from astropy.modeling import bind_bounding_box  # noqa: PLC0415  # with gwcs
+    from gwcs.wcs import WCS  # noqa: PLC0415
+
+    forward, backward = update_polynomials(update, frame.half)
+    model = _own_polynomials(frame, forward)
+    model.inverse = _own_polynomials(frame, backward)
+    place = list(wcs.available_frames).index("v2v3") - 1
+    steps = [(step.frame, step.transform) for step in wcs.pipeline]
+    updated = steps[place][1] | model
+    if place == 0 and wcs.bounding_box is not None:
+        bind_bounding_box(updated, wcs.bounding_box, order="F")
+    steps[place] = (steps[place][0], updated)
+    return WCS(steps)
+
+
+def _own_polynomials(frame: DetectorFrame, series: NDArray[np.float64]) -> Any:
+    """Return polynomials in an image's own coordinates, from arcsec to arcsec."""
+    from astropy.modeling.models import (  # noqa: PLC0415  # with gwcs
+        Mapping,
+        Polynomial2D,
+        Scale,
+        Shift,
+    )
+
+    v2, v3 = (float(angle) for angle in frame.middle)
+    degree = series.shape[1] - 1
+    one, other = (
+        Polynomial2D(
+            degree,
+            **{
+                f"c{i}_{j}": float(coefficients[i, j])
+                for i in range(degree + 1)
+                for j in range(degree + 1 - i)
+            },
+        )
+        for coefficients in series
+    )
+    return (
+        Shift(-v2) & Shift(-v3)
+        | Scale(1.0 / frame.half) & Scale(1.0 / frame.half)
+        | Mapping((0, 1, 0, 1))
+        | one & other
+        | Scale(frame.half) & Scale(frame.half)
+        | Shift(v2) & Shift(v3)
+    )
 
 
 def geometry_from_gwcs(

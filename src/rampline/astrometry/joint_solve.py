@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.linalg import splu
 
-from .bending import design_bends
+from .bending import LINEAR, UNKNOWNS, design_bends
 from .layout import (
     CATALOG,
     DETECTOR,
@@ -76,6 +76,9 @@ class JointSolution(NamedTuple):
     """(n,) 1/arcsec2"""
     bends: NDArray[np.float64]
     """(detectors, UNKNOWNS) arcsec: see `bending.design_bends`"""
+    bend_covariance: NDArray[np.float64]
+    """(detectors, 2 SHAPES, 2 SHAPES) arcsec2, of the shapes, all other unknowns being
+    free; that of the priors where bends were not solved for"""
 
 
 class _Bending(NamedTuple):
@@ -144,9 +147,14 @@ def solve_jointly(
     residual, share = _leave_stars(moved, observations.star, weight, n_stars)
     residual = residual / np.sqrt(np.maximum(1.0 - share, 0.05))[:, None]
     bends = np.zeros_like(layout.bend_sigmas)
+    covariance = layout.bend_sigmas[:, :-LINEAR, None] ** 2 * np.eye(UNKNOWNS - LINEAR)
     if rigour.with_bends:
         bends[:] = bending.values.reshape(bends.shape)
-    return JointSolution(values, residual, pull, weight, bends)
+        normal, _ = _normal_equations(
+            layout, observations, values, residual, weight, bending
+        )
+        covariance = _bend_covariance(normal, len(bends))
+    return JointSolution(values, residual, pull, weight, bends, covariance)
 
 
 def _straight(
@@ -231,10 +239,39 @@ def _solve_step(
     weight: NDArray[np.float64],
     bending: _Bending,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the changes of terms (terms, 4) and bends that remove the residuals.
+    """Return the changes of terms (terms, 4) and bends that remove the residuals."""
+    normal, right = _normal_equations(
+        layout, observations, values, residual, weight, bending
+    )
+    step = np.asarray(splu(normal).solve(right))
+    return step[: values.size].reshape(values.shape), step[values.size :]
 
-    Normal equations are made for the motions of the images, of which each observation sees
-    one only, and then carried over to the terms.
+
+def _bend_covariance(normal: sparse.csc_array, detectors: int) -> NDArray[np.float64]:
+    """Return the blocks of the inverse that belong to each detector's shapes."""
+    size, curved = normal.shape[0], UNKNOWNS - LINEAR
+    factors = splu(normal)
+    blocks = np.empty((detectors, curved, curved))
+    for k in range(detectors):
+        first = size - UNKNOWNS * (detectors - k)
+        units = np.zeros((size, curved))
+        units[first + np.arange(curved), np.arange(curved)] = 1.0
+        blocks[k] = factors.solve(units)[first : first + curved]
+    return (blocks + np.swapaxes(blocks, 1, 2)) / 2.0
+
+
+def _normal_equations(
+    layout: Layout,
+    observations: Observations,
+    values: NDArray[np.float64],
+    residual: Points,
+    weight: NDArray[np.float64],
+    bending: _Bending,
+) -> tuple[sparse.csc_array, NDArray[np.float64]]:
+    """Return the normal matrix and right side for terms and bends, priors included.
+
+    They are made for the motions of the images, of which each observation sees one only,
+    and then carried over to the terms.
     """
     ours = observations.image != CATALOG
     rows = _image_design(
@@ -258,9 +295,7 @@ def _solve_step(
         [_prior_weights(layout, values).ravel(), bending.sigma**-2.0]
     )
     right -= prior * np.concatenate([values.ravel(), bending.values])
-    normal = (normal + sparse.diags_array(prior)).tocsc()
-    step = np.asarray(splu(normal).solve(right))
-    return step[: values.size].reshape(values.shape), step[values.size :]
+    return (normal + sparse.diags_array(prior)).tocsc(), right
 
 
 def _image_design(

@@ -18,9 +18,11 @@ from ..exposure.grid import Grid
 from ..exposure.header import Pointing
 from ..exposure.tagged import Tagged
 from ..units import ARCSEC_PER_RAD, DEG_PER_ARCSEC
+from .distortion_update import DetectorFrame, DistortionUpdate, update_polynomials
 
 CORRECTION_NAME = "JWST tangent-plane linear correction. v1"
 """By which ``tweakwcs`` knows its own."""
+UPDATE_NAME = "distortion_update"
 
 _PLANE = ("x0", "x1")
 _SPACE = ("x0", "x1", "x2")
@@ -49,6 +51,30 @@ def correction_tree(pointing: Pointing, correction: NDArray[np.float64]) -> Tagg
         [*before, forward, *after],
         name=CORRECTION_NAME,
         inverse=_chain([*before, inverse, *after], name=f"Inverse {CORRECTION_NAME}"),
+    )
+
+
+def update_tree(frame: DetectorFrame, update: DistortionUpdate) -> Tagged:
+    """Return the transform of a distortion's update, from (V2, V3) to (V2, V3), arcsec.
+
+    Parameters
+    ----------
+    frame : DetectorFrame
+        Of the geometry before the update.
+    update : DistortionUpdate
+
+    Returns
+    -------
+    Tagged
+        A transform with its inverse, to follow the distortion.
+    """
+    forward, backward = update_polynomials(update, frame.half)
+    return _chain(
+        _own_polynomials(frame, forward),
+        name=UPDATE_NAME,
+        inverse=_chain(
+            _own_polynomials(frame, backward), name=f"{UPDATE_NAME}_inverse"
+        ),
     )
 
 
@@ -88,6 +114,20 @@ def grid_tree(grid: Grid) -> Tagged:
         "tag:stsci.edu:gwcs/wcs-1.2.0",
         {"name": "", "pixel_shape": shape, "steps": steps},
     )
+
+
+def _own_polynomials(frame: DetectorFrame, series: NDArray[np.float64]) -> list[Tagged]:
+    """Return polynomials in an image's own coordinates, from arcsec to arcsec."""
+    v2, v3 = frame.middle
+    grow, shrink = _scale(frame.half), _scale(1.0 / frame.half)
+    return [
+        _side_by_side(_shift(-v2), _shift(-v3)),
+        _side_by_side(shrink, shrink),
+        _remap("V2 and V3 for both", 2, (0, 1, 0, 1)),
+        _side_by_side(*(_polynomial(coefficients) for coefficients in series)),
+        _side_by_side(grow, grow),
+        _side_by_side(_shift(v2), _shift(v3)),
+    ]
 
 
 def _to_tangent_plane(pointing: Pointing) -> list[Tagged]:
@@ -171,6 +211,11 @@ def _shift(offset: float, **fields: Any) -> Tagged:
 
 def _scale(factor: float, **fields: Any) -> Tagged:
     return _transform("scale-1.2.0", "x", "y", factor=float(factor), **fields)
+
+
+def _polynomial(coefficients: NDArray[np.float64]) -> Tagged:
+    """Return the sum of ``coefficients[i, j] x**i y**j``."""
+    return _transform("polynomial-1.2.0", "xy", "z", coefficients=coefficients)
 
 
 def _affine(

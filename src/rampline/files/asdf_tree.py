@@ -2,7 +2,7 @@
 
 The `asdf` library with its extensions, ``astropy.modeling`` and ``gwcs`` need three seconds
 to import and a tenth of a second to take one WCS out of a file and put it back. What an
-alignment does to the tree of a calibrated image is small: one transform more. So the tree
+alignment does to the tree of a calibrated image is small: a transform or two more. So the tree
 is read as a graph of YAML nodes, tags untouched, gets its step, and is written again;
 arrays that the file keeps in binary blocks stay as they are.
 """
@@ -23,6 +23,8 @@ _TREE_TAG: Final = "tag:stsci.edu:asdf/core/asdf-1.1.0"
 _ARRAY_TAG: Final = "tag:stsci.edu:asdf/core/ndarray-1.%d.0"
 _WCS_TAG: Final = "tag:stsci.edu:gwcs/wcs-"
 _ALIGNED: Final = "v2v3corr"
+_TELESCOPE: Final = "v2v3"
+_COMPOSE: Final = "tag:stsci.edu:asdf/transform/compose-"
 _BEFORE_ALIGNMENT: Final = ("v2v3vacorr", "v2v3")
 
 
@@ -31,7 +33,9 @@ def wcs_bytes(wcs: Tagged) -> bytes:
     return _written(_node({"meta": {"wcs": wcs}}, _STANDARD), b"", _STANDARD)
 
 
-def align_bytes(tree: bytes, transform: Tagged) -> bytes | None:
+def align_bytes(
+    tree: bytes, transform: Tagged, distortion: Tagged | None = None
+) -> bytes | None:
     """Add an alignment to the WCS of a calibrated image.
 
     Parameters
@@ -40,6 +44,8 @@ def align_bytes(tree: bytes, transform: Tagged) -> bytes | None:
         ASDF file with a WCS as ``meta.wcs``; what else it holds is left out.
     transform : Tagged
         From the frame before to ``v2v3corr``, which is new.
+    distortion : Tagged or None
+        To follow what leads to ``v2v3``, from V2, V3 to V2, V3.
 
     Returns
     -------
@@ -61,10 +67,50 @@ def align_bytes(tree: bytes, transform: Tagged) -> bytes | None:
     known = [name for name in _BEFORE_ALIGNMENT if name in names]
     if _ALIGNED in names or not known:
         return None
+    if distortion is not None and not _extend(
+        steps.value, names, _node(distortion, standard)
+    ):
+        return None
     _insert(steps.value, names.index(known[0]), _node(transform, standard))
     root = _node({"meta": {}}, standard)
     _value(root, "meta").value.append((_node("wcs", standard), wcs))
     return _written(root, blocks, standard)
+
+
+def _extend(steps: list[Any], names: list[str], transform: Any) -> bool:
+    """Let a transform follow the one that leads to V2, V3; tell whether there is one.
+
+    The bounding box stays that of the whole.
+    """
+    yaml = _yaml()
+    if _TELESCOPE not in names[1:]:
+        return False
+    step = steps[names.index(_TELESCOPE) - 1]
+    first = _value(step, "transform")
+    if _value(first, "inputs") is None:
+        return False
+    boxes = [pair for pair in first.value if pair[0].value == "bounding_box"]
+    is_compound = _COMPOSE in first.tag
+    if boxes and not is_compound:
+        # versions of boxes go with those of transforms, and this one's is not known
+        return False
+    first.value = [pair for pair in first.value if pair[0].value != "bounding_box"]
+    whole = yaml.MappingNode(
+        first.tag if is_compound else _COMPOSE + "1.2.0",
+        [
+            *boxes,
+            (
+                _node("forward", _STANDARD),
+                yaml.SequenceNode("tag:yaml.org,2002:seq", [first, transform]),
+            ),
+            (_node("inputs", _STANDARD), _value(first, "inputs")),
+            (_node("outputs", _STANDARD), _value(transform, "outputs")),
+        ],
+    )
+    step.value = [
+        (key, whole if key.value == "transform" else value) for key, value in step.value
+    ]
+    return True
 
 
 def _insert(steps: list[Any], place: int, transform: Any) -> None:

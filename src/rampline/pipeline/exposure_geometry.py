@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..astrometry.distortion_update import DistortionUpdate, detector_frame
 from ..astrometry.footprint import s_region
-from ..astrometry.gwcs_model import align_gwcs, build_gwcs
+from ..astrometry.gwcs_model import align_gwcs, build_gwcs, update_gwcs
 from ..astrometry.sip import fit_sip
-from ..astrometry.wcs_tree import correction_tree
+from ..astrometry.wcs_tree import correction_tree, update_tree
 from ..exposure.geometry import Geometry
 from ..exposure.header import Card, Header
 from ..exposure.planes import SkyPlanes
@@ -57,14 +58,19 @@ def product_wcs(geometry: Geometry, planes: SkyPlanes, header: Header) -> Produc
 class StoredWcs(NamedTuple):
     """The WCS of a stored exposure, in the two forms in which it can be aligned."""
 
-    add: Callable[[Tagged], bytes | None]
-    """Adds a transform to the tree as the file has it; None where that cannot be done."""
+    add: Callable[[Tagged, Tagged | None], bytes | None]
+    """Adds an alignment, and what follows the distortion, to the tree as the file has it;
+    None where that cannot be done."""
     open: Callable[[], Any]
     """Returns the gwcs.WCS."""
 
 
 def realigned_wcs(
-    stored: StoredWcs, before: Geometry, after: Geometry, header: Header
+    stored: StoredWcs,
+    before: Geometry,
+    after: Geometry,
+    update: DistortionUpdate | None,
+    header: Header,
 ) -> ProductWcs:
     """Return the world coordinates of a stored exposure after a further alignment.
 
@@ -74,6 +80,8 @@ def realigned_wcs(
         Opened only where it is aligned already: its alignments become one then.
     before, after : Geometry
         Of the stored product, and with the alignment to be written.
+    update : DistortionUpdate or None
+        Of the distortion, between them; None where it stays as it was.
     header : Header
 
     Returns
@@ -81,9 +89,13 @@ def realigned_wcs(
     ProductWcs
     """
     further = _further_correction(before.correction, after.correction)
-    gwcs = stored.add(correction_tree(after.pointing, further))
+    frame = detector_frame(before)
+    follower = None if update is None else update_tree(frame, update)
+    gwcs = stored.add(correction_tree(after.pointing, further), follower)
     if gwcs is None:
-        gwcs = align_gwcs(stored.open(), after.pointing, further)
+        opened = stored.open()
+        wcs = opened if update is None else update_gwcs(opened, frame, update)
+        gwcs = align_gwcs(wcs, after.pointing, further)
     return ProductWcs(gwcs, wcs_cards(after, header))
 
 

@@ -15,7 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ..astrometry.alignment import Alignment, AlignmentParams, align_exposures
+from ..astrometry.alignment import (
+    Alignment,
+    AlignmentParams,
+    ImageAlignment,
+    align_exposures,
+)
+from ..astrometry.distortion_update import update_geometry
 from ..astrometry.footprint import grid_from_footprints, outline
 from ..astrometry.geometry import (
     combine_corrections,
@@ -187,7 +193,7 @@ def align_field(
     return AlignedField(
         surveys=tuple(surveys),
         geometries=tuple(
-            _corrected(survey.geometry, image.correction)
+            lay_alignment(survey.geometry, image)
             for survey, image in zip(surveys, alignment.images, strict=True)
         ),
         alignment=alignment,
@@ -378,9 +384,16 @@ def _field_frame(geometries: Sequence[Geometry]) -> NDArray[np.float64]:
     return tangent_frame(float(ra), float(dec))
 
 
-def _corrected(geometry: Geometry, correction: NDArray[np.float64]) -> Geometry:
-    """Return a geometry with an alignment added to the one it has."""
-    combined = combine_corrections(geometry.correction, correction)
+def lay_alignment(geometry: Geometry, image: ImageAlignment) -> Geometry:
+    """Return a geometry with an alignment added to the one it has.
+
+    The distortion is updated too, where that is to be.
+    """
+    combined = combine_corrections(geometry.correction, image.correction)
+    update = image.applied_update
+    if update is not None:
+        nodes = update_geometry(geometry, update)
+        return replace(geometry, v2v3_arcsec=nodes, correction=combined)
     return replace(geometry, correction=combined)
 
 

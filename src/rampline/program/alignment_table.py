@@ -1,21 +1,23 @@
 """The alignment of a field as a table: for the next task, and for the user to read."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..astrometry.alignment import Alignment, ImageAlignment
-from ..astrometry.geometry import combine_corrections
+from ..astrometry.bending import SHAPES
+from ..astrometry.distortion_update import DistortionUpdate, detector_frame
 from ..exposure.grid import Grid
 from ..files.catalogs import read_catalog
 from ..files.fits_output import whole_file
-from ..pipeline.sky_to_mosaic import AlignedField, Survey
+from ..pipeline.sky_to_mosaic import AlignedField, Survey, lay_alignment
 
 CORRECTION = ("xx", "xy", "x0", "yx", "yy", "y0")
 PLAIN = ("status", "reason", "n_sources", "n_matched", "n_catalog")
+AXES = ("v2", "v3")
+BEND, BEND_ERROR = "bend", "bend_error"
 MEASURED = ("rms_arcsec", "error_arcsec", "roll_deg", "scale")
 
 
@@ -42,6 +44,7 @@ def write_alignment(path: Path, field: AlignedField, grid: Grid, key: str) -> No
         table[name] = [image.shift_arcsec[axis] for image in images]
     for place, name in enumerate(CORRECTION):
         table[name] = [float(image.correction.flat[place]) for image in images]
+    _add_updates(table, field)
     table.meta["grid"] = {slot: getattr(grid, slot) for slot in Grid.__slots__}
     table.meta["stars"] = field.alignment.n_stars
     table.meta["catalog_stars"] = field.alignment.n_catalog
@@ -50,6 +53,23 @@ def write_alignment(path: Path, field: AlignedField, grid: Grid, key: str) -> No
     table.meta["key"] = key
     with whole_file(path) as beside:
         table.write(beside, format="ascii.ecsv", overwrite=True)
+
+
+def _add_updates(table: Any, field: AlignedField) -> None:
+    """Add what the distortions have wrong: terms in the order of ``bending.DEGREES``."""
+    updates = [image.update for image in field.alignment.images]
+    table["is_bent"] = [bool(u and u.is_applied) for u in updates]
+    table["bend_evidence"] = [u.evidence if u else np.nan for u in updates]
+    table["bend_stars"] = [u.n_stars if u else 0 for u in updates]
+    frames = [detector_frame(survey.geometry) for survey in field.surveys]
+    unknown = np.full((2, SHAPES), np.nan)
+    shapes = np.array([u.shapes if u else unknown for u in updates])
+    error = np.array([u.error if u else unknown for u in updates])
+    for place, axis in enumerate(AXES):
+        table[f"middle_{axis}_arcsec"] = [frame.middle[place] for frame in frames]
+        table[f"{BEND}_{axis}_arcsec"] = shapes[:, place]
+        table[f"{BEND_ERROR}_{axis}_arcsec"] = error[:, place]
+    table["half_side_arcsec"] = [frame.half for frame in frames]
 
 
 def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField, Grid]:
@@ -61,12 +81,7 @@ def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField,
     rows = {str(row["exposure"]): row for row in table}
     images = tuple(_image(rows[survey.header.root]) for survey in surveys)
     geometries = tuple(
-        replace(
-            survey.geometry,
-            correction=combine_corrections(
-                survey.geometry.correction, image.correction
-            ),
-        )
+        lay_alignment(survey.geometry, image)
         for survey, image in zip(surveys, images, strict=True)
     )
     nothing = np.empty(0, np.intp)
@@ -110,4 +125,19 @@ def _image(row: Any) -> ImageAlignment:
         ),
         roll_deg=float(row["roll_deg"]),
         scale=float(row["scale"]),
+        update=None if str(row["status"]) == "FAILED" else _update(row),
+    )
+
+
+def _update(row: Any) -> DistortionUpdate:
+    shapes, error = (
+        np.array([row[f"{name}_{axis}_arcsec"] for axis in AXES], np.float64)
+        for name in (BEND, BEND_ERROR)
+    )
+    return DistortionUpdate(
+        shapes=shapes,
+        error=error,
+        evidence=float(row["bend_evidence"]),
+        n_stars=int(row["bend_stars"]),
+        is_applied=bool(row["is_bent"]),
     )

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import __version__
+from ..astrometry.distortion_update import DistortionUpdate
 from ..astrometry.footprint import common_region, pixel_scale
 from ..astrometry.pixel_map import grid_cards
 from ..astrometry.wcs_tree import grid_tree
@@ -121,7 +122,8 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     )
     if request.crf_folder is not None:
         means = (request.crf_folder, run.bench, provenance)
-        _write_exposures(stored, combined, dithers, means)
+        updates = [image.applied_update for image in field.alignment.images]
+        _write_exposures(stored, combined, dithers, updates, means)
     _write_association(request, cals, dithers)
     world = _world(request, grid, dithers)
     write_mosaic(path, combined.mosaic, world, provenance)
@@ -178,6 +180,7 @@ def _write_exposures(
     stored: Sequence[tuple[Path, Survey]],
     combined: CombinedDithers,
     dithers: Sequence[Dither],
+    updates: Sequence[DistortionUpdate | None],
     means: tuple[Path, Bench, Provenance],
 ) -> None:
     """Write each exposure as it entered the mosaic: ``_crf``, in ``means``' folder."""
@@ -200,7 +203,7 @@ def _write_exposures(
         wcs = StoredWcs(
             add=partial(align_bytes, read_wcs_tree(cal)), open=partial(read_gwcs, cal)
         )
-        world = realigned_wcs(wcs, survey.geometry, geometry, header)
+        world = realigned_wcs(wcs, survey.geometry, geometry, updates[k], header)
         path = folder / product_name(header.root, "crf")
         write_sky(
             path, marked, world.gwcs, world.cards, provenance, blank_unusable=True
