@@ -42,16 +42,23 @@ def test_runs_and_regions_equal_their_twins(rng):
     flags = np.where(rng.random((40, 48)) < 0.3, JUMP, 0).astype(np.uint8)
     flags[rng.random(flags.shape) < 0.1] |= SATURATED
     words = flags.view(np.uint64)
-    runs, first = regions._find_runs(words, words, (JUMP, SATURATED, 1))
-    other, starts = twins.find_runs(words, words, (JUMP, SATURATED, 1))
+    bits = JUMP, SATURATED, 1
+    runs, other = np.zeros((2, 1000, 4), np.int32)
+    first, starts = np.zeros((2, 41), np.int64)
+    n_runs = regions._find_runs(words, words, bits, runs, first)
+    assert n_runs == twins.find_runs(words, words, bits, other, starts)
     np.testing.assert_array_equal(runs[:, :3], other[:, :3])
     np.testing.assert_array_equal(first, starts)
-    n = regions._join_runs(runs, first)
-    assert n == twins.join_runs(other, starts)
+    runs, other, parent = runs[:n_runs], other[:n_runs], np.arange(n_runs)
+    n = regions._join_runs(runs, first, parent)
+    assert n == twins.join_runs(other, starts, parent)
     np.testing.assert_array_equal(runs, other)
-    for one, two in zip(
-        regions._sum_regions(runs, n), twins.sum_regions(other, n), strict=True
-    ):
+    area, box, sums = (np.zeros((2, n, *shape), np.int64) for shape in ((), (4,), (5,)))
+    regions._sum_regions(runs, area[0], box[0])
+    twins.sum_regions(runs, area[1], box[1])
+    regions._sum_moments(runs, box[0], sums[0])
+    twins.sum_moments(runs, box[0], sums[1])
+    for one, two in (area, box, sums):
         np.testing.assert_array_equal(one, two)
     parent = np.array([0, 0, 1, 3, 2])
     assert regions._root(parent.copy(), 4) == twins.root(parent, 4) == 0

@@ -283,21 +283,22 @@ def fill_strips(image, flags, bad, flat, sky, sums):
     return np.sum(value[used].astype(float) ** 2)
 
 
-def find_runs(words, veto, bits):
+def find_runs(words, veto, bits, runs, first):
     flags, vetoed = words.view(np.uint8), veto.view(np.uint8)
     event = (flags & bits[0] != 0) & (vetoed & bits[1] == 0)
     edges = np.diff(np.pad(event, ((0, 0), (1, 1))).astype(int), axis=1)
     starts, stops = np.argwhere(edges == 1), np.argwhere(edges == -1)
-    runs = np.column_stack([starts, stops[:, 1], np.zeros(len(starts), int)])
-    return runs, np.searchsorted(starts[:, 0], np.arange(len(words) + 1))
+    runs[: len(starts), :3] = np.column_stack([starts, stops[:, 1]])
+    first[:] = np.searchsorted(starts[:, 0], np.arange(len(words) + 1))
+    return len(starts)
 
 
 def root(parent, k):
     return k if parent[k] == k else root(parent, parent[k])
 
 
-def join_runs(runs, first):
-    del first
+def join_runs(runs, first, parent):
+    del first, parent
     shape = runs[:, 0].max() + 1, runs[:, 2].max()
     plane = np.zeros(shape, bool)
     for row, start, stop, _ in runs:
@@ -307,23 +308,24 @@ def join_runs(runs, first):
     return n
 
 
-def sum_regions(runs, n):
-    area, box, sums = [], [], []
-    for region in range(n):
-        pixels = np.array(
-            [
-                (row, col)
-                for row, start, stop, own in runs
-                if own == region
-                for col in range(start, stop)
-            ]
-        )
+def pixels_of(runs, region):
+    """Return (row, column) of the pixels of a region."""
+    own = runs[runs[:, 3] == region]
+    return np.array([(row, col) for row, a, b, _ in own for col in range(a, b)])
+
+
+def sum_regions(runs, area, box):
+    for region in range(len(area)):
+        pixels = pixels_of(runs, region)
         low, high = pixels.min(axis=0), pixels.max(axis=0)
-        r, c = (pixels - low).T
-        area.append(len(pixels))
-        box.append((low[0], high[0], low[1], high[1]))
-        sums.append((r.sum(), c.sum(), r @ r, r @ c, c @ c))
-    return np.array(area), np.array(box), np.array(sums), runs
+        area[region] = len(pixels)
+        box[region] = low[0], high[0], low[1], high[1]
+
+
+def sum_moments(runs, box, sums):
+    for region in range(len(sums)):
+        r, c = (pixels_of(runs, region) - box[region, ::2]).T
+        sums[region] += (r.sum(), c.sum(), r @ r, r @ c, c @ c)
 
 
 def take_steps(block, pixel, bad, signed, steps):

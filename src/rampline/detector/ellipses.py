@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .regions import Regions, filled_areas
+from .regions import Regions, filled_areas, sum_moments
 
 _MIN_RING = 8
 """Pixels of the smallest ring that encloses a hole."""
@@ -39,7 +39,7 @@ def fit_ellipses(regions: Regions, min_area: float) -> list[Ellipse]:
 def _fit(regions: Regions, chosen: NDArray[np.intp]) -> list[Ellipse]:
     """Return the ellipses with the second moments of some regions."""
     n = regions.area[chosen]
-    r, c, rr, rc, cc = regions.sums[chosen].T
+    r, c, rr, rc, cc = sum_moments(regions)[chosen].T
     # exact integers: equal moments give an angle by convention, not by rounding
     row_row, row_col, col_col = n * rr - r * r, n * rc - r * c, n * cc - c * c
     middle, half = 0.5 * (row_row + col_col), 0.5 * (row_row - col_col)

@@ -1,8 +1,8 @@
 """Connected regions of flagged pixels, from their runs along the rows.
 
 A flag plane has few events, so it is read in words of eight pixels; each row's runs are
-joined with those of the row before, and what a region is known by, its area, box and
-moments, is summed up over the runs. No label image is made.
+joined with those of the row before, and what a region is known by, its area and box, and
+its moments where they are asked for, is summed up over the runs. No label image is made.
 """
 
 from typing import Final, NamedTuple
@@ -30,8 +30,6 @@ class Regions(NamedTuple):
     """Pixels."""
     box: NDArray[np.int64]
     """(n, 4): first row, last row, first column, last column, inclusive."""
-    sums: NDArray[np.int64]
-    """(n, 5): sums of r, c, r**2, r * c, c**2, counted from the corner of the box."""
     runs: NDArray[np.int32]
     """(n_runs, 4): row, first column, column after the last, region."""
 
@@ -54,9 +52,27 @@ def find_regions(
     """
     shift = event.bit.bit_length() - event.veto.bit_length()
     bits = (event.bit, event.veto, shift)
-    runs, first = _find_runs(_as_words(flags), _as_words(veto), bits)
-    n = _join_runs(runs, first)
-    return _sum_regions(runs, n)
+    words, first = _as_words(flags), np.zeros(len(flags) + 1, np.int64)
+    n_hit = np.count_nonzero(words & np.uint64(event.bit * _EVERY_BYTE))
+    runs = np.empty((_WORD // 2 * n_hit, 4), np.int32)
+    runs = runs[: _find_runs(words, _as_words(veto), bits, runs, first)].copy()
+    n = _join_runs(runs, first, np.arange(len(runs)))
+    area, box = np.zeros(n, np.int64), np.empty((n, 4), np.int64)
+    _sum_regions(runs, area, box)
+    return Regions(area, box, runs)
+
+
+def sum_moments(regions: Regions) -> NDArray[np.int64]:
+    """Return the moments of regions.
+
+    Returns
+    -------
+    (n, 5) int64
+        Sums of r, c, r**2, r * c, c**2, counted from the corner of the box.
+    """
+    sums = np.zeros((len(regions.area), 5), np.int64)
+    _sum_moments(regions.runs, regions.box, sums)
+    return sums
 
 
 def filled_areas(regions: Regions, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -88,18 +104,16 @@ def _as_words(flags: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 @kernel
 def _find_runs(
-    words: NDArray[np.uint64], veto: NDArray[np.uint64], bits: tuple[int, int, int]
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return the runs (row, start, stop, -) and the first run of each row."""
+    words: NDArray[np.uint64],
+    veto: NDArray[np.uint64],
+    bits: tuple[int, int, int],
+    runs: NDArray[np.int32],
+    first: NDArray[np.int64],
+) -> int:
+    """Fill the runs (row, start, stop, -) and the first run of each row; return how many."""
     n_rows, n_words = words.shape
     every, shift, none = np.uint64(_EVERY_BYTE), np.uint64(bits[2]), np.uint64(0)
     wanted, vetoed = every * np.uint64(bits[0]), every * np.uint64(bits[1])
-    n_hit = 0
-    for row in range(n_rows):
-        for k in range(n_words):
-            n_hit += (words[row, k] & wanted) != none
-    runs = np.empty((_WORD // 2 * n_hit, 4), np.int32)
-    first = np.zeros(n_rows + 1, np.int64)
     n = 0
     for row in range(n_rows):
         first[row] = n
@@ -118,7 +132,7 @@ def _find_runs(
                     stop = col + 1
                     runs[n - 1, 2] = stop
     first[n_rows] = n
-    return runs[:n].copy(), first
+    return n
 
 
 @kernel
@@ -131,11 +145,13 @@ def _root(parent: NDArray[np.int64], k: int) -> int:
 
 
 @kernel
-def _join_runs(runs: NDArray[np.int32], first: NDArray[np.int64]) -> int:
-    """Give each run the number of its region; return how many regions there are."""
-    parent = np.empty(len(runs), np.int64)
-    for k in range(len(runs)):
-        parent[k] = k
+def _join_runs(
+    runs: NDArray[np.int32], first: NDArray[np.int64], parent: NDArray[np.int64]
+) -> int:
+    """Give each run the number of its region; return how many regions there are.
+
+    ``parent`` comes in as 0, 1, 2 and so on: each run a tree of its own.
+    """
     for row in range(1, len(first) - 1):
         above = first[row - 1]
         for k in range(first[row], first[row + 1]):
@@ -158,13 +174,12 @@ def _join_runs(runs: NDArray[np.int32], first: NDArray[np.int64]) -> int:
 
 
 @kernel
-def _sum_regions(runs: NDArray[np.int32], n: int) -> Regions:
-    """Sum areas, boxes and moments over the runs."""
-    area = np.zeros(n, np.int64)
-    box = np.empty((n, 4), np.int64)
-    sums = np.zeros((n, 5), np.int64)
+def _sum_regions(
+    runs: NDArray[np.int32], area: NDArray[np.int64], box: NDArray[np.int64]
+) -> None:
+    """Sum areas, which come in as 0, and boxes over the runs."""
     for k in range(len(runs)):
-        row, start, stop, region = runs[k]
+        row, start, stop, region = runs[k, 0], runs[k, 1], runs[k, 2], runs[k, 3]
         if area[region] == 0:
             box[region, 0], box[region, 1] = row, row
             box[region, 2], box[region, 3] = start, stop - 1
@@ -172,17 +187,23 @@ def _sum_regions(runs: NDArray[np.int32], n: int) -> Regions:
         box[region, 2] = min(box[region, 2], start)
         box[region, 3] = max(box[region, 3], stop - 1)
         area[region] += stop - start
+
+
+@kernel
+def _sum_moments(
+    runs: NDArray[np.int32], box: NDArray[np.int64], sums: NDArray[np.int64]
+) -> None:
+    """Add the moments of the runs to ``sums``."""
     for k in range(len(runs)):
-        row, start, stop, region = runs[k]
-        r = row - box[region, 0]
-        for col in range(start, stop):
+        region = runs[k, 3]
+        r = runs[k, 0] - box[region, 0]
+        for col in range(runs[k, 1], runs[k, 2]):
             c = col - box[region, 2]
             sums[region, 0] += r
             sums[region, 1] += c
             sums[region, 2] += r * r
             sums[region, 3] += r * c
             sums[region, 4] += c * c
-    return Regions(area, box, sums, runs)
 
 
 @kernel
