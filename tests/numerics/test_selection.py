@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rampline.numerics.selection import select, select_median
+from rampline.numerics.selection import robust_scatter, select, select_median
 
 from ..twins import numerics as twins
 
@@ -34,3 +34,14 @@ def test_values_beyond_n_are_left_alone(rng):
     select(work, 10, 4)
     assert np.array_equal(work[10:], values[10:])
     assert np.array_equal(np.sort(work[:10]), np.sort(values[:10]))
+
+
+def test_a_robust_scatter_is_that_of_most_values():
+    values = np.array([1.0, 2.0, 3.0, 4.0, 1e9, np.nan, np.inf])
+    assert robust_scatter(values) == pytest.approx(1.4826, rel=1e-5)
+    assert np.isnan(robust_scatter(values[-2:]))
+
+
+def test_statistics_a_robust_scatter_is_the_standard_deviation_of_normal_values(rng):
+    values = rng.normal(7.0, 3.0, (200, 200))
+    assert robust_scatter(values) == pytest.approx(3.0, rel=0.02)

@@ -15,7 +15,7 @@ from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics.polygon import fill_polygon
-from ..numerics.selection import MAD_TO_SIGMA
+from ..numerics.selection import robust_scatter
 from ..params import PixelsFloat, Sigma, StepParams
 
 LEAST_COPIES: Final = 6
@@ -92,7 +92,7 @@ def confirm_light(
     if not np.isfinite(here) or len(copies) < LEAST_COPIES:
         return Confirmed(False, np.nan, np.nan, nowhere)
     level = float(np.median(copies))
-    scatter = float(np.median(np.abs(copies - level))) * MAD_TO_SIGMA
+    scatter = robust_scatter(copies)
     excess = here - level
     # the scatter itself is uncertain: with n copies by 1 / sqrt(n)
     limit = params.least_excess * (1.0 + 1.0 / np.sqrt(len(copies)))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.records import Plane
-from ..numerics.selection import MAD_TO_SIGMA
+from ..numerics.selection import MAD_TO_SIGMA, robust_scatter
 from ..params import Count, Sigma, StepParams
 
 BLOCK: Final = 4
@@ -123,7 +123,7 @@ def _direction(values: Vector, place: Place, significance: float) -> float | Non
     angles = angles[to_axis > NEAR_AXIS_DEG]
     power = np.array([_power(values, place, angle) for angle in angles])
     middle = float(np.median(power))
-    scatter = float(np.median(np.abs(power - middle))) * MAD_TO_SIGMA
+    scatter = robust_scatter(power)
     best = int(power.argmax())
     if not power[best] > middle + significance * scatter:
         return None

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from ..exposure.records import Flags32, Plane
 from ..flags import ADJ_OPEN, DO_NOT_USE, HOT, LOW_QE, OPEN, TELEGRAPH
+from ..numerics.selection import robust_scatter
 from ..params import Count, Factor, Fraction, Sigma, StepParams
 
 
@@ -41,19 +42,27 @@ class BadPixelParams(StepParams):
 
 
 _LEAST_VALUES = 6
+"""Looks from which on, less the two ends, a scatter says something."""
 
 
 class PixelStack(NamedTuple):
-    """Sums over exposures, from which each pixel is judged; all (rows, cols)."""
+    """Sums over exposures, from which each pixel is judged; all (rows, cols).
+
+    Values are residuals over their errors.
+    """
 
     n: NDArray[np.int32]
+    """Exposures in which the pixel is seen."""
     total: NDArray[np.float64]
+    """Sum of its values."""
     squares: NDArray[np.float64]
     highest: Plane
+    """Highest value; -inf where there is none."""
     lowest: Plane
     depth: NDArray[np.float64]
     """Sum of the sky's level over the errors."""
     n_bad_ramps: NDArray[np.int32]
+    """Exposures in which its ramp fits badly."""
 
 
 class BadPixels(NamedTuple):
@@ -153,10 +162,11 @@ def judge_pixels(stack: PixelStack, params: BadPixelParams) -> BadPixels:
     flags = np.zeros(mean.shape, np.uint32)
     flags[stands_out & (mean > 0)] |= np.uint32(HOT | DO_NOT_USE)
     low = stands_out & (mean < 0)
+    dark = low & (response < params.usable_response)
     flags[low] |= np.uint32(LOW_QE)
-    flags[low & (response < params.usable_response)] |= np.uint32(DO_NOT_USE)
+    flags[dark] |= np.uint32(DO_NOT_USE)
     flags[_jumps(stack, scatter, params) & judged] |= np.uint32(TELEGRAPH | DO_NOT_USE)
-    _flag_open(flags, pull, low & (response < params.usable_response), params)
+    _flag_open(flags, pull, dark, params)
     if (flags != 0).mean() > params.most:
         flags[:] = 0
     return BadPixels(flags, response.astype(np.float32))
@@ -167,7 +177,6 @@ def _jumps(
 ) -> NDArray[np.bool_]:
     """Return the pixels that change from exposure to exposure or within their ramps."""
     often = stack.n_bad_ramps >= np.maximum(2, np.ceil(0.1 * stack.n))
-    # of fewer values, less the two ends, a scatter says nothing
     scatters = (scatter > params.least_scatter) & (stack.n >= _LEAST_VALUES)
     return np.asarray(often | scatters)
 
@@ -199,11 +208,8 @@ def _flag_open(
 
 
 def _spread(values: NDArray[np.float64]) -> float:
-    """Return the robust scatter of what is known, 1 where nothing is."""
-    known = values[np.isfinite(values)]
-    if known.size == 0:
-        return 1.0
-    spread = 1.4826 * float(np.median(np.abs(known - np.median(known))))
+    """Return the robust scatter of what is known, 1 where there is none."""
+    spread = robust_scatter(values)
     return spread if spread > 0 else 1.0
 
 

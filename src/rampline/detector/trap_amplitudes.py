@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics.selection import MAD_TO_SIGMA, robust_scatter
 from ..params import Count, Fraction, Params, Sigma
 from .trapped_charge import HALF_WELL, SHARES, TIMES_S, TrapAmplitudes
 
@@ -167,7 +168,7 @@ def _middle(
         nothing = np.full(len(steps), np.nan)
         return nothing, nothing, 0
     middle = np.median(known, axis=1, keepdims=True)
-    spread = 1.4826 * np.median(np.abs(known - middle), axis=1, keepdims=True)
+    spread = MAD_TO_SIGMA * np.median(np.abs(known - middle), axis=1, keepdims=True)
     spread = np.maximum(spread, 0.5)
     inside = np.abs(known - middle) <= _CLIP * spread
     count = inside.sum(axis=1)
@@ -280,13 +281,13 @@ def _scatter(
             amplitude @ (one.filling * one.release.sum(axis=1)[:, None])
         )
         rise, control = one.rise_dn.sum(axis=0), one.control_dn.sum(axis=1)
-        noise = 1.4826 * np.nanmedian(np.abs(control - np.nanmedian(control)))
+        noise = robust_scatter(control)
         clear = np.isfinite(rise) & (released > 5.0 * noise)
         if noise > 0 and clear.any():
             ratios.append(rise[clear] / released[clear])
             noises.append(noise / released[clear])
     if not ratios:
         return 0.0
-    ratio, noise = np.concatenate(ratios), np.concatenate(noises)
-    total = 1.4826 * np.median(np.abs(ratio - np.median(ratio)))
-    return float(np.sqrt(max(0.0, total**2 - np.median(noise) ** 2)))
+    ratio, from_noise = np.concatenate(ratios), np.concatenate(noises)
+    total = robust_scatter(ratio)
+    return float(np.sqrt(max(0.0, total**2 - np.median(from_noise) ** 2)))

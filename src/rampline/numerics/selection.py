@@ -1,4 +1,4 @@
-"""Order statistics without a full sort."""
+"""Order statistics, and what they say about a scatter."""
 
 from typing import Any
 
@@ -9,6 +9,25 @@ from .jit import kernel
 
 MAD_TO_SIGMA = 1.482602218505602
 """Standard deviation over median absolute deviation of a normal distribution."""
+
+
+def robust_scatter(values: NDArray[np.floating[Any]]) -> float:
+    """Return the standard deviation of values, few of which are far from the others.
+
+    Parameters
+    ----------
+    values : (...) float
+        What is not finite is left out.
+
+    Returns
+    -------
+    float
+        From the median of the distances from the median; NaN where no value is finite.
+    """
+    known = values[np.isfinite(values)]
+    if known.size == 0:
+        return float("nan")
+    return MAD_TO_SIGMA * float(np.median(np.abs(known - np.median(known))))
 
 
 @kernel

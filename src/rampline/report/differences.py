@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Plane
 from ..flags import NAME
+from ..numerics.selection import robust_scatter
 
 
 class Compared(NamedTuple):
@@ -124,8 +125,6 @@ def compare_catalogs(
     ratio = (flux_b[nearest] / flux_a)[near]
     ratio = ratio[np.isfinite(ratio)]
     middle = float(np.median(ratio)) if ratio.size else np.nan
-    scatter = (
-        1.4826 * float(np.median(np.abs(ratio - middle))) if ratio.size else np.nan
-    )
+    scatter = robust_scatter(ratio)
     offset = 1000.0 * float(np.median(distance[near])) if near.any() else np.nan
     return CatalogDifference(len(a), len(b), int(near.sum()), offset, middle, scatter)

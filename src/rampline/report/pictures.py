@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.records import Plane
+from ..numerics.selection import MAD_TO_SIGMA
 
 LARGEST = 1024
 """Longest side of a picture, pixels."""
@@ -93,7 +94,7 @@ def _sky(image: Plane) -> tuple[float, float]:
         return 0.0, 1.0
     level = float(np.median(values))
     below = level - values[values < level]
-    scatter = 1.4826 * float(np.median(below)) if below.size else 0.0
+    scatter = MAD_TO_SIGMA * float(np.median(below)) if below.size else 0.0
     return level, scatter if scatter > 0 else 1.0
 
 

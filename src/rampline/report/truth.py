@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from ..numerics.selection import robust_scatter
+
 Values = NDArray[np.float64]
 BRIGHT_SIGMA = 50.0
 FAINT_SIGMA = 10.0
@@ -175,10 +177,9 @@ def _rms(values: Values) -> float:
 
 
 def _width(values: Values) -> float:
-    good = values[np.isfinite(values)]
-    if good.size < 2:
-        return float("nan")
-    return 1.4826 * float(np.median(np.abs(good - np.median(good))))
+    """Return the scatter of values; NaN where fewer than two are known."""
+    few = np.isfinite(values).sum() < 2
+    return float("nan") if few else robust_scatter(values)
 
 
 def _share(flags: NDArray[np.bool_]) -> float:
