@@ -9,3 +9,13 @@ def median_of_rows(band, median, count):
     for col in range(band.shape[1]):
         values = band[finite[:, col], col]
         median[col] = np.median(values) if values.size else np.nan
+
+
+def running_median(values, length):
+    """Median of the rows around each pixel, lower middle, by sorting each window."""
+    half = length // 2
+    out = np.empty_like(values)
+    for row in range(values.shape[0]):
+        near = values[max(0, row - half) : row + half + 1]
+        out[row] = np.sort(near, axis=0)[(near.shape[0] - 1) // 2]
+    return out

@@ -16,9 +16,9 @@ from ..artifacts.edge_light import (
 )
 from ..artifacts.expected import Expected
 from ..artifacts.far_stars import expect_stripes
-from ..artifacts.frames import is_long, telescope_to_pixel
+from ..artifacts.frames import is_long
 from ..artifacts.stars import StarTable, ab_magnitude, filter_wavelength_um
-from ..artifacts.tadpoles import TadpoleParams, expect_tadpoles
+from ..artifacts.tadpoles import TadpoleParams, expect_tadpoles, place_sources
 from ..artifacts.wisps import expect_wisps
 from ..astrometry.geometry import plane_to_v2v3, sky_to_plane
 from ..exposure.header import Header, Pointing
@@ -66,7 +66,7 @@ def expect_artifacts(
     near = NearStars(stars.name, v2, v3, ab_mag)
     detector = header.detector
     if header.pupil in GRISMS:
-        x, y = telescope_to_pixel(detector, *_about_field(telescope).T)
+        x, y = place_sources(v2, v3)
         optics = (header.filter, header.pupil)
         found = list(expect_tadpoles((x, y, ab_mag), detector, optics, params.tadpoles))
     else:
@@ -93,12 +93,6 @@ def _telescope_arcsec(pointing: Pointing, stars: StarTable) -> NDArray[np.float6
     """Return V2 and V3 of stars, (n, 2), arcsec."""
     plane = sky_to_plane(stars.ra_deg, stars.dec_deg, pointing)
     return plane_to_v2v3(plane, pointing)
-
-
-def _about_field(telescope: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return directions with those far off set to NaN: no pixel can be told for them."""
-    near = np.abs(telescope - (0.0, -490.0)) < (400.0, 300.0)
-    return np.where(near.all(axis=1, keepdims=True), telescope, np.nan)
 
 
 def _in_subarray(item: Expected, header: Header) -> Expected | None:
