@@ -77,8 +77,9 @@ def test_traps_never_hold_more_than_they_can():
 
 def test_a_subarray_sees_its_own_pixels():
     traps = expose_traps(no_traps(), lit([(100, 200), (300, 300)]), CURVE)
-    own = cut_traps(traps, (90, 190, 64, 64))
+    own, inside = cut_traps(traps, (90, 190, 64, 64))
     assert (own.row.tolist(), own.col.tolist()) == ([10], [10])
+    assert inside.tolist() == [True, False]
 
 
 def test_the_light_that_filled_a_pixel_last_is_remembered():

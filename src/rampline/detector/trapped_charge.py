@@ -188,8 +188,10 @@ def released_shares(read_times_s: ArrayLike, start_s: float) -> NDArray[np.float
     return np.asarray(since.mean(axis=2))
 
 
-def cut_traps(traps: Traps, window: tuple[int, int, int, int]) -> Traps:
-    """Return the traps within a subarray, by its own rows and columns.
+def cut_traps(
+    traps: Traps, window: tuple[int, int, int, int]
+) -> tuple[Traps, NDArray[np.bool_]]:
+    """Return the traps within a subarray, by its own rows and columns, and which they are.
 
     Parameters
     ----------
@@ -199,7 +201,8 @@ def cut_traps(traps: Traps, window: tuple[int, int, int, int]) -> Traps:
     """
     row, col = traps.row - window[0], traps.col - window[1]
     inside = (row >= 0) & (row < window[2]) & (col >= 0) & (col < window[3])
-    return Traps(traps.mjd, row[inside], col[inside], traps.filling[:, inside])
+    cut = Traps(traps.mjd, row[inside], col[inside], traps.filling[:, inside])
+    return cut, inside
 
 
 def _key(row: NDArray[np.int32], col: NDArray[np.int32]) -> NDArray[np.int64]:

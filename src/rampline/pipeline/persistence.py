@@ -6,11 +6,12 @@ the reference planes.
 """
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..detector.afterglow_search import find_afterglow
 from ..detector.band import PixelNoise, RampBand
 from ..detector.persistence import (
     AfterglowErrorParams,
@@ -39,26 +40,6 @@ from .runner import Banded
 
 EXTENSION: Final = "PERSIST"
 """Plane of the subtracted afterglow, DN/s."""
-MOST_PIXELS: Final = 20_000
-"""Pixels of an exposure that enter the measurement."""
-CONTROL_STEPS: Final = ((19, -23), (-23, -19), (-19, 23), (23, 19))
-"""From a pixel with a history to the places it is compared with: beyond its star's core."""
-CELL: Final = 24
-"""Side of the cells whose pixels count as one star's."""
-FLAT: Final = 1.5
-"""Surroundings are flat whose scatter is at most so many times that of the flattest fifth."""
-_ANGLES = np.arange(12) * (2.0 * np.pi / 12)
-RING: Final = np.concatenate(
-    [
-        np.rint(radius * np.stack([np.sin(_ANGLES), np.cos(_ANGLES)])).astype(np.intp)
-        for radius in (5.0, 9.0, 14.0)
-    ],
-    axis=1,
-)
-"""(2, 36): rows and columns of the places around a pixel that tell its surroundings."""
-_LEAST_AROUND = 6
-PIECE: Final = 2000
-"""Pixels whose surroundings are gathered at a time."""
 
 
 def persistence(
@@ -147,48 +128,26 @@ def look_for_afterglow(
     readout = raw.header.readout
     window = _window(raw.header)
     now = empty_traps(unit, raw.header.start_mjd)
-    inside = _inside(now, window)
-    own, its_share = cut_traps(now, window), share[inside]
+    own, inside = cut_traps(now, window)
     if own.row.size == 0 or readout.n_groups < 2:
         return None
-    has_history = np.zeros(window[2:], np.bool_)
-    has_history[own.row, own.col] = True
-    usable = _usable(planes)
-    stride = -(-own.row.size // MOST_PIXELS)
-    place = np.stack([own.row, own.col])[:, ::stride]
-    beside = np.concatenate(
-        [place + np.array(s)[:, None] for s in CONTROL_STEPS], axis=1
-    )
-    beside = beside % np.array(window[2:])[:, None]
-    rise, scatter = _rises(raw, planes, place, usable, has_history)
-    control, its_scatter = _rises(
-        raw, planes, beside, usable & ~has_history, has_history
-    )
-    known = np.concatenate([scatter, its_scatter])
-    known = known[np.isfinite(known)]
-    if known.size == 0:
-        return None
-    limit = FLAT * np.quantile(known, 0.2)
-    rise[:, ~(scatter <= limit)] = np.nan
-    control[:, ~(its_scatter <= limit)] = np.nan
-    sides = control.reshape(len(control), len(CONTROL_STEPS), -1).swapaxes(0, 1)
     shares = [
         np.diff(released_shares(readout.read_times_s(), start), axis=1)
         for start in _starts(raw)
     ]
-    return Afterglow(
-        its_share[::stride],
-        own.filling[:, ::stride],
-        rise,
-        sides,
+    return find_afterglow(
+        raw.samples,
+        planes.full_well_dn,
+        _usable(planes),
+        np.stack([own.row, own.col]),
+        (share[inside], own.filling),
         np.concatenate(shares, axis=1),
-        place[0].astype(np.int64) // CELL * 4096 + place[1] // CELL,
     )
 
 
 def held_charge(traps: Traps, amplitudes: TrapAmplitudes, header: Header) -> HeldCharge:
     """Return the charge that a detector's traps hold at the start of an exposure."""
-    now = cut_traps(empty_traps(traps, header.start_mjd), _window(header))
+    now, _ = cut_traps(empty_traps(traps, header.start_mjd), _window(header))
     charge = now.filling * amplitudes.charge_dn[:, None]
     variance = np.einsum(
         "kn,kl,ln->n", now.filling, amplitudes.covariance, now.filling, optimize=True
@@ -221,11 +180,6 @@ def _starts(raw: Ramp) -> Iterator[float]:
         yield number * (readout.integration_s() + readout.frame_s)
 
 
-def _inside(traps: Traps, window: tuple[int, int, int, int]) -> NDArray[np.bool_]:
-    row, col = traps.row - window[0], traps.col - window[1]
-    return (row >= 0) & (row < window[2]) & (col >= 0) & (col < window[3])
-
-
 def _usable(planes: RampPlanes) -> NDArray[np.bool_]:
     """Return the pixels that see light and are not known to be bad."""
     usable = np.isfinite(planes.full_well_dn)
@@ -233,56 +187,3 @@ def _usable(planes: RampPlanes) -> NDArray[np.bool_]:
     if mask is not None:
         usable &= mask & np.uint32(REFERENCE_PIXEL | BAD_FOR_SLOPE) == 0
     return usable
-
-
-def _rises(
-    raw: Ramp,
-    planes: RampPlanes,
-    place: NDArray[np.integer[Any]],
-    usable: NDArray[np.bool_],
-    has_history: NDArray[np.bool_],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return differences of groups, less those of the surroundings, (steps, n).
-
-    With them comes the scatter of the surroundings over the exposure, (n,).
-    """
-    own = _differences(raw, planes, place, usable)
-    size = np.array(usable.shape)[:, None, None]
-    around = place[:, None, :] + RING[:, :, None]
-    outside = ((around < 0) | (around >= size)).any(axis=0)
-    around = np.clip(around, 0, size - 1)
-    clean = usable & ~has_history
-    rises, scatter = np.empty_like(own), np.empty(own.shape[1], np.float32)
-    for first in range(0, own.shape[1], PIECE):
-        part = slice(first, first + PIECE)
-        steps = _differences(raw, planes, around[:, :, part], clean)
-        steps[:, outside[:, part]] = np.nan
-        rises[:, part] = own[:, part] - _median(steps)
-        total = steps.sum(axis=0)[None]
-        scatter[part] = _median(np.abs(total - _median(total)[:, None]))[0]
-    return rises, scatter
-
-
-def _differences(
-    raw: Ramp,
-    planes: RampPlanes,
-    place: NDArray[np.integer[Any]],
-    usable: NDArray[np.bool_],
-) -> NDArray[np.float32]:
-    """Return differences of groups at some places, (ints * steps, ...); NaN unusable."""
-    row, col = place
-    counts = raw.samples[:, :, row, col].astype(np.float32)
-    full = counts >= planes.full_well_dn[row, col]
-    counts[full | ~usable[row, col]] = np.nan
-    steps = np.diff(counts, axis=1)
-    return steps.reshape(-1, *steps.shape[2:])
-
-
-def _median(steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the median of the surroundings; NaN where too few are known."""
-    ordered = np.sort(steps, axis=1)
-    n = np.isfinite(ordered).sum(axis=1)
-    lower = np.take_along_axis(ordered, (np.maximum(n - 1, 0) // 2)[:, None], axis=1)
-    upper = np.take_along_axis(ordered, (n // 2).clip(max=35)[:, None], axis=1)
-    middle = 0.5 * (lower + upper)[:, 0]
-    return np.where(n >= _LEAST_AROUND, middle, np.float32(np.nan))
