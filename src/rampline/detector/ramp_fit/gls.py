@@ -151,7 +151,7 @@ def _fit_ramps(
         span = start, min(start + width, n_pixels)
         origin, parts = _fit_tile(block, span, pattern, tile)
         planes = [*target.integrations, target.exposure]
-        for own, part in zip(planes, parts, strict=True):
+        for own, part in zip(planes, parts[-len(planes) :], strict=True):
             _write(own, span, pixel_flags[slice(*span)], origin, part)
         target.chi2[slice(*span)] = _reduced_chi2(parts[-1])[: span[1] - start]
 
@@ -185,10 +185,9 @@ def _fit_hits(block: Block, readout: Readout, pattern: Pattern, target: Target) 
 
 
 def _spare_target(n_pixels: int) -> Target:
-    """Return planes for a single integration of some pixels."""
-    fit = empty_slopes(1, 1, n_pixels)
-    planes = _flat_planes(fit.exposure, ...)
-    return Target([_flat_planes(fit.integrations, 0)], planes, _flat(fit.chi2))
+    """Return planes for some pixels, without those of the integrations."""
+    fit = empty_slopes(0, 1, n_pixels)
+    return Target([], _flat_planes(fit.exposure, ...), _flat(fit.chi2))
 
 
 def _scatter(source: Target, pixels: NDArray[np.int32], target: Target) -> None:

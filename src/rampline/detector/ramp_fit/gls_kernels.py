@@ -255,7 +255,6 @@ def weigh_reads(tile: Tile, pattern: Pattern, weight: NDArray[np.float32]) -> No
         weight[c] /= read[c]
 
 
-@fast_kernel
 def write_slopes(
     sums: NDArray[np.float32],
     reads: NDArray[np.float32],
@@ -275,20 +274,16 @@ def write_slopes(
     the bit already get no slope either.
     """
     slope, err, var_poisson, var_read = planes
-    right, weight = sums[1], sums[2]
-    zero, one, bit = np.float32(0.0), np.float32(1.0), np.uint32(lost_bit)
-    for c in range(marks.size):
-        mark = marks[c]
-        marks[c] = mark if weight[c] > zero else mark | bit
-    for c in range(marks.size):
-        value = origin[c] + right[c] / weight[c]
-        slope[c] = value if marks[c] & bit == 0 else np.float32(np.nan)
-    for c in range(marks.size):
-        value = one / reads[c]
-        var_read[c] = value if marks[c] & bit == 0 else zero
-    for c in range(marks.size):
-        rest = max(one / weight[c] - var_read[c], zero)
-        var_poisson[c] = rest if marks[c] & bit == 0 else zero
-    for c in range(marks.size):
-        value = np.sqrt(one / weight[c])
-        err[c] = value if marks[c] & bit == 0 else zero
+    inside, bit = slice(0, marks.size), np.uint32(lost_bit)
+    right, weight = sums[1, inside], sums[2, inside]
+    lost = ~(weight > 0.0) | (marks & bit != 0)
+    np.bitwise_or(marks, bit, out=marks, where=lost)
+    with np.errstate(all="ignore"):
+        variance = np.float32(1.0) / weight
+        np.add(origin[inside], right / weight, out=slope)
+        np.sqrt(variance, out=err)
+        np.divide(np.float32(1.0), reads[inside], out=var_read)
+        np.maximum(variance - var_read, np.float32(0.0), out=var_poisson)
+    slope[lost] = np.nan
+    for plane in (err, var_poisson, var_read):
+        plane[lost] = 0.0

@@ -7,6 +7,8 @@ slope with that charge fitted, weighted by how likely the ramp is with it, and a
 over the reads, is unbiased and knows more than a fit without both differences.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,6 +76,7 @@ def fit_shared_hits(
     inverse_gain, read, dark = noise
     width = tile_width(len(pattern.step_s), max(chosen.size, 1))
     tile, out = make_tile(len(pattern.step_s), width), make_outliers(0, 0)
+    shares = list_shares(len(pattern.step_s), readout.n_frames, readout.n_dropped)
     for start in range(0, chosen.size, width):
         own = chosen[start : start + width]
         if own.size != tile.mean.size or len(out.own) == 0:
@@ -90,8 +93,39 @@ def fit_shared_hits(
         project(tile, out)
         hits = np.stack([first[own], last[own]])
         found = np.zeros((2, own.size), np.float32)
-        _average_reads(tile, out, hits, (readout.n_frames, readout.n_dropped), found)
+        _average_reads(tile, out, hits, shares, found)
         _replace(planes, own, found)
+
+
+@lru_cache(maxsize=8)
+def list_shares(n_steps: int, n_frames: int, n_dropped: int) -> NDArray[np.float64]:
+    """List in which ways a hit of some differences may be shared between them.
+
+    Returns
+    -------
+    (n_steps, 2, 3, ways) float64
+        By the first difference that was hit and by how many more were: (difference, its
+        share, number of reads); the next difference has the rest. -1 from the last way on.
+    """
+    # what of a hit in the first or the last group lies before or after all differences
+    # is not seen
+    n_reads = 1.0 + n_dropped + (n_frames - 1.0) * np.arange(3)
+    shares = np.full((n_steps, _MAX_RUN, 3, 3 * n_frames + 2), -1.0)
+    for begin in range(n_steps):
+        for more in range(_MAX_RUN):
+            end = min(begin + more, n_steps - 1)
+            whole = [
+                (i, 1.0, n_reads[(i == 0) + (i == n_steps - 1)])
+                for i in range(begin, end + 1)
+            ]
+            split = [
+                (i, k / n_frames, 1.0)
+                for i in range(max(begin - 1, 0), min(end + 1, n_steps - 1))
+                for k in range(1, n_frames)
+            ]
+            ways = np.array(whole + split).T
+            shares[begin, more, :, : ways.shape[1]] = ways
+    return shares
 
 
 def _replace(
@@ -134,35 +168,6 @@ def _find_runs(
             first[c], last[c] = start, stop
 
 
-@kernel
-def _list_shares(
-    hit: tuple[int, int],
-    n_steps: int,
-    frames: tuple[int, int],
-    shares: NDArray[np.float64],
-) -> int:
-    """List how a hit of some differences may be shared; return in how many ways.
-
-    ``hit`` are the first and the last of them, ``shares`` rows of (difference, its share,
-    number of reads); the next difference has the rest.
-    """
-    begin, end = hit
-    n_frames, n_dropped = frames
-    n = 0
-    for i in range(begin, end + 1):
-        # what of a hit in the first or the last group lies before or after all differences
-        # is not seen
-        at_end = (i == 0) + (i == n_steps - 1)
-        shares[0, n], shares[1, n] = i, 1.0
-        shares[2, n] = 1.0 + n_dropped + at_end * (n_frames - 1.0)
-        n += 1
-    for i in range(max(begin - 1, 0), min(end + 1, n_steps - 1)):
-        for k in range(1, n_frames):
-            shares[0, n], shares[1, n], shares[2, n] = i, k / n_frames, 1.0
-            n += 1
-    return n
-
-
 @fast_kernel
 def _average_ways(
     trial: NDArray[np.float64], reads: NDArray[np.float64], unit: float
@@ -194,25 +199,19 @@ def _average_reads(
     tile: Tile,
     out: Outliers,
     hits: NDArray[np.int32],
-    frames: tuple[int, int],
+    shares: NDArray[np.float64],
     found: NDArray[np.float32],
 ) -> None:
     """Fill slope and variance, averaged over the reads at which the hit may have been.
 
-    ``hits`` are first and last difference, ``frames`` averaged and dropped in a group.
-    Both stay 0 where no read can be told from light, and after hits so strong that what is
-    not known of their share counts: there both differences are better left out.
+    ``hits`` are first and last difference, ``shares`` as `list_shares` gives them. Both
+    stay 0 where no read can be told from light, and after hits so strong that what is not
+    known of their share counts: there both differences are better left out.
     """
-    n_steps, n_pixels = tile.rate.shape
+    n_pixels, most = tile.rate.shape[1], shares.shape[3]
     right, sums = tile.sums[1], tile.sums[2]
     residual, design, used = out.residual, tile.design, tile.used
     own, cross = out.own, out.cross
-    most = 3 * frames[0] + 2
-    shares = np.full((n_steps, _MAX_RUN, 3, most), -1.0)
-    for begin in range(n_steps):
-        for more in range(_MAX_RUN):
-            hit = begin, min(begin + more, n_steps - 1)
-            _list_shares(hit, n_steps, frames, shares[begin, more])
     trial = np.empty((4, most), np.float64)
     coarse = 0.5 / _PRECISION**2
     for c in range(n_pixels):
