@@ -1,7 +1,11 @@
 import logging
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +89,36 @@ def test_a_killed_process_fails_its_own_task_only(tmp_path):
     engine.close()
     assert "its process died" in outcomes["killed"].error
     assert [outcomes[k].value for k in (1, 2)] == [2, 4]
+
+
+def test_workers_end_with_a_parent_that_was_killed(tmp_path):
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from rampline.program.engine import ProcessEngine, Task\n"
+        "if __name__ == '__main__':\n"
+        "    task = Task('t', os.path.realpath, '/', Path(sys.argv[1]))\n"
+        "    engine = ProcessEngine(1)\n"
+        "    assert [o.value for o in engine.run([task])] == ['/']\n"
+        "    print(*engine._pool._processes, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    script = tmp_path / "script.py"
+    script.write_text(program)
+    words = [sys.executable, str(script), str(tmp_path / "log")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    (worker,) = map(int, done.stdout.split())
+    deadline = time.monotonic() + 20
+    while _is_alive(worker) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not _is_alive(worker)
+
+
+def _is_alive(process_id):
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    # an orphan that nobody has waited for yet has ended all the same
+    state = Path(f"/proc/{process_id}/stat")
+    return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"

@@ -23,7 +23,7 @@ def test_an_association_stands_for_its_members(raw):
     found = collect_inputs([path], (), mixed=False)
     assert [source.path.name for source in found.sources] == names
     (error,) = found.refused
-    assert "named by an association, but not there" in str(error)
+    assert "not there, though an association" in str(error)
 
 
 def test_a_text_that_is_no_association_is_refused(tmp_path):

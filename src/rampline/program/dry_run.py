@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from .budget import plan_budget
+from .distant import set_distant_apart
 from .estimate import Expected, expected_tasks, total_seconds
 from .exposure import why_no_mosaic
 from .field import mosaic_name
@@ -35,10 +36,16 @@ def dry_run_lines(
     """
     parameters = read_parameters(Parameters, options.config, options.settings)
     inputs = collect_inputs(given, options.exclude, mixed=bool(options.name))
-    yield from (f"refused: {error}" for error in inputs.refused)
+    if options.reaches("mosaic"):
+        inputs = set_distant_apart(inputs)
+    yield from (f"refused: {error}" for error in (*inputs.refused, *inputs.distant))
     yield from notices(inputs, options)
     scale = options.pixel_scale_arcsec or parameters.sky_to_mosaic.grid.pixel_scale
-    names = [_mosaic_of(source, options) for source in inputs.sources]
+    apart = {error.path for error in inputs.distant}
+    names = [
+        "" if str(source.path) in apart else _mosaic_of(source, options)
+        for source in inputs.sources
+    ]
     tasks = list(expected_tasks(inputs.sources, names, scale, options))
     if options.rounds == 2:
         tasks += [replace(t, stage=f"second round: {t.stage}") for t in tasks]

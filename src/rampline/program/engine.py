@@ -12,6 +12,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -244,6 +245,18 @@ def execute(task: Task) -> Outcome:
 def _prepare_worker(log_level: int) -> None:
     """Leave Ctrl-C to the parent, and the cores to the processes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     logging.getLogger("rampline").setLevel(log_level)
+
+
+def _follow_parent() -> None:
+    """End this process with the one that started it, even if that was killed.
+
+    Left alone a worker waits for its next task for ever, with all its memory.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

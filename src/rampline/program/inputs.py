@@ -33,11 +33,14 @@ class Inputs:
     refused : tuple of RamplineError
     idle_excludes : tuple of str
         Words of ``--exclude`` that no file's name holds.
+    distant : tuple of InputError
+        One line for each source that is too far from the others for a common mosaic.
     """
 
     sources: tuple[Source, ...]
     refused: tuple[RamplineError, ...] = field(default=())
     idle_excludes: tuple[str, ...] = ()
+    distant: tuple[InputError, ...] = ()
 
 
 def collect_inputs(
@@ -121,7 +124,9 @@ def _suffix(path: Path) -> str:
     stem = path.name.removesuffix(".gz").removesuffix(".fits")
     suffix = stem.rpartition("_")[2]
     if not path.is_file():
-        raise InputError(str(path), "named by an association, but not there")
+        missing = "not there, though an association or a link names it"
+        what = "a folder, not a file" if path.is_dir() else missing
+        raise InputError(str(path), what)
     if suffix not in SUFFIXES:
         raise InputError(
             str(path),

@@ -13,9 +13,12 @@ from ..files.catalogs import read_catalog
 from ..files.names import optical_element, product_name
 from ..files.read_provenance import StoredProvenance, read_provenance
 from .folders import Folders
-from .journal import Entry, read_journal
+from .journal import Entry, State, read_journal
+from .occupancy import is_occupied
 from .run_record import RunRecord, read_record
 
+CLOCK_TICK_S = 0.1
+"""By which the time of a file may be behind."""
 EXPOSURE_SUFFIXES = ("rate", "cal", "flatfield", "crf")
 
 
@@ -142,6 +145,8 @@ class Overview:
         One line for each file that is no whole product.
     second : Overview or None
         Of the second round's products.
+    is_running : bool
+        Whether a run is at work.
     """
 
     folders: Folders
@@ -151,6 +156,7 @@ class Overview:
     mosaics: tuple[MosaicState, ...]
     damaged: tuple[str, ...] = ()
     second: "Overview | None" = None
+    is_running: bool = False
 
 
 def look_at(out: Path) -> Overview:
@@ -161,8 +167,12 @@ def look_at(out: Path) -> Overview:
     RamplineError
         Where no run has written into it.
     """
-    entries, record, folders = read_journal(out), read_record(out), Folders(out)
-    first = _look(folders, entries, record)
+    record, folders, is_running = read_record(out), Folders(out), is_occupied(out)
+    entries = [
+        entry._replace(state=_state_now(entry, folders.logs, is_running=is_running))
+        for entry in read_journal(out)
+    ]
+    first = replace(_look(folders, entries, record), is_running=is_running)
     if not folders.second.exposures.is_dir():
         return first
     again = [
@@ -171,6 +181,24 @@ def look_at(out: Path) -> Overview:
         if entry.task.endswith("_2")
     ]
     return replace(first, second=_look(folders.second, again, record))
+
+
+def _state_now(entry: Entry, logs: Path, *, is_running: bool) -> State:
+    """Return the state of a task that the journal has as waiting: the run cannot say.
+
+    A task that has begun has opened its log; without a run it is not waiting but stopped.
+    """
+    if entry.state not in {"waiting", "running"}:
+        return entry.state
+    if not is_running:
+        return "stopped"
+    try:
+        began_unix_s = (logs / f"{entry.task}.log").stat().st_mtime
+    except OSError:
+        # its first run, and not begun
+        return "waiting"
+    has_begun = began_unix_s > entry.changed_unix_s - CLOCK_TICK_S
+    return "running" if has_begun else "waiting"
 
 
 def _look(folders: Folders, entries: list[Entry], record: RunRecord | None) -> Overview:

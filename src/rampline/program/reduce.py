@@ -10,6 +10,7 @@ from ..errors import RamplineError
 from ..exposure.header import Header
 from ..files.names import product_name
 from .budget import Budget, plan_budget
+from .distant import set_distant_apart
 from .engine import Task, make_engine
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field import FieldRun, combine_field
@@ -21,6 +22,7 @@ from .make_cal import choose_backgrounds, is_background
 from .make_ledger import ledger_requests, make_ledger
 from .make_report import make_report
 from .notices import notices
+from .occupancy import occupy
 from .options import ReduceOptions, Until
 from .parameter_tree import Parameters
 from .parameters import read_parameters
@@ -67,25 +69,29 @@ def reduce_files(
     begin = time.perf_counter()
     parameters = read_parameters(Parameters, options.config, options.settings)
     inputs = collect_inputs(given, options.exclude, mixed=bool(options.name))
+    if options.reaches("mosaic"):
+        inputs = set_distant_apart(inputs)
     folders = Folders(out)
     folders.make()
-    key = "" if inputs.refused else try_run_key(inputs.sources, parameters, options)
+    spoiled = inputs.refused or inputs.distant
+    key = "" if spoiled else try_run_key(inputs.sources, parameters, options)
     if key and is_finished(folders, key):
         line = "everything is up to date; slopes and images of exposures were not kept"
         make_progress(bars=False).say(line)
         return 0
-    forget_finished(folders)
     budget = plan_budget([source.header for source in inputs.sources], options)
     with (
+        occupy(out),
         closing(make_engine(options.engine, budget.workers)) as engine,
         closing(make_engine("threads", budget.workers)) as here,
         Journal(out) as journal,
         make_progress(bars=progress) as shown,
     ):
+        forget_finished(folders)
         journal.start_run()
         record = begin_record(given, out, options, parameters)
         desk = Desk(engine, here, journal, shown, folders.logs)
-        for error in inputs.refused:
+        for error in (*inputs.refused, *inputs.distant):
             desk.refuse(str(getattr(error, "path", "input")), error)
         for line in notices(inputs, options):
             shown.say(line)
@@ -140,6 +146,7 @@ def _calibrate(
     )
     held = _follow_persistence(desk, inputs, folders, parameters, options)
     skies = [source for source in inputs.sources if is_background(source.header)]
+    apart = {error.path for error in inputs.distant}
     targets = [source for source in inputs.sources if source not in skies]
 
     def tasks(sources: Sequence[Source], until: Until) -> list[Task]:
@@ -152,7 +159,7 @@ def _calibrate(
                     suffix=source.suffix,
                     place=place,
                     parameters=parameters,
-                    until=until,
+                    until="cal" if str(source.path) in apart else until,
                     backgrounds=choose_backgrounds(source.header, rates),
                     held=held.get(source.header.root),
                 ),

@@ -43,19 +43,18 @@ def status_lines(folder: Path) -> Iterator[str]:
 def run_words(seen: Overview) -> str:
     """Say whether the last run is done."""
     record = seen.record
-    running = any(entry.state == "running" for entry in seen.entries)
     if record is None:
-        return "running" if running else "a run of another version"
+        return "running" if seen.is_running else "a run of another version"
     if record.ended_unix_s:
         return f"done {_clock(record.ended_unix_s)}"
-    states = {entry.state for entry in seen.entries}
-    if states & {"stopped"} or not states & {"running", "waiting"}:
-        return f"stopped; begun {_clock(record.began_unix_s)}"
-    return f"running, or killed; begun {_clock(record.began_unix_s)}"
+    word = "running" if seen.is_running else "stopped"
+    return f"{word}; begun {_clock(record.began_unix_s)}"
 
 
 def _is_open(seen: Overview) -> bool:
     """Return whether there is something left that the same command would do."""
+    if seen.is_running:
+        return False
     left = any(entry.state not in {"done", "reused"} for entry in seen.entries)
     return left or seen.record is None or not seen.record.ended_unix_s
 

@@ -1,0 +1,87 @@
+"""Exposures too far from the others to share a mosaic: another target, a wrong pointing.
+
+All mosaics of a run lie on one tangent plane. One exposure on the other side of the sky
+would leave no plane for any, so it stops at its calibrated image and is named.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.csgraph import connected_components
+
+from ..errors import InputError
+from .exposure import why_no_mosaic
+from .inputs import Inputs, Source
+from .make_cal import is_background
+
+LARGEST_GAP_DEG: Final = 0.5
+"""Between neighbours of one field: the side of the largest grid at 0.03 arcsec."""
+CELL_RAD: Final = 1.0e-3
+"""Pointings are compared to 3 arcmin, so that thousands of exposures are few places."""
+
+
+def set_distant_apart(inputs: Inputs) -> Inputs:
+    """Say which sources lie too far from the others for a common mosaic.
+
+    Fields are what gaps of more than half a degree leave between pointings; the one with
+    the most exposures stays, the first one on a tie.
+
+    Parameters
+    ----------
+    inputs : Inputs
+
+    Returns
+    -------
+    Inputs
+        With ``distant`` set; the sources are the same.
+    """
+    members = [
+        source
+        for source in inputs.sources
+        if not (why_no_mosaic(source.header) or is_background(source.header))
+    ]
+    if len(members) < 2:
+        return inputs
+    toward = _directions(members)
+    field = _fields(toward)
+    main = field == np.argmax(np.bincount(field))
+    centre = toward[main].mean(axis=0)
+    centre /= np.linalg.norm(centre)
+    distant = tuple(
+        InputError(
+            str(members[k].path),
+            f"looks {_angle_deg(toward[k], centre):.1f} deg away from the other exposures",
+            "calibrated, in no mosaic; check RA_REF and DEC_REF, or reduce it by itself",
+        )
+        for k in np.flatnonzero(~main)
+    )
+    return replace(inputs, distant=distant)
+
+
+def _directions(sources: Sequence[Source]) -> NDArray[np.float64]:
+    """Return the unit vector towards each exposure's reference point, (n, 3)."""
+    pointings = [source.header.pointing for source in sources]
+    ra = np.radians([pointing.ra_ref_deg for pointing in pointings])
+    dec = np.radians([pointing.dec_ref_deg for pointing in pointings])
+    return np.stack(
+        [np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1
+    )
+
+
+def _fields(toward: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the number of the field of each direction, in the order of appearance."""
+    cells, cell = np.unique(np.round(toward / CELL_RAD), axis=0, return_inverse=True)
+    steps = cells[:, None] - cells[None]
+    near = CELL_RAD * np.linalg.norm(steps, axis=-1) < np.radians(LARGEST_GAP_DEG)
+    _, part = connected_components(near, directed=False)
+    part = part[cell.ravel()]
+    _, first, number = np.unique(part, return_index=True, return_inverse=True)
+    return np.asarray(np.argsort(np.argsort(first))[number], dtype=np.int64)
+
+
+def _angle_deg(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    chord = float(np.linalg.norm(one - other))
+    return float(np.degrees(2.0 * np.arcsin(min(chord / 2.0, 1.0))))
