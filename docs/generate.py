@@ -6,6 +6,7 @@ python docs/generate.py
 from pathlib import Path
 
 from rampline import flags
+from rampline.artifacts import bits
 from rampline.params import walk_params
 from rampline.program.parameter_tree import Parameters
 
@@ -33,7 +34,7 @@ def parameters_page() -> str:
 
 
 def flags_page() -> str:
-    """Return every data-quality bit."""
+    """Return every data-quality bit, and those of the ARTIFACT plane."""
     lines = [
         "# Flags",
         "",
@@ -45,6 +46,17 @@ def flags_page() -> str:
     for value, name in flags.NAME.items():
         bit = value.bit_length() - 1
         lines.append(f"| {bit} | {value} | {name} | {flags.MEANING[value]} |")
+    lines += [
+        "",
+        "## ARTIFACT",
+        "",
+        "The bits of the extension ARTIFACT, in which the second round says what disturbs",
+        "a pixel. Not all have a finder yet: see [Artifacts](artifacts.md).",
+        "",
+        "| value | meaning |",
+        "|---|---|",
+    ]
+    lines += [f"| {value} | {meaning} |" for value, meaning in bits.MEANING.items()]
     return "\n".join(lines) + "\n"
 
 
