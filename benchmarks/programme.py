@@ -57,6 +57,8 @@ class Errors:
     dither_arcsec: float = 0.004
     distortion_mas: float = 2.0
     """Smooth error over a detector, rms."""
+    ripple_mas: float = 0.0
+    """Further error of the distortion that polynomials of third degree do not hold, rms."""
     detector_mas: float = 3.0
     """Place of a detector and filter, on either axis."""
     catalog_mas: float = 2.0
@@ -180,7 +182,23 @@ def _reference(detector, band, errors, rng):
         distortion=distortion_model(cam.full, wrong, rng),
         filter_offset_px=shift,
     )
-    return make_geometry(planes, cam.pointing(), READOUT), shift
+    geometry = make_geometry(planes, cam.pointing(), READOUT)
+    return _ripple(geometry, errors.ripple_mas / 1000, rng), shift
+
+
+def _ripple(geometry, rms_arcsec, rng):
+    """Add waves, two across the detector, to V2 and V3."""
+    if not rms_arcsec:
+        return geometry
+    rows, cols = np.meshgrid(
+        *(np.arange(n) / n for n in geometry.v2v3_arcsec.shape[:2]), indexing="ij"
+    )
+    waves = np.stack(
+        [np.sin(2 * np.pi * (2 * axis + rng.random())) for axis in (rows, cols)],
+        axis=-1,
+    )
+    moved = geometry.v2v3_arcsec + np.sqrt(2) * rms_arcsec * waves
+    return replace(geometry, v2v3_arcsec=moved)
 
 
 def _expose(sky, attitudes, optics, reference, rng, programme):

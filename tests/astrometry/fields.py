@@ -7,7 +7,10 @@ from pathlib import Path
 import asdf
 import numpy as np
 from astropy.modeling.models import Mapping, Polynomial2D, Shift
+from gwcs.wcs import WCS
 
+from rampline.astrometry.bending import SHAPES
+from rampline.astrometry.distortion_update import DistortionUpdate
 from rampline.astrometry.wcs_tree import grid_tree
 from rampline.exposure.header import Pointing
 from rampline.exposure.planes import SkyPlanes
@@ -105,6 +108,30 @@ def sky_planes(shape=(4, 4), distortion=None, **changes):
         filter_offset_px=(1.016, -1.625),
     )
     return replace(planes, **changes)
+
+
+def some_update(rng, size_arcsec=0.003):
+    """An update of a distortion, each shape of that size."""
+    shapes = rng.normal(0, size_arcsec, (2, SHAPES))
+    return DistortionUpdate(
+        shapes=shapes,
+        error=np.zeros((2, SHAPES)),
+        evidence=99.0,
+        n_stars=500,
+        is_applied=True,
+    )
+
+
+def without_correction(wcs):
+    """A real GWCS as it was before its alignment."""
+    last = wcs.pipeline[-2].transform
+    return WCS(
+        [
+            (step.frame, last if step.frame.name == "v2v3vacorr" else step.transform)
+            for step in wcs.pipeline
+            if step.frame.name != "v2v3corr"
+        ]
+    )
 
 
 def random_pixels(rng, shape, count=200):

@@ -7,10 +7,9 @@ import pytest
 from numpy.polynomial.polynomial import polyval2d
 from scipy.stats import multivariate_normal
 
-from rampline.astrometry.bending import SHAPES, UNKNOWNS, evaluate_shapes
+from rampline.astrometry.bending import UNKNOWNS, evaluate_shapes
 from rampline.astrometry.distortion_update import (
     CURVED,
-    DistortionUpdate,
     DistortionUpdateParams,
     _log_bayes_factor,
     detector_frame,
@@ -31,24 +30,17 @@ from .fields import (
     READOUT,
     SUB640,
     offset_mas,
+    open_real,
     opened,
     random_pixels,
+    real_pointing,
     sky_planes,
+    some_update,
+    without_correction,
 )
 
 PARAMS = DistortionUpdateParams()
 SIGMA = 0.002
-
-
-def update_of(shapes):
-    zero = np.zeros((2, SHAPES))
-    return DistortionUpdate(
-        shapes=shapes, error=zero, evidence=99.0, n_stars=500, is_applied=True
-    )
-
-
-def random_update(rng, size=0.003):
-    return update_of(rng.normal(0, size, (2, SHAPES)))
 
 
 def posterior(rng, truth, error):
@@ -111,7 +103,7 @@ def test_few_stars_or_the_switch_leave_it_measured_but_not_applied(rng):
 
 
 def test_polynomials_are_the_shapes_and_the_way_back_their_inverse(rng):
-    update, half = random_update(rng), 32.0
+    update, half = some_update(rng), 32.0
     forward, backward = update_polynomials(update, half)
     u, v = rng.uniform(-1.05, 1.05, (2, 300))
     moved = [polyval2d(u, v, series) for series in forward]
@@ -126,7 +118,7 @@ def test_polynomials_are_the_shapes_and_the_way_back_their_inverse(rng):
 def test_a_written_update_looks_where_the_geometry_looks(rng, readout):
     planes = sky_planes()
     before = make_geometry(planes, POINTING, readout)
-    update = random_update(rng)
+    update = some_update(rng)
     nodes = update_geometry(before, update)
     after = replace(before, v2v3_arcsec=nodes, correction=CORRECTION)
     frame = detector_frame(before)
@@ -160,6 +152,34 @@ def test_a_written_update_looks_where_the_geometry_looks(rng, readout):
         np.testing.assert_allclose(again.v2v3_arcsec, nodes, atol=1e-7)
     np.testing.assert_allclose(sky_to_pixel(after, *sky), (rows, cols), atol=1e-5)
     assert fit_sip(after).error_px < 0.001
+
+
+@pytest.mark.shared
+def test_real_exposures_are_updated(shared, rng):
+    """In the tree as the file has it, or aligned already: to 0.01 mas where we look."""
+    rows, cols = random_pixels(rng, (2048, 2048))
+    identity = np.eye(2, 3)
+    for path in sorted((shared / "real_gwcs").glob("*.asdf"))[::15]:
+        real, wcsinfo = open_real(path)
+        pointing, update = real_pointing(real, wcsinfo), some_update(rng)
+        nothing, plain = correction_tree(pointing, identity), without_correction(real)
+        for stored in (plain, real):
+            before = geometry_from_gwcs(stored, pointing, (2048, 2048))
+            after = replace(before, v2v3_arcsec=update_geometry(before, update))
+            frame = detector_frame(before)
+            tree = align_bytes(
+                embedded_tree(stored), nothing, update_tree(frame, update)
+            )
+            assert (tree is None) == (stored is real), path.name
+            wcs = update_gwcs(stored, frame, update) if tree is None else opened(tree)
+            sky = pixel_to_sky(after, rows, cols)
+            assert offset_mas(*wcs(cols, rows), *sky) < 0.01, path.name
+            # the updated WCS goes back as well as the one it was
+            missed = wcs.invert(*sky, with_bounding_box=False) - np.stack([cols, rows])
+            before_sky = stored(cols, rows, with_bounding_box=False)
+            usual = stored.invert(*before_sky, with_bounding_box=False)
+            usual -= np.stack([cols, rows])
+            np.testing.assert_allclose(missed, usual, atol=1e-3)
 
 
 def test_an_update_without_the_frame_of_the_telescope_is_not_written():

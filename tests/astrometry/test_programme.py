@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from benchmarks import alignment
 from benchmarks import programme as pr
 from benchmarks.alignment import (
     FEW,
+    WAVES,
     align,
     corners_off_mas,
     hard_cases,
@@ -15,6 +17,7 @@ from benchmarks.alignment import (
     observe_real,
     run,
 )
+from rampline.astrometry.distortion_update import DistortionUpdateParams
 from rampline.pipeline.sky_to_mosaic import SkyToMosaic, align_field
 
 WIDE = replace(FEW, detectors=(*FEW.detectors, "NRCB3", "NRCB4"))
@@ -27,11 +30,34 @@ def test_wrong_reference_distortions_stay_below_the_promise():
     assert np.abs(mean - mean.mean(axis=0)).max() < 2.0
     assert np.abs(mean).max() < 3.0
     assert {image.status for image in field.alignment.images} == {"OK"}
+    # not the middle only, but all pixels
+    assert np.abs(off).max() < 2.0
+    assert all(image.applied_update for image in field.alignment.images)
+
+
+def test_updates_help_also_where_they_cannot_hold_all_and_can_be_switched_off(
+    monkeypatch,
+):
+    """Waves across the detector are no polynomials of third degree."""
+    _, _, updated, _ = run(FEW, WAVES, 3)
+    params = DistortionUpdateParams(enabled=False)
+    monkeypatch.setattr(
+        alignment, "PARAMS", alignment.PARAMS.model_copy(update={"distortion": params})
+    )
+    observed, field, off, _ = run(FEW, WAVES, 3)
+    assert np.std(updated) < 0.5 * np.std(off)
+    assert np.abs(updated).max() < 0.5 * np.abs(off).max()
+    for image, survey, geometry in zip(
+        field.alignment.images, observed.surveys, field.geometries, strict=True
+    ):
+        assert image.update.evidence > params.min_evidence
+        assert geometry.v2v3_arcsec is survey.geometry.v2v3_arcsec
 
 
 def test_with_perfect_distortions_only_the_centroids_count():
     _, field, off, _ = run(WIDE, pr.PERFECT, 3)
-    assert np.abs(off.mean(axis=1)).max() < 0.2
+    assert np.abs(off).max() < 0.2
+    assert not any(image.applied_update for image in field.alignment.images)
     assert field.alignment.rms_arcsec < 1e-3
 
 

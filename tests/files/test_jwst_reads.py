@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from rampline.astrometry.gwcs_model import align_gwcs, build_gwcs
-from rampline.astrometry.wcs_tree import correction_tree
+from rampline.astrometry.distortion_update import DetectorFrame
+from rampline.astrometry.gwcs_model import align_gwcs, build_gwcs, update_gwcs
+from rampline.astrometry.wcs_tree import correction_tree, update_tree
 from rampline.exposure.header import Card
 from rampline.files.asdf_tree import align_bytes
 from rampline.files.catalogs import write_association
@@ -27,7 +28,13 @@ from rampline.files.write_raw import (
     write_reference,
 )
 
-from ..astrometry.fields import CORRECTION, POINTING, READOUT, sky_planes
+from ..astrometry.fields import (
+    CORRECTION,
+    POINTING,
+    READOUT,
+    sky_planes,
+    some_update,
+)
 from .making import (
     COLS,
     PROVENANCE,
@@ -135,12 +142,24 @@ def test_the_wcs_that_jwst_saved_among_all_else_is_aligned_in_its_tree(tmp_path,
         model.save(str(again))
     tree = read_wcs_tree(again)
     assert b"exposure:" in tree
-    aligned = align_bytes(tree, correction_tree(POINTING, CORRECTION))
+    frame, update = DetectorFrame(np.array([-122.5, -457.7]), 32.0), some_update(rng)
+    aligned = align_bytes(
+        tree, correction_tree(POINTING, CORRECTION), update_tree(frame, update)
+    )
     assert b"exposure:" not in aligned
     write_sky(again, make_sky(rng), aligned, SIP, PROVENANCE)
-    theirs = align_gwcs(wcs, POINTING, CORRECTION)
+    theirs = align_gwcs(update_gwcs(wcs, frame, update), POINTING, CORRECTION)
     with open_as("ImageModel", again) as model:
         assert model.meta.wcs(300.0, 700.0) == pytest.approx(theirs(300.0, 700.0))
+        model.save(str(path))
+    stored = read_gwcs(path)
+    sky = theirs(300.0, 700.0)
+    assert stored(300.0, 700.0) == pytest.approx(sky, rel=1e-14)
+    assert stored.invert(*sky) == pytest.approx(theirs.invert(*sky), abs=1e-7)
+    # and `tweakwcs` goes on from there
+    once_more = align_gwcs(stored, POINTING, CORRECTION)
+    expected = align_gwcs(theirs, POINTING, CORRECTION)(300.0, 700.0)
+    assert once_more(300.0, 700.0) == pytest.approx(expected, rel=1e-14)
 
 
 def test_mosaics_and_segmentations_are_models(tmp_path, rng):

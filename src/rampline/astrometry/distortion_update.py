@@ -138,6 +138,13 @@ def update_geometry(
     return np.asarray(geometry.v2v3_arcsec + added)
 
 
+def largest_change(update: DistortionUpdate) -> float:
+    """Return how far an update moves a corner or another pixel at most, arcsec."""
+    axis = np.linspace(-1.0, 1.0, 17)
+    shapes = evaluate_shapes(*np.meshgrid(axis, axis))
+    return float(np.hypot(*np.tensordot(update.shapes, shapes, 1)).max())
+
+
 def detector_frame(geometry: Geometry) -> DetectorFrame:
     """Return where an image lies in V2 and V3, from its four corners."""
     n_rows, n_cols = geometry.shape

@@ -28,7 +28,7 @@ class ImageSources:
     ----------
     visit, exposure, detector : str
         Names; images with the same one share that part of the pointing error. ``detector``
-        names detector, filter and pupil.
+        is `detector_name`.
     band : str
         Filter and pupil.
     position : (n, 2) float64, arcsec
@@ -114,7 +114,7 @@ def place_sources(
     return ImageSources(
         visit=f"{header.program}{header.observation}{header.visit}",
         exposure=header.root.rsplit("_", 1)[0],
-        detector=f"{header.detector} {header.filter} {header.pupil}",
+        detector=detector_name(header),
         band=f"{header.filter} {header.pupil}",
         position=to_field(sources.rows, sources.cols),
         error=sources.error_px * scale,
@@ -126,6 +126,16 @@ def place_sources(
         jacobian=jacobian,
         axes=jacobian @ (turned[1:] - turned[0]).T,
     )
+
+
+def detector_name(header: Header) -> str:
+    """Return the name under which images share what their distortion has wrong.
+
+    Subarrays see a part of a detector: what bends the whole is another shape on them.
+    """
+    name = f"{header.detector} {header.filter} {header.pupil}"
+    subarray = header.readout.subarray
+    return name if subarray == "FULL" else f"{name} {subarray}"
 
 
 def place_references(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..astrometry.distortion_update import largest_change
 from ..astrometry.footprint import outline
+from ..astrometry.image_sources import detector_name
 from ..astrometry.pixel_map import grid_from_cards
 from ..astrometry.reference_catalog import ReferenceStars, read_reference_stars
 from ..errors import InputError, NetworkError, ParameterError, RamplineError
@@ -21,6 +23,7 @@ from ..pipeline.sky_to_mosaic import (
     align_field,
     choose_grid,
 )
+from ..units import MAS_PER_ARCSEC
 from .alignment_table import read_alignment, stored_key, write_alignment
 from .make_survey import read_survey
 from .task_key import hash_file, make_key
@@ -172,6 +175,20 @@ def _grid(field: AlignedField, request: AlignmentRequest) -> Grid:
     return grid
 
 
+def _updated(field: AlignedField) -> list[str]:
+    """Say how many reference distortions the stars have updated."""
+    largest = {
+        detector_name(survey.header): largest_change(image.applied_update)
+        for survey, image in zip(field.surveys, field.alignment.images, strict=True)
+        if image.applied_update is not None
+    }
+    if not largest:
+        return []
+    most = f"{MAS_PER_ARCSEC * max(largest.values()):.1f} mas"
+    what = f"distortions of {len(largest)} detectors and filters"
+    return [f"{what} updated by up to {most}"]
+
+
 def _note(field: AlignedField) -> str:
     """Say how the alignment went: exposures that are not OK are named with the reason."""
     images = field.alignment.images
@@ -186,6 +203,7 @@ def _note(field: AlignedField) -> str:
     words = [", ".join(counts), stars]
     if np.isfinite(field.alignment.rms_arcsec):
         words.append(f"scatter {1000 * field.alignment.rms_arcsec:.2f} mas")
+    words += _updated(field)
     reasons: dict[str, list[str]] = {}
     for survey, image in zip(field.surveys, images, strict=True):
         if image.reason:
