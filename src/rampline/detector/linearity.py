@@ -99,16 +99,25 @@ def _evaluate(
     linear = np.empty(n_cols, np.float32)
     for own in range(unknown.shape[0]):
         row = start + own
+        keep, first = unknown[own], coefficients[last, row]
         for i in range(n_ints):
             for group in range(n_groups):
                 value = counts[i, group, row]
                 flags = group_flags[i, group, row]
-                for col in range(n_cols):
-                    linear[col] = coefficients[last, row, col]
-                for k in range(last - 1, -1, -1):
-                    term = coefficients[k, row]
+                if last % 2 == 0:
                     for col in range(n_cols):
-                        linear[col] = linear[col] * value[col] + term[col]
+                        linear[col] = first[col]
+                else:
+                    even = coefficients[last - 1, row]
+                    for col in range(n_cols):
+                        linear[col] = first[col] * value[col] + even[col]
+                # two terms at a time: half the passes
+                for k in range(last - last % 2 - 1, 0, -2):
+                    odd, even = coefficients[k, row], coefficients[k - 1, row]
+                    for col in range(n_cols):
+                        term = linear[col] * value[col] + odd[col]
+                        linear[col] = term * value[col] + even[col]
                 for col in range(n_cols):
-                    keep = unknown[own, col] | ((flags[col] & bit) != 0)
-                    value[col] = value[col] if keep else linear[col]
+                    old, new = value[col], linear[col]
+                    is_kept = keep[col] | ((flags[col] & bit) != 0)
+                    value[col] = old if is_kept else new
