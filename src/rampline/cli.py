@@ -149,8 +149,15 @@ def demo(
 
 
 @app.command
-def simulate(
-    scene: str, *, out: Path, workers: int = 1, crds_cache: Path | None = None
+def simulate(  # noqa: PLR0913 - the command line's own options
+    scene: str,
+    *,
+    out: Path,
+    workers: int = 1,
+    crds_cache: Path | None = None,
+    detectors: str = "",
+    filters: str = "",
+    dithers: str = "",
 ) -> int:
     """Simulate raw exposures and matching reference files, with the truth beside them.
 
@@ -158,7 +165,7 @@ def simulate(
     ----------
     scene
         TOML file of a scene, or one that rampline brings: demo, demo-full, benchmark,
-        smacs0723.
+        artifacts, smacs0723.
     out
         Output folder.
     workers
@@ -166,10 +173,18 @@ def simulate(
     crds_cache
         Folder of a small CRDS cache to be written with the reference files, on which
         the crds client, and so ``--references crds`` and jwst, run without network.
+    detectors
+        Only these, for example ``NRCB1,NRCBLONG``. What is made of a part of a scene is
+        the same as in the whole.
+    filters
+        Only these, for example ``F200W,F444W``.
+    dithers
+        Only these points of the dither pattern, for example ``1,4-6``.
     """
     from .program.simulate import run_simulation
 
-    return run_simulation(scene, out, workers, crds_cache)
+    only = {"detectors": detectors, "filters": filters, "dithers": dithers}
+    return run_simulation(scene, out, workers, crds_cache, only)
 
 
 @app.command

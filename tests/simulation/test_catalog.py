@@ -144,3 +144,35 @@ def test_the_true_catalogue_lists_every_source_in_every_band():
         assert np.allclose(flux, sources.flux_in(band))
         magnitude = table[f"{band.name.lower()}_abmag"]
         assert np.allclose(magnitude_to_jy(np.asarray(magnitude)), flux)
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        ({"f999w_abmag": [20.0, 20.0]}, "f999w_abmag: filter 'F999W'"),
+        ({"f200w_abmag": ["bright", "faint"]}, "'f200w_abmag' has no numbers"),
+        ({"f200w_abmag": [20.0, np.nan]}, "row 2: magnitudes"),
+        ({"dec": [1.0, 95.0]}, "row 2: dec: 95.0 is not from -90 to 90"),
+        ({"axis_ratio": [0.0, 1.0]}, "row 1: axis_ratio"),
+        ({"half_light_arcsec": [0.1, -0.1]}, "row 2: half_light_arcsec"),
+    ],
+)
+def test_a_value_that_is_none_is_named_by_row_and_column(tmp_path, columns, what):
+    path = tmp_path / "mine.ecsv"
+    good = {"ra": [1.0, 1.1], "dec": [1.0, 1.1], "f200w_abmag": [20.0, 21.0]}
+    Table({**good, **columns}).write(path, format="ascii.ecsv")
+    with pytest.raises(ParameterError, match=what) as caught:
+        draw_sources(_field(catalog=str(path)), 1)
+    assert str(caught.value).startswith("field.catalog: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_magnitude_that_is_missing_is_that_of_another_filter(tmp_path):
+    path = tmp_path / "mine.ecsv"
+    table = Table({"ra": [10.0, 10.1], "dec": [1.0, 1.1]}, masked=True)
+    table["f200w_abmag"] = np.ma.array([21.0, 0.0], mask=[False, True])
+    table["f444w_abmag"] = [20.5, 23.0]
+    table.write(path, format="ascii.ecsv")
+    sources = read_sources(path)
+    expected = magnitude_to_jy(np.array([21.0, 23.0]))
+    assert np.allclose(sources.flux_in(passband("F200W")), expected)

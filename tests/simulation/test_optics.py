@@ -1,12 +1,20 @@
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType, SimpleNamespace
+
 import numpy as np
+import pytest
 
 from rampline.simulation.electronics import coupling_kernel
-from rampline.simulation.instrument import DETECTORS, passband
+from rampline.simulation.instrument import DETECTORS, PASSBANDS, passband
 from rampline.simulation.optics import (
+    DIFFUSION_PX,
     PointSpread,
     coupled,
     encircled_energy,
+    n_wavelengths,
     point_spread,
+    psf_model,
     widened,
 )
 
@@ -81,3 +89,57 @@ def test_a_stored_psf_is_read_back(narrow):
     again = point_spread(passband("F187N"), DETECTORS["NRCB1"])
     assert again is not narrow
     assert np.array_equal(again.values, narrow.values)
+
+
+def test_a_band_is_sampled_every_few_per_cent():
+    for band in PASSBANDS.values():
+        n_waves = n_wavelengths(band)
+        assert n_waves % 2 == 1
+        assert band.width_um / band.pivot_um / n_waves <= 0.0351
+    assert n_wavelengths(passband("F187N")) == 1
+    assert n_wavelengths(passband("F200W")) == 7
+
+
+class _Camera:
+    """What of stpsf is used: a Gaussian centred between samples, where stpsf has it."""
+
+    def calc_psf(self, fov_pixels, oversample, nlambda, add_distortion):
+        assert (self.detector, self.filter) == ("NRCB5", "F444W")
+        assert (nlambda, add_distortion) == (7, False)
+        offset = np.arange(fov_pixels * oversample) - (fov_pixels * oversample - 1) / 2
+        profile = np.exp(-0.5 * (offset / 8.0) ** 2)
+        profile /= profile.sum()
+        return [SimpleNamespace(data=np.outer(profile, profile))]
+
+
+@pytest.fixture
+def with_stpsf(monkeypatch, tmp_path):
+    """A machine on which stpsf and its data are."""
+    module = ModuleType("stpsf")
+    module.__spec__ = ModuleSpec("stpsf", None)
+    module.NIRCam = _Camera
+    monkeypatch.setitem(sys.modules, "stpsf", module)
+    monkeypatch.setattr("rampline.simulation.optics.version", lambda _name: "2.2.0")
+    monkeypatch.setenv("STPSF_PATH", str(tmp_path))
+
+
+@pytest.mark.usefixtures("with_stpsf")
+def test_stpsf_makes_the_psf_where_its_data_are():
+    spread = point_spread(passband("F444W"), DETECTORS["NRCBLONG"])
+    size = spread.values.shape[0]
+    assert size % 2 == 1
+    line = spread.values.sum(axis=0, dtype=float)
+    offset = (np.arange(size) - size // 2) / spread.oversample
+    assert abs((line * offset).sum() / line.sum()) < 1e-5
+    variance = (line * offset**2).sum() / line.sum()
+    expected = 2.0**2 + DIFFUSION_PX**2 + 1 / 12
+    assert np.isclose(variance, expected, rtol=1e-3)
+    assert np.isclose(line.sum() / spread.oversample**2, 1.0, atol=1e-4)
+    assert psf_model().startswith("stpsf 2.2.0")
+
+
+def test_without_data_of_stpsf_poppy_makes_it(monkeypatch, tmp_path):
+    monkeypatch.delenv("STPSF_PATH", raising=False)
+    assert psf_model() == "poppy"
+    monkeypatch.setenv("STPSF_PATH", str(tmp_path / "gone"))
+    assert psf_model() == "poppy"

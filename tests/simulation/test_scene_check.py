@@ -42,6 +42,45 @@ TWICE = {"activity": "03", "detectors": ["NRCB1"]}
         ({"activities": [{"pattern": "SLOW"}]}, "activities.0.pattern", "SLOW"),
         ({"activities": [TWICE, TWICE]}, "activities.1.activity", "activities.0"),
         (
+            {"activities": [{"groups": 100_000}]},
+            "activities.0.groups",
+            "838.9 GB of samples",
+        ),
+        (
+            {"activities": [{"long": "F444W+GRISMX"}]},
+            "activities.0.long",
+            "'GRISMX' is not one of GRISMR",
+        ),
+        ({"activities": [{"long": "F444W+"}]}, "activities.0.long", "grism ''"),
+        (
+            {"activities": [{"long": "F405N+GRISMR"}]},
+            "activities.0.long",
+            "pupil wheel",
+        ),
+        (
+            {"activities": [{"short": "F200W+GRISMR"}]},
+            "activities.0.short",
+            "long-wavelength",
+        ),
+        (
+            {"activities": [{"long": "F444W+GRISMR", "subarray": "SUB640"}]},
+            "activities.0.subarray",
+            "FULL",
+        ),
+        (
+            {"light": {"pictures": [{"file": "a.fits", "filter": "F999W"}]}},
+            "light.pictures.0.filter",
+            "F999W",
+        ),
+        ({"only": {"detectors": ["B1"]}}, "only.detectors", "'B1'"),
+        ({"only": {"filters": ["F999W"]}}, "only.filters", "F999W"),
+        ({"further_visits": [{}]}, "further_visits.0.visit", "001001"),
+        (
+            {"further_visits": [{"visit": "002", "points": 5}]},
+            "further_visits.0.points",
+            "4-POINT has 4",
+        ),
+        (
             {"pointing_error": {"roll_deg": [0.07, 0.01]}},
             "pointing_error.roll_deg",
             "0.07",
@@ -73,6 +112,13 @@ def test_the_command_names_file_and_entry(tmp_path):
     path = tmp_path / "scene.toml"
     path.write_text("[[activities]]\npattern = 'SLOW'\n")
     with pytest.raises(ParameterError, match=r"scene\.toml: activities\.0\.pattern: "):
+        load_scene(str(path))
+
+
+def test_a_file_that_is_no_text_is_no_scene(tmp_path):
+    path = tmp_path / "scene.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ParameterError, match=r"scene\.toml: not a TOML file"):
         load_scene(str(path))
 
 

@@ -1,5 +1,6 @@
 """``rampline simulate``: a scene by name or file becomes raw exposures."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def run_simulation(
-    name: str, out: Path, workers: int, crds_cache: Path | None = None
+    name: str,
+    out: Path,
+    workers: int,
+    crds_cache: Path | None = None,
+    only: Mapping[str, str] | None = None,
 ) -> int:
     """Simulate a scene and say where everything is.
 
@@ -24,6 +29,9 @@ def run_simulation(
         Exposures at once.
     crds_cache : Path, optional
         Folder of a CRDS cache with the reference files, to be written.
+    only : mapping of str to str, optional
+        Detectors, filters and dithers that are made, each a list with commas; what is
+        empty is as the scene has it.
 
     Returns
     -------
@@ -39,7 +47,7 @@ def run_simulation(
 
     shown = PlainProgress()
     made = simulate(
-        load_scene(name),
+        restricted(load_scene(name), only or {}),
         out,
         workers,
         lambda what, done, total: shown.say(f"  [{done}/{total}] {what}"),
@@ -53,6 +61,50 @@ def run_simulation(
             f"CRDS cache in {crds_cache}; to use it: . {crds_cache}/environment.sh"
         )
     return 0
+
+
+def restricted(scene: "SceneParams", only: Mapping[str, str]) -> "SceneParams":
+    """Return the scene with a part of it selected.
+
+    Parameters
+    ----------
+    scene : SceneParams
+    only : mapping of str to str
+        Lists with commas by ``detectors``, ``filters``, ``dithers``; dithers are numbers
+        from 1 or ranges such as ``2-5``.
+
+    Raises
+    ------
+    ParameterError
+        A list that cannot be understood.
+    """
+    from ..simulation.scene import SelectionParams
+
+    chosen: dict[str, tuple[str, ...] | tuple[int, ...]] = {}
+    for name, words in only.items():
+        if words:
+            split = [word.strip() for word in words.split(",")]
+            chosen[name] = _numbers(split) if name == "dithers" else _upper(split)
+    selection = SelectionParams.model_validate(scene.only.model_dump() | chosen)
+    return scene.model_copy(update={"only": selection})
+
+
+def _upper(words: list[str]) -> tuple[str, ...]:
+    return tuple(word.upper() for word in words)
+
+
+def _numbers(words: list[str]) -> tuple[int, ...]:
+    numbers: list[int] = []
+    for word in words:
+        first, _, last = word.partition("-")
+        try:
+            span = range(int(first), int(last or first) + 1)
+        except ValueError:
+            span = range(0)
+        if not span or span[0] < 1:
+            raise ParameterError(f"--dithers: {word!r} is no number from 1 or range")
+        numbers += span
+    return tuple(numbers)
 
 
 def load_scene(name: str) -> "SceneParams":
@@ -85,7 +137,7 @@ def load_scene(name: str) -> "SceneParams":
     if not path.is_file():
         known = ", ".join(presets)
         raise ParameterError(f"{name}: neither a TOML file nor one of {known}")
-    scene = read_scene(path)
+    scene = read_scene(path, presets)
     try:
         check_scene(scene)
     except ParameterError as error:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..errors import ParameterError
 from ..units import AB_ZERO_JY
 from .galaxies import INDEX_STEP
-from .instrument import Passband
+from .instrument import Passband, passband
 from .scene import ClusterParams, FieldParams, GalaxyParams, SourceParams, StarParams
 from .sources import Sources, join_sources
 from .streams import stream
@@ -19,6 +19,15 @@ from .streams import stream
 Array = NDArray[np.float64]
 
 _CENTRAL_INDEX = 4.0
+_LIMITS = {
+    "ra": (-180.0, 360.0),
+    "dec": (-90.0, 90.0),
+    "half_light_arcsec": (0.0, np.inf),
+    "index": (0.3, 8.0),
+    "axis_ratio": (0.05, 1.0),
+    "position_angle": (-np.inf, np.inf),
+}
+"""What the columns of a user's catalogue may hold."""
 
 
 def draw_sources(field: FieldParams, seed: int) -> Sources:
@@ -37,7 +46,7 @@ def draw_sources(field: FieldParams, seed: int) -> Sources:
     """
     parts = [_given(field.sources)]
     if field.catalog:
-        parts.insert(0, read_sources(Path(field.catalog)))
+        parts.insert(0, _user_sources(field))
     parts += [
         _stars(field, field.stars, stream(seed, "scene", 0)),
         _galaxies(field, field.galaxies, stream(seed, "scene", 1)),
@@ -46,20 +55,29 @@ def draw_sources(field: FieldParams, seed: int) -> Sources:
     return join_sources(parts)
 
 
+def _user_sources(field: FieldParams) -> Sources:
+    try:
+        return read_sources(Path(field.catalog))
+    except ParameterError as error:
+        raise ParameterError(f"field.catalog: {error}") from error
+
+
 def read_sources(path: Path) -> Sources:
     """Read a user's catalogue.
+
+    A filter's magnitude that is missing (masked or NaN) is taken from the first column
+    of magnitudes that the source has, as if it were equally bright in AB everywhere.
 
     Raises
     ------
     ParameterError
-        The file cannot be read, or lacks a column.
+        The file cannot be read, lacks a column, or has a value that is none.
     """
     try:
         table = Table.read(path, format="ascii.ecsv")
     except (OSError, ValueError) as error:
-        raise ParameterError(
-            f"{path}: not a readable ECSV catalogue: {error}"
-        ) from error
+        why = " ".join(str(error).split())
+        raise ParameterError(f"{path}: not a readable ECSV catalogue: {why}") from error
     for name in ("ra", "dec"):
         if name not in table.colnames:
             raise ParameterError(f"{path}: no column {name!r}")
@@ -68,27 +86,59 @@ def read_sources(path: Path) -> Sources:
         raise ParameterError(f"{path}: no column of magnitudes such as 'f200w_abmag'")
     in_band = {
         name.removesuffix("_abmag").upper(): magnitude_to_jy(
-            np.array(table[name], float)
+            _numbers(path, table, name)
         )
         for name in bands
     }
-    n = len(table)
+    for name in in_band:
+        try:
+            passband(name)
+        except ParameterError as error:
+            raise ParameterError(
+                f"{path}: column {name.lower()}_abmag: {error}"
+            ) from error
+    known = np.array(list(in_band.values()))
+    first = np.argmax(np.isfinite(known), axis=0)
+    flux_jy = np.take_along_axis(known, first[None], axis=0)[0]
+    _check(path, "magnitudes", flux_jy, (0.0, np.inf))
 
     def column(name: str, default: float) -> Array:
-        known = name in table.colnames
-        return np.array(table[name], float) if known else np.full(n, default)
+        if name not in table.colnames:
+            return np.full(len(table), default)
+        values = _numbers(path, table, name)
+        _check(path, name, values, _LIMITS[name])
+        return values
 
     return Sources(
         ra_deg=column("ra", 0.0),
         dec_deg=column("dec", 0.0),
-        flux_jy=next(iter(in_band.values())),
-        colour=np.zeros(n),
+        flux_jy=flux_jy,
+        colour=np.zeros(len(table)),
         half_light_arcsec=column("half_light_arcsec", 0.0),
         index=_round_index(column("index", 1.0)),
         axis_ratio=column("axis_ratio", 1.0),
         position_angle_deg=column("position_angle", 0.0),
-        in_band=in_band,
+        in_band={name: np.nan_to_num(flux) for name, flux in in_band.items()},
     )
+
+
+def _numbers(path: Path, table: Table, name: str) -> Array:
+    """Return a column as plain numbers, NaN where it is masked."""
+    column = table[name]
+    try:
+        return np.ma.filled(np.ma.asarray(column, float), np.nan)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"{path}: column {name!r} has no numbers") from error
+
+
+def _check(path: Path, name: str, values: Array, limits: tuple[float, float]) -> None:
+    wrong = np.flatnonzero(~((values >= limits[0]) & (values <= limits[1])))
+    if wrong.size:
+        row = int(wrong[0])
+        raise ParameterError(
+            f"{path}: row {row + 1}: {name}: {values[row]} is not from "
+            f"{limits[0]:g} to {limits[1]:g}"
+        )
 
 
 def magnitude_to_jy(magnitude: Array) -> Array:

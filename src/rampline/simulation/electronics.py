@@ -2,9 +2,9 @@
 
 Capacitive coupling spreads each pixel's signal over its neighbours, the slow output
 leaves some of it in the pixel clocked next; bias, reset (kTC) noise, read noise, 1/f
-noise and odd/even offsets are added; the mean of each group is rounded to 16 bits. The
-first read is kept as the zero frame and is part of the first group's mean, with its
-noise.
+noise, odd/even offsets and a drifting pedestal are added; the mean of each group is
+rounded to 16 bits. The first read is kept as the zero frame and is part of the first
+group's mean, with its noise.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from ..params import Params
 from .brighter_fatter import BrighterFatterParams
 from .flicker import FlickerNoise, FlickerParams, clocking
 from .instrument import DETECTORS, REF_BORDER
+from .pedestal import Pedestal, PedestalParams
 from .photons import Signal
 from .pixels import PixelPlanes
 from .streams import stream
@@ -39,6 +40,8 @@ class ElectronicsParams(Params):
     """Inter-pixel capacitance and post-pixel coupling."""
     flicker: FlickerParams = FlickerParams()
     """1/f noise and odd/even offsets."""
+    pedestal: PedestalParams = PedestalParams()
+    """Levels of the outputs, which drift."""
     telegraph: TelegraphParams = TelegraphParams()
     """Random telegraph noise."""
     brighter_fatter: BrighterFatterParams = BrighterFatterParams()
@@ -144,6 +147,10 @@ class _Noise:
             white_dn = float(np.median(pixels.read_noise_dn))
             drift = stream(seed, "flicker", *key)
             self._flicker = FlickerNoise(readout, white_dn, flicker, drift)
+        self._pedestal = None
+        if params.pedestal.enabled:
+            levels = stream(seed, "pedestal", *key)
+            self._pedestal = Pedestal(readout, params.pedestal, levels)
         self._telegraph = None
         if params.telegraph.enabled:
             traps = stream(seed, "telegraph", *key)
@@ -171,6 +178,8 @@ class _Noise:
             width = self._shape[1] // self._n_outputs
             offsets = np.tile(pairs[:, None, :], (1, width // 2, 1)).reshape(-1)
             total += (self._odd_even_dn / root * offsets).astype(np.float32)
+        if self._pedestal is not None:
+            total += self._pedestal.mean_of_reads(first, n_reads)
         if self._telegraph is not None:
             self._telegraph.add_mean_of_reads(total, first, n_reads)
         return total

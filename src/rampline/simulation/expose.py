@@ -50,14 +50,16 @@ class Exposed:
     light : Light
     arrivals : tuple of Arrivals
         For each integration.
-    traps : Traps
-        Charge held back for later exposures.
+    traps : Traps or None
+        Charge held back for later exposures; None without persistence.
+    gain : (rows, cols) float32, e-/DN
     """
 
     ramp: Ramp
     light: Light
     arrivals: tuple[Arrivals, ...]
-    traps: Traps
+    traps: Traps | None
+    gain: NDArray[np.float32]
 
 
 def detector_planes(exposure: Exposure, seed: int) -> PixelPlanes:
@@ -126,9 +128,16 @@ def expose(
         group_times=group_table(exposure),
         int_times=int_times_table(exposure),
     )
+    after = None
     if scene.events.persistence.enabled:
-        held = _hold(scene, exposure, held, well_share)
-    return Exposed(ramp=ramp, light=light, arrivals=tuple(arrivals), traps=held)
+        after = _hold(scene, exposure, held, well_share)
+    return Exposed(
+        ramp=ramp,
+        light=light,
+        arrivals=tuple(arrivals),
+        traps=after,
+        gain=pixels.gain,
+    )
 
 
 def _arrivals(

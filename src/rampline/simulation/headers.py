@@ -15,7 +15,7 @@ _DAY_ZERO_MJD = 51544.0
 
 def exposure_header(scene: SceneParams, exposure: Exposure) -> Header:
     """Return the typed header of a raw exposure, with the archive's further cards."""
-    visit, detector = scene.visit, exposure.detector
+    visit, detector = exposure.visit, exposure.detector
     end = exposure.start_mjd + exposure.duration_s / _SECONDS
     return Header(
         root=exposure.root,
@@ -56,7 +56,7 @@ def _file_cards() -> tuple[Card, ...]:
 
 
 def _visit_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
-    visit = scene.visit
+    visit = exposure.visit
     full = visit.program + visit.observation + visit.visit
     group = f"021{exposure.activity.activity}"
     return (
@@ -78,7 +78,11 @@ def _visit_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
         Card("ENGQLPTG", "CALCULATED", "Quality of pointing information from EngDB"),
         Card("VISITYPE", "PRIME_TARGETED_FIXED", "Visit type"),
         Card("VISITSTA", "SUCCESSFUL", "Status of a visit"),
-        Card("NEXPOSUR", _n_exposures(scene), "Total number of planned exposures"),
+        Card(
+            "NEXPOSUR",
+            _n_exposures(scene, exposure),
+            "Total number of planned exposures",
+        ),
         Card("INTARGET", False, "At least one exposure in visit is internal"),
         Card("TSOVISIT", False, "Time Series Observation visit indicator"),
         Card("CROWDFLD", False, "Are the FGSes in a crowded field?"),
@@ -100,13 +104,13 @@ def _template(exposure: Exposure) -> str:
     return "NIRCam Imaging"
 
 
-def _n_exposures(scene: SceneParams) -> int:
-    return scene.visit.points * len(scene.activities)
+def _n_exposures(scene: SceneParams, exposure: Exposure) -> int:
+    return exposure.visit.points * len(scene.activities)
 
 
 def _exposure_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
     readout = exposure.readout
-    number = scene.activities.index(exposure.activity) * scene.visit.points
+    number = scene.activities.index(exposure.activity) * exposure.visit.points
     return (
         Card("PILIN", False, "Pupil imaging lens in the optical path?"),
         Card("EXPCOUNT", number + exposure.dither + 1, "Running count of exposures"),
@@ -121,9 +125,9 @@ def _exposure_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
         Card("NRESETS", 1, "Number of resets between integrations"),
         Card("DATAPROB", False, "Science telemetry indicated a problem"),
         Card("SCA_NUM", exposure.detector.sca, "Sensor Chip Assembly number"),
-        Card("PATTTYPE", scene.visit.dither, "Primary dither pattern type"),
+        Card("PATTTYPE", exposure.visit.dither, "Primary dither pattern type"),
         Card("PATT_NUM", exposure.dither + 1, "Position number within dither pattern"),
-        Card("NUMDTHPT", scene.visit.points, "Total number of points in pattern"),
+        Card("NUMDTHPT", exposure.visit.points, "Total number of points in pattern"),
         Card("SUBPXPTS", 1, "Number of points in subpixel dither pattern"),
         Card("XOFFSET", exposure.offset_arcsec[0], "x offset from pattern start"),
         Card("YOFFSET", exposure.offset_arcsec[1], "y offset from pattern start"),

@@ -6,14 +6,19 @@ pixels and the square pixel itself are applied as exact factors in Fourier space
 result is the effective PSF: the share of a star's light that falls on a pixel as a
 function of where its centre lies, on a grid ``OVERSAMPLE`` times finer than pixels.
 Light beyond the stamp is lost, so its sum is below one, and encircled energies refer to
-all light.
+all light. Where stpsf is installed and ``STPSF_PATH`` names the folder of its data, the
+monochromatic images are summed by stpsf instead, with the telescope and the detectors as
+measured.
 """
 
 import hashlib
+import math
 import os
 import tempfile
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +39,10 @@ DIFFUSION_PX: Final = 0.16
 WAVEFRONT_NM: Final = 60.0
 """RMS of the fixed wavefront error."""
 _PUPIL_SAMPLES: Final = 768
-_VERSION: Final = "1"
+_VERSION: Final = "2"
 _PUPIL_M: Final = 6.6
+_WAVELENGTH_STEP: Final = 0.035
+"""Of the wavelength: largest step between monochromatic images of a band."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,19 +69,31 @@ def point_spread(band: Passband, detector: Detector) -> PointSpread:
 
     The cache is the folder named by ``RAMPLINE_CACHE``, else ``~/.cache/rampline``.
     """
-    return _point_spread(band, detector.nominal_scale_arcsec)
+    model = psf_model()
+    siaf = detector.siaf if model != "poppy" else ""
+    return _point_spread(band, detector.nominal_scale_arcsec, model, siaf)
+
+
+def psf_model() -> str:
+    """Return what makes the PSFs: ``poppy``, or stpsf with its version and data."""
+    data = os.environ.get("STPSF_PATH")
+    if not data or not Path(data).is_dir() or find_spec("stpsf") is None:
+        return "poppy"
+    return f"stpsf {version('stpsf')} {Path(data).name}"
 
 
 @lru_cache(maxsize=16)
-def _point_spread(band: Passband, scale_arcsec: float) -> PointSpread:
-    path = (
-        _cache_folder()
-        / f"psf_{band.name.lower()}_{_fingerprint(band, scale_arcsec)}.npy"
-    )
+def _point_spread(
+    band: Passband, scale_arcsec: float, model: str, siaf: str
+) -> PointSpread:
+    mark = _fingerprint(band, scale_arcsec, model, siaf)
+    path = _cache_folder() / f"psf_{band.name.lower()}_{mark}.npy"
     if path.exists():
         values = np.load(path)
     else:
-        values = _compute(band, scale_arcsec)
+        light = _by_stpsf(band, siaf) if siaf else _by_poppy(band, scale_arcsec)
+        # Light per square of the fine grid becomes light per detector pixel.
+        values = _blur(light) * np.float32(OVERSAMPLE**2)
         _store(path, values)
     shortest_m = 1e-6 * (band.pivot_um - band.width_um / 2)
     cutoff = scale_arcsec / ARCSEC_PER_RAD * _PUPIL_M / shortest_m
@@ -86,10 +105,11 @@ def _cache_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".cache" / "rampline"
 
 
-def _fingerprint(band: Passband, scale_arcsec: float) -> str:
+def _fingerprint(band: Passband, scale_arcsec: float, model: str, siaf: str) -> str:
     recipe = (
-        _VERSION, band.pivot_um, band.width_um, scale_arcsec, OVERSAMPLE, STAMP_PIXELS,
-        DIFFUSION_PX, WAVEFRONT_NM, _PUPIL_SAMPLES,
+        _VERSION, model, siaf, n_wavelengths(band), band.pivot_um, band.width_um,
+        scale_arcsec, OVERSAMPLE, STAMP_PIXELS, DIFFUSION_PX, WAVEFRONT_NM,
+        _PUPIL_SAMPLES,
     )  # fmt: skip
     return hashlib.sha256(repr(recipe).encode()).hexdigest()[:12]
 
@@ -104,17 +124,46 @@ def _store(path: Path, values: NDArray[np.float32]) -> None:
     Path(file.name).replace(path)
 
 
-def _compute(band: Passband, scale_arcsec: float) -> NDArray[np.float32]:
+def n_wavelengths(band: Passband) -> int:
+    """Return how many monochromatic images stand for a band, an odd number.
+
+    They are 3.5 % apart at most, and diffraction rings with them.
+    """
+    steps = band.width_um / band.pivot_um / _WAVELENGTH_STEP
+    return max(1, 2 * math.ceil((steps - 1.0) / 2.0) + 1)
+
+
+def _by_poppy(band: Passband, scale_arcsec: float) -> NDArray[np.float64]:
     system = _telescope(scale_arcsec / OVERSAMPLE)
-    width = band.width_um / band.pivot_um
-    n_waves = 7 if width > 0.3 else 5 if width > 0.1 else 1
+    n_waves = n_wavelengths(band)
     offsets = (np.arange(n_waves) + 0.5) / n_waves - 0.5
     image = sum(
         _monochromatic(system, band.pivot_um + offset * band.width_um)
         for offset in offsets
     )
-    # Light per square of the fine grid becomes light per detector pixel.
-    return _blur(np.asarray(image) / n_waves) * np.float32(OVERSAMPLE**2)
+    return np.asarray(image) / n_waves
+
+
+def _by_stpsf(band: Passband, siaf: str) -> NDArray[np.float64]:
+    """Return stpsf's image before the detector, its centre moved onto a sample."""
+    # Not among what is installed with us; takes seconds.
+    import stpsf  # noqa: PLC0415
+
+    camera = stpsf.NIRCam()
+    camera.detector = siaf
+    camera.filter = band.name
+    image = camera.calc_psf(
+        fov_pixels=STAMP_PIXELS,
+        oversample=OVERSAMPLE,
+        nlambda=n_wavelengths(band),
+        add_distortion=False,
+    )[0].data
+    # An even number of samples is centred between two of them.
+    half = -0.5 if image.shape[0] % 2 == 0 else 0.0
+    phase = np.exp(-2j * np.pi * half * fft.fftfreq(image.shape[0]))
+    moved = fft.ifft2(fft.fft2(image) * phase[:, None] * phase[None, :]).real
+    size = image.shape[0] - (1 - image.shape[0] % 2)
+    return np.asarray(moved[:size, :size], np.float64)
 
 
 def _monochromatic(system: Any, wavelength_um: float) -> NDArray[np.float64]:

@@ -1,6 +1,8 @@
 """Exposures of a visit: where each detector looks, truly and as its header says."""
 
+import itertools
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import erfa
@@ -11,7 +13,7 @@ from ..errors import ParameterError
 from ..exposure.timing import PATTERNS, Readout
 from .geometry import Attitude, Camera, attitude_from, camera
 from .instrument import DETECTORS, N_FULL, Detector, Passband, frame_time_s, passband
-from .scene import ActivityParams, SceneParams
+from .scene import ActivityParams, SceneParams, VisitParams
 from .siaf import aperture
 from .streams import stream
 
@@ -35,6 +37,10 @@ GRISMS: Final = ("GRISMR", "GRISMC")
 OVERHEAD_S: Final = 60.0
 """Time between two exposures, s."""
 _SECONDS: Final = 86400.0
+_FIRST_VISIT: Final = 1001
+_VISITS: Final = 1_000_000
+_EXPOSURES: Final = 1_000_000
+"""More than a visit has; its number stands above them in the key of random streams."""
 _AU_DAY_IN_C: Final = 1.49597870700e11 / _SECONDS / 299792458.0
 _L2: Final = 1.01
 
@@ -47,6 +53,7 @@ class Exposure:
     ----------
     root : str
         File name without product suffix.
+    visit : VisitParams
     activity : ActivityParams
     dither : int
         0-based point of the pattern.
@@ -61,10 +68,11 @@ class Exposure:
         What the header says, and what is.
     start_mjd : float, days
     key : tuple of int
-        Names the exposure's random streams: activity and dither, detector.
+        Names the exposure's random streams: visit, activity and dither; detector.
     """
 
     root: str
+    visit: VisitParams
     activity: ActivityParams
     dither: int
     offset_arcsec: tuple[float, float]
@@ -100,7 +108,7 @@ class Exposure:
 
 
 def plan_exposures(scene: SceneParams) -> tuple[Exposure, ...]:
-    """Return all exposures of the scene's visit, in the order of time.
+    """Return all exposures of the scene's visits, in the order of time.
 
     Raises
     ------
@@ -108,38 +116,56 @@ def plan_exposures(scene: SceneParams) -> tuple[Exposure, ...]:
         An unknown detector, filter, subarray or readout pattern, or more dithers than
         the pattern has.
     """
-    offsets = DITHERS[scene.visit.dither]
-    if not 1 <= scene.visit.points <= len(offsets):
+    visits = sorted(scene.visits, key=lambda visit: visit.start_mjd)
+    plans = [_plan_visit(scene, visit) for visit in visits]
+    for earlier, later in pairwise(plans):
+        ended = earlier[-1].start_mjd + earlier[-1].duration_s / _SECONDS
+        visit = later[0].visit
+        if visit.start_mjd < ended:
+            raise ParameterError(
+                f"further_visits: {visit.observation}{visit.visit} starts at MJD "
+                f"{visit.start_mjd}, before the one before ends at {ended:.5f}"
+            )
+    return tuple(itertools.chain.from_iterable(plans))
+
+
+def _plan_visit(scene: SceneParams, visit: VisitParams) -> list[Exposure]:
+    offsets = DITHERS[visit.dither]
+    if not 1 <= visit.points <= len(offsets):
         raise ParameterError(
-            f"visit.points: {scene.visit.points}, but {scene.visit.dither} has "
-            f"{len(offsets)}"
+            f"visit.points: {visit.points}, but {visit.dither} has {len(offsets)}"
         )
     exposures: list[Exposure] = []
-    start = scene.visit.start_mjd
+    start = visit.start_mjd
     for number, activity in enumerate(scene.activities):
-        for dither in range(scene.visit.points):
+        for dither in range(visit.points):
             batch = [
-                _exposure(scene, (number, dither), name, start)
+                _exposure(scene, visit, (number, dither), name, start)
                 for name in activity.detectors
             ]
             exposures += batch
             longest = max(exposure.duration_s for exposure in batch)
             start += (longest + OVERHEAD_S) / _SECONDS
-    return tuple(exposures)
+    return exposures
 
 
 def pointing_errors(
-    scene: SceneParams, number: int, dither: int
+    scene: SceneParams, number: int, dither: int, visit: VisitParams | None = None
 ) -> tuple[float, float, float]:
     """Return the true error of an exposure: east and north, arcsec; roll, deg."""
-    visit = int(scene.visit.observation + scene.visit.visit)
+    name = _number(visit or scene.visit)
     params = scene.pointing_error
-    common = stream(scene.seed, "pointing", visit)
+    common = stream(scene.seed, "pointing", name)
     east, north = params.visit_arcsec * common.standard_normal(2)
     roll = common.uniform(*params.roll_deg) * (1.0 if common.random() < 0.5 else -1.0)
-    jitter = stream(scene.seed, "jitter", visit, number, dither)
+    jitter = stream(scene.seed, "jitter", name, number, dither)
     shift = params.jitter_arcsec * jitter.standard_normal(2)
     return float(east + shift[0]), float(north + shift[1]), float(roll)
+
+
+def _number(visit: VisitParams) -> int:
+    """Return observation and visit as one number, which names random streams."""
+    return int(visit.observation + visit.visit)
 
 
 def velocity_aberration(
@@ -206,10 +232,14 @@ def filter_offset_px(detector: Detector, band: Passband) -> tuple[float, float]:
 
 
 def _exposure(
-    scene: SceneParams, place: tuple[int, int], name: str, start_mjd: float
+    scene: SceneParams,
+    visit: VisitParams,
+    place: tuple[int, int],
+    name: str,
+    start_mjd: float,
 ) -> Exposure:
     number, dither = place
-    activity, visit = scene.activities[number], scene.visit
+    activity = scene.activities[number]
     if name not in DETECTORS:
         raise ParameterError(
             f"activities.detectors: {name!r}; known: {', '.join(DETECTORS)}"
@@ -219,10 +249,11 @@ def _exposure(
     if band.channel != detector.channel:
         raise ParameterError(f"activities: {band.name} is not a filter of {name}")
     offset = DITHERS[visit.dither][dither]
-    error = pointing_errors(scene, number, dither)
+    error = pointing_errors(scene, number, dither, visit)
     va_scale, _ = velocity_aberration(start_mjd, scene.field.ra, scene.field.dec)
+    used = f"{detector.siaf}_{activity.subarray}"
     cameras = [
-        _camera(scene, f"{detector.siaf}_{activity.subarray}", offset, wrong, va_scale)
+        camera(used, pointed_attitude(scene, offset, wrong, visit), va_scale)
         for wrong in ((0.0, 0.0, 0.0), error)
     ]
     shift = filter_offset_px(detector, band)
@@ -232,6 +263,7 @@ def _exposure(
             f"jw{visit.program}{visit.observation}{visit.visit}"
             f"_021{activity.activity}_{dither + 1:05d}_{name.lower()}"
         ),
+        visit=visit,
         activity=activity,
         dither=dither,
         offset_arcsec=offset,
@@ -242,8 +274,13 @@ def _exposure(
         believed=believed,
         true=true,
         start_mjd=start_mjd,
-        key=(100 * number + dither, detector.number),
+        key=(_of_visit(visit) + 100 * number + dither, detector.number),
     )
+
+
+def _of_visit(visit: VisitParams) -> int:
+    """Return the visit's part of the key; 0 for visit 001 of observation 001."""
+    return (_number(visit) - _FIRST_VISIT) % _VISITS * _EXPOSURES
 
 
 def _optics(activity: ActivityParams, detector: Detector) -> tuple[Passband, str]:
@@ -266,23 +303,13 @@ def _optics(activity: ActivityParams, detector: Detector) -> tuple[Passband, str
     return band, grism
 
 
-def _camera(
-    scene: SceneParams,
-    aperture_name: str,
-    offset: tuple[float, float],
-    error: tuple[float, float, float],
-    va_scale: float,
-) -> Camera:
-    """Return a detector's camera with the pointing aperture off the target by a dither."""
-    return camera(aperture_name, pointed_attitude(scene, offset, error), va_scale)
-
-
 def pointed_attitude(
     scene: SceneParams,
     offset: tuple[float, float] = (0.0, 0.0),
     error: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    visit: VisitParams | None = None,
 ) -> Attitude:
-    """Return the attitude of a dither.
+    """Return the attitude of a dither, with the pointing aperture off the target by it.
 
     Parameters
     ----------
@@ -291,8 +318,11 @@ def pointed_attitude(
         Of the dither.
     error : (float, float, float)
         East and north, arcsec; roll, deg: true minus planned.
+    visit : VisitParams, optional
+        The scene's first where it is not given.
     """
-    pointed = aperture(scene.visit.aperture)
+    visit = visit or scene.visit
+    pointed = aperture(visit.aperture)
     angle = np.radians(pointed.v3i_yang_deg)
     x, y = pointed.vparity * offset[0], offset[1]
     # The dither moves the target over the detector: another point looks at it.
@@ -300,5 +330,5 @@ def pointed_attitude(
     v3 = pointed.v3_ref_arcsec - x * np.sin(angle) + y * np.cos(angle)
     dec = scene.field.dec + error[1] / 3600.0
     ra = scene.field.ra + error[0] / 3600.0 / np.cos(np.radians(scene.field.dec))
-    roll = scene.visit.position_angle + error[2]
+    roll = visit.position_angle + error[2]
     return attitude_from((float(v2), float(v3)), (ra, dec), roll)

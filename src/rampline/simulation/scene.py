@@ -1,8 +1,9 @@
 """What is to be simulated: the whole description of a run, as a TOML file holds it."""
 
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
 
@@ -212,6 +213,17 @@ class LightParams(Params):
     """Dark current."""
 
 
+class SelectionParams(Params):
+    """The part of a scene that is made: an exposure that all entries allow."""
+
+    detectors: tuple[str, ...] = ()
+    """Detectors; none named is all."""
+    filters: tuple[str, ...] = ()
+    """Filters; none named is all."""
+    dithers: tuple[AtLeastOne, ...] = ()
+    """Points of the dither pattern, from 1; none named is all."""
+
+
 class ReferenceParams(Params):
     """Reference files and the errors of their own that they have."""
 
@@ -254,6 +266,11 @@ class SceneParams(Params):
     """Sources."""
     visit: VisitParams = VisitParams()
     """Pointing."""
+    further_visits: tuple[VisitParams, ...] = ()
+    """Later or earlier visits with the same activities, each with an error of its own in
+    its pointing."""
+    only: SelectionParams = SelectionParams()
+    """Part that is made; what is made does not depend on it."""
     activities: tuple[ActivityParams, ...] = (ActivityParams(),)
     """What is exposed at each dither."""
     pointing_error: PointingErrorParams = PointingErrorParams()
@@ -267,9 +284,22 @@ class SceneParams(Params):
     references: ReferenceParams = ReferenceParams()
     """Reference files."""
 
+    @property
+    def visits(self) -> tuple[VisitParams, ...]:
+        """Return all visits, the first one first."""
+        return (self.visit, *self.further_visits)
 
-def read_scene(path: Path) -> SceneParams:
+
+def read_scene(
+    path: Path, presets: Mapping[str, Callable[[], SceneParams]] | None = None
+) -> SceneParams:
     """Read a scene from TOML.
+
+    Parameters
+    ----------
+    path : Path
+    presets : mapping of name to function, optional
+        Scenes of which the file may name one as ``preset`` and change some entries.
 
     Raises
     ------
@@ -278,13 +308,40 @@ def read_scene(path: Path) -> SceneParams:
     """
     try:
         content = tomllib.loads(path.read_text("utf-8"))
+        if presets and "preset" in content:
+            content = _on_preset(content, presets)
         return SceneParams.model_validate(content)
     except OSError as error:
         raise ParameterError(f"{path}: {error.strerror or error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ParameterError(f"{path}: not a TOML file: {error}") from error
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(str(part) for part in first["loc"])
         given = f" (given: {first['input']!r})" if first["type"] != "missing" else ""
         raise ParameterError(f"{path}: {entry}: {first['msg']}{given}") from error
+
+
+def _on_preset(
+    content: Mapping[str, Any], presets: Mapping[str, Callable[[], SceneParams]]
+) -> dict[str, Any]:
+    """Return the entries of a preset with those of a file in their place."""
+    name = content["preset"]
+    if not isinstance(name, str) or name not in presets:
+        raise ParameterError(f"preset: {name!r} is not one of {', '.join(presets)}")
+    changes = {key: value for key, value in content.items() if key != "preset"}
+    return _merged(presets[name]().model_dump(), changes)
+
+
+def _merged(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one tree of tables over another; lists are replaced as a whole."""
+    merged = dict(below)
+    for key, value in above.items():
+        table = merged.get(key)
+        if isinstance(table, dict) and isinstance(value, dict):
+            merged[key] = _merged(table, value)
+        else:
+            merged[key] = value
+    return merged

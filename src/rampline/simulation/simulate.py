@@ -2,21 +2,21 @@
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ParameterError
+from ..errors import ParameterError, RamplineError
 from ..files.write_raw import write_level1b
 from .crds_cache import write_crds_cache
 from .expose import Exposed, detector_planes, expose
 from .optics import point_spread
-from .persistence import no_traps
+from .persistence import Traps
 from .pixels import pixel_planes
 from .pointing import Exposure, plan_exposures
 from .references import Reference, write_references
-from .scene import SceneParams
+from .scene import SceneParams, SelectionParams
 from .scene_check import check_scene
 from .sky import draw_sky
 from .truth import write_alignment_catalog, write_catalog, write_truth
@@ -87,25 +87,26 @@ def simulate(
     Raises
     ------
     ParameterError
-        The scene asks for what the instrument does not have.
+        The scene asks for what the instrument does not have, or selects nothing.
     RamplineError
         A file cannot be written.
     """
-    check_scene(scene)
-    if crds_cache and not scene.references.write:
-        raise ParameterError("references.write: a CRDS cache needs reference files")
-    exposures = plan_exposures(scene)
+    _check(scene, workers, crds_cache)
+    planned = plan_exposures(scene)
+    exposures = select(planned, scene.only)
     sources = draw_sky(scene)
     raw, truth, references = (out / name for name in ("raw", "truth", "references"))
     for folder in (raw, truth, references):
-        folder.mkdir(parents=True, exist_ok=True)
-    kinds = _one_of_each(exposures) if scene.references.write else ()
+        _make_folder(folder)
+    distinct = _one_of_each(exposures)
+    kinds = distinct if scene.references.write else ()
     total = len(exposures) + len(kinds)
     done = itertools.count(1)
     # What all exposures of a detector share is made before threads ask for it at once.
-    for exposure in _one_of_each(exposures):
+    for exposure in distinct:
         point_spread(exposure.band, exposure.detector)
     threads = max(1, (os.cpu_count() or 1) // workers)
+    chosen = {exposure.root for exposure in exposures}
 
     def make_references(series: list[Exposure]) -> list[Reference]:
         files: list[Reference] = []
@@ -116,23 +117,21 @@ def simulate(
         return files
 
     def make_series(series: list[Exposure]) -> list[tuple[Path, Path]]:
-        traps, written = no_traps(), []
+        traps: Traps | None = None
+        written = []
         for exposure in series:
             exposed = expose(scene, exposure, sources, threads, traps)
             traps = exposed.traps
-            written.append(_write_exposure((raw, truth), scene, exposure, exposed))
-            progress(exposure.root, next(done), total)
+            if exposure.root in chosen:
+                written.append(_write_exposure((raw, truth), scene, exposure, exposed))
+                progress(exposure.root, next(done), total)
         return written
 
-    series = _series(exposures, in_order=scene.events.persistence.enabled)
+    in_order = scene.events.persistence.enabled
+    series = _histories(planned, chosen) if in_order else [[e] for e in exposures]
     with ThreadPoolExecutor(workers) as pool:
-        files = list(pool.map(make_references, _series(kinds, in_order=True)))
+        files = list(pool.map(make_references, _by_detector(kinds)))
         made = list(pool.map(make_series, series))
-    written = {
-        exposure.root: paths
-        for some, pairs in zip(series, made, strict=True)
-        for exposure, paths in zip(some, pairs, strict=True)
-    }
     bands = tuple(dict.fromkeys(exposure.band for exposure in exposures))
     catalog, alignment = out / "truth_catalog.ecsv", out / "alignment_catalog.ecsv"
     write_catalog(catalog, sources, bands)
@@ -140,7 +139,7 @@ def simulate(
     if crds_cache:
         write_crds_cache(crds_cache, list(itertools.chain.from_iterable(files)))
     pixel_planes.cache_clear()
-    pairs = [written[exposure.root] for exposure in exposures]
+    pairs = _in_order(exposures, itertools.chain.from_iterable(made))
     return Simulated(
         raw=tuple(pair[0] for pair in pairs),
         truth=tuple(pair[1] for pair in pairs),
@@ -162,17 +161,77 @@ def _one_of_each(exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
     return tuple(first.values())
 
 
-def _series(exposures: tuple[Exposure, ...], *, in_order: bool) -> list[list[Exposure]]:
-    """Return what one thread must do after each other, sorted by detector.
+def _check(scene: SceneParams, workers: int, crds_cache: Path | None) -> None:
+    check_scene(scene)
+    if crds_cache and not scene.references.write:
+        raise ParameterError("references.write: a CRDS cache needs reference files")
+    if workers < 1:
+        raise ParameterError(f"workers: {workers}, but one at least must work")
 
-    Persistence runs from exposure to exposure of a detector; without it every exposure
-    stands by itself.
+
+def _in_order(
+    exposures: tuple[Exposure, ...], made: Iterable[tuple[Path, Path]]
+) -> list[tuple[Path, Path]]:
+    """Return pairs of files, which detectors made, in the order of time."""
+    by_name = {pair[0].name: pair for pair in made}
+    return [by_name[f"{exposure.root}_uncal.fits"] for exposure in exposures]
+
+
+def select(
+    exposures: tuple[Exposure, ...], only: SelectionParams
+) -> tuple[Exposure, ...]:
+    """Return the exposures that a selection allows.
+
+    Raises
+    ------
+    ParameterError
+        There are none; the line names the entry that leaves none.
     """
-    by_detector = sorted(exposures, key=lambda e: (e.detector.name, e.start_mjd))
-    if not in_order:
-        return [[exposure] for exposure in by_detector]
-    groups = itertools.groupby(by_detector, key=lambda e: e.detector.name)
+    if only.detectors:
+        exposures = tuple(e for e in exposures if e.detector.name in only.detectors)
+        _some(exposures, "only.detectors", only.detectors)
+    if only.filters:
+        exposures = tuple(e for e in exposures if e.band.name in only.filters)
+        _some(exposures, "only.filters", only.filters)
+    if only.dithers:
+        exposures = tuple(e for e in exposures if e.dither + 1 in only.dithers)
+        _some(exposures, "only.dithers", only.dithers)
+    return exposures
+
+
+def _some(
+    exposures: tuple[Exposure, ...], entry: str, allowed: tuple[object, ...]
+) -> None:
+    if not exposures:
+        names = ", ".join(map(str, allowed))
+        raise ParameterError(f"{entry}: no exposure of the scene has {names}")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RamplineError(f"{folder}: {error.strerror or error}") from error
+
+
+def _by_detector(exposures: Iterable[Exposure]) -> list[list[Exposure]]:
+    """Return what one thread does after each other: a detector's exposures in time."""
+    ordered = sorted(exposures, key=lambda e: (e.detector.name, e.start_mjd))
+    groups = itertools.groupby(ordered, key=lambda e: e.detector.name)
     return [list(group) for _, group in groups]
+
+
+def _histories(planned: Iterable[Exposure], chosen: set[str]) -> list[list[Exposure]]:
+    """Return each detector's exposures up to the last one chosen.
+
+    Persistence runs from exposure to exposure: those before are exposed too.
+    """
+    histories = []
+    for series in _by_detector(planned):
+        wanted = [i for i, exposure in enumerate(series) if exposure.root in chosen]
+        if wanted:
+            histories.append(series[: wanted[-1] + 1])
+    return histories
 
 
 def _write_exposure(

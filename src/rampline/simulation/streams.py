@@ -39,6 +39,7 @@ COMPONENTS: Final = (
     "breath",
     "stripes",
     "tadpoles",
+    "pedestal",
 )
 """Names of the streams. The place in this list is part of the seed: append only."""
 

@@ -17,14 +17,17 @@ from .expose import Exposed
 from .grism import trace
 from .instrument import Passband
 from .light import flux_conversion, nominal_area_sr
+from .optics import psf_model
 from .pointing import Exposure, pointing_errors
 from .scene import SceneParams
 from .sources import Sources
 from .streams import stream
+from .true_wcs import true_wcs_cards
 
 _BRIGHT_ENOUGH = 24.5
 """AB magnitude of the faintest stars of the alignment catalogue."""
 _SHALLOWEST = 19.5
+Plane = NDArray[np.float32]
 
 
 def write_truth(
@@ -43,8 +46,10 @@ def write_truth(
     Notes
     -----
     Extensions: SOURCES, SKY, DARK, WARM and one plane for each kind of scattered light
-    that there is (DN/s, with the response in them), and FLAT, all as the read-out passes
-    them on, that is with its coupling between pixels; AREA; EVENTS (integration, frame
+    that there is (DN/s, with the response in them), PERSISTENCE where it is simulated
+    (DN/s, mean over the exposure), and FLAT, all as the read-out passes
+    them on, that is with its coupling between pixels; AREA. They have the true WCS.
+    Tables: EVENTS (integration, frame
     counted over all reads from the reset, row, col, electrons, number of the ray or
     snowball, kind: 1 cosmic ray, 2 snowball, 3 persistence); POSITIONS (0-based row and
     column of each catalogue source on the detector, total rate in DN/s); CAUSES (stars
@@ -58,14 +63,16 @@ def write_truth(
         "DARK": light.dark,
         "WARM": light.warm,
         **light.scattered,
+        **_persistence(exposure, exposed),
         "FLAT": light.flat,
     }
     if scene.electronics.coupling:
         planes = {name: plane.copy() for name, plane in planes.items()}
         for plane in planes.values():
             couple(plane, exposure.detector.name, exposure.readout)
-    parts = [Part(name, plane) for name, plane in planes.items()]
-    parts.append(Part("AREA", light.area))
+    sky = true_wcs_cards(exposure)
+    planes["AREA"] = light.area
+    parts = [Part(name, plane, sky) for name, plane in planes.items()]
     parts.append(Part("EVENTS", _event_table(exposed)))
     parts.append(Part("POSITIONS", _position_table(exposure, exposed)))
     parts.append(Part("CAUSES", light.causes))
@@ -103,6 +110,19 @@ def write_alignment_catalog(path: Path, sources: Sources, scene: SceneParams) ->
 def _write_table(path: Path, table: Any) -> None:
     with whole_file(path) as beside:
         table.write(beside, format="ascii.ecsv", overwrite=True)
+
+
+def _persistence(exposure: Exposure, exposed: Exposed) -> dict[str, Plane]:
+    """Return what traps gave back, DN/s, where the scene has persistence."""
+    if exposed.traps is None:
+        return {}
+    readout = exposure.readout
+    charge_e = np.zeros((readout.n_rows, readout.n_cols))
+    for arrived in exposed.arrivals:
+        glow = arrived.persistence
+        np.add.at(charge_e, (glow.row, glow.col), glow.electrons)
+    rate = charge_e / exposed.gain / exposure.exposure_s
+    return {"PERSISTENCE": rate.astype(np.float32)}
 
 
 def _event_table(exposed: Exposed) -> NDArray[np.void]:
@@ -156,7 +176,7 @@ def _primary_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
 
 def _pointing_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
     number = scene.activities.index(exposure.activity)
-    east, north, roll = pointing_errors(scene, number, exposure.dither)
+    east, north, roll = pointing_errors(scene, number, exposure.dither, exposure.visit)
     true = exposure.true.pointing()
     return (
         Card("ROOT", exposure.root, "raw exposure it is the truth of"),
@@ -172,6 +192,7 @@ def _pointing_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
         Card("ERR_EAST", east, "[arcsec] true minus header pointing, east"),
         Card("ERR_NRTH", north, "[arcsec] true minus header pointing, north"),
         Card("ERR_ROLL", roll, "[deg] true minus header roll"),
+        Card("PSFMODEL", psf_model(), "what made the PSFs"),
         Card("PHOTMJSR", flux_conversion(exposure), "(MJy/sr)/(DN/s)"),
         Card("PIXAR_SR", nominal_area_sr(exposure.true), "[sr] nominal pixel area"),
     )

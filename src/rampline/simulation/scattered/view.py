@@ -20,7 +20,6 @@ from ..instrument import N_FULL, Detector, Passband
 from ..sources import Sources
 
 Array = NDArray[np.float64]
-Plane = NDArray[np.float32]
 Strength = Annotated[float, Field(ge=0), Unit("1")]
 
 AB_MINUS_VEGA: Final = {"J": 0.91, "H": 1.39, "K": 1.85}
