@@ -58,7 +58,7 @@ def test_stars_behind_the_telescope_do_not_count():
 
 
 def test_wisps_are_told_in_pixels_of_the_subarray():
-    none = brightest_stars().brighter_than(-9.0)
+    none = brightest_stars().take(np.arange(0))
     cut = {"n_rows": 640, "n_cols": 640, "row_start": 1200, "col_start": 600}
     (whole,) = expect_artifacts(header(detector="NRCB4"), none, ExpectParams())
     (part,) = expect_artifacts(header(detector="NRCB4", **cut), none, ExpectParams())
@@ -69,6 +69,6 @@ def test_wisps_are_told_in_pixels_of_the_subarray():
 
 @pytest.mark.parametrize("band", ["F150W", "F070W"])
 def test_filters_without_wisps_have_none(band):
-    none = brightest_stars().brighter_than(-9.0)
+    none = brightest_stars().take(np.arange(0))
     found = expect_artifacts(header(detector="NRCA3", band=band), none, ExpectParams())
     assert ("wisp" in kinds(found)) == (band == "F150W")

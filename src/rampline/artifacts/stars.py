@@ -28,10 +28,6 @@ class StarTable(NamedTuple):
     k_mag: Vector
     """(n,) Vega."""
 
-    def brighter_than(self, k_mag: float) -> "StarTable":
-        """Return the stars whose K is brighter than a limit."""
-        return self.take(np.flatnonzero(self.k_mag < k_mag))
-
     def take(self, chosen: NDArray[np.intp]) -> "StarTable":
         """Return the stars of these numbers."""
         names = tuple(self.name[k] for k in chosen)

@@ -22,7 +22,7 @@ _EXPONENT = _as_loaded(b"\x7f\x80\x00\x00")
 _FRACTION = _as_loaded(b"\x00\x7f\xff\xff")
 _NAN = _as_loaded(b"\x7f\xc0\x00\x00")
 _ZERO = np.uint32(0)
-_BYTE, _TWO, _THREE = np.uint32(8), np.uint32(16), np.uint32(24)
+_BYTE, _THREE = np.uint32(8), np.uint32(24)
 _LOW, _HIGH = np.uint32(0x0000FF00), np.uint32(0x00FF0000)
 
 

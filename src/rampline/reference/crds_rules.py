@@ -245,7 +245,7 @@ class _Client:
         sha1 = entry.get("sha1sum", "") if isinstance(entry, dict) else ""
         return str(sha1) if sha1 not in ("", "none") else None
 
-    @cache  # noqa: B019
+    @cache  # noqa: B019 - there is one client, as long as the process
     def _records(self) -> dict[str, Any]:
         """Return sizes and sha1 of all files, as the server last told them."""
         packed = self._heavy.get_config_info("jwst").get("download_metadata")

@@ -108,4 +108,5 @@ def observed_at(header: Header) -> datetime:
                 f"{header.root}: DATE-OBS {day!r}, TIME-OBS {time!r} is no date, "
                 "so no reference file can be chosen"
             ) from error
-    return datetime(1858, 11, 17) + timedelta(days=header.start_mjd)  # noqa: DTZ001
+    epoch = datetime(1858, 11, 17)  # noqa: DTZ001 - UTC, as CRDS compares dates
+    return epoch + timedelta(days=header.start_mjd)
