@@ -59,7 +59,7 @@ def test_the_kernel_does_as_its_twin(rng, n):
     layers[2:, :2] = np.nan
     tolerance = rng.uniform(0, 2, n)
     slow = np.empty(layers.shape[1:], np.float32)
-    twins.sort_and_pick(layers, sorting_network(n), tolerance, -0.5, slow)
+    twins.sort_and_pick(layers, sorting_network(n), (tolerance, -0.5, 1.0), slow)
     fast = median_of_layers(layers, tolerance, -0.5)
     assert np.array_equal(fast, slow, equal_nan=True)
 
@@ -75,7 +75,7 @@ def test_lines_are_sorted_and_picked_as_by_the_twins(rng):
         out = np.empty(kernels.LANES, np.float32)
         module.count_known(layers, tolerance, count, allowed)
         module.exchange(layers[0], layers[1])
-        module.pick_middle(np.sort(layers, axis=0), count, allowed, 0.2, out)
+        module.pick_middle(np.sort(layers, axis=0), count, (allowed, 0.2, 1.0), out)
         made.append((layers, count, allowed, out))
     for ours, theirs in zip(*made, strict=True):
         assert np.allclose(ours, theirs, rtol=1e-14, equal_nan=True)

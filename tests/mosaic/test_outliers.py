@@ -13,6 +13,7 @@ from rampline.mosaic.outliers import (
 
 from ..twins import mosaic as twins
 
+SHARES = 0.5, 1.0
 JWST = OutlierParams(algorithm="jwst", snr_first=5.0, snr_second=4.0)
 
 
@@ -29,7 +30,7 @@ def test_a_hit_is_flagged_with_the_neighbour_that_it_spills_on():
     err = np.ones((5, 5), np.float32)
     sky = blot.copy()
     sky[2, 2], sky[2, 3], sky[0, 0] = 10.0, 3.5, 3.5
-    found = flag_outliers(sky, err, (blot, blot), 0.0, OutlierParams())
+    found = flag_outliers(sky, err, (blot, blot), 0.0, SHARES, OutlierParams())
     assert np.argwhere(found).tolist() == [[2, 2], [2, 3]]
 
 
@@ -38,9 +39,9 @@ def test_a_steep_place_may_differ_by_its_steepness():
     blot[0, 2] = 100.0
     err = np.ones((1, 5), np.float32)
     sky = blot + np.float32([[0, 0, 119, 0, 0]])
-    assert not flag_outliers(sky, err, (blot, blot), 0.0, OutlierParams()).any()
+    assert not flag_outliers(sky, err, (blot, blot), 0.0, SHARES, OutlierParams()).any()
     sky[0, 2] += 6
-    assert flag_outliers(sky, err, (blot, blot), 0.0, OutlierParams())[0, 2]
+    assert flag_outliers(sky, err, (blot, blot), 0.0, SHARES, OutlierParams())[0, 2]
 
 
 def test_between_the_two_blots_everything_is_allowed():
@@ -48,30 +49,33 @@ def test_between_the_two_blots_everything_is_allowed():
     err = np.ones((1, 3), np.float32)
     sky = np.float32([[-6, 25, 56]])
     for blots in ((low, high), (high, low)):
-        found = flag_outliers(sky, err, blots, 0.0, OutlierParams())
+        found = flag_outliers(sky, err, blots, 0.0, SHARES, OutlierParams())
         assert found.tolist() == [[True, False, True]]
 
 
 def test_the_level_left_in_the_sky_is_no_outlier(rng):
     sky, err, blot = planes(rng)
-    plain = flag_outliers(sky, err, (blot, blot), 0.0, JWST)
-    raised = flag_outliers(sky + np.float32(8), err, (blot, blot), 8.0, JWST)
+    plain = flag_outliers(sky, err, (blot, blot), 0.0, SHARES, JWST)
+    raised = flag_outliers(sky + np.float32(8), err, (blot, blot), 8.0, SHARES, JWST)
     assert np.array_equal(plain, raised)
-    assert flag_outliers(sky + np.float32(8), err, (blot, blot), 0.0, JWST).mean() > 0.9
+    assert (
+        flag_outliers(sky + np.float32(8), err, (blot, blot), 0.0, SHARES, JWST).mean()
+        > 0.9
+    )
 
 
 def test_nothing_is_said_where_the_median_is_unknown(rng):
     sky, err, blot = planes(rng)
     sky[5, 5] = 1e6
     blot[5, 5] = np.nan
-    assert not flag_outliers(sky, err, (blot, blot), 0.0, OutlierParams())[5, 5]
+    assert not flag_outliers(sky, err, (blot, blot), 0.0, SHARES, OutlierParams())[5, 5]
 
 
 def test_clean_noise_is_rarely_flagged(rng):
     err = np.ones((400, 400), np.float32)
     sky = rng.normal(size=err.shape).astype(np.float32)
     blot = np.zeros_like(sky)
-    found = flag_outliers(sky, err, (blot, blot), 0.0, OutlierParams())
+    found = flag_outliers(sky, err, (blot, blot), 0.0, SHARES, OutlierParams())
     # beyond 4 sigma 6.3e-5, and beyond 3 next to one of those
     assert found.mean() < 1e-4
 
@@ -88,14 +92,17 @@ def nasty(rng):
 def test_the_kernels_do_as_their_twins(rng):
     sky, err, blot = nasty(rng)
     blots = (blot, blot + rng.normal(0, 0.1, blot.shape).astype(np.float32))
-    limits = tuple(np.float32(v) for v in (5.0, 1.2, 4.0, 0.7))
+    limits = tuple(np.float32(v) for v in (5.0, 1.2, 4.0, 0.7, 0.6))
     fast, slow = np.zeros((2, *sky.shape), np.uint8)
     compare_pixels(sky, err, blots, np.float32(0.1), limits, fast)
     twins.compare_pixels(sky, err, blots, np.float32(0.1), limits, slow)
     assert np.array_equal(fast, slow)
     assert 0 < (fast == 3).sum() < fast.size / 2
     for row, col in ((0, 0), (20, 22), (39, 49), (17, 3)):
-        assert steepness(blot, row, col) == twins.steepness(blot, row, col)
+        ours, theirs = (
+            f(blot, row, col, np.float32(0.6)) for f in (steepness, twins.steepness)
+        )
+        assert ours == theirs
     found, kept = np.zeros((2, *sky.shape), np.bool_)
     confirm_pixels(fast, found)
     twins.confirm_pixels(slow, kept)
@@ -108,7 +115,7 @@ def test_stcal_flags_the_same_pixels(rng):
 
     for level in (0.0, 0.3):
         sky, err, blot = nasty(rng)
-        ours = flag_outliers(sky, err, (blot, blot), level, JWST)
+        ours = flag_outliers(sky, err, (blot, blot), level, SHARES, JWST)
         theirs = flag_resampled_crs(sky, err, blot, 5.0, 4.0, 1.2, 0.7, level)
         assert np.array_equal(ours, theirs)
         assert ours.any()

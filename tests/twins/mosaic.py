@@ -235,15 +235,16 @@ def average_sums(values, planes):
     planes[2][:] = weight
 
 
-def sort_and_pick(layers, pairs, tolerance, blank, out):
+def sort_and_pick(layers, pairs, judge, out):
+    tolerance, blank, surplus = judge
     for row, col in np.ndindex(out.shape):
         values = layers[:, row, col]
         known_ = ~np.isnan(values)
         values = values[known_]
         out[row, col] = np.median(values) if values.size > 1 else np.nan
         if values.size == 2 and np.ptp(values) ** 2 > tolerance[known_].sum():
-            double = values.max() - blank > 2 * (values.min() - blank)
-            out[row, col] = values.min() if double else out[row, col]
+            many = np.ptp(values) > surplus * (values.min() - blank)
+            out[row, col] = values.min() if many else out[row, col]
 
 
 def count_known(layers, tolerance, count, allowed):
@@ -257,12 +258,13 @@ def exchange(lower, upper):
     lower[:], upper[:] = np.minimum(lower, upper), np.maximum(lower, upper)
 
 
-def pick_middle(layers, count, allowed, blank, out):
+def pick_middle(layers, count, limits, out):
+    allowed, blank, surplus = limits
     for i in range(len(out)):
         values = layers[: count[i], i]
         out[i] = np.median(values) if count[i] > 1 else np.nan
-        double = count[i] == 2 and values[1] - blank > 2 * (values[0] - blank)
-        if double and np.ptp(values) ** 2 > allowed[i]:
+        many = count[i] == 2 and np.ptp(values) > surplus * (values[0] - blank)
+        if many and np.ptp(values) ** 2 > allowed[i]:
             out[i] = values[0]
 
 
@@ -338,9 +340,9 @@ def lagrange(t, k):
 
 def compare_pixels(sky, err, blots, level, limits, exceeds):
     blot, other = blots
-    snr_first, scale_first, snr_second, scale_second = limits
+    snr_first, scale_first, snr_second, scale_second, flank = limits
     for row, col in np.ndindex(sky.shape):
-        slope = steepness(blot, row, col)
+        slope = steepness(blot, row, col, flank)
         ends = [sky[row, col] - plane[row, col] - level for plane in (blot, other)]
         outside = ends[0] == ends[1] or ends[0] * ends[1] > 0
         excess = min(np.abs(ends)) if outside else 0.0
@@ -351,11 +353,16 @@ def compare_pixels(sky, err, blots, level, limits, exceeds):
             exceeds[row, col] |= 2
 
 
-def steepness(blot, row, col):
+def steepness(blot, row, col, flank):
     padded = np.pad(blot, 1, constant_values=np.nan)
     around = padded[[row, row + 2, row + 1, row + 1], [col + 1, col + 1, col, col + 2]]
-    steps = np.abs(blot[row, col] - around)
-    return max(steps[np.isfinite(steps)], default=np.float32(0))
+    steps = (around - blot[row, col])[np.isfinite(around - blot[row, col])]
+    steepest = max(np.abs(steps), default=np.float32(0))
+    return np.float32(flank) * steepest if (steps > steepest / 2).any() else steepest
+
+
+def steeper(step, steepest, rise):
+    return max(abs(step), steepest), max(step, rise)
 
 
 def confirm_pixels(exceeds, found):

@@ -143,7 +143,7 @@ def typical_weight(exposure: DrizzleInput) -> float:
         if kept.size == weight.size:
             break
         weight = kept
-    return float(weight.mean()) / _pixel_area(exposure)
+    return float(weight.mean()) / pixel_area(exposure.pixel_map)
 
 
 def typical_sky(exposure: DrizzleInput) -> float:
@@ -153,9 +153,9 @@ def typical_sky(exposure: DrizzleInput) -> float:
     return float(np.median(sky)) - exposure.level if sky.size else 0.0
 
 
-def _pixel_area(exposure: DrizzleInput) -> float:
-    """Return the mean area of an input pixel in output pixels."""
-    nodes, step = exposure.pixel_map.nodes, exposure.pixel_map.step
+def pixel_area(pixel_map: PixelMap) -> float:
+    """Return the mean area of a pixel of an exposure in pixels of the grid."""
+    nodes, step = pixel_map.nodes, pixel_map.step
     down = np.diff(nodes[:, :-1], axis=0) / step
     along = np.diff(nodes[:-1], axis=1) / step
     cross = down[..., 0] * along[..., 1] - down[..., 1] * along[..., 0]

@@ -17,7 +17,10 @@ LANES = 256
 
 
 def median_of_layers(
-    layers: Plane, tolerance: NDArray[np.float64], blank: float = 0.0
+    layers: Plane,
+    tolerance: NDArray[np.float64],
+    blank: float = 0.0,
+    contrast: float = 2.0,
 ) -> Plane:
     """Return the median of exposures on a window of the grid.
 
@@ -27,9 +30,13 @@ def median_of_layers(
         NaN where an exposure does not look, or not well. Owned: sorted in place.
     tolerance : (exposures,) float64, (MJy/sr)**2
         Two exposures contradict each other where the square of their difference is above
-        the sum of their tolerances, and the brighter is more than twice the fainter.
+        the sum of their tolerances, and the brighter more than ``contrast`` times the
+        fainter.
     blank : float, MJy/sr
         Level of blank sky in the layers.
+    contrast : float
+        What a star may differ by from dither to dither:
+        `rampline.mosaic.undersampling.contrast_of_dithers`.
 
     Returns
     -------
@@ -38,10 +45,11 @@ def median_of_layers(
         pipeline keeps that one. Where two are left their mean, but the lower one where they
         contradict each other, because what passes by is bright: held against the mean, as
         the JWST pipeline does it, both would be flagged and leave a hole. On the core of an
-        undersampled star two dithers differ by far more than noise, but not twofold.
+        undersampled star two dithers differ by far more than noise, but not by any factor.
     """
     median = np.empty(layers.shape[1:], np.float32)
-    sort_and_pick(layers, sorting_network(len(layers)), tolerance, blank, median)
+    judge = tolerance, blank, contrast - 1.0
+    sort_and_pick(layers, sorting_network(len(layers)), judge, median)
     return median
 
 
@@ -70,11 +78,14 @@ def sorting_network(n: int) -> NDArray[np.int64]:
 def sort_and_pick(
     layers: NDArray[np.float32],
     pairs: NDArray[np.int64],
-    tolerance: NDArray[np.float64],
-    blank: float,
+    judge: tuple[NDArray[np.float64], float, float],
     out: NDArray[np.float32],
 ) -> None:
-    """Write the median over the first axis; see `median_of_layers`."""
+    """Write the median over the first axis; see `median_of_layers`.
+
+    ``judge`` is the tolerance, the level of blank sky and the contrast less 1.
+    """
+    tolerance, blank, surplus = judge
     rows, cols = out.shape
     count = np.empty(LANES, np.int64)
     allowed = np.empty(LANES)
@@ -87,7 +98,8 @@ def sort_and_pick(
                 upper = layers[pairs[k, 1], row, start:stop]
                 exchange(lower, upper)
             middle = out[row, start:stop]
-            pick_middle(layers[:, row, start:stop], count, allowed, blank, middle)
+            limits = allowed, blank, surplus
+            pick_middle(layers[:, row, start:stop], count, limits, middle)
 
 
 @kernel
@@ -124,17 +136,17 @@ def exchange(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> None:
 def pick_middle(
     layers: NDArray[np.float32],
     count: NDArray[np.int64],
-    allowed: NDArray[np.float64],
-    blank: float,
+    limits: tuple[NDArray[np.float64], float, float],
     out: NDArray[np.float32],
 ) -> None:
     """Write the middle of the first ``count`` layers, which are sorted."""
+    allowed, blank, surplus = limits
     for i in range(len(out)):
         n = count[i]
         middle = np.float32(np.nan)
         if n > 1:
             a, b = layers[(n - 1) // 2, i], layers[n // 2, i]
             middle = np.float32(0.5) * (a + b)
-            if n == 2 and (b - a) ** 2 > allowed[i] and b - a > a - blank:
+            if n == 2 and (b - a) ** 2 > allowed[i] and b - a > surplus * (a - blank):
                 middle = a
         out[i] = middle

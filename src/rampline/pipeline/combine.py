@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..astrometry.pixel_map import map_to_grid
+from ..astrometry.point_spread import predict_point_spread
 from ..exposure.geometry import Geometry, PixelMap
 from ..exposure.grid import Grid
 from ..exposure.header import Header
@@ -139,8 +140,15 @@ def lay_table(
         boxes=tuple(box_of(m, shape) for m in maps),
         shape=shape,
         bench=bench,
+        fwhm_px=_image_width(dithers[0].header),
         outliers=found,
     )
+
+
+def _image_width(header: Header) -> float:
+    """Return the width of a star's image in pixels."""
+    wheels = header.filter, header.pupil, header.channel
+    return predict_point_spread(*wheels).fwhm_px
 
 
 def prepare_exposure(

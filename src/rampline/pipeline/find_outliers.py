@@ -1,66 +1,124 @@
 """Find the pixels of each exposure that disagree with the other dithers of one filter.
 
-Two passes over the pixels: the median of the dithers, window by window of the grid, and the
-comparison of each exposure with it, band by band. Windows and exposures go to the bench's
-threads; the result does not depend on how.
+Two passes over the pixels: the median of the dithers, window by window of a grid, and the
+comparison of each exposure with it, band by band. The grid is the mosaic's, or one with a
+few times as many rows where the mosaic's pixels are larger than the exposures', or stars so
+narrow that a median on such pixels would say little of them. Windows and exposures go to the
+bench's threads; the result does not depend on how.
 """
+
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
 from ..mosaic.blot import blot_interval
 from ..mosaic.layers import (
     drizzle_exposures,
     invert_map,
+    pixel_area,
     sample_exposures,
     typical_sky,
     typical_weight,
 )
 from ..mosaic.median import median_of_layers
 from ..mosaic.outliers import CONTRADICTION, OutlierParams, flag_outliers
+from ..mosaic.undersampling import (
+    contrast_of_dithers,
+    interpolation_share,
+    share_on_fine_grid,
+)
 from ..mosaic.window import Window, overlapping
 from .worktable import ShelfItem, Worktable
 
 BAND_ROWS = 64
 HALO = 2
 """Rows next to a band that decide on it: a neighbour's neighbour."""
+COARSEST, COARSEST_FOR_NARROW = 1.1, 0.7
+"""Pixel of the grid of the median over pixel of the exposures, at most; the second where
+stars are so narrow that interpolation misses their peaks by more than is allowed anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What pixels are held against.
+
+    Attributes
+    ----------
+    median : (grid rows, grid cols) float32, MJy/sr
+    shares : (float, float)
+        See `flag_outliers`.
+    params : OutlierParams
+    """
+
+    median: Plane
+    shares: tuple[float, float]
+    params: OutlierParams
+
+
+class Typical(NamedTuple):
+    """What the exposures are like where there is only sky.
+
+    Attributes
+    ----------
+    weight : (exposures,) float64
+        Of an output pixel that each of them covers fully.
+    tolerance : (exposures,) float64, (MJy/sr)**2
+        See `median_of_layers`.
+    blank : float, MJy/sr
+        What is left of the sky.
+    """
+
+    weight: NDArray[np.float64]
+    tolerance: NDArray[np.float64]
+    blank: float
 
 
 def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktable:
     """Compare each exposure with the median of all; what disagrees loses its weight."""
-    exposures = range(len(table.shelf))
-    typical, blank = np.zeros((2, len(exposures)))
-
-    def measure(k: int) -> None:
-        ready = table.shelf.take(k).ready
-        typical[k], blank[k] = typical_weight(ready), typical_sky(ready)
-
-    table.bench.over(exposures, measure)
-    median = median_of_dithers(table, typical, float(np.nanmedian(blank)), params)
+    typical = measure_exposures(table, params)
+    fine = table.refined(refinement(table, params))
+    median = median_of_dithers(fine, typical, params)
+    shares = interpolation_share(fine.fwhm_px), share_on_fine_grid(fine.scale_ratio)
+    judge = Judge(median, shares, params)
 
     def compare(k: int) -> None:
         item, found = table.shelf.take(k), table.outliers[k]
         for start in range(0, found.shape[0], BAND_ROWS):
             rows = slice(start, min(start + BAND_ROWS, found.shape[0]))
-            found[rows] = judge_rows(item, median, rows, params)
+            found[rows] = judge_rows(item, judge, fine.maps[k], rows)
         item.ready.weight[found] = 0.0
 
-    table.bench.over(exposures, compare)
+    table.bench.over(range(len(table.shelf)), compare)
     return table
 
 
-def median_of_dithers(
-    table: Worktable, typical: NDArray[np.float64], blank: float, params: OutlierParams
-) -> Plane:
-    """Return the median of all exposures on the whole grid, without their sky levels.
+def measure_exposures(table: Worktable, params: OutlierParams) -> Typical:
+    """Measure weight and blank sky of all exposures."""
+    weight, blank = np.zeros((2, len(table.shelf)))
 
-    ``typical`` is the weight of an output pixel that each of them covers fully, ``blank``
-    what is left of the sky.
-    """
-    median = np.empty(table.shape, np.float32)
+    def measure(k: int) -> None:
+        ready = table.shelf.take(k).ready
+        weight[k], blank[k] = typical_weight(ready), typical_sky(ready)
+
+    table.bench.over(range(len(table.shelf)), measure)
+    # interpolated layers are as noisy as their exposures, whatever the grid's pixels
+    areas = np.array([pixel_area(pixel_map) for pixel_map in table.maps])
+    own = weight if params.algorithm == "jwst" else weight * areas
     with np.errstate(divide="ignore"):
-        tolerance = CONTRADICTION**2 / typical
+        tolerance = CONTRADICTION**2 / own
+    return Typical(weight, tolerance, float(np.nanmedian(blank)))
+
+
+def median_of_dithers(
+    table: Worktable, typical: Typical, params: OutlierParams
+) -> Plane:
+    """Return the median of all exposures on the whole grid, without their sky levels."""
+    median = np.empty(table.shape, np.float32)
+    contrast = contrast_of_dithers(table.fwhm_px)
     boxes = zip(table.maps, table.boxes, strict=True)
     inverses = [(invert_map(pixel_map, box), box) for pixel_map, box in boxes]
 
@@ -68,27 +126,40 @@ def median_of_dithers(
         seen = overlapping(table.boxes, window)
         ready = [table.shelf.take(k).ready for k in seen]
         if params.algorithm == "jwst":
-            least = params.least_weight * typical[seen]
+            least = params.least_weight * typical.weight[seen]
             layers = drizzle_exposures(ready, least, window)
         else:
             near = [inverses[k] for k in seen]
             layers = sample_exposures(ready, near, params.least_weight, window)
-        median[window.slices] = median_of_layers(layers, tolerance[seen], blank)
+        tolerance = typical.tolerance[seen]
+        part = median_of_layers(layers, tolerance, typical.blank, contrast)
+        median[window.slices] = part
 
     table.bench.over(table.windows(), fill)
     return median
 
 
+def refinement(table: Worktable, params: OutlierParams) -> int:
+    """Return how many rows of the median's grid make one of the mosaic's.
+
+    The JWST pipeline takes the mosaic's grid whatever its pixels.
+    """
+    if params.algorithm == "jwst":
+        return 1
+    is_narrow = interpolation_share(table.fwhm_px) > params.scale_first
+    coarsest = COARSEST_FOR_NARROW if is_narrow else COARSEST
+    return max(1, int(np.ceil(table.scale_ratio / coarsest)))
+
+
 def judge_rows(
-    item: ShelfItem, median: Plane, rows: slice, params: OutlierParams
+    item: ShelfItem, judge: Judge, pixel_map: PixelMap, rows: slice
 ) -> NDArray[np.bool_]:
     """Return which pixels of a band of an exposure disagree with the median."""
     ready = item.ready
     start = max(0, rows.start - HALO)
     wide = slice(start, min(rows.stop + HALO, len(item.err)))
-    cubic, linear = blot_interval(median, ready.pixel_map, wide)
-    first = linear if params.algorithm == "jwst" else cubic
-    found = flag_outliers(
-        ready.sky[wide], item.err[wide], (first, linear), ready.level, params
-    )
+    cubic, linear = blot_interval(judge.median, pixel_map, wide)
+    first = linear if judge.params.algorithm == "jwst" else cubic
+    sky, err, limits = ready.sky[wide], item.err[wide], (judge.shares, judge.params)
+    found = flag_outliers(sky, err, (first, linear), ready.level, *limits)
     return found[rows.start - start : rows.stop - start]

@@ -1,6 +1,6 @@
 """What the passes over the exposures of one filter share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
 from ..mosaic.drizzle import DrizzleInput
-from ..mosaic.window import Window, split_grid
+from ..mosaic.layers import pixel_area
+from ..mosaic.window import Window, box_of, split_grid
 from .runner import Bench
 from .shelf import Shelf
 
@@ -38,6 +39,8 @@ class Worktable:
     shape : (int, int)
         Rows and columns of the grid.
     bench : Bench
+    fwhm_px : float, pixels
+        Width of a star's diffraction image in pixels of the exposures.
     outliers : list of (rows, cols) bool
         Of each exposure: its weight is 0 there. Filled by
         `rampline.pipeline.find_outliers`.
@@ -48,8 +51,22 @@ class Worktable:
     boxes: tuple[Window, ...]
     shape: tuple[int, int]
     bench: Bench
+    fwhm_px: float
     outliers: list[NDArray[np.bool_]]
 
     def windows(self) -> list[Window]:
         """Return the windows of the grid."""
         return split_grid(self.shape, WINDOW_ROWS, WINDOW_COLS)
+
+    @property
+    def scale_ratio(self) -> float:
+        """Side of a pixel of the grid over that of the finest exposure's."""
+        return 1.0 / float(np.sqrt(max(pixel_area(m) for m in self.maps)))
+
+    def refined(self, factor: int) -> "Worktable":
+        """Return the same exposures on a grid with ``factor`` times as many rows."""
+        shape = self.shape[0] * factor, self.shape[1] * factor
+        middle = (factor - 1) / 2
+        maps = tuple(replace(m, nodes=factor * m.nodes + middle) for m in self.maps)
+        boxes = tuple(box_of(m, shape) for m in maps)
+        return replace(self, maps=maps, boxes=boxes, shape=shape)
