@@ -128,6 +128,19 @@ def test_mosaic_extensions_are_jwst_s(written):
         assert file["HDRTAB"].data["DETECTOR"].tolist() == ["NRCB1", "NRCB2", "NRCB1"]
 
 
+def test_a_mosaic_says_how_many_exposures_contribute_and_where_none_does(written):
+    path, mosaic = written
+    with fits.open(path) as file:
+        count, quality = file["NEXP"].data, file["DQ"].data
+        names = [hdu.name for hdu in file]
+    bits = [(mosaic.context[0] >> k) & 1 for k in range(32)]
+    assert np.array_equal(count, np.sum(bits, axis=0))
+    assert count.dtype == np.uint16
+    assert np.array_equal(quality, np.where(mosaic.weight > 0, 0, 1))
+    assert quality.dtype == np.uint32
+    assert names.index("NEXP") > names.index("EXPOSURE")
+
+
 def test_what_holds_for_one_input_only_is_not_in_the_mosaic(written):
     primary, science = fits.getheader(written[0]), fits.getheader(written[0], "SCI")
     for keyword in ("RA_REF", "V2_REF", "A_0_2"):

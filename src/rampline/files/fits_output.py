@@ -9,7 +9,7 @@ depend on who wrote which.
 
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +49,30 @@ _BITPIX: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class Derived:
+    """An image that is computed while it is written, so that it needs no room.
+
+    Attributes
+    ----------
+    shape : (int, int)
+        Rows and columns.
+    dtype : dtype
+        Integers.
+    rows : callable
+        Returns the rows of a slice.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    rows: Callable[[slice], NDArray[Any]]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the whole image."""
+        return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """One extension to be written.
 
@@ -56,7 +80,7 @@ class Part:
     ----------
     name : str
         EXTNAME.
-    data : array or bytes
+    data : array, Derived or bytes
         An image; a structured array becomes a binary table; bytes become the one cell of
         an ASDF extension. An image may be of any byte order, a memory map too.
     cards : tuple of Card
@@ -65,7 +89,7 @@ class Part:
     """
 
     name: str
-    data: NDArray[Any] | bytes
+    data: NDArray[Any] | Derived | bytes
     cards: tuple[Card, ...] = ()
     blank: NDArray[np.bool_] | None = None
 
@@ -139,7 +163,7 @@ class _Block(NamedTuple):
     """Its cards as they stand in the file."""
     text: bytes
     """Its header's blocks."""
-    data: NDArray[Any] | bytes
+    data: NDArray[Any] | Derived | bytes
 
 
 def _write_part(file: int, block: _Block, part: Part, start: int) -> DataHash | None:
@@ -152,7 +176,12 @@ def _write_part(file: int, block: _Block, part: Part, start: int) -> DataHash | 
         if digest:
             digest.update(data)
         return digest
-    for piece in _pieces(data, part.blank):
+    pieces = (
+        _derived_pieces(data)
+        if isinstance(data, Derived)
+        else _pieces(data, part.blank)
+    )
+    for piece in pieces:
         os.pwrite(file, piece, start)
         if digest:
             digest.update(piece)
@@ -181,6 +210,14 @@ def _pieces(
         yield source.astype(native.newbyteorder(">")).view(np.uint8).data
 
 
+def _derived_pieces(image: Derived) -> Iterator[memoryview]:
+    """Compute an image and turn it to FITS bytes, some rows at a time."""
+    rows, cols = image.shape
+    step = max(1, _PIECE // (cols * image.dtype.itemsize))
+    for start in range(0, rows, step):
+        yield from _pieces(image.rows(slice(start, min(start + step, rows))), None)
+
+
 def _float_pieces(
     flat: NDArray[np.float32], blank: NDArray[np.bool_] | None, step: int
 ) -> Iterator[memoryview]:
@@ -207,6 +244,8 @@ def _encode(part: Part) -> _Block:
     data = part.data
     if isinstance(data, bytes):
         cards = _cell_cards(part.name, len(data))
+    elif isinstance(data, Derived):
+        cards = _image_cards(part.name, data)
     elif data.dtype.names is not None:
         if not is_plain(data):
             return _encode_table(part)
@@ -241,7 +280,7 @@ def _primary_cards() -> tuple[Card, ...]:
     )
 
 
-def _image_cards(name: str, data: NDArray[Any]) -> tuple[Card, ...]:
+def _image_cards(name: str, data: NDArray[Any] | Derived) -> tuple[Card, ...]:
     axes = data.shape[::-1]
     flip = _unsigned_offset(data.dtype)
     return (
@@ -274,7 +313,7 @@ def _cell_cards(name: str, n_bytes: int) -> tuple[Card, ...]:
     )
 
 
-def _length(data: NDArray[Any] | bytes) -> int:
+def _length(data: NDArray[Any] | Derived | bytes) -> int:
     return len(data) if isinstance(data, bytes) else data.nbytes
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..exposure.header import Card, Header, put_cards
-from ..exposure.records import Labels, Mosaic
+from ..exposure.records import Flags32, Labels, Mosaic
+from ..flags import DO_NOT_USE
 from .embedded import ASDF_HDU, embedded_tree
-from .fits_output import Part, write_fits
+from .fits_output import Derived, Part, write_fits
 from .mosaic_headers import blend_headers, header_table
 from .provenance import (
     Provenance,
@@ -82,6 +84,8 @@ def write_mosaic(
         Part("VAR_RNOISE", mosaic.var_read),
         Part("VAR_FLAT", mosaic.var_flat),
         Part("EXPOSURE", mosaic.exposure_s, (Card("BUNIT", "s", "exposure time"),)),
+        Part("NEXP", _exposure_counts(mosaic)),
+        Part("DQ", _quality(mosaic)),
         Part("HDRTAB", header_table(mosaic.headers)),
     ]
     return write_fits(path, primary, [*parts, *_closing(provenance, world)])
@@ -128,6 +132,30 @@ def write_segmentation(
     return write_fits(
         path, put_cards(primary, named), [part, *_closing(provenance, world)]
     )
+
+
+def _exposure_counts(mosaic: Mosaic) -> Derived:
+    """Return how many exposures contribute to each pixel, uint16."""
+
+    def rows(some: slice) -> NDArray[np.uint16]:
+        bits = np.bitwise_count(mosaic.context[:, some].view(np.uint32))
+        return np.asarray(bits.sum(axis=0, dtype=np.uint16))
+
+    return Derived(_shape(mosaic), np.dtype(np.uint16), rows)
+
+
+def _quality(mosaic: Mosaic) -> Derived:
+    """Return JWST's flags of each pixel: without any exposure it is not to be used."""
+
+    def rows(some: slice) -> Flags32:
+        return np.where(mosaic.weight[some] > 0, np.uint32(0), np.uint32(DO_NOT_USE))
+
+    return Derived(_shape(mosaic), np.dtype(np.uint32), rows)
+
+
+def _shape(mosaic: Mosaic) -> tuple[int, int]:
+    n_rows, n_cols = mosaic.sky.shape
+    return n_rows, n_cols
 
 
 def _cards(
