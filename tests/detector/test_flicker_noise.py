@@ -3,11 +3,35 @@ import pytest
 
 from rampline.detector import stripes as stripes_room
 from rampline.detector.flicker_noise import FlickerNoiseParams, remove_flicker_noise
+from rampline.exposure.timing import Readout
 from rampline.flags import DO_NOT_USE
 from tests.twins import detector as twins
 
 PARAMS = FlickerNoiseParams()
 SHAPE = (256, 2048)
+
+
+def make_readout(shape=SHAPE, n_outputs=4, fast_axis=-1, slow_axis=2):
+    return Readout(
+        pattern="RAPID",
+        n_ints=1,
+        n_groups=5,
+        n_frames=1,
+        n_dropped=0,
+        frame_s=10.7,
+        group_s=10.7,
+        subarray="FULL",
+        row_start=0,
+        col_start=0,
+        n_rows=shape[0],
+        n_cols=shape[1],
+        fast_axis=fast_axis,
+        slow_axis=slow_axis,
+        n_outputs=n_outputs,
+    )
+
+
+READOUT = make_readout()
 
 
 def no_flags(shape=SHAPE):
@@ -29,7 +53,7 @@ def white(rng, shape=SHAPE):
 
 def test_stripes_on_blank_sky_are_removed(rng):
     added = stripes(rng)
-    done = remove_flicker_noise(7.0 + white(rng) + added, no_flags(), 4, PARAMS)
+    done = remove_flicker_noise(7.0 + white(rng) + added, no_flags(), READOUT, PARAMS)
     left = done.stripes - added
     assert left.std() < 1.1 / np.sqrt(512)
     assert left.std() == pytest.approx(done.stripe_err.mean(), rel=0.15)
@@ -38,14 +62,14 @@ def test_stripes_on_blank_sky_are_removed(rng):
 def test_the_sky_level_and_a_tilted_sky_are_kept(rng):
     sky = 7.0 + np.linspace(-0.3, 0.3, SHAPE[0])[:, None].astype(np.float32)
     image = sky + white(rng)
-    done = remove_flicker_noise(image, no_flags(), 4, PARAMS)
+    done = remove_flicker_noise(image, no_flags(), READOUT, PARAMS)
     assert done.stripes.mean() == pytest.approx(0, abs=1e-6)
     assert np.abs(done.stripes.reshape(16, 16, -1).mean((1, 2))).max() < 0.03
 
 
 def test_what_is_removed_is_returned(rng):
     image = white(rng) + stripes(rng)
-    done = remove_flicker_noise(image, no_flags(), 4, PARAMS)
+    done = remove_flicker_noise(image, no_flags(), READOUT, PARAMS)
     np.testing.assert_allclose(done.slope + done.stripes, image, atol=1e-6)
 
 
@@ -53,8 +77,8 @@ def test_the_flat_field_leaves_no_stripes_behind(rng):
     flat = 1 + 0.1 * np.sin(np.arange(SHAPE[0]) / 3.0)[:, None] * np.ones(SHAPE)
     flat = flat.astype(np.float32)
     image = (20 * flat + white(rng)).astype(np.float32)
-    kept = remove_flicker_noise(image, no_flags(), 4, PARAMS, flat=flat)
-    eaten = remove_flicker_noise(image, no_flags(), 4, PARAMS)
+    kept = remove_flicker_noise(image, no_flags(), READOUT, PARAMS, flat=flat)
+    eaten = remove_flicker_noise(image, no_flags(), READOUT, PARAMS)
     assert kept.stripes.std() < 0.06
     assert eaten.stripes.std() > 0.3
 
@@ -63,7 +87,7 @@ def test_a_source_does_not_pull_its_rows_down(rng):
     rows, cols = np.mgrid[: SHAPE[0], : SHAPE[1]]
     distance = np.hypot(rows - 128, cols - 700)
     galaxy = (100 * np.exp(-distance / 15)).astype(np.float32)
-    done = remove_flicker_noise(galaxy + white(rng), no_flags(), 4, PARAMS)
+    done = remove_flicker_noise(galaxy + white(rng), no_flags(), READOUT, PARAMS)
     wing = (distance > 50) & (distance < 120)
     assert abs(done.stripes[wing].mean()) < 0.02
 
@@ -72,7 +96,7 @@ def test_an_amplifier_row_full_of_sources_borrows_from_the_others(rng):
     added = stripes(rng, own=0.02, common=0.3)
     image = white(rng) + added
     image[100:140, 512:1024] += 50
-    done = remove_flicker_noise(image, no_flags(), 4, PARAMS)
+    done = remove_flicker_noise(image, no_flags(), READOUT, PARAMS)
     assert done.usable[1, 105:135].max() < 0.15
     covered = (slice(105, 135), slice(512, 1024))
     left = done.stripes[covered] - added[covered]
@@ -85,7 +109,7 @@ def test_bad_pixels_do_not_count(rng):
     bad = rng.random(SHAPE) < 0.1
     image[bad] = np.where(rng.random(bad.sum()) < 0.5, np.nan, 1e4)
     flags[bad] = DO_NOT_USE
-    done = remove_flicker_noise(image, flags, 4, PARAMS)
+    done = remove_flicker_noise(image, flags, READOUT, PARAMS)
     assert np.isfinite(done.stripes).all()
     assert np.abs(done.stripes).max() < 0.3
 
@@ -94,7 +118,7 @@ def test_a_scene_is_not_mistaken_for_stripes(rng):
     scene = 5 * np.abs(np.sin(np.arange(SHAPE[0]) / 5.0))[:, None] * np.ones(SHAPE)
     scene = scene.astype(np.float32)
     image = scene + white(rng)
-    done = remove_flicker_noise(image, no_flags(), 4, PARAMS, scene=scene)
+    done = remove_flicker_noise(image, no_flags(), READOUT, PARAMS, scene=scene)
     assert done.stripes.std() < 0.06
 
 
@@ -102,7 +126,8 @@ def test_one_output_is_one_stripe_a_row(rng):
     shape = (160, 160)
     added = stripes(rng, shape, n_outputs=1, own=0.5)
     image = white(rng, shape) + added
-    done = remove_flicker_noise(image, no_flags(shape), 1, PARAMS)
+    one = make_readout(shape, n_outputs=1)
+    done = remove_flicker_noise(image, no_flags(shape), one, PARAMS)
     left = (done.stripes - added).mean(axis=1)
     # a drift linear in time and a tilted sky look the same: it is kept as sky
     tilt = np.polyval(np.polyfit(np.arange(160), left, 1), np.arange(160))
@@ -112,7 +137,7 @@ def test_one_output_is_one_stripe_a_row(rng):
 def test_without_a_usable_pixel_nothing_is_removed():
     image = np.full((16, 64), np.nan, np.float32)
     flags = np.full(image.shape, DO_NOT_USE, np.uint32)
-    done = remove_flicker_noise(image, flags, 4, PARAMS)
+    done = remove_flicker_noise(image, flags, READOUT, PARAMS)
     assert not done.stripes.any()
 
 

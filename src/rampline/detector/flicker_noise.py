@@ -5,8 +5,9 @@ frequencies. Within the 5 ms that an amplifier takes for a row the drift is near
 constant, so it shows as stripes 512 pixels long. What is measured is the mean, not the
 median, of the pixels of a row that show only sky: the correction is linear in the data.
 Common to the amplifiers is a part of it, so rows that sources cover are filled up from
-the others, as much as the noise of their few pixels demands. What is left over: drifts
-within a row, and drifts that all amplifiers share and that look like a tilted sky.
+the others, as much as the noise of their few pixels demands. Where the scene is known,
+drifts within a row are followed, too. What is left over: drifts faster than half a row,
+and drifts that all amplifiers share and that look like a tilted sky.
 """
 
 from typing import NamedTuple
@@ -15,14 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.records import Flags32, Plane
+from ..exposure.timing import Readout
 from ..flags import DO_NOT_USE, NON_SCIENCE, REFERENCE_PIXEL, SATURATED
 from ..params import Factor, Sigma, StepParams
-from .stripes import Levels, find_levels, sum_strips
+from .clock_order import follow_drift
+from .drift_spectrum import measure_spectrum, scatter_of_tilt, stream_length
+from .stripes import STRIP, Levels, Residual, Strips, find_levels, sum_strips
 
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE | REFERENCE_PIXEL | SATURATED
 _STEP = 5
 """Every fifth row and column is enough for the level of the sky."""
 _SKY_ROUNDS = 3
+_ROWS_APART = np.arange(12, 129)
+"""Rows whose levels are compared: light of a source does not correlate so far."""
 
 
 class FlickerNoiseParams(StepParams):
@@ -32,6 +38,8 @@ class FlickerNoiseParams(StepParams):
     """Pixels this far from the sky are left out."""
     source_clip: Sigma = 3.0
     """Blocks of 8, 24 and 72 pixels this far above the sky are left out."""
+    within_rows: bool = True
+    """Where the scene is known: follow the drift in the order of the clock."""
     strength: Factor = 1.0
     """Prior variance of the stripes over the one measured; larger shrinks less."""
 
@@ -52,7 +60,7 @@ class FlickerNoise(NamedTuple):
 def remove_flicker_noise(
     slope: Plane,
     pixel_flags: Flags32,
-    n_outputs: int,
+    readout: Readout,
     params: FlickerNoiseParams,
     flat: Plane | None = None,
     scene: Plane | None = None,
@@ -63,8 +71,8 @@ def remove_flicker_noise(
     ----------
     slope : (rows, cols) float32, DN/s
     pixel_flags : (rows, cols) uint32
-    n_outputs : int
-        Amplifiers read at once: the columns are shared out evenly among them.
+    readout : Readout
+        Its outputs share the columns out evenly.
     params : FlickerNoiseParams
     flat : (rows, cols) float32, optional
         Flat field: the sky is smooth only once it is divided out.
@@ -79,15 +87,43 @@ def remove_flicker_noise(
     -----
     The sky model and the masks come from the image over the flat; the stripes are
     measured on the image less sky times flat, and subtracted from the image as it came.
-    The sum of the stripes of an amplifier is zero, so the sky level is kept. A level is
-    the conditional mean of a common and an own Gaussian part given the row means of all
-    amplifiers and their white noise; both variances are measured from the row means.
+    The sum of all stripes is zero, so the sky level is kept; a tilt of the sky is kept
+    as far as drift is unlikely to have made it. A level is the conditional mean of a common
+    and an own Gaussian part given the row means of all amplifiers and their white noise;
+    both variances are measured from the row means. With a scene the drift is followed in
+    the order of the clock: see `follow_drift`. The uncertainties are those of levels.
     """
+    if scene is not None and params.within_rows and _in_strips(slope, readout):
+        return _follow_scene_drift(slope, pixel_flags, readout, params, (flat, scene))
     image = slope if scene is None else slope - scene
-    levels = measure_stripes(image, pixel_flags, n_outputs, params, flat)
+    levels = measure_stripes(image, pixel_flags, readout.n_outputs, params, flat)
     corrected, stripes = slope.copy(), np.empty_like(slope)
     subtract_stripes(corrected, levels.level, slice(0, len(slope)), stripes)
     return FlickerNoise(corrected, stripes, levels.err, levels.usable)
+
+
+def _in_strips(slope: Plane, readout: Readout) -> bool:
+    """Return whether each output is some strips wide, as those of all full frames are."""
+    return readout.n_outputs == 1 or slope.shape[1] % (readout.n_outputs * STRIP) == 0
+
+
+def _follow_scene_drift(
+    slope: Plane,
+    pixel_flags: Flags32,
+    readout: Readout,
+    params: FlickerNoiseParams,
+    light: tuple[Plane | None, Plane],
+) -> FlickerNoise:
+    """Follow the drift of the image less its scene; ``light`` are flat and scene."""
+    flat, scene = light
+    strips = _sum_sky(slope - scene, pixel_flags, params, flat)
+    found = find_levels(strips, readout.n_outputs, params.source_clip, params.strength)
+    drift = follow_drift(found.total, found.used, strips.variance, readout)
+    drift -= drift.mean()
+    output = np.arange(drift.shape[1]) * readout.n_outputs // drift.shape[1]
+    drift += found.pedestal[output] + _drifting_tilt(found)[:, None]
+    stripes = np.repeat(drift, STRIP, axis=1)[:, : slope.shape[1]]
+    return FlickerNoise(slope - stripes, stripes, found.levels.err, found.levels.usable)
 
 
 def measure_stripes(
@@ -110,12 +146,41 @@ def measure_stripes(
     -------
     Levels
     """
+    strips = _sum_sky(image, pixel_flags, params, flat)
+    n_outputs = min(n_outputs, strips.total.shape[1])
+    found = find_levels(strips, n_outputs, params.source_clip, params.strength)
+    level = found.levels.level + _drifting_tilt(found)
+    return found.levels._replace(level=level)
+
+
+def _drifting_tilt(found: Residual) -> NDArray[np.float32]:
+    """Return what of the tilt along the columns is drift, (rows,) DN/s, zero on average.
+
+    A drift that all amplifiers share tilts the image like a tilted sky. Its strength tells
+    how far it may: a tilt no larger is taken for drift, a much larger one is the sky's
+    (James and Stein 1961, in one dimension).
+    """
+    _, n_outputs, n_rows = found.sums.shape
+    padded = np.zeros((2, n_outputs, stream_length(n_rows)), np.float32)
+    padded[:, :, :n_rows] = found.sums
+    lag = _ROWS_APART[: max(n_rows // 6 - _ROWS_APART[0], 0)]
+    if lag.size == 0 or found.tilt == 0.0:
+        return np.zeros(n_rows, np.float32)
+    spectrum = measure_spectrum(padded[0], padded[1], lag)
+    rms = scatter_of_tilt(spectrum, n_outputs, n_rows)
+    share = min((rms / found.tilt) ** 2, 1.0)
+    rows = (np.arange(n_rows) + 0.5) / n_rows - 0.5
+    return np.asarray(share * found.tilt * rows, np.float32)
+
+
+def _sum_sky(
+    image: Plane, pixel_flags: Flags32, params: FlickerNoiseParams, flat: Plane | None
+) -> Strips:
+    """Sum the image less its sky over strips."""
     response = np.ones((1, 1), np.float32) if flat is None else flat
     level, scatter = _measure_sky(image, pixel_flags, flat)
     sky = level, params.pixel_clip * scatter
-    strips = sum_strips(image, pixel_flags, _UNUSABLE, response, sky)
-    n_outputs = min(n_outputs, strips.total.shape[1])
-    return find_levels(strips, n_outputs, params.source_clip, params.strength)
+    return sum_strips(image, pixel_flags, _UNUSABLE, response, sky)
 
 
 def subtract_stripes(

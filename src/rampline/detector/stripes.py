@@ -24,6 +24,8 @@ _CLEAN: Final = 0.5
 """Rows with a larger usable fraction in all amplifiers tell the prior variances."""
 
 
+_TILT: Final = 2
+"""Place of the rise along the columns among the terms of the sky."""
 _UNEVEN: Final = 1.5
 """Scatter of an amplifier row's blocks over the usual one that tells a large source."""
 
@@ -78,9 +80,25 @@ def sum_strips(
     return Strips(total, count, square / max(n, 1.0))
 
 
+class Residual(NamedTuple):
+    """What the strips that show only sky are off by, and of it the levels."""
+
+    levels: Levels
+    total: NDArray[np.float32]
+    """(rows, strips), DN/s: sums less sky and pedestals; levels are still in."""
+    used: NDArray[np.float32]
+    """(rows, strips): pixels summed; 0 where sources are."""
+    pedestal: NDArray[np.float32]
+    """(outputs,), DN/s: what the amplifiers as a whole are off by; a part of the levels."""
+    tilt: float
+    """DN/s from the first row to the last: of the sky that was subtracted."""
+    sums: NDArray[np.float32]
+    """(2, outputs, rows): of totals and of used pixels, over each amplifier row."""
+
+
 def find_levels(
     strips: Strips, n_outputs: int, source_clip: float, strength: float
-) -> Levels:
+) -> Residual:
     """Estimate the level of each amplifier row from the strips that show only sky.
 
     Parameters
@@ -96,18 +114,25 @@ def find_levels(
     output = np.arange(n_strips) * n_outputs // n_strips
     blocks = _block_sums(strips.total, strips.used)
     is_source = _find_sources(*blocks, source_clip)
-    total = strips.total - strips.used * _sky_excess(*blocks, is_source, n_rows)
+    excess = fit_excess(blocks, is_source, output, n_rows)
+    pedestal, tilt = excess.pedestal, excess.tilt
+    total = strips.total - strips.used * excess.plane
     level = _first_levels(total, strips.used, output)
     for _ in range(_ROUNDS):
         blocks = _block_sums(total - strips.used * level[output].T, strips.used)
         is_source = _find_sources(*blocks, source_clip)
-        total = total - strips.used * _sky_excess(*blocks, is_source, n_rows)
+        excess = fit_excess(blocks, is_source, output, n_rows)
+        pedestal, tilt = pedestal + excess.pedestal, tilt + excess.tilt
+        total = total - strips.used * excess.plane
         seen = np.repeat(~is_source, STRIP, axis=0)[:n_rows]
         sums = np.stack([total * seen, strips.used * seen])
         summed = np.stack([sums[:, :, output == k].sum(2) for k in range(n_outputs)])
         level, err = _conditional_mean(summed[:, 0], summed[:, 1], strips, strength)
     width = n_strips * STRIP / n_outputs
-    return Levels(level, err, (summed[:, 1] / width).astype(np.float32))
+    usable = (summed[:, 1] / width).astype(np.float32)
+    levels = Levels(level + pedestal[:, None], err, usable)
+    summed = summed.swapaxes(0, 1)
+    return Residual(levels, sums[0], sums[1], pedestal, tilt, summed)
 
 
 def _first_levels(
@@ -196,22 +221,54 @@ def _find_sources(
     return np.asarray(ndimage.binary_dilation(is_source, np.ones((3, 3))), np.bool_)
 
 
-def _sky_excess(
-    total: NDArray[np.float32],
-    count: NDArray[np.float32],
+class Excess(NamedTuple):
+    """What the sky between the sources is above its model."""
+
+    plane: NDArray[np.float32]
+    """(rows, strips), DN/s: sky and pedestals"""
+    pedestal: NDArray[np.float32]
+    """(outputs,), DN/s: zero on average"""
+    tilt: float
+    """Of the sky, DN/s from the first row to the last."""
+
+
+def fit_excess(
+    blocks: tuple[NDArray[np.float32], NDArray[np.float32]],
     is_source: NDArray[np.bool_],
+    output: NDArray[np.intp],
     n_rows: int,
-) -> NDArray[np.float32]:
-    """Return the plane that the unmasked sky is above its model, for every strip."""
-    seen = count * ~is_source
-    y, x = np.indices(seen.shape, np.float32)
-    y, x = (y + 0.5) * STRIP / n_rows - 0.5, (x + 0.5) / seen.shape[1] - 0.5
-    terms = np.stack([np.ones_like(x), x, y])
-    normal = np.einsum("ibc,jbc,bc->ij", terms, terms, seen, dtype=np.float64)
-    right = np.einsum("ibc,bc->i", terms, total * ~is_source, dtype=np.float64)
-    a, b, c = np.linalg.lstsq(normal, right, rcond=1e-9)[0]
+) -> Excess:
+    """Fit what the unmasked sky is above its model, and the pedestals of the outputs.
+
+    Within the outputs the sky's own polynomial shows, from one to the next their
+    pedestals: steps that no sky has.
+    """
+    total, count = blocks[0] * ~is_source, blocks[1] * ~is_source
+    n_outputs = int(output[-1]) + 1
+    x = (np.arange(count.shape[1]) + 0.5) / count.shape[1] - 0.5
+    y = (np.arange(len(count)) + 0.5) * STRIP / n_rows - 0.5
+    terms = _sky_terms(y, x)
+    steps = [(output == k) - 1.0 / n_outputs for k in range(n_outputs - 1)]
+    steps = [np.broadcast_to(step, count.shape) for step in steps]
+    design = np.stack([*terms, *steps])
+    normal = np.einsum("ibc,jbc,bc->ij", design, design, count, optimize=True)
+    right = np.einsum("ibc,bc->i", design, total, optimize=True)
+    found = np.linalg.lstsq(normal, right, rcond=1e-9)[0]
+    pedestal = np.zeros(n_outputs)
+    n_sky = len(terms)
+    pedestal[:-1] = found[n_sky:]
+    pedestal -= pedestal.mean()
     rows = (np.arange(n_rows) + 0.5) / n_rows - 0.5
-    return np.asarray(a + b * x[0] + c * rows[:, None], np.float32)
+    sky = np.einsum("i,irc->rc", found[:n_sky], _sky_terms(rows, x), optimize=True)
+    excess = sky + pedestal[output]
+    plane = excess.astype(np.float32)
+    return Excess(plane, pedestal.astype(np.float32), float(found[_TILT]))
+
+
+def _sky_terms(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the terms of the sky's polynomial, (terms, len(y), len(x))."""
+    y, x = np.broadcast_arrays(y[:, None], x)
+    return np.stack([np.ones_like(x), x, y, x * x])
 
 
 def _conditional_mean(

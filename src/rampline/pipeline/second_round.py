@@ -147,8 +147,8 @@ def clean_exposure(
     scene = scene_slope(known.scene, known.planes) + found.light
     stripes = image.extras.get(STRIPES, np.zeros((), np.float32))
     if flicker.enabled:
-        n_outputs = image.header.readout.n_outputs
-        args = (striped, found.flags, n_outputs, flicker, known.planes.flat, scene)
+        readout = image.header.readout
+        args = (striped, found.flags, readout, flicker, known.planes.flat, scene)
         stripes = extras[STRIPES] = remove_flicker_noise(*args).stripes
     clean = striped - stripes - found.light
     seen = _confirm(clean, known, params.confirm, found)

@@ -1,0 +1,197 @@
+"""The drift of the amplifiers, followed in the order in which pixels are clocked out.
+
+All amplifiers read one pixel at the same instant, 10 us after the one before, with a pause
+after each row; neighbours read in opposite directions. In this order the drift is a
+stationary stream with a known spectrum, a part of it common to the amplifiers, a part their
+own. What it was at each instant, given the pixels that show only sky and their white noise,
+is its conditional mean: the best linear estimate, which also bridges what sources cover.
+Drifts that last less than half a row are left in: they are faint, and to follow them takes
+light of sources that are too faint for a mask. Strips of eight pixels are the unit of time.
+"""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+
+from ..exposure.timing import Readout
+from .drift_spectrum import Spectrum, falling, measure_spectrum, stream_length
+from .stripes import STRIP
+
+_PAUSE: Final = 2
+"""Strips for the 12 clocks after each row."""
+_SHORTEST: Final = 300 / STRIP
+"""Strips of the fastest cycle that is followed, 3 ms."""
+_APART: Final = 12
+"""Strips along a row after which light of a source does not correlate."""
+_LONGEST: Final = 16
+"""Rows of the longest time over which the covariance is fitted."""
+_TOLERANCE: Final = 1e-3
+"""Of the error, in the norm of conjugate gradients, at which they stop."""
+_MOST_ROUNDS: Final = 60
+
+Streams = NDArray[np.float32]
+"""(outputs, clock rows, strips of a clock row), in clock order"""
+Cycles = NDArray[np.complex128]
+"""(outputs, cycles in the whole stream): amplitudes, from 0 up"""
+
+
+class ClockOrder(NamedTuple):
+    """When the strips of an image were read."""
+
+    n_rows: int
+    n_strips: int
+    """Of one output."""
+    directions: tuple[int, ...]
+    """1 or -1 along the columns, for each output from the left."""
+    rows_down: bool
+
+    @classmethod
+    def of(cls, readout: Readout, shape: tuple[int, ...]) -> Self:
+        """Return the order of an image of so many rows and strips."""
+        n = readout.n_outputs
+        directions = tuple(readout.fast_axis * (-1) ** k for k in range(n))
+        return cls(shape[0], shape[1] // n, directions, readout.slow_axis < 0)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the streams, with pauses and padding."""
+        rows = stream_length(self.n_rows)
+        return len(self.directions), rows, self.n_strips + _PAUSE
+
+    def unfold(self, plane: NDArray[np.float32]) -> Streams:
+        """Return a plane of strips as streams, 0 in pauses and padding."""
+        streams = np.zeros(self.shape, np.float32)
+        plane = plane[::-1] if self.rows_down else plane
+        parts = np.split(plane, len(self.directions), axis=1)
+        for stream, part, step in zip(streams, parts, self.directions, strict=True):
+            stream[: self.n_rows, : self.n_strips] = part[:, ::step]
+        return streams
+
+    def fold(self, streams: Streams) -> NDArray[np.float32]:
+        """Return streams as a plane of strips, without pauses and padding."""
+        inner = streams[:, : self.n_rows, : self.n_strips]
+        pairs = zip(inner, self.directions, strict=True)
+        plane = np.concatenate([part[:, ::step] for part, step in pairs], axis=1)
+        return np.ascontiguousarray(plane[::-1] if self.rows_down else plane)
+
+
+def follow_drift(
+    total: NDArray[np.float32],
+    used: NDArray[np.float32],
+    variance: float,
+    readout: Readout,
+) -> NDArray[np.float32]:
+    """Estimate the drift at every strip.
+
+    Parameters
+    ----------
+    total : (rows, strips) float32, DN/s
+        Sums over the pixels of each strip that show only sky, less the sky.
+    used : (rows, strips) float32
+        Pixels summed; 0 where there is none.
+    variance : float, (DN/s)**2
+        White noise of a pixel.
+    readout : Readout
+        Its outputs share the strips out evenly.
+
+    Returns
+    -------
+    (rows, strips) float32, DN/s
+        Also where no pixel was used; 0 everywhere without measurable drift.
+
+    Notes
+    -----
+    The conditional mean ``(S^-1 + N^-1)^-1 N^-1 d`` of a Gaussian drift with covariance S,
+    circulant in time, and white noise N, infinite where no pixel was used. Published as a
+    filter with the ratio of two convolutions (StreamClean of ``snowblind``), which is the
+    same only where no pixel is missing.
+    """
+    order = ClockOrder.of(readout, total.shape)
+    sums, counts = order.unfold(total), order.unfold(used)
+    line, n_streams = sums.shape[2], len(sums)
+    lag = np.arange(1, min(_LONGEST * line, sums[0].size // 6))
+    lag = lag[(lag % line >= _APART) & (lag % line <= line - _APART)]
+    flat = (n_streams, -1)
+    spectrum = measure_spectrum(sums.reshape(flat), counts.reshape(flat), lag)
+    if spectrum.own <= 0.0 or variance <= 0.0:
+        return np.zeros_like(total)
+    weight = np.float32(1.0 / variance)
+    return order.fold(conditional_mean(sums * weight, counts * weight, spectrum))
+
+
+def conditional_mean(right: Streams, weight: Streams, spectrum: Spectrum) -> Streams:
+    """Return the drift given the readings, by conjugate gradients.
+
+    Parameters
+    ----------
+    right : Streams
+        Sums over the variance of a pixel, 1/(DN/s).
+    weight : Streams
+        Number of pixels over the variance of one, 1/(DN/s)**2.
+    spectrum : Spectrum
+        Of these streams.
+
+    Notes
+    -----
+    The unknowns are the amplitudes of the cycles that are slow enough. Preconditioned by
+    the same problem with the mean weight everywhere, which they solve one by one.
+    """
+    shape, length = right.shape, right[0].size
+    flat_weight = weight.reshape(len(weight), -1)
+    n_cycles = max(int(length / _SHORTEST), 1)
+    power = falling(length)[:n_cycles].astype(np.float64)
+    powers = (spectrum.own * power, len(right) * spectrum.common * power)
+    mean = float(weight[weight > 0.0].mean())
+
+    def image_of(cycles: Cycles) -> Cycles:
+        drift = fft.irfft(cycles.astype(np.complex64), length, axis=1)
+        seen = fft.rfft(flat_weight * drift, axis=1)[:, :n_cycles]
+        from_prior = _apply(1.0 / powers[0], 1.0 / (powers[0] + powers[1]), cycles)
+        return np.asarray(seen + from_prior, np.complex128)
+
+    left = fft.rfft(right.reshape(flat_weight.shape), axis=1)[:, :n_cycles]
+    own, joint = (
+        prior / (1.0 + mean * prior) for prior in (powers[0], powers[0] + powers[1])
+    )
+    cycles = _solve(image_of, left.astype(np.complex128), (own, joint))
+    drift = fft.irfft(cycles.astype(np.complex64), length, axis=1)
+    return np.asarray(drift, np.float32).reshape(shape)
+
+
+def _solve(
+    image_of: Callable[[Cycles], Cycles],
+    left: Cycles,
+    filters: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> Cycles:
+    """Solve ``image_of(x) = left`` by conjugate gradients, preconditioned by filters."""
+    found, step = np.zeros_like(left), np.zeros_like(left)
+    product = limit = 0.0
+    for _ in range(_MOST_ROUNDS):
+        guess = _apply(*filters, left)
+        old, product = product, _dot(left, guess)
+        limit = limit or _TOLERANCE**2 * product
+        if product <= limit:
+            break
+        step = guess + (product / old if old else 0.0) * step
+        image = image_of(step)
+        far = product / _dot(step, image)
+        found += far * step
+        left = left - far * image
+    return found
+
+
+def _apply(
+    own: NDArray[np.float64], joint: NDArray[np.float64], cycles: Cycles
+) -> Cycles:
+    """Multiply what the streams have in common by ``joint`` and the rest by ``own``."""
+    return np.asarray(own * cycles + (joint - own) * cycles.mean(axis=0), np.complex128)
+
+
+def _dot(one: Cycles, other: Cycles) -> float:
+    """Return the product of two sets of streams, up to a factor."""
+    whole = np.vdot(one, other).real
+    constant = np.vdot(one[:, 0], other[:, 0]).real
+    return float(2.0 * whole - constant)
