@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rampline.errors import InputError
-from rampline.program.engine import ProcessEngine, Task, make_engine
+from rampline.program.engine import ProcessEngine, Task, execute, make_engine
 
 
 def _work(request):
@@ -122,3 +122,15 @@ def _is_alive(process_id):
     # an orphan that nobody has waited for yet has ended all the same
     state = Path(f"/proc/{process_id}/stat")
     return not state.exists() or state.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_log_that_cannot_be_written_is_one_line(tmp_path):
+    task = Task("t", _work, 1, tmp_path / "nowhere" / "t.log")
+    assert "t.log: cannot be written (No such file" in execute(task).error
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_full_disk_costs_the_log_and_not_the_task(capsys):
+    outcome = execute(Task("t", _work, 1, Path("/dev/full")))
+    assert (outcome.value, outcome.error) == (2, "")
+    assert capsys.readouterr().err == ""

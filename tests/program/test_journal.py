@@ -34,3 +34,22 @@ def test_a_damaged_journal_is_one_line(tmp_path):
     (tmp_path / "journal.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(RamplineError, match="cannot be used"):
         read_journal(tmp_path)
+
+
+def test_a_journal_that_cannot_be_written_any_more_is_one_line(tmp_path):
+    journal = Journal(tmp_path)
+    journal.note("a", "waiting")
+    (pages,) = journal._db.execute("PRAGMA page_count").fetchone()
+    journal._db.execute(f"PRAGMA max_page_count={pages}")
+    words = "journal.sqlite: cannot be written \\(database or disk is full\\)"
+    rows = [(f"task {k}", "waiting", 0.0, "words " * 20) for k in range(200)]
+    with pytest.raises(RamplineError, match=words), journal:
+        journal.note_all(rows)
+    assert [entry.task for entry in read_journal(tmp_path)] == ["a"]
+
+
+def test_the_error_that_stops_a_run_is_told_though_the_journal_is_of_no_use(tmp_path):
+    with pytest.raises(ZeroDivisionError), Journal(tmp_path) as journal:
+        journal.note("a", "waiting")
+        journal._db.execute("DROP TABLE tasks")
+        _ = 1 // 0

@@ -25,6 +25,7 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,11 +208,27 @@ def make_engine(kind: str, workers: int) -> Engine:
     return ProcessEngine(workers)
 
 
+class _TaskLog(logging.FileHandler):
+    """The log file of a task."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - its name
+        """Lose a line that a full disk does not take; the products tell of that."""
+
+    def close(self) -> None:
+        """Close the file; where the disk is full its last lines are lost too."""
+        with suppress(OSError):
+            super().close()
+
+
 def execute(task: Task) -> Outcome:
     """Run one task with its own log file; an error becomes one line, never a traceback."""
     start = time.perf_counter()
     value, error = None, ""
-    handler = logging.FileHandler(task.log_file, mode="w", encoding="utf-8")
+    try:
+        handler = _TaskLog(task.log_file, mode="w", encoding="utf-8")
+    except OSError as system:
+        error = f"{task.log_file}: cannot be written ({system.strerror or system})"
+        return Outcome(task, None, error, time.perf_counter() - start)
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     )

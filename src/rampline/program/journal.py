@@ -6,7 +6,8 @@ while the run goes on.
 
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self, get_args
@@ -38,7 +39,8 @@ class Journal:
     Raises
     ------
     RamplineError
-        Where the file cannot be opened or is no journal.
+        Where the file cannot be opened or is no journal; by every method, where it cannot
+        be written any more.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,16 +64,26 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            with self._db:
-                self._db.execute(
+            # the error that stops the run is the one to tell, not a second one here
+            with suppress(RamplineError), self._writing() as db:
+                db.execute(
                     "UPDATE tasks SET state='stopped' WHERE state IN ('running', 'waiting')"
                 )
         self._db.close()
 
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Make one transaction."""
+        try:
+            with self._db:
+                yield self._db
+        except sqlite3.Error as error:
+            raise RamplineError(f"{self.path}: cannot be written ({error})") from error
+
     def start_run(self) -> None:
         """Forget the tasks of the run before; what is done shows again as reused."""
-        with self._db:
-            self._db.execute("DELETE FROM tasks")
+        with self._writing() as db:
+            db.execute("DELETE FROM tasks")
 
     def note(
         self, task: str, state: State, seconds: float = 0.0, message: str = ""
@@ -82,8 +94,8 @@ class Journal:
     def note_all(self, rows: Iterable[tuple[str, State, float, str]]) -> None:
         """Write down where several tasks stand, in one transaction."""
         now = time.time()
-        with self._db:
-            self._db.executemany(
+        with self._writing() as db:
+            db.executemany(
                 "INSERT INTO tasks VALUES (?, ?, ?, ?, ?) ON CONFLICT(task) DO UPDATE SET "
                 "state=excluded.state, seconds=excluded.seconds, message=excluded.message, "
                 "changed_unix_s=excluded.changed_unix_s",
