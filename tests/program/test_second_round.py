@@ -18,6 +18,8 @@ def options(field):
         stars="none",
         engine="serial",
         rounds=2,
+        # the field has four dithers
+        settings=("second_round.bad_pixels.least_exposures=4",),
     )
 
 
@@ -56,6 +58,17 @@ def test_stray_light_is_sought_where_it_can_be_known(twice):
     assert "nrcb1_f200w" in stray
     bits = fits.getdata(twice / "round2/field" / stray, "ARTIFACT")
     assert (bits > 0).mean() < 0.001
+
+
+def test_bad_pixels_of_each_detector_are_flagged_in_its_new_slopes(twice):
+    maps = sorted((twice / "round2/field").glob("*_bad_pixels.fits"))
+    assert [path.name.split("_")[0] for path in maps] == ["nrcb1", "nrcblong"]
+    for path in maps:
+        bad = fits.getdata(path, "DQ")
+        assert 0 < (bad > 0).mean() < 0.01
+        detector = path.name.split("_")[0]
+        for rate in (twice / "round2/exposures").glob(f"*_{detector}_rate.fits"):
+            assert not (bad & ~fits.getdata(rate, "DQ")).any()
 
 
 def test_what_was_looked_for_is_listed(field, twice):
