@@ -12,7 +12,11 @@ from rampline.astrometry.geometry import (
     tangent_frame,
 )
 from rampline.astrometry.gwcs_model import geometry_from_gwcs
-from rampline.astrometry.image_sources import place_references, place_sources
+from rampline.astrometry.image_sources import (
+    detector_name,
+    place_references,
+    place_sources,
+)
 from rampline.astrometry.matching import rotation
 from rampline.astrometry.sources import PointSources
 from rampline.exposure.header import Header
@@ -70,6 +74,13 @@ def sources(rows, cols):
 @pytest.fixture
 def geometry():
     return make_geometry(sky_planes(), POINTING, READOUT)
+
+
+def test_a_subarray_is_not_bent_as_the_whole_detector_is():
+    full = header("jw02736001001_02103_00004_nrcb1")
+    part = replace(full, readout=replace(full.readout, subarray="SUB640"))
+    assert detector_name(full) == "NRCB1 F200W CLEAR"
+    assert detector_name(part) == "NRCB1 F200W CLEAR SUB640"
 
 
 def test_names_say_what_images_share(geometry, rng):

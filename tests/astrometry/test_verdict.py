@@ -46,6 +46,7 @@ def test_a_healthy_image_is_ok():
     [
         ({"n_matched": 4, "n_expected": 4, "n_found": 4}, "WEAK", "only 4 matched"),
         ({"n_ties": 2}, "WEAK", "hangs on 2 reference stars"),
+        ({"n_ties": 0}, "WEAK", "aligned with other exposures only"),
         ({"rms_arcsec": 0.02}, "WEAK", "scatter by 20.0 mas"),
         ({"rms_arcsec": 0.06}, "FAILED", "scatter by 60.0 mas"),
         ({"n_flagged": 6}, "WEAK", "6 of 106 sources far off"),

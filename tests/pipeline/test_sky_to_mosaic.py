@@ -1,5 +1,7 @@
 """The path from calibrated exposures to mosaics: alignment, levels, grid, second round."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -144,6 +146,22 @@ def test_an_exposure_that_failed_stays_out_unless_asked_for(rng):
     assert split_filters(aligned, GridParams())["F200W", "CLEAR"] == [0, 1, 3]
     every = GridParams(include_failed=True)
     assert split_filters(aligned, every)["F200W", "CLEAR"] == [0, 1, 2, 3]
+
+
+def test_exposures_whose_place_is_not_confirmed_may_be_left_out(rng):
+    surveys = [
+        survey_exposure(image, SkyToMosaic())
+        for image in make_exposures(rng, make_stars(rng))
+    ]
+    aligned = align_field(surveys, None, SkyToMosaic().alignment)
+    images = list(aligned.alignment.images)
+    images[1] = replace(images[1], status="WEAK")
+    doubtful = replace(
+        aligned, alignment=replace(aligned.alignment, images=tuple(images))
+    )
+    assert split_filters(doubtful, GridParams())["F200W", "CLEAR"] == [0, 1, 2, 3]
+    sure = GridParams(include_weak=False)
+    assert split_filters(doubtful, sure)["F200W", "CLEAR"] == [0, 2, 3]
 
 
 def test_the_scene_of_an_exposure_is_its_sky_without_noise(rng):

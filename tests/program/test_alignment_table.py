@@ -12,6 +12,8 @@ from rampline.exposure.grid import Grid
 from rampline.files.catalogs import read_catalog
 from rampline.pipeline.sky_to_mosaic import SkyToMosaic, align_field
 from rampline.program.alignment_table import read_alignment, write_alignment
+from rampline.program.make_alignment import _note
+from rampline.program.make_mosaic import _alignment_cards
 
 GRID = Grid(
     ra_deg=214.98,
@@ -57,6 +59,32 @@ def test_a_field_comes_back_from_its_table(observed, enabled, tmp_path):
         one, other = field.geometries[k], again.geometries[k]
         assert np.array_equal(one.v2v3_arcsec, other.v2v3_arcsec)
         assert np.array_equal(one.correction, other.correction)
+
+
+def test_the_note_says_what_was_updated_and_whether_the_field_is_tied(observed):
+    params = SkyToMosaic().alignment
+    tied = align_field(observed.surveys, observed.catalog, params)
+    note = _note(tied, "stars.ecsv")
+    assert "distortions of 2 detectors and filters updated by up to" in note
+    assert "NO ABSOLUTE ALIGNMENT" not in note
+    wrong = replace(observed.catalog, dec_deg=observed.catalog.dec_deg + 0.01)
+    adrift = align_field(observed.surveys[:4], wrong, params)
+    assert {image.status for image in adrift.alignment.images} == {"WEAK"}
+    note = _note(adrift, "stars.ecsv")
+    assert (
+        "WEAK: hangs on no reference stars: aligned with other exposures only" in note
+    )
+    assert "NO ABSOLUTE ALIGNMENT: no star of the catalogue was matched" in note
+    assert "NO ABSOLUTE ALIGNMENT" not in _note(adrift, "none")
+    assert "NO ABSOLUTE ALIGNMENT: no network" in _note(adrift, "gaia", "no network")
+
+
+def test_a_mosaic_counts_the_exposures_it_can_trust(observed):
+    field = align_field(observed.surveys, observed.catalog, SkyToMosaic().alignment)
+    cards = {card.keyword: card.value for card in _alignment_cards(field.alignment)}
+    assert cards["ALIGNCAT"] == field.alignment.n_catalog > 20
+    counts = [cards[f"ALIGN{ending}"] for ending in ("OK", "WK", "FL")]
+    assert counts == [4, 0, 2]
 
 
 def test_a_reader_of_the_table_can_evaluate_the_update(observed, tmp_path):

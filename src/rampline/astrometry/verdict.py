@@ -131,15 +131,23 @@ def _judge_without_stars(
     return Verdict("WEAK", f"{what}; the header's pointing is kept")
 
 
+def _describe_tie(n_ties: int) -> str:
+    """Say how an image hangs on the reference catalogue."""
+    if n_ties == 0:
+        return "hangs on no reference stars: aligned with other exposures only"
+    return f"hangs on {n_ties} reference stars"
+
+
 def _find_doubts(e: Evidence, p: VerdictParams, *, with_catalog: bool) -> list[str]:
     """Return what is not as it should be with an image that is aligned."""
     doubts = []
     if e.n_matched < p.min_stars:
         doubts.append(f"only {e.n_matched} matched sources")
     if with_catalog and e.n_ties < p.min_ties:
-        doubts.append(f"hangs on {e.n_ties} reference stars")
+        doubts.append(_describe_tie(e.n_ties))
     if e.is_ambiguous:
-        doubts.append("the pattern of its stars fits at several shifts")
+        what = "the pattern of its stars fits at several shifts"
+        doubts.append(f"{what}, and it may be off by one of them")
     if e.rms_arcsec > p.max_rms:
         doubts.append(f"sources scatter by {e.rms_arcsec * MAS_PER_ARCSEC:.1f} mas")
     if e.n_flagged > max(2.0, p.max_flagged * (e.n_matched + e.n_flagged)):

@@ -67,6 +67,8 @@ class GridParams(Params):
     """Of the row axis, from north towards east; 0 is north up."""
     include_failed: bool = False
     """Whether exposures whose alignment FAILED enter the mosaics."""
+    include_weak: bool = True
+    """Whether exposures whose alignment is WEAK, that is not confirmed, enter them."""
 
 
 class SkyToMosaic(Params):
@@ -214,10 +216,13 @@ def choose_grid(field: AlignedField, params: GridParams) -> Grid:
 
 def usable_exposures(field: AlignedField, params: GridParams) -> list[int]:
     """Return the numbers of the exposures that may enter a mosaic."""
+    allowed = {
+        "OK": True,
+        "WEAK": params.include_weak,
+        "FAILED": params.include_failed,
+    }
     return [
-        k
-        for k, image in enumerate(field.alignment.images)
-        if params.include_failed or image.status != "FAILED"
+        k for k, image in enumerate(field.alignment.images) if allowed[image.status]
     ]
 
 

@@ -89,15 +89,14 @@ def make_alignment(request: AlignmentRequest) -> AlignmentResult:
     key = _key(request)
     if stored_key(request.table) == key:
         field, _ = read_alignment(request.table, surveys)
-        return AlignmentResult(table=request.table, made=(), note=_note(field))
+        note = _note(field, request.align_to)
+        return AlignmentResult(table=request.table, made=(), note=note)
     stars, problem = _stars(request.align_to, surveys)
     field = align_field(surveys, stars, request.params.alignment)
     grid = _grid(field, request)
     # what failed for want of a network is tried again the next time
     write_alignment(request.table, field, grid, "" if problem else key)
-    note = (
-        f"{_note(field)}; NO ABSOLUTE ALIGNMENT: {problem}" if problem else _note(field)
-    )
+    note = _note(field, request.align_to, problem)
     return AlignmentResult(table=request.table, made=("alignment",), note=note)
 
 
@@ -189,7 +188,7 @@ def _updated(field: AlignedField) -> list[str]:
     return [f"{what} updated by up to {most}"]
 
 
-def _note(field: AlignedField) -> str:
+def _note(field: AlignedField, align_to: str, problem: str = "") -> str:
     """Say how the alignment went: exposures that are not OK are named with the reason."""
     images = field.alignment.images
     counts = [
@@ -211,4 +210,7 @@ def _note(field: AlignedField) -> str:
                 survey.header.root
             )
     words += [f"{', '.join(roots)} {reason}" for reason, roots in reasons.items()]
+    if align_to != "none" and field.alignment.n_catalog == 0:
+        why = problem or "no star of the catalogue was matched; headers' pointing kept"
+        words.append(f"NO ABSOLUTE ALIGNMENT: {why}")
     return "; ".join(words)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from .. import __version__
+from ..astrometry.alignment import Alignment
 from ..astrometry.distortion_update import DistortionUpdate
 from ..astrometry.footprint import common_region, pixel_scale
 from ..astrometry.pixel_map import grid_cards
@@ -125,7 +126,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         updates = [image.applied_update for image in field.alignment.images]
         _write_exposures(stored, combined, dithers, updates, means)
     _write_association(request, cals, dithers)
-    world = _world(request, grid, dithers)
+    world = _world(request, grid, dithers, field.alignment)
     write_mosaic(path, combined.mosaic, world, provenance)
     # those of the mosaic before
     for suffix, ending in (("cat", "ecsv"), ("segm", "fits")):
@@ -157,7 +158,10 @@ def _write_association(
 
 
 def _world(
-    request: MosaicRequest, grid: Grid, dithers: Sequence[Dither]
+    request: MosaicRequest,
+    grid: Grid,
+    dithers: Sequence[Dither],
+    alignment: Alignment,
 ) -> MosaicWorld:
     geometries = [dither.geometry for dither in dithers]
     region = Card("S_REGION", common_region(geometries), "spatial extent of the mosaic")
@@ -168,11 +172,24 @@ def _world(
     )
     return MosaicWorld(
         gwcs=grid_tree(grid),
-        cards=(*grid_cards(grid), region, noise),
+        cards=(*grid_cards(grid), region, noise, *_alignment_cards(alignment)),
         pixel_fraction=pixfrac,
         scale_ratio=ratio,
         association=product_name(request.name, "asn", "json"),
         weight_noise="read+sky" if request.params.drizzle.weight == "sky" else "read",
+    )
+
+
+def _alignment_cards(alignment: Alignment) -> tuple[Card, ...]:
+    """Return how far the mosaic's exposures and its place on the sky can be trusted."""
+    statuses = [image.status for image in alignment.images]
+    return (
+        Card("ALIGNOK", statuses.count("OK"), "exposures whose alignment is OK"),
+        Card("ALIGNWK", statuses.count("WEAK"), "exposures of WEAK alignment"),
+        Card("ALIGNFL", statuses.count("FAILED"), "exposures of FAILED alignment"),
+        Card(
+            "ALIGNCAT", alignment.n_catalog, "reference stars that the field hangs on"
+        ),
     )
 
 
