@@ -6,7 +6,7 @@ first; the angle is that of the major axis from the row axis, in degrees.
 """
 
 import math
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,11 @@ class Ellipse(NamedTuple):
     angle_deg: float
 
 
-def fit_ellipses(regions: Regions, min_area: float) -> list[Ellipse]:
+Ellipses: TypeAlias = NDArray[np.float64]
+"""(5, n): those of a group, in the order of the fields of `Ellipse`."""
+
+
+def fit_ellipses(regions: Regions, min_area: float) -> Ellipses:
     """Describe the regions of at least ``min_area`` pixels, holes filled, by ellipses."""
     box = regions.box
     enclosed = (box[:, 1] - box[:, 0] + 1) * (box[:, 3] - box[:, 2] + 1)
@@ -36,7 +40,7 @@ def fit_ellipses(regions: Regions, min_area: float) -> list[Ellipse]:
     return _fit(regions, np.flatnonzero(area >= min_area))
 
 
-def _fit(regions: Regions, chosen: NDArray[np.intp]) -> list[Ellipse]:
+def _fit(regions: Regions, chosen: NDArray[np.intp]) -> Ellipses:
     """Return the ellipses with the second moments of some regions."""
     n = regions.area[chosen]
     r, c, rr, rc, cc = sum_moments(regions)[chosen].T
@@ -53,7 +57,12 @@ def _fit(regions: Regions, chosen: NDArray[np.intp]) -> list[Ellipse]:
         4.0 * np.sqrt(middle + reach) / n - 1.0,
         np.degrees(angle),
     )
-    return [Ellipse(*row) for row in np.stack(columns, axis=1).tolist()]
+    return np.stack(columns)
+
+
+def list_ellipses(ellipses: Ellipses) -> list[Ellipse]:
+    """Return ellipses one by one."""
+    return [Ellipse(*column) for column in ellipses.T.tolist()]
 
 
 def expanded(ellipse: Ellipse, factor: float, max_width: float) -> Ellipse:
@@ -64,21 +73,25 @@ def expanded(ellipse: Ellipse, factor: float, max_width: float) -> Ellipse:
     return ellipse._replace(minor=minor, major=major)
 
 
-def contains(ellipse: Ellipse, col: float, row: float) -> bool:
-    """Return whether a point lies in an ellipse, as ``stcal`` tests it.
+def contain(ellipses: Ellipses, col: float, row: float) -> NDArray[np.bool_]:
+    """Return in which ellipses a point lies, (n,), as ``stcal`` tests it.
 
     It measures the angle from the column axis there, so that an elongated ellipse is
     mirrored about the diagonal in this test alone.
     """
-    angle = math.radians(180.0 - ellipse.angle_deg)
-    x, y = col - ellipse.col, row - ellipse.row
-    along = x * math.cos(angle) - y * math.sin(angle)
-    across = x * math.sin(angle) + y * math.cos(angle)
-    semi_major = 0.5 * max(ellipse.major, ellipse.minor)
-    semi_minor = 0.5 * min(ellipse.major, ellipse.minor)
-    if semi_major == 0.0 or semi_minor == 0.0:
-        return False
-    return (along / semi_major) ** 2 + (across / semi_minor) ** 2 <= 1.0
+    own_col, own_row, minor, major, angle_deg = ellipses
+    angle = np.radians(180.0 - angle_deg)
+    x, y = col - own_col, row - own_row
+    along = x * np.cos(angle) - y * np.sin(angle)
+    across = x * np.sin(angle) + y * np.cos(angle)
+    semi_major, semi_minor = (
+        0.5 * np.maximum(major, minor),
+        0.5 * np.minimum(major, minor),
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        far = (along / semi_major) ** 2 + (across / semi_minor) ** 2
+    is_flat = (semi_major == 0.0) | (semi_minor == 0.0)
+    return np.asarray((far <= 1.0) & ~is_flat, np.bool_)
 
 
 def ellipse_mask(

@@ -20,7 +20,15 @@ from ..params import (
     Seconds,
     StepParams,
 )
-from .ellipses import Ellipse, contains, ellipse_mask, expanded, fit_ellipses
+from .ellipses import (
+    Ellipse,
+    Ellipses,
+    contain,
+    ellipse_mask,
+    expanded,
+    fit_ellipses,
+    list_ellipses,
+)
 from .halos import HaloParams, Mask, flag_halos
 from .regions import Event, find_regions
 
@@ -130,21 +138,21 @@ def _flag_integration(
     found, glowing = [], []
     for g in range(1, n_groups):
         jumps = _ellipses(flags[g], _JUMP, flags[g], params.min_jump_area)
-        cores = _ellipses(flags[g], _NEW_SATURATION, flags[g - 1], params.min_core_area)
+        now = _ellipses(flags[g], _NEW_SATURATION, flags[g - 1], params.min_core_area)
+        cores = list_ellipses(now)
         later = []
         if g + 1 < n_groups:
-            later = _ellipses(
+            after = _ellipses(
                 flags[g + 1], _NEW_SATURATION, flags[g], params.min_core_area
             )
+            later = list_ellipses(after)
         if params.core_required:
-            jumps = [
-                jump
-                for jump in jumps
-                if _is_near_edge(jump, (shape[0], shape[1]), params.edge)
-                or any(contains(jump, core.col, core.row) for core in cores + later)
-            ]
+            is_event = _are_near_edge(jumps, (shape[0], shape[1]), params.edge)
+            for core in cores + later:
+                is_event |= contain(jumps, core.col, core.row)
+            jumps = jumps[:, is_event]
             glowing += _carry_cores(flags[g:], cores, params)
-        for jump in jumps:
+        for jump in list_ellipses(jumps):
             halo = expanded(jump, params.expand, 2 * params.max_radius)
             window, mask = ellipse_mask(halo, (shape[0], shape[1]))
             group = flags[g][window]
@@ -155,18 +163,19 @@ def _flag_integration(
 
 def _ellipses(
     flags: NDArray[np.uint8], event: Event, veto: NDArray[np.uint8], min_area: int
-) -> list[Ellipse]:
+) -> Ellipses:
     """Return the ellipses of the larger events of a plane."""
     return fit_ellipses(find_regions(flags, event, veto), min_area)
 
 
-def _is_near_edge(ellipse: Ellipse, shape: tuple[int, int], edge: int) -> bool:
-    """Return whether the centre is so close to the edge that a core may lie outside."""
-    rows, cols = shape
-    return not (
-        edge <= ellipse.row <= max(0, rows - edge)
-        and edge <= ellipse.col <= max(0, cols - edge)
-    )
+def _are_near_edge(
+    ellipses: Ellipses, shape: tuple[int, int], edge: int
+) -> NDArray[np.bool_]:
+    """Return which centres are so close to the edge that a core may lie outside, (n,)."""
+    (rows, cols), (col, row) = shape, ellipses[:2]
+    is_inside = (row >= edge) & (row <= max(0, rows - edge))
+    is_inside &= (col >= edge) & (col <= max(0, cols - edge))
+    return np.asarray(~is_inside, np.bool_)
 
 
 def _carry_cores(
