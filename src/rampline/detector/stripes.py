@@ -24,8 +24,8 @@ _CLEAN: Final = 0.5
 """Rows with a larger usable fraction in all amplifiers tell the prior variances."""
 
 
-_TILT: Final = 2
-"""Place of the rise along the columns among the terms of the sky."""
+_FIRST_STEP: Final = 4
+"""Among the terms of the fitted sky: after its tilt along the columns, and a parabola."""
 _UNEVEN: Final = 1.5
 """Scatter of an amplifier row's blocks over the usual one that tells a large source."""
 
@@ -240,35 +240,29 @@ def fit_excess(
 ) -> Excess:
     """Fit what the unmasked sky is above its model, and the pedestals of the outputs.
 
-    Within the outputs the sky's own polynomial shows, from one to the next their
-    pedestals: steps that no sky has.
+    Within the outputs the parabola along the rows shows that is the sky's, from one to the
+    next their pedestals: steps that no sky has.
     """
     total, count = blocks[0] * ~is_source, blocks[1] * ~is_source
     n_outputs = int(output[-1]) + 1
-    x = (np.arange(count.shape[1]) + 0.5) / count.shape[1] - 0.5
+    x = (np.arange(len(output)) + 0.5) / len(output) - 0.5
     y = (np.arange(len(count)) + 0.5) * STRIP / n_rows - 0.5
-    terms = _sky_terms(y, x)
     steps = [(output == k) - 1.0 / n_outputs for k in range(n_outputs - 1)]
-    steps = [np.broadcast_to(step, count.shape) for step in steps]
-    design = np.stack([*terms, *steps])
-    normal = np.einsum("ibc,jbc,bc->ij", design, design, count, optimize=True)
-    right = np.einsum("ibc,bc->i", design, total, optimize=True)
+    across = np.stack([np.ones_like(x), x, x * x, *steps])
+    # all terms but the tilt are the same in every row
+    weight, lever, square = (power @ count for power in (y**0, y, y * y))
+    normal = np.empty((len(across) + 1, len(across) + 1))
+    normal[1:, 1:] = (across * weight) @ across.T
+    normal[0, 1:] = normal[1:, 0] = across @ lever
+    normal[0, 0] = square.sum()
+    right = np.append((y @ total).sum(), across @ total.sum(axis=0))
     found = np.linalg.lstsq(normal, right, rcond=1e-9)[0]
-    pedestal = np.zeros(n_outputs)
-    n_sky = len(terms)
-    pedestal[:-1] = found[n_sky:]
+    pedestal = np.append(found[_FIRST_STEP:], 0.0)
     pedestal -= pedestal.mean()
     rows = (np.arange(n_rows) + 0.5) / n_rows - 0.5
-    sky = np.einsum("i,irc->rc", found[:n_sky], _sky_terms(rows, x), optimize=True)
-    excess = sky + pedestal[output]
-    plane = excess.astype(np.float32)
-    return Excess(plane, pedestal.astype(np.float32), float(found[_TILT]))
-
-
-def _sky_terms(y: NDArray[np.float64], x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the terms of the sky's polynomial, (terms, len(y), len(x))."""
-    y, x = np.broadcast_arrays(y[:, None], x)
-    return np.stack([np.ones_like(x), x, y, x * x])
+    plane = (found[1:] @ across).astype(np.float32)
+    plane = plane + (found[0] * rows[:, None]).astype(np.float32)
+    return Excess(plane, pedestal.astype(np.float32), float(found[0]))
 
 
 def _conditional_mean(
