@@ -4,7 +4,9 @@ import numpy as np
 
 from rampline.exposure.geometry import PixelMap
 from rampline.mosaic.drizzle import DrizzleInput
+from rampline.mosaic.pixel_areas import PITCH, Scratch
 from rampline.mosaic.weights import NoisePlanes
+from rampline.mosaic.window import lattice_of
 
 STEP = 32
 
@@ -35,3 +37,10 @@ def exposure(sky, pixel_map, weight=1.0, variance=0.04, level=0.0, exposure_s=10
     noise = NoisePlanes(plane, plane / 2, plane / 4)
     weight = np.array(weight)
     return DrizzleInput(sky, weight, noise, pixel_map, level, exposure_s)
+
+
+def laid(pixel_map, pad, lay_pixels):
+    """A chunk of pixels, laid onto the grid by a kernel or by its twin."""
+    scratch = Scratch(np.zeros(18 * PITCH), np.zeros((pad, pad, PITCH)))
+    lay_pixels(lattice_of(pixel_map), (7, 3), 0.5, scratch)
+    return scratch

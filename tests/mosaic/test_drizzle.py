@@ -5,11 +5,12 @@ import pytest
 
 from rampline.mosaic import drizzle_kernel as kernels
 from rampline.mosaic.drizzle import add_exposure, finish_sums, reach, start_sums
+from rampline.mosaic.pixel_areas import area_of, lay_pixels
 from rampline.mosaic.window import Window, lattice_of, split_grid
 from rampline.numerics.nodes import interpolate_frame
 
 from ..twins import mosaic as twins
-from .scenery import affine_map, exposure, turned_map
+from .scenery import affine_map, exposure, laid, turned_map
 
 
 def drizzle(exposures, shape, pixfrac=1.0, window=None):
@@ -122,34 +123,6 @@ def test_an_exposure_off_the_grid_leaves_it_empty():
     assert np.isnan(planes.sky).all()
 
 
-def laid(pixel_map, pad, half=0.5, place=(7, 3), module=kernels):
-    lines = np.zeros(18 * kernels.PITCH)
-    scratch = kernels.Scratch(lines, np.zeros((pad, pad, kernels.PITCH)))
-    module.lay_pixels(lattice_of(pixel_map), place, half, scratch)
-    return scratch
-
-
-@pytest.mark.parametrize("angle", [0, 3, 35, 90, 133, 180, 256])
-@pytest.mark.parametrize("scale", [0.4, 1.0, 2.3])
-def test_pixels_cover_what_cutting_polygons_and_counting_points_say(angle, scale):
-    pixel_map = turned_map((20, 20), angle, scale, (50, 50), bend=2.0)
-    pad = reach(pixel_map)
-    fast, slow = laid(pixel_map, pad), laid(pixel_map, pad, module=twins)
-    n = 9
-    lines = [s.lines.reshape(18, -1)[:, :n] for s in (fast, slow)]
-    assert np.allclose(lines[0][:8], lines[1][:8], atol=1e-9)
-    assert np.array_equal(lines[0][16:], lines[1][16:])
-    assert np.allclose(fast.cover[..., :n], slow.cover[..., :n], atol=1e-9)
-    for i in range(n):
-        area = kernels.area_of(fast.lines, i)
-        assert area == pytest.approx(twins.area_of(fast.lines, i))
-        assert fast.cover[..., i].sum() == pytest.approx(area, rel=1e-12)
-    quad = np.stack([lines[0][:4, 4], lines[0][4:8, 4]], -1)
-    for r, c in np.ndindex(pad, pad):
-        counted = twins.count_overlap(quad, r + 0.5, c + 0.5)
-        assert abs(fast.cover[r, c, 4]) == pytest.approx(counted, abs=4e-3)
-
-
 def test_an_exposure_along_the_grid_touches_three_cells_a_turned_one_no_more():
     for angle, cells in ((0, 3), (0.5, 3), (45, 3)):
         assert reach(turned_map((40, 40), angle, 1.03, (60, 60))) == cells
@@ -183,43 +156,6 @@ def test_the_kernel_does_as_its_twin(rng, angle, scale, pixfrac, monkeypatch):
     assert fast.context.any()
 
 
-def test_areas_left_of_edges_are_those_of_the_twins(rng):
-    for _ in range(60):
-        y0, x0, y1, x1 = rng.uniform(-1, 3, 4)
-        slopes = kernels.edge_slopes(y1 - y0, x1 - x0)
-        assert slopes == pytest.approx(twins.edge_slopes(y1 - y0, x1 - x0))
-        for row, col in rng.uniform(-1, 3, (3, 2)):
-            ours = kernels.area_left_of_edge((y0, x0, y1), slopes, row, col)
-            theirs = twins.area_left_of_edge((y0, x0, y1), slopes, row, col)
-            assert ours == pytest.approx(theirs, abs=1e-7)
-    assert kernels.edge_slopes(0.0, 0.0) == twins.edge_slopes(0.0, 0.0) == (0.0, 0.0)
-    corners = rng.uniform(3, 9, 4)
-    assert kernels.first_cell(*corners) == twins.first_cell(*corners)
-
-
-def test_lines_of_pixels_are_measured_as_by_the_twins():
-    pixel_map = turned_map((20, 20), 20, 1.2, (50, 50), bend=2.0)
-    lattice = lattice_of(pixel_map)
-    lines = np.zeros((2, 18 * kernels.PITCH))
-    for k, module in enumerate((kernels, twins)):
-        module.corners_of_row(lattice, (3, 5), 0.4, lines[k])
-        module.shift_to_cells(lines[k])
-        module.measure_edges(lines[k])
-    ours, theirs = lines.reshape(2, 18, -1)[:, :, :15]
-    assert np.allclose(ours, theirs, rtol=1e-7, atol=1e-9)
-    areas = np.zeros((2, 2, kernels.PITCH))
-    for k, module in enumerate((kernels, twins)):
-        module.area_below_left(lines[0], 1.0, 2.0, areas[k, 0])
-        module.area_below_left(lines[0], 1.0, 1.0, areas[k, 1])
-        module.take_off(areas[k, 0], areas[k, 1])
-    assert np.allclose(areas[0, :, :15], areas[1, :, :15], atol=1e-9)
-    ends = np.empty((2, 2, 12))
-    cubic, steps = (3.0, 2.0, -0.3, 0.2), (0.5, 0.03, 0.01)
-    for k, module in enumerate((kernels, twins)):
-        module.ends_of_pixels(cubic, steps, *ends[k])
-    assert np.allclose(ends[0], ends[1], rtol=1e-14)
-
-
 def test_columns_that_touch_a_window_are_all_found(rng):
     pixel_map = turned_map((90, 300), 25, 1.1, (400, 400), bend=1.0)
     lattice = lattice_of(pixel_map)
@@ -240,7 +176,7 @@ def test_columns_that_touch_a_window_are_all_found(rng):
 def test_pixels_are_spread_as_by_the_twins(rng):
     one = dithers(rng, 1)[0]
     pad = reach(one.pixel_map)
-    scratch = laid(one.pixel_map, pad)
+    scratch = laid(one.pixel_map, pad, lay_pixels)
     lattice = lattice_of(one.pixel_map)
     row, col = scratch.lines.reshape(18, -1)[16:, :9].min(axis=1).astype(int)
     window = Window(row + 2, row + 22, col + 1, col + 21)
@@ -249,7 +185,7 @@ def test_pixels_are_spread_as_by_the_twins(rng):
     for k, module in enumerate((kernels, twins)):
         target = kernels.Target(values[k], pad, window, 0.5)
         module.spread_pixels(planes, (7, 3, 9), scratch, target)
-        share = 1 / kernels.area_of(scratch.lines, 2)
+        share = 1 / area_of(scratch.lines, 2)
         terms = (2.0, 2.0, (2.0, 1.0, 3.0))
         module.spread_pixel(scratch.cover, (2, 0, 1), share, terms, values[k])
     assert np.allclose(values[0], values[1], atol=1e-12)
