@@ -242,6 +242,15 @@ def test_the_short_way_for_clean_pixels_equals_its_twin_and_the_long_way(rng):
     np.testing.assert_allclose(done[0].planes, done[2].planes, rtol=1e-6)
 
 
+@pytest.mark.parametrize("n_groups", [2, 3, 8, 9])
+def test_steps_are_sorted_along_the_ramp(rng, n_groups):
+    values = rng.integers(0, 9, (n_groups, 40)).astype(np.float64)
+    ours, theirs = np.empty((2, n_groups - 1, 40))
+    ols_kernels._sort_steps(values, ours)
+    twins.sort_steps(values, theirs)
+    np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize("algorithm", ["jwst", "gls"])
 @pytest.mark.parametrize("shape", [(1, 1, 8, 16), (1, 3, 8, 16), (20, 4, 8, 16)])
 def test_a_slope_is_missing_exactly_where_it_must_not_be_used(rng, shape, algorithm):

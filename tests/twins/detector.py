@@ -293,6 +293,10 @@ def find_runs(words, veto, bits, runs, first):
     return len(starts)
 
 
+def sort_steps(values, steps):
+    steps[:] = np.sort(np.diff(values, axis=0), axis=0)
+
+
 def root(parent, k):
     return k if parent[k] == k else root(parent, parent[k])
 
