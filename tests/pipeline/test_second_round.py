@@ -199,3 +199,6 @@ def test_light_beside_the_detector_is_kept_out_of_every_fit(planes):
     hidden = knowledge(planes, expected=(item,)).hidden()
     assert hidden[:16, :12].all()
     assert hidden.sum() == 16 * 12
+    # a wisp's window is where its template is measured
+    wisp = replace(item, kind="wisp", bit=CLAW_CORRECTED)
+    assert not knowledge(planes, expected=(wisp,)).hidden().any()

@@ -42,6 +42,8 @@ from .expect_artifacts import ExpectParams
 from .slope_to_sky import STRAY, STRAY_ERR
 
 STRIPES, ARTIFACT = "STRIPES", "ARTIFACT"
+LOOKED_FOR = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf", "stripes")
+"""What is looked for in single exposures; wisps and claws have templates."""
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE
 
 
@@ -76,7 +78,7 @@ class FieldKnowledge:
     template : StrayTemplate or None
         Flat-fielded DN/s.
     expected : sequence of Expected
-        What is to be looked for: light beside the detector, and ``stripes``.
+        What the stars around lead to expect.
     """
 
     scene: Scene
@@ -91,9 +93,14 @@ class FieldKnowledge:
         Light expected beside the detector is bright enough to spoil every fit.
         """
         hidden = self.is_source.copy()
-        for item in self.expected:
+        for item in self.looked_for:
             hidden |= fill_polygon(item.corners, (hidden.shape[0], hidden.shape[1]))
         return hidden
+
+    @property
+    def looked_for(self) -> list[Expected]:
+        """What the pixels of this exposure alone can tell."""
+        return [item for item in self.expected if item.kind in LOOKED_FOR]
 
     @property
     def expects_stripes(self) -> bool:
@@ -225,7 +232,7 @@ def _confirm(
     clean: Plane, known: FieldKnowledge, params: ConfirmParams, found: _Findings
 ) -> tuple[tuple[Expected, Confirmed], ...]:
     """Look for light beside the detector and mask it."""
-    beside = [item for item in known.expected if len(item.corners)]
+    beside = [item for item in known.looked_for if len(item.corners)]
     if not params.enabled or not beside:
         return ()
     nothing = np.zeros_like(known.is_source)

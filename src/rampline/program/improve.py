@@ -30,8 +30,6 @@ from .stars import read_stars
 from .task_key import hash_file, make_key
 
 MODULE = "program.improve"
-LOOKED_FOR = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf", "stripes")
-"""What is looked for in single exposures; wisps and claws have templates."""
 
 
 class ImproveParams(Params):
@@ -115,9 +113,7 @@ def _clean(request: SecondRequest, path: Path) -> bool:
         known = replace(known, template=StrayTemplate(*planes))
     stars = read_stars(request.stars)
     expected = expect_artifacts(header, stars, params.second_round.expect)
-    known = replace(
-        known, expected=[item for item in expected if item.kind in LOOKED_FOR]
-    )
+    known = replace(known, expected=expected)
     image = read_slope(request.rate)
     if request.bad_pixels is not None:
         (bad,) = read_planes(request.bad_pixels, FLAGS)
