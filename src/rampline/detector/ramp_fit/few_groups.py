@@ -21,6 +21,7 @@ from .planes import SlopeFit
 
 _LOST: Final = np.uint32(flags.DO_NOT_USE)
 _FEW: Final = 2
+"""Good groups that such a ramp has at most."""
 _OUTLIER: Final = 16.0
 """Chi2 of the reset level from which on a hit is more likely than noise."""
 _PORTION: Final = 1 << 16

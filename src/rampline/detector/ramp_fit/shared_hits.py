@@ -60,12 +60,14 @@ def fit_shared_hits(
 
     Parameters
     ----------
-    ramps : counts, flags : (groups, pixels)
+    ramps : counts, flags : (groups, pixels) float32, DN, and uint8
     bits : (bad, jump)
-    noise : inverse gain, variance of a read, dark rate : (pixels,) each
+        Bits that spoil a group, and the difference before it.
+    noise : inverse gain, variance of a read, dark rate : (pixels,) float32
+        DN/e-, DN**2 and DN/s.
     readout : Readout
     pattern : Pattern
-    planes : slope, err, var_poisson, var_read : (pixels,) float32
+    planes : slope, err, var_poisson, var_read : (pixels,) float32, DN/s and its square
         Of the fit without the differences that were hit: read, and written where there
         is a single hit.
     """
