@@ -14,8 +14,8 @@ from ..pipeline.sky_to_mosaic import see_mask, see_scene
 from .alignment_table import read_alignment
 from .make_survey import read_survey
 
-SOURCES, COMPACT = "SOURCES", "COMPACT"
-"""Masks of a mosaic: all light, and what has a core, which stray light has not."""
+SOURCES, COMPACT, UNKNOWN = "SOURCES", "COMPACT", "UNKNOWN"
+"""Masks of a mosaic: all light; what has a core, which stray light has not; no data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +61,17 @@ def look_at_field(view: FieldView, planes: SkyPlanes) -> FieldKnowledge:
     (geometry,) = field.geometries
     sky = read_surface(view.mosaic)
     scene = see_scene(sky, _read_mask(view.sources, SOURCES), grid, geometry)
+
+    def see(path: Path, name: str) -> NDArray[np.bool_]:
+        return see_mask(_read_mask(path, name), grid, geometry)
+
     hidden = np.zeros(geometry.shape, np.bool_)
+    unseen = np.ones(geometry.shape, np.bool_)
     for path in view.hidden:
-        hidden |= see_mask(_read_mask(path, COMPACT), grid, geometry)
+        hidden |= see(path, COMPACT)
+        unseen &= see(path, UNKNOWN)
+    # where no other mosaic looks, the own one tells what has a core
+    hidden |= unseen & see(view.sources, COMPACT)
     return FieldKnowledge(scene=scene, is_source=hidden, planes=planes)
 
 
