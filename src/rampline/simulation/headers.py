@@ -39,6 +39,7 @@ def exposure_header(scene: SceneParams, exposure: Exposure) -> Header:
             *_file_cards(),
             *_visit_cards(scene, exposure),
             *_exposure_cards(scene, exposure),
+            *_plain_cards(exposure),
             *_aperture_cards(exposure),
         ),
         science=(*_time_cards(exposure), *_position_cards(scene, exposure)),
@@ -131,6 +132,29 @@ def _exposure_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
         Card("SUBPXPTS", 1, "Number of points in subpixel dither pattern"),
         Card("XOFFSET", exposure.offset_arcsec[0], "x offset from pattern start"),
         Card("YOFFSET", exposure.offset_arcsec[1], "y offset from pattern start"),
+    )
+
+
+def _plain_cards(exposure: Exposure) -> tuple[Card, ...]:
+    """Return what is the same in every exposure of a fixed, undisturbed target."""
+    visit = exposure.visit
+    start = _isot(visit.start_mjd).decode().replace("T", " ")
+    return (
+        Card("VSTSTART", start, "UTC visit start time"),
+        Card("COMPRESS", False, "On-board data compression was used (T/F)"),
+        Card("DATAMODE", 31, "post-processing method used in FPAP"),
+        Card("ENG_QUAL", "OK", "Engineering data quality indicator from EngDB"),
+        Card("EXP_ONLY", False, "Special commanding without SI configuration"),
+        Card("HGA_MOVE", False, "High Gain Antenna moved during data collection"),
+        Card("TARGOOPP", False, "Visit scheduled as target of opportunity"),
+        Card("TARGURA", 0.1, "Target RA uncertainty"),
+        Card("TARGUDEC", 0.1, "Target Dec uncertainty"),
+        Card("MU_RA", 0.0, "Target proper motion in RA"),
+        Card("MU_DEC", 0.0, "Target proper motion in Dec"),
+        Card("PRIDTYPE", str(visit.points), "Primary dither points and packing"),
+        Card("PRIDTPTS", visit.points, "Number of points in primary dither pattern"),
+        Card("SUBPXPAT", "NONE", "Subpixel dither pattern type"),
+        Card("SCTARATE", 0.0, "[ms/s] Spacecraft Clock Time Adjust RATE"),
     )
 
 
