@@ -114,7 +114,10 @@ def test_polynomials_are_the_shapes_and_the_way_back_their_inverse(rng):
     np.testing.assert_allclose(back, [u, v], atol=1e-9 / half)
 
 
-@pytest.mark.parametrize("readout", [READOUT, SUB640])
+SUB64 = replace(READOUT, subarray="SUB64P", n_rows=64, n_cols=64)
+
+
+@pytest.mark.parametrize("readout", [READOUT, SUB640, SUB64])
 def test_a_written_update_looks_where_the_geometry_looks(rng, readout):
     planes = sky_planes()
     before = make_geometry(planes, POINTING, readout)
@@ -134,6 +137,8 @@ def test_a_written_update_looks_where_the_geometry_looks(rng, readout):
     )
     rows, cols = random_pixels(rng, before.shape)
     sky = pixel_to_sky(after, rows, cols)
+    # 3 mas within 64 pixels are steep for cubics between nodes, and for the way back
+    worst_mas, back_px = (0.01, 1e-3) if readout == SUB64 else (1e-4, 1e-5)
     moved_mas = offset_mas(*sky, *plain(cols, rows))
     assert moved_mas > 3.0
     for wcs in (written, built):
@@ -143,10 +148,10 @@ def test_a_written_update_looks_where_the_geometry_looks(rng, readout):
             "world",
         ]
         assert repr(wcs.bounding_box) == repr(plain.bounding_box)
-        assert offset_mas(*wcs(cols, rows), *sky) < 1e-4
+        assert offset_mas(*wcs(cols, rows), *sky) < worst_mas
         # as good as the way back of the distortion itself
         np.testing.assert_allclose(
-            wcs.invert(*sky), plain.invert(*plain(cols, rows)), atol=1e-5
+            wcs.invert(*sky), plain.invert(*plain(cols, rows)), atol=back_px
         )
         again = geometry_from_gwcs(wcs, POINTING, before.shape)
         np.testing.assert_allclose(again.v2v3_arcsec, nodes, atol=1e-7)
