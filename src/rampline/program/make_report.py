@@ -69,6 +69,7 @@ class _Pictures:
     page: Path
 
     def cell(self, name: str) -> Cell:
+        """Return a cell with a thumbnail; a dash where there is no picture."""
         path = self.folder / f"{name}.png"
         if not path.is_file():
             return Cell("-")
@@ -77,6 +78,7 @@ class _Pictures:
         )
 
     def picture(self, name: str, title: str, words: str) -> Picture | None:
+        """Return a picture for a gallery; None where there is none."""
         path = self.folder / f"{name}.png"
         if not path.is_file():
             return None
@@ -84,6 +86,7 @@ class _Pictures:
         return Picture(image, title, words, self.link(path))
 
     def link(self, path: Path) -> str:
+        """Return the path as seen from the page."""
         return os.path.relpath(path.resolve(), self.page.resolve().parent)
 
 
