@@ -9,6 +9,7 @@ from astropy.io import fits
 
 from rampline.errors import InputError, RamplineError
 from rampline.exposure.header import Card
+from rampline.exposure.timing import PATTERNS
 from rampline.files.read import read_header, read_ramp, read_sky, read_slope
 from rampline.files.write_raw import write_level1b
 
@@ -29,6 +30,8 @@ REQUIRED = (
     *("SUBSIZE2", "FASTAXIS", "SLOWAXIS", "EXPSTART", "EXPEND", "EFFEXPTM", "PROGRAM"),
     *("OBSERVTN", "VISIT"),
 )
+
+STRUCTURAL = ("XTENSION", "BITPIX", "BZERO", "BSCALE", "PCOUNT", "GCOUNT", "EXTNAME")
 
 
 @pytest.fixture
@@ -375,3 +378,66 @@ def test_an_unwritable_folder_is_one_line(tmp_path, rng):
     with pytest.raises(RamplineError, match="cannot be written") as caught:
         write_level1b(blocked / f"{ROOT}_uncal.fits", make_ramp(rng))
     assert "\n" not in str(caught.value)
+
+
+DETECTORS = {
+    **{f"NRC{module}{k}": (module, "SHORT") for module in "AB" for k in range(1, 5)},
+    "NRCALONG": ("A", "LONG"),
+    "NRCBLONG": ("B", "LONG"),
+}
+
+
+@pytest.mark.parametrize("detector", DETECTORS)
+def test_exposures_of_all_ten_detectors_are_read(detector, tmp_path, rng):
+    module, channel = DETECTORS[detector]
+    root = ROOT.replace("nrcb1", detector.lower())
+    header = make_header(detector=detector, module=module, channel=channel, root=root)
+    path = tmp_path / f"{root}_uncal.fits"
+    write_level1b(path, dataclasses.replace(make_ramp(rng), header=header))
+    back = read_ramp(path).header
+    assert (back.detector, back.module, back.channel) == (detector, module, channel)
+    assert back.root == root
+
+
+@pytest.mark.parametrize(
+    ("filter_name", "pupil"),
+    [
+        ("F200W", "CLEAR"),
+        ("F150W2", "F162M"),
+        ("F150W2", "F164N"),
+        ("F322W2", "F323N"),
+        ("F444W", "F405N"),
+        ("F444W", "F466N"),
+        ("F444W", "F470N"),
+        ("WLP4", "CLEAR"),
+        ("F070W", "WLM8"),
+    ],
+)
+def test_filters_of_both_wheels_are_read(filter_name, pupil, tmp_path, rng):
+    header = make_header(filter=filter_name, pupil=pupil)
+    path = tmp_path / f"{ROOT}_uncal.fits"
+    write_level1b(path, dataclasses.replace(make_ramp(rng), header=header))
+    back = read_ramp(path).header
+    assert (back.filter, back.pupil) == (filter_name, pupil)
+
+
+@pytest.mark.parametrize("pattern", PATTERNS)
+def test_every_readout_pattern_is_read(pattern, raw):
+    n_frames, n_dropped = PATTERNS[pattern]
+    group_s = (n_frames + n_dropped) * 1.06904
+    edit(raw, READPATT=pattern, NFRAMES=n_frames, GROUPGAP=n_dropped, TGROUP=group_s)
+    readout = read_ramp(raw).header.readout
+    assert (readout.n_frames, readout.n_dropped) == (n_frames, n_dropped)
+    assert readout.group_s == pytest.approx(group_s)
+    edit(raw, GROUPGAP=n_dropped + 1)
+    assert "contradict READPATT" in message(raw)
+
+
+def test_floating_point_samples_are_no_raw_exposure(raw):
+    with fits.open(raw) as file:
+        blank = np.full(file["SCI"].data.shape, np.nan, np.float32)
+        science = fits.ImageHDU(blank, name="SCI")
+        kept = [c for c in file["SCI"].header.cards if c.keyword not in STRUCTURAL]
+        science.header.extend(kept)
+        fits.HDUList([file[0], science]).writeto(raw, overwrite=True)
+    assert "SCI holds 32 bit floating point numbers on 4 axes" in message(raw)

@@ -167,8 +167,13 @@ def read_ramp(path: Path, buffer: NDArray[np.uint16] | None = None) -> Ramp:
     """
     hdus, science = open_exposure(path)
     if len(science.shape) != 4 or science.unsigned_offset != 1 << 15:
-        model = hdus[0].header.get("DATAMODL", "unknown")
-        what = f"no raw exposure (DATAMODL {model}, SCI {science.shape})"
+        model = hdus[0].header.get("DATAMODL", "of unknown kind")
+        bits = int(science.header["BITPIX"])
+        kind = "floating point" if bits < 0 else "integer"
+        what = (
+            f"no raw exposure but {model}: SCI holds {abs(bits)} bit {kind} numbers on"
+            f" {len(science.shape)} axes, not a detector's 16 bit counts on 4"
+        )
         raise InputError(str(path), what, "give the _uncal file")
     header = typed_header(path, hdus[0].header, science.header, science.shape[-2:])
     check_axes(path, header, science)
