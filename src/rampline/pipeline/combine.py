@@ -34,10 +34,10 @@ from ..mosaic.window import Window, box_of, overlapping
 from .find_outliers import outliers
 from .runner import Bench, Runner
 from .shelf import Shelf
-from .worktable import ShelfItem, Worktable
+from .worktable import Worktable
 
-BYTES_PER_PIXEL = 24
-"""Six float32 planes of an exposure on the shelf."""
+BYTES_PER_PIXEL = 20
+"""Five float32 planes of an exposure on the shelf."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +129,10 @@ def lay_table(
 
     found = [np.zeros(m.shape, np.bool_) for m in maps]
 
-    def make(k: int) -> ShelfItem:
-        item = prepare_exposure(dithers[k], maps[k], params)
-        item.ready.weight[found[k]] = 0.0
-        return item
+    def make(k: int) -> DrizzleInput:
+        ready = prepare_exposure(dithers[k], maps[k], params)
+        ready.weight[found[k]] = 0.0
+        return ready
 
     return Worktable(
         shelf=Shelf(make, len(dithers), max_bytes // (pixels * BYTES_PER_PIXEL)),
@@ -153,12 +153,12 @@ def _image_width(header: Header) -> float:
 
 def prepare_exposure(
     dither: Dither, pixel_map: PixelMap, params: DrizzleParams
-) -> ShelfItem:
+) -> DrizzleInput:
     """Load one exposure and weigh its pixels."""
     image = dither.load()
     noise = NoisePlanes(image.var_poisson, image.var_read, image.var_flat)
     weight = weigh_pixels(image.sky, image.flags, noise, BAD_FOR_MOSAIC, params.weight)
-    ready = DrizzleInput(
+    return DrizzleInput(
         sky=image.sky,
         weight=weight,
         noise=noise,
@@ -166,7 +166,6 @@ def prepare_exposure(
         level=dither.level_mjy_sr,
         exposure_s=dither.header.exposure_s,
     )
-    return ShelfItem(ready=ready, err=image.err)
 
 
 def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPlanes:
@@ -178,7 +177,7 @@ def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPla
     def fill(window: Window) -> None:
         sums = start_sums(window, pad, n)
         for k in overlapping(table.boxes, window):
-            ready = table.shelf.take(k).ready
+            ready = table.shelf.take(k)
             add_exposure(sums, ready, k, params.pixfrac)
         for plane, part in zip(planes, finish_sums(sums), strict=True):
             plane[(..., *window.slices)] = part

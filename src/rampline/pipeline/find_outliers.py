@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
 from ..mosaic.blot import blot_interval
+from ..mosaic.drizzle import DrizzleInput
 from ..mosaic.layers import (
     drizzle_exposures,
     invert_map,
@@ -32,7 +33,7 @@ from ..mosaic.undersampling import (
     share_on_fine_grid,
 )
 from ..mosaic.window import Window, overlapping
-from .worktable import ShelfItem, Worktable
+from .worktable import Worktable
 
 BAND_ROWS = 64
 HALO = 2
@@ -86,11 +87,11 @@ def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktabl
     judge = Judge(median, shares, params)
 
     def compare(k: int) -> None:
-        item, found = table.shelf.take(k), table.outliers[k]
+        ready, found = table.shelf.take(k), table.outliers[k]
         for start in range(0, found.shape[0], BAND_ROWS):
             rows = slice(start, min(start + BAND_ROWS, found.shape[0]))
-            found[rows] = judge_rows(item, judge, fine.maps[k], rows)
-        item.ready.weight[found] = 0.0
+            found[rows] = judge_rows(ready, judge, fine.maps[k], rows)
+        ready.weight[found] = 0.0
 
     table.bench.over(range(len(table.shelf)), compare)
     return table
@@ -101,7 +102,7 @@ def measure_exposures(table: Worktable, params: OutlierParams) -> Typical:
     weight, blank = np.zeros((2, len(table.shelf)))
 
     def measure(k: int) -> None:
-        ready = table.shelf.take(k).ready
+        ready = table.shelf.take(k)
         weight[k], blank[k] = typical_weight(ready), typical_sky(ready)
 
     table.bench.over(range(len(table.shelf)), measure)
@@ -124,7 +125,7 @@ def median_of_dithers(
 
     def fill(window: Window) -> None:
         seen = overlapping(table.boxes, window)
-        ready = [table.shelf.take(k).ready for k in seen]
+        ready = [table.shelf.take(k) for k in seen]
         if params.algorithm == "jwst":
             least = params.least_weight * typical.weight[seen]
             layers = drizzle_exposures(ready, least, window)
@@ -152,14 +153,15 @@ def refinement(table: Worktable, params: OutlierParams) -> int:
 
 
 def judge_rows(
-    item: ShelfItem, judge: Judge, pixel_map: PixelMap, rows: slice
+    ready: DrizzleInput, judge: Judge, pixel_map: PixelMap, rows: slice
 ) -> NDArray[np.bool_]:
     """Return which pixels of a band of an exposure disagree with the median."""
-    ready = item.ready
     start = max(0, rows.start - HALO)
-    wide = slice(start, min(rows.stop + HALO, len(item.err)))
+    wide = slice(start, min(rows.stop + HALO, len(ready.sky)))
     cubic, linear = blot_interval(judge.median, pixel_map, wide)
     first = linear if judge.params.algorithm == "jwst" else cubic
-    sky, err, limits = ready.sky[wide], item.err[wide], (judge.shares, judge.params)
+    # the total error is the sum of its parts: one plane less to keep
+    err = np.sqrt(sum(variance[wide] for variance in ready.noise))
+    sky, limits = ready.sky[wide], (judge.shares, judge.params)
     found = flag_outliers(sky, err, (first, linear), ready.level, *limits)
     return found[rows.start - start : rows.stop - start]

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.geometry import PixelMap
-from ..exposure.records import Plane
 from ..mosaic.drizzle import DrizzleInput
 from ..mosaic.layers import pixel_area
 from ..mosaic.window import Window, box_of, split_grid
@@ -19,20 +18,12 @@ enough for few edges, at which pixels are looked at twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShelfItem:
-    """The planes of one exposure in memory."""
-
-    ready: DrizzleInput
-    err: Plane
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Worktable:
     """What all passes over one filter share.
 
     Attributes
     ----------
-    shelf : Shelf of ShelfItem
+    shelf : Shelf of DrizzleInput
     maps : tuple of PixelMap
     boxes : tuple of Window
         The part of the grid that each exposure may reach.
@@ -46,7 +37,7 @@ class Worktable:
         `rampline.pipeline.find_outliers`.
     """
 
-    shelf: Shelf[ShelfItem]
+    shelf: Shelf[DrizzleInput]
     maps: tuple[PixelMap, ...]
     boxes: tuple[Window, ...]
     shape: tuple[int, int]

@@ -40,7 +40,7 @@ from .products import bench, input_file, is_current
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_mosaic"
-COMBINED = ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
+COMBINED = ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 """Extensions of an exposure that its mosaic is computed from."""
 
 
