@@ -140,6 +140,17 @@ def empty_hits(block):
     return Hits(np.zeros((3, n), np.int32), np.zeros((2, n), np.float32))
 
 
+@pytest.mark.parametrize("signed", [True, False])
+def test_ranges_of_differences_equal_their_twin(rng, signed):
+    block = block_of(*nasty_band(rng, "SHALLOW4", (2, 7, 20, 30)))
+    block.flags[:, ::2, :9] = DO_NOT_USE
+    ours, theirs = np.empty((2, 2, 512), np.float32)
+    for start, n in ((0, 512), (512, 88)):
+        two_point._find_ranges(block, start, BAD_FOR_SLOPE, signed, tuple(ours))
+        twins.find_ranges(block, start, BAD_FOR_SLOPE, signed, tuple(theirs))
+        np.testing.assert_array_equal(ours[:, :n], theirs[:, :n])
+
+
 @pytest.mark.parametrize("single", [True, False])
 def test_the_search_equals_its_twin(rng, single):
     block = block_of(*nasty_band(rng, "SHALLOW4", (2, 6, 12, 12), lost=0.1))

@@ -332,13 +332,22 @@ def sum_moments(runs, box, sums):
         sums[region] += (r.sum(), c.sum(), r @ r, r @ c, c @ c)
 
 
-def take_steps(block, pixel, bad, signed, steps):
+def take_steps(block, pixel, bad, steps):
     electrons = block.counts[:, :, pixel] * block.gain[pixel]
     electrons[block.flags[:, :, pixel] & bad != 0] = np.nan
     steps[:] = np.diff(electrons, axis=1).ravel()
-    sizes = steps if signed else np.abs(steps)
-    known = sizes[np.isfinite(sizes)]
-    return known.min(initial=np.inf), known.max(initial=-np.inf)
+
+
+def find_ranges(block, start, bad, signed, ranges):
+    steps = np.empty(block.counts.shape[0] * (block.counts.shape[1] - 1), np.float32)
+    for c, pixel in enumerate(range(start, block.gain.size)[: ranges[0].size]):
+        take_steps(block, pixel, bad, steps)
+        sizes = steps if signed else np.abs(steps)
+        known = sizes[~np.isnan(sizes)]
+        ranges[0][c], ranges[1][c] = (
+            known.min(initial=np.inf),
+            known.max(initial=-np.inf),
+        )
 
 
 def sort_usable(steps, signed, ordered):
@@ -399,7 +408,7 @@ def search_pixels(block, bad, limits, single, hits):
     steps = np.empty(n_ints * (n_groups - 1), np.float32)
     n_hits = 0
     for pixel in np.flatnonzero(block.gain > 0):
-        take_steps(block, pixel, bad, single, steps)
+        take_steps(block, pixel, bad, steps)
         if not np.isfinite(steps).any():
             continue
         low, high = search_steps(steps, None, block.noise[pixel], limits, single)
@@ -427,7 +436,7 @@ def clip_integrations(block, bad, limit, hits):
     n_hits = 0
     for pixel in np.flatnonzero(block.gain > 0):
         flat = steps.reshape(-1)
-        take_steps(block, pixel, bad, True, flat)
+        take_steps(block, pixel, bad, flat)
         outside = np.zeros(steps.shape, bool)
         for k in range(n_groups - 1):
             known = np.sort(steps[:, k][np.isfinite(steps[:, k])])

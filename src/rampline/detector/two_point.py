@@ -18,6 +18,8 @@ from ..params import Count, Params, Sigma
 from .band import Hits, PixelNoise, RampBand, flat_block
 
 _CLIP_ITERATIONS = 5
+_WIDTH = 512
+"""Pixels whose differences are compared side by side."""
 
 
 class TwoPointParams(Params):
@@ -108,16 +110,20 @@ def _search_pixels(
     outside = np.empty(steps.size, np.bool_)
     ordered = np.empty_like(steps)
     smallest = min(limits[0], limits[1], limits[2])
+    lows, highs = np.empty(_WIDTH, np.float32), np.empty(_WIDTH, np.float32)
     n_hits = 0
     for pixel in range(n_pixels):
-        if not block.gain[pixel] > 0.0:
-            continue
-        low, high = _take_steps(block, pixel, bad, single, steps)
-        least = max(low, -high, 0.0)
+        at = pixel % _WIDTH
+        if at == 0:
+            _find_ranges(block, pixel, bad, single, (lows, highs))
+        lowest, highest = np.float64(lows[at]), np.float64(highs[at])
+        least = max(lowest, -highest, 0.0)
         variance = block.noise[pixel]
         # no difference can stand out further than the range of all of them
-        if not (high - low) ** 2 > 0.999 * smallest**2 * (variance + least):
+        is_wide = (highest - lowest) ** 2 > 0.999 * smallest**2 * (variance + least)
+        if not (is_wide and block.gain[pixel] > 0.0):
             continue
+        _take_steps(block, pixel, bad, steps)
         low, high = _search_steps(steps, ordered, variance, limits, single)
         if low <= high:
             for k in range(steps.size):
@@ -130,20 +136,49 @@ def _search_pixels(
 
 
 @kernel
-def _take_steps(
+def _find_ranges(
     block: _Block,
-    pixel: int,
+    start: int,
     bad: int,
     signed: bool,  # noqa: FBT001 - a kernel has no keywords
-    steps: NDArray[np.float32],
-) -> tuple[float, float]:
-    """Fill the differences, e-, NaN where unusable; return their least and greatest.
+    ranges: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> None:
+    """Fill the least and the greatest difference, e-, of the pixels from ``start`` on.
 
-    With ``signed`` false it is their absolute values that are compared.
+    With ``signed`` false it is their absolute values that are compared. Where none is
+    usable the least is greater than the greatest.
     """
+    n_ints, n_groups, n_pixels = block.counts.shape
+    stop, spoils = min(start + ranges[0].size, n_pixels), np.uint8(bad)
+    n, gain = stop - start, block.gain[start:stop]
+    low, high = ranges[0][:n], ranges[1][:n]
+    for c in range(n):
+        low[c], high[c] = np.inf, -np.inf
+    for i in range(n_ints):
+        for g in range(1, n_groups):
+            before = block.counts[i, g - 1, start:stop]
+            after = block.counts[i, g, start:stop]
+            first, last = (
+                block.flags[i, g - 1, start:stop],
+                block.flags[i, g, start:stop],
+            )
+            for c in range(n):
+                step = after[c] * gain[c] - before[c] * gain[c]
+                size = step if signed else abs(step)
+                is_used = ((first[c] | last[c]) & spoils) == 0
+                least, most = low[c], high[c]
+                # not so for NaN
+                low[c] = size if is_used & (size < least) else least
+                high[c] = size if is_used & (size > most) else most
+
+
+@kernel
+def _take_steps(
+    block: _Block, pixel: int, bad: int, steps: NDArray[np.float32]
+) -> None:
+    """Fill the differences, e-, NaN where unusable."""
     n_ints, n_groups, _ = block.counts.shape
     gain = block.gain[pixel]
-    low, high = np.inf, -np.inf
     k = 0
     for i in range(n_ints):
         before = np.float32(np.nan)
@@ -152,16 +187,9 @@ def _take_steps(
             if block.flags[i, g, pixel] & bad:
                 after = np.float32(np.nan)
             if g > 0:
-                step = after - before
-                steps[k] = step
+                steps[k] = after - before
                 k += 1
-                size = step if signed else abs(step)
-                if size < low:  # noqa: PLR1730 - min() would pass on NaN
-                    low = size
-                if size > high:  # noqa: PLR1730
-                    high = size
             before = after
-    return low, high
 
 
 @kernel
@@ -287,7 +315,7 @@ def _clip_integrations(block: _Block, bad: int, limit: float, hits: Hits) -> int
     for pixel in range(n_pixels):
         if not block.gain[pixel] > 0.0:
             continue
-        _take_steps(block, pixel, bad, True, steps)
+        _take_steps(block, pixel, bad, steps)
         found = False
         for k in range(n_steps):
             column = steps[k::n_steps]
