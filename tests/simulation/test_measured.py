@@ -6,6 +6,7 @@ statistical error of the measurement where that is larger.
 
 import numpy as np
 import pytest
+from scipy import fft
 from scipy.ndimage import label
 
 from rampline.simulation.catalog import draw_sources
@@ -206,13 +207,21 @@ def drift():
     return streams, white
 
 
-def _periodogram(one, other):
-    """Cross-periodogram of (rows, cols) streams with zeros in the idle clocks."""
-    spectra = [
-        np.fft.rfft(np.pad(stream - stream.mean(), ((0, 0), (0, 12))).ravel())
-        for stream in (one, other)
-    ]
-    return (spectra[0] * np.conj(spectra[1])).real
+def _spectrum(stream):
+    """Transform of a (rows, cols) stream with zeros in the idle clocks."""
+    return fft.rfft(np.pad(stream - stream.mean(), ((0, 0), (0, 12))).ravel())
+
+
+def _cross(one, other):
+    """Cross-periodogram of two spectra."""
+    return (one * np.conj(other)).real
+
+
+@pytest.fixture(scope="module")
+def spectra(drift):
+    """Spectra by pair of reads and output."""
+    streams, _ = drift
+    return [[_spectrum(stream) for stream in pair] for pair in streams]
 
 
 def _expected_periodogram(density, n_rows, n_cols):
@@ -249,30 +258,31 @@ def _densities(white):
     return np.full(frequency.size, 2 * (white + 1 / 12)), 2 * typical * 500 / frequency
 
 
-def test_the_noise_of_each_output_has_the_spectrum_put_in(drift):
-    streams, white = drift
+def test_the_noise_of_each_output_has_the_spectrum_put_in(drift, spectra):
+    _, white = drift
     flat, pink = _densities(white)
     expected = _in_bands(_expected_periodogram(flat + pink, 2048, 512))
     for output in range(4):
-        power = np.mean(
-            [_periodogram(pair[output], pair[output]) for pair in streams], 0
-        )
+        power = np.mean([_cross(pair[output], pair[output]) for pair in spectra], 0)
         ratio = _in_bands(power) / expected
-        error = 1 / np.sqrt(len(streams) * _modes())
+        error = 1 / np.sqrt(len(spectra) * _modes())
         assert (np.abs(ratio - 1) < np.maximum(0.02, 4 * error)).all(), ratio
 
 
-def test_outputs_share_half_of_their_drift_in_the_order_of_the_clock(drift):
+def test_outputs_share_half_of_their_drift_in_the_order_of_the_clock(drift, spectra):
     streams, white = drift
     flat, pink = _densities(white)
     expected = _in_bands(_expected_periodogram(0.5 * pink, 2048, 512))
     alone = _in_bands(_expected_periodogram(flat + pink, 2048, 512))
     pairs = [(0, 1), (1, 2), (2, 3), (0, 3)]
     aligned, turned = np.zeros(len(BANDS_HZ)), np.zeros(len(BANDS_HZ))
-    for pair in streams:
+    for pair, seen in zip(streams, spectra, strict=True):
         for one, other in pairs:
-            aligned += _in_bands(_periodogram(pair[one], pair[other]))
-            turned += _in_bands(_periodogram(pair[one], pair[other][:, ::-1]))
+            aligned += _in_bands(_cross(seen[one], seen[other]))
+        for other in (1, 2, 3):
+            backwards = _spectrum(pair[other][:, ::-1])
+            for one in (first for first, second in pairs if second == other):
+                turned += _in_bands(_cross(seen[one], backwards))
     n_sets = len(streams) * len(pairs)
     # neighbouring pairs of outputs have one in common, hence the factor
     error = 2 * alone / np.sqrt(n_sets * _modes())
