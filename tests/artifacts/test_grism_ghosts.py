@@ -3,6 +3,7 @@ import pytest
 
 from rampline.artifacts.grism_ghosts import (
     TadpoleSearchParams,
+    _take_out,
     find_tadpoles,
     running_median,
 )
@@ -44,6 +45,16 @@ def test_the_running_median_is_that_of_its_twin(rng, shape):
     for length in (1, 3, 7, 21):
         expected = twins.running_median(values, length)
         assert np.array_equal(running_median(values, length), expected)
+
+
+def test_one_value_is_taken_out_of_the_window_as_in_its_twin(rng):
+    for size in (1, 2, 7):
+        window = np.sort(rng.integers(0, 4, size)).astype(np.float32)
+        for value in window:
+            expected = twins.take_out(window, size, value)
+            cut = window.copy()
+            assert _take_out(cut, size, value) == size - 1
+            assert cut[: size - 1].tolist() == expected
 
 
 def test_a_head_is_found_off_its_place_and_flagged_with_its_tail(rng):

@@ -19,3 +19,10 @@ def running_median(values, length):
         near = values[max(0, row - half) : row + half + 1]
         out[row] = np.sort(near, axis=0)[(near.shape[0] - 1) // 2]
     return out
+
+
+def take_out(window, size, value):
+    """The sorted window without one value."""
+    kept = list(window[:size])
+    kept.remove(value)
+    return kept

@@ -17,11 +17,21 @@ from pydantic import Field
 from scipy import ndimage
 
 from ..exposure.records import Plane
+from ..numerics.selection import MAD_TO_SIGMA
 from ..params import Count, Fraction, PixelsFloat, StepParams, Unit
 from .stray_light import MEDIAN_NOISE, median_stack
 
 LEAST_KNOWN: Final = 0.05
 """Of the weight of the smoothing Gaussian must lie on known pixels."""
+LEAST_SHARE: Final = 0.3
+"""The same for the pattern itself, which else is taken from farther around."""
+LEAST_VALUES: Final = 2
+"""Exposures that must show sky at a pixel of the pattern."""
+HOLE_FACTORS: Final = (4.0, 16.0)
+"""How much wider holes are smoothed over."""
+CLIP_ROUNDS: Final = 3
+CLIP_SIGMA: Final = 3.0
+"""Medians farther than this from what is around are no sky."""
 
 
 class GrismSkyParams(StepParams):
@@ -131,12 +141,36 @@ def stack_sky(
         float(np.nanmedian(err)) / level
         for (_, err), level in zip(exposures, levels, strict=True)
     ]
-    light, weight = smooth_known(median, params.smoothing)
+    known = np.where(count >= LEAST_VALUES, median, np.float32(np.nan))
+    light, weight = _fill(_clip(known, params.smoothing), params.smoothing)
     # the Gaussian averages over 4 pi sigma^2 pixels
     averaged = np.maximum(count, 1) * max(1.0, 4.0 * np.pi * params.smoothing**2)
     err = MEDIAN_NOISE * np.mean(noise) / np.sqrt(averaged * np.maximum(weight, 0.05))
     mean = np.float32(np.nanmean(light))
     return GrismSky(light / mean, np.asarray(err / mean, np.float32))
+
+
+def _clip(median: Plane, sigma_px: float) -> Plane:
+    """Return the median without what spectra left in it: the sky is smooth."""
+    for _ in range(CLIP_ROUNDS):
+        rest = median - smooth_known(median, HOLE_FACTORS[0] * sigma_px)[0]
+        middle = np.nanmedian(rest)
+        scatter = float(np.nanmedian(np.abs(rest - middle))) * MAD_TO_SIGMA
+        median = np.where(
+            np.abs(rest) <= CLIP_SIGMA * scatter, median, np.float32(np.nan)
+        )
+    return median
+
+
+def _fill(values: Plane, sigma_px: float) -> tuple[Plane, Plane]:
+    """Return the smoothed values, holes from farther around, and the known share."""
+    light, share = smooth_known(values, sigma_px)
+    # a mean of few pixels at the rim of a spectrum is not to be trusted
+    light = np.where(share > LEAST_SHARE, light, np.float32(np.nan))
+    for factor in HOLE_FACTORS:
+        wide, _ = smooth_known(values, factor * sigma_px)
+        light = np.where(np.isfinite(light), light, wide)
+    return light, share
 
 
 def smooth_known(values: Plane, sigma_px: float) -> tuple[Plane, Plane]:

@@ -25,8 +25,10 @@ NARROW_PX: Final = 2.0
 """Smoothing in which spectra are found."""
 ACROSS_PX: Final = 41
 """Of the median across the dispersion, above which spectra stand out."""
-ALONG_STEP, ALONG_STEPS = 8, 5
-"""Pixels along the dispersion that are averaged, and of these means again."""
+ALONG_STEP: Final = 8
+"""Pixels along the dispersion that are averaged."""
+ALONG_STEPS: Final = (1, 5, 25)
+"""And of these means again: what stands out in any of them."""
 GROW_PX: Final = ((1.0, 4), (10.0, 13), (100.0, 40))
 """Times the threshold, and the growth to each side of what stands out so far: the wings of a
 point spread function fall with the third power, those of a spectrum with the second."""
@@ -112,10 +114,17 @@ def find_spectra(residual: Plane, threshold: float) -> NDArray[np.bool_]:
     rows = smooth.shape[0]
     starts = np.arange(0, rows, ALONG_STEP)
     count = np.diff(np.append(starts, rows)).astype(np.float32)
-    # along a spectrum nothing changes fast: a mean of many rows finds fainter ones
-    coarse = np.add.reduceat(smooth, starts, axis=0) / count[:, None]
-    coarse = ndimage.uniform_filter1d(coarse, ALONG_STEPS, axis=0)
-    narrow = coarse - running_median(np.ascontiguousarray(coarse.T), ACROSS_PX).T
+    fine = np.add.reduceat(smooth, starts, axis=0) / count[:, None]
+    found = np.zeros(fine.shape, np.bool_)
+    # heads and tails are short; along a spectrum a mean of many rows finds fainter ones
+    for steps in ALONG_STEPS:
+        found |= _narrow(ndimage.uniform_filter1d(fine, steps, axis=0), threshold)
+    return np.repeat(found, ALONG_STEP, axis=0)[:rows]
+
+
+def _narrow(values: Plane, threshold: float) -> NDArray[np.bool_]:
+    """Return what is narrow across the columns, grown the more the brighter it is."""
+    narrow = values - running_median(np.ascontiguousarray(values.T), ACROSS_PX).T
     middle = np.median(narrow)
     scatter = float(np.median(np.abs(narrow - middle))) * MAD_TO_SIGMA
     ratio = (narrow - middle) / max(scatter, float(np.finfo(np.float32).tiny))
@@ -123,7 +132,7 @@ def find_spectra(residual: Plane, threshold: float) -> NDArray[np.bool_]:
     for times, grow in GROW_PX:
         bright = (ratio > times * threshold).view(np.uint8)
         found |= ndimage.maximum_filter(bright, (3, 2 * grow + 1)) > 0
-    return np.repeat(found, ALONG_STEP, axis=0)[:rows]
+    return found
 
 
 def _blocks(values: Plane) -> Plane:
@@ -144,8 +153,8 @@ def _regions(ratio: Plane, limit: float, params: ShellParams) -> NDArray[np.bool
     followed = ndimage.binary_propagation(core, mask=ratio > WING * limit)
     labels, n_labels = ndimage.label(followed)
     size = np.bincount(labels.ravel(), minlength=n_labels + 1)
-    # one bright place would look like the Gaussian itself
-    kept = size >= np.pi * (params.inner / BLOCK) ** 2
+    # one bright place would look like the Gaussian itself, out to two deviations
+    kept = size >= 4.0 * np.pi * (params.inner / BLOCK) ** 2
     for k, box in enumerate(ndimage.find_objects(labels), start=1):
         length = box[0].stop - box[0].start
         width = size[k] / length

@@ -35,7 +35,7 @@ def write_planes(
         Where the file cannot be written.
     """
     cards = (
-        Card("FILENAME", path.name, "Name of the file"),
+        Card("FILENAME", path.name, "File name"),
         *provenance_cards(provenance),
     )
     parts = [Part(name, plane) for name, plane in planes.items()]

@@ -18,6 +18,8 @@ from .products import Workplace
 
 log = logging.getLogger(__name__)
 
+DISPERSED = "NRC_WFSS"
+"""Exposures whose path goes on once the field is known: `make_grism`."""
 LEDGER_ONLY = ("NRC_TACQ", "NRC_TACONFIRM", "NRC_FOCUS")
 
 
@@ -91,7 +93,8 @@ def calibrate_exposure(request: ExposureRequest) -> ExposureResult:
         rate = request.path
     else:
         cal = request.path
-    if rate is not None and request.until != "rate":
+    is_done = request.until == "rate" or header.exp_type == DISPERSED
+    if rate is not None and not is_done:
         # products say all that was done: from here on the header is that of the slopes
         header = read_header(rate)
         slope = None if slope is None else replace(slope, header=header)

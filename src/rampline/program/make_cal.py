@@ -1,7 +1,4 @@
-"""From slopes to a calibrated image: ``_rate`` to ``_cal`` and, of series, ``_calints``.
-
-Dispersed exposures (NRC_WFSS) go as far as the flat: ``_flatfield``, still slopes.
-"""
+"""From slopes to a calibrated image: ``_rate`` to ``_cal`` and, of series, ``_calints``."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,17 +11,16 @@ from ..exposure.records import SkyImage, SlopeImage
 from ..files.names import product_name
 from ..files.provenance import InputFile, StepRun
 from ..files.read import read_slope
-from ..files.write import write_sky, write_slope
+from ..files.write import write_sky
 from ..pipeline.exposure_geometry import product_wcs
 from ..pipeline.runner import Runner
 from ..pipeline.slope_to_sky import (
     SlopeToSky,
     integration_images,
-    slope_to_flat_slope,
     slope_to_sky,
     with_backgrounds,
 )
-from ..reference.planes import load_flat, load_sky_planes
+from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS, ReferenceFiles
 from .products import (
     Workplace,
@@ -38,7 +34,6 @@ from .products import (
 from .task_key import make_key
 
 MODULE = "program.make_cal"
-DISPERSED = "NRC_WFSS"
 SERIES = "NRC_TSIMAGE"
 
 
@@ -50,7 +45,7 @@ class CalResult:
     ----------
     path : Path
     sky : SkyImage or None
-        What was written; None where the file was up to date or holds slopes.
+        What was written; None where the file was up to date.
     is_new : bool
     steps : tuple of StepRun
     """
@@ -106,18 +101,14 @@ def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
         One line that says why there is no calibrated image.
     """
     header = slopes.header
-    is_dispersed = header.exp_type == DISPERSED
-    kinds = ("flat",) if is_dispersed else SKY_KINDS
-    files = reference_source(place.references).select(header, kinds)
+    files = reference_source(place.references).select(header, SKY_KINDS)
     inputs = slopes.inputs()
     hashes = [file.content_hash for file in inputs]
     key = make_key(MODULE, hashes, params, files.used)
-    suffix = "flatfield" if is_dispersed else "cal"
-    path = place.folder / product_name(header.root, suffix)
+    path = place.folder / product_name(header.root, "cal")
     if is_current(path, key):
         return CalResult(path=path, sky=None, is_new=False, steps=())
-    make = _make_flatfield if is_dispersed else _make_sky
-    return make(path, slopes, files, (place, params, inputs, key))
+    return _make_sky(path, slopes, files, (place, params, inputs, key))
 
 
 Means = tuple[Workplace, SlopeToSky, list[InputFile], str]
@@ -143,17 +134,6 @@ def _make_sky(
         write_sky(ints, series, world.gwcs, world.cards, provenance)
     write_sky(path, sky, world.gwcs, world.cards, provenance)
     return CalResult(path=path, sky=sky, is_new=True, steps=steps)
-
-
-def _make_flatfield(
-    path: Path, slopes: Slopes, files: ReferenceFiles, means: Means
-) -> CalResult:
-    place, params, inputs, key = means
-    run = Runner(load_flat(files, slopes.header), bench(place.threads))
-    flat = slope_to_flat_slope(slopes.read(), run, params)
-    steps = list_steps(run.trail, params)
-    write_slope(path, flat, trace(steps, params, files, inputs, key))
-    return CalResult(path=path, sky=None, is_new=True, steps=steps)
 
 
 def _with_backgrounds(

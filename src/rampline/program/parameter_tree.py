@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from ..errors import ParameterError
 from ..params import Params
+from ..pipeline.grism_exposure import GrismParams
 from ..pipeline.mosaic_to_catalog import MosaicToCatalog
 from ..pipeline.ramp_to_slope import RampToSlope
 from ..pipeline.second_round import SecondRound
@@ -25,6 +26,8 @@ class Parameters(Params):
     """Mosaics to catalogues."""
     second_round: SecondRound = SecondRound()
     """Stray light and expected artifacts, with the field known."""
+    grism: GrismParams = GrismParams()
+    """Dispersed exposures: sky and ghosts."""
 
 
 def parameter_lines(step: str = "") -> Iterator[str]:

@@ -16,6 +16,7 @@ from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field import FieldRun, combine_field
 from .finished import forget_finished, is_finished, note_finished, try_run_key
 from .folders import Folders
+from .grism import run_grisms
 from .inputs import Inputs, Source, collect_inputs
 from .journal import Journal
 from .make_cal import choose_backgrounds, is_background
@@ -116,17 +117,22 @@ def _reduce(
     calibrated = _calibrate(desk, inputs, folders, parameters, options, budget)
     if not calibrated:
         raise RamplineError("no exposure could be reduced")
+    run = FieldRun(
+        folders=folders, parameters=parameters, options=options, budget=budget
+    )
     surveys = [result.survey for result in calibrated if result.survey is not None]
-    if options.reaches("mosaic") and surveys:
-        run = FieldRun(
-            folders=folders, parameters=parameters, options=options, budget=budget
-        )
+    is_field = options.reaches("mosaic") and bool(surveys)
+    second: list[ExposureResult] = []
+    if is_field:
         combine_field(desk, surveys, run)
         second = run_second_round(desk, calibrated, run) if options.rounds == 2 else []
-        # what failed is tried again with what there is
-        if not desk.failures:
-            _drop_intermediates(second, folders.second, options)
-            _drop_intermediates(calibrated, folders, options)
+    if options.reaches("cal"):
+        last = (second, run.second()) if second else (calibrated, run)
+        run_grisms(desk, calibrated, *last)
+    # what failed is tried again with what there is
+    if is_field and not desk.failures:
+        _drop_intermediates(second, folders.second, options)
+        _drop_intermediates(calibrated, folders, options)
 
 
 def _calibrate(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from ..exposure.header import Header
-from ..files.names import optical_element, product_name
+from ..files.names import product_name
 from ..pipeline.sky_to_mosaic import split_filters
 from .alignment_table import read_alignment
 from .exposure import ExposureResult
@@ -25,6 +25,7 @@ from .make_survey import read_survey
 from .products import Workplace
 from .stage import Desk
 from .stars import find_stars, write_stars
+from .visit_groups import visit_group, visit_group_name
 
 EPOCH_DAYS = 30
 """Bad pixels change within weeks: exposures of one such span of time, counted from MJD 0,
@@ -83,7 +84,7 @@ def run_second_round(
             SecondRequest(
                 rate=member.rate,
                 view=member.view,
-                template=templates.get(_group(member.header)),
+                template=templates.get(visit_group(member.header)),
                 bad_pixels=bad_pixels.get(_pixels(member.header)),
                 stars=stars,
                 place=place,
@@ -165,11 +166,11 @@ def _find_stray_light(
             views=tuple(m.view for m in inside),
             stars=stars,
             path=run.folders.second.field
-            / f"{_group_name(inside[0].header)}_stray.fits",
+            / f"{visit_group_name(inside[0].header)}_stray.fits",
             place=place,
             parameters=run.parameters,
         )
-        for key, inside in _groups(short, _group, params.least_exposures).items()
+        for key, inside in _groups(short, visit_group, params.least_exposures).items()
     }
     return _made(desk, "second round: stray light", make_stray, requests)
 
@@ -222,26 +223,6 @@ def _pixels(header: Header) -> Key:
     """Return what exposures with the same bad pixels share."""
     epoch = f"{int(header.start_mjd // EPOCH_DAYS * EPOCH_DAYS)}"
     return (header.detector, header.readout.subarray, epoch)
-
-
-def _group(header: Header) -> Key:
-    """Return what exposures with the same stray light share."""
-    return (
-        header.program,
-        header.observation,
-        header.visit,
-        header.detector,
-        header.filter,
-        header.pupil,
-        header.readout.subarray,
-    )
-
-
-def _group_name(header: Header) -> str:
-    visit = f"jw{header.program}{header.observation}{header.visit}"
-    element = optical_element(header.filter, header.pupil)
-    subarray = header.readout.subarray.lower()
-    return f"{visit}_{header.detector.lower()}_{element}_{subarray}"
 
 
 def _stars(desk: Desk, members: Sequence[Member], run: FieldRun) -> Path:

@@ -14,6 +14,8 @@ from ..files.catalogs import read_catalog
 from ..files.fits_output import whole_file
 
 MAGNITUDES = ("Jmag", "Hmag", "Kmag")
+AB_MAGNITUDE = "ABmag"
+"""In the filter of dispersed exposures, whose ghosts it predicts."""
 
 
 def find_stars(stars: str, header: Header) -> tuple[StarTable, str]:
@@ -72,8 +74,8 @@ def read_stars(path: Path) -> StarTable:
         if name not in table.colnames:
             what, remedy = f"no column {name}", "give RA and DEC in degrees"
             raise InputError(str(path), what, remedy)
-    if not set(MAGNITUDES) & set(table.colnames):
-        remedy = f"give any of {', '.join(MAGNITUDES)} (Vega)"
+    if not {*MAGNITUDES, AB_MAGNITUDE} & set(table.colnames):
+        remedy = f"give any of {', '.join(MAGNITUDES)} (Vega), or {AB_MAGNITUDE}"
         raise InputError(str(path), "no magnitudes", remedy)
 
     def column(name: str) -> Any:

@@ -30,6 +30,7 @@ MUST_AGREE: Final = {
     "readnoise": ("detector",),
     "ipc": ("detector",),
     "flat": ("detector", "filter", "pupil"),
+    "wfssbkg": ("detector", "filter", "pupil"),
     "area": ("detector", "filter", "pupil"),
     "photom": ("detector",),
     "distortion": ("detector", "filter", "pupil"),

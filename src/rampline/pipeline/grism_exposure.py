@@ -1,0 +1,303 @@
+"""The path of a dispersed exposure: sky, flat, and the ghosts of bright sources.
+
+It ends as flat-fielded slopes, for extraction by others. The sky goes before the flat, as in
+`jwst`, because the reference files of its pattern are not flat-fielded; a pattern made
+of the visit's own exposures is, and gets the flat back. Ghosts are flagged, not taken away.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from ..artifacts.bits import SHELL, TADPOLE
+from ..artifacts.grism_ghosts import Tadpoles, TadpoleSearchParams, find_tadpoles
+from ..artifacts.grism_sky import (
+    GrismSky,
+    GrismSkyParams,
+    SkyScale,
+    scale_sky,
+    stack_sky,
+)
+from ..artifacts.shells import ShellParams, find_shells
+from ..artifacts.tadpoles import Head, TadpoleParams, expect_heads, place_sources
+from ..astrometry.geometry import plane_to_v2v3, sky_to_plane, sky_vectors
+from ..exposure.header import Header
+from ..exposure.records import Flags32, Plane, SlopeImage
+from ..flags import DO_NOT_USE, NON_SCIENCE, OTHER_BAD_PIXEL
+from ..params import Params
+from .runner import Runner
+from .sky_to_mosaic import mask_mosaic
+from .slope_to_sky import Flat, FlatLike, SlopeToSky, slope_to_flat_slope
+
+GRISM_SKY, ARTIFACT = "GRISM_SKY", "ARTIFACT"
+GHOST_DETECTOR = "NRCBLONG"
+"""The grisms of module B are coated on one side only."""
+SAME_ARCSEC = 0.5
+"""Nearer than this two entries of a list are one source."""
+_UNUSABLE = DO_NOT_USE | NON_SCIENCE
+_AXIS = {"GRISMC": 0, "GRISMR": 1}
+
+Vector = NDArray[np.float64]
+
+
+class GrismParams(Params):
+    """Parameters of what is done to dispersed exposures alone."""
+
+    grism_sky: GrismSkyParams = GrismSkyParams()
+    """The sky's pattern, scaled and subtracted."""
+    tadpole_heads: TadpoleParams = TadpoleParams()
+    """Which sources are bright enough to have a tadpole."""
+    tadpoles: TadpoleSearchParams = TadpoleSearchParams()
+    """Images of bright sources, where they are expected."""
+    shells: ShellParams = ShellParams()
+    """Diffuse rings of very bright sources."""
+
+
+class SourceList(NamedTuple):
+    """Sources that may have ghosts."""
+
+    ra_deg: Vector
+    """(n,) deg, ICRS."""
+    dec_deg: Vector
+    """(n,) deg, ICRS."""
+    ab_mag: Vector
+    """(n,) at the filter's wavelength; NaN where unknown."""
+
+
+class SkyPattern(NamedTuple):
+    """The sky of a grism, filter and detector, before the flat, in any unit."""
+
+    light: Plane
+    err: Plane
+    flags: Flags32
+    origin: str
+    """The reference file's name, or ``visit`` where made of the visit's exposures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanGrism:
+    """A dispersed exposure after its path.
+
+    Attributes
+    ----------
+    image : SlopeImage
+        Flat-fielded, DN/s. ``extras["GRISM_SKY"]`` is what was subtracted, flat-fielded as
+        well; ``extras["ARTIFACT"]`` the bits of ghosts.
+    sky : SkyScale or None
+        None where there was no pattern, or the step is off.
+    tadpoles : Tadpoles
+    n_shell : int
+        Pixels of shells.
+    """
+
+    image: SlopeImage
+    sky: SkyScale | None
+    tadpoles: Tadpoles
+    n_shell: int
+
+
+def clean_grism(
+    image: SlopeImage,
+    run: Runner[Flat],
+    known: tuple[SkyPattern | None, SourceList],
+    params: tuple[GrismParams, SlopeToSky],
+) -> CleanGrism:
+    """Walk a dispersed exposure from slopes to flat-fielded slopes without sky.
+
+    Parameters
+    ----------
+    image : SlopeImage
+    run : Runner of planes with a flat
+    known : (SkyPattern or None, SourceList)
+        Of its visit, and around its field.
+    params : (GrismParams, SlopeToSky)
+
+    Returns
+    -------
+    CleanGrism
+    """
+    pattern, sources = known
+    own, shared = params
+    sky = None
+    if pattern is not None and own.grism_sky.enabled:
+        image, sky = subtract_sky(image, pattern, run.planes.flat, own.grism_sky)
+    done = slope_to_flat_slope(image, run, shared)
+    if GRISM_SKY in image.extras:
+        even = np.asarray(image.extras[GRISM_SKY] / run.planes.flat, np.float32)
+        done = replace(done, extras={**done.extras, GRISM_SKY: even})
+    return _flag_ghosts(done, sources, own, sky)
+
+
+def subtract_sky(
+    image: SlopeImage, pattern: SkyPattern, flat: Plane, params: GrismSkyParams
+) -> tuple[SlopeImage, SkyScale]:
+    """Scale the sky's pattern to an exposure and subtract it.
+
+    Parameters
+    ----------
+    image : SlopeImage
+        Before the flat, DN/s.
+    pattern : SkyPattern
+    flat : (rows, cols) float32
+    params : GrismSkyParams
+
+    Returns
+    -------
+    image : SlopeImage
+        What was subtracted in ``extras["GRISM_SKY"]``, its uncertainty in VAR_RNOISE and
+        ERR. As it was where too few pixels are free of spectra.
+    fit : SkyScale
+    """
+    planes = image.planes
+    usable = (planes.flags & np.uint32(_UNUSABLE)) == 0
+    measured = planes.slope, planes.err**2
+    fit = scale_sky(measured, pattern.light, usable, params)
+    if np.isfinite(fit.factor):
+        # spectra stand out once the pattern is gone
+        rest = (planes.slope - np.float32(fit.factor) * pattern.light) / flat
+        free = ~mask_mosaic(np.where(usable, rest, np.float32(np.nan)))
+        fit = scale_sky(measured, pattern.light, usable & free, params)
+    if not fit.factor > 0:
+        return image, fit
+    light = np.asarray(np.float32(fit.factor) * pattern.light, np.float32)
+    variance = (fit.factor * pattern.err) ** 2 + (fit.err * pattern.light) ** 2
+    unknown = np.where(np.isnan(light), np.uint32(DO_NOT_USE), np.uint32(0))
+    clean = replace(
+        planes,
+        slope=planes.slope - light,
+        var_read=np.asarray(planes.var_read + variance, np.float32),
+        err=np.asarray(np.sqrt(planes.err**2 + variance), np.float32),
+        flags=planes.flags | pattern.flags | unknown,
+    )
+    extras = {**image.extras, GRISM_SKY: light}
+    return replace(image, planes=clean, extras=extras), fit
+
+
+def make_pattern(
+    images: Sequence[SlopeImage], flat: FlatLike, params: GrismSkyParams
+) -> GrismSky | None:
+    """Make the sky's pattern of the exposures of a visit, flat-fielded.
+
+    Parameters
+    ----------
+    images : sequence of SlopeImage
+        Same detector, filter and grism.
+    flat : planes with a flat
+    params : GrismSkyParams
+
+    Returns
+    -------
+    GrismSky or None
+        None where the exposures are too few.
+    """
+    even = [_even(image, flat) for image in images]
+    errs = [np.asarray(image.planes.err / flat.flat) for image in images]
+    found = None
+    for _ in range(2):
+        # once more with the pattern known, which else passes for faint light
+        shape = np.float32(1.0) if found is None else found.light
+        masked = [
+            np.where(mask_mosaic(v / shape, diffuse=False), np.float32(np.nan), v)
+            for v in even
+        ]
+        found = stack_sky(list(zip(masked, errs, strict=True)), params)
+        if found is None:
+            return None
+    return found
+
+
+def with_flat(sky: GrismSky, flat: FlatLike) -> SkyPattern:
+    """Return a pattern made of flat-fielded exposures as it was before the flat."""
+    return SkyPattern(
+        light=sky.light * flat.flat,
+        err=sky.err * flat.flat,
+        flags=np.zeros(sky.light.shape, np.uint32),
+        origin="visit",
+    )
+
+
+def join_sources(lists: Sequence[SourceList]) -> SourceList:
+    """Return the sources of all lists, the brighter entry where two are one source.
+
+    Parameters
+    ----------
+    lists : sequence of SourceList
+        At least one.
+    """
+    joined = SourceList(*(np.concatenate(parts) for parts in zip(*lists, strict=True)))
+    bright = np.argsort(np.nan_to_num(joined.ab_mag, nan=np.inf), kind="stable")
+    joined = SourceList(*(column[bright] for column in joined))
+    known = np.isfinite(joined.ab_mag)
+    joined = SourceList(*(column[known] for column in joined))
+    tree = cKDTree(sky_vectors(joined.ra_deg, joined.dec_deg))
+    kept = np.ones(joined.ab_mag.size, np.bool_)
+    pairs = tree.query_pairs(np.radians(SAME_ARCSEC / 3600.0), output_type="ndarray")
+    for first, second in sorted(map(tuple, pairs)):
+        kept[second] &= not kept[first]
+    return SourceList(*(column[kept] for column in joined))
+
+
+def see_sources(header: Header, sources: SourceList) -> tuple[Vector, Vector, Vector]:
+    """Return where an exposure would see sources without its grism.
+
+    Returns
+    -------
+    x, y : (n,) float64, pixels
+        On the full detector, also outside of it; NaN farther away.
+    ab_mag : (n,) float64
+    """
+    plane = sky_to_plane(sources.ra_deg, sources.dec_deg, header.pointing)
+    v2, v3 = plane_to_v2v3(plane, header.pointing).T
+    return *place_sources(v2, v3), sources.ab_mag
+
+
+def _flag_ghosts(
+    image: SlopeImage, sources: SourceList, params: GrismParams, sky: SkyScale | None
+) -> CleanGrism:
+    """Find tadpoles and shells and flag them."""
+    header, planes = image.header, image.planes
+    shells = np.zeros(planes.slope.shape, np.bool_)
+    tadpoles = Tadpoles((), (0.0, 0.0), shells)
+    if header.detector != GHOST_DETECTOR or header.pupil not in _AXIS:
+        return CleanGrism(image=image, sky=sky, tadpoles=tadpoles, n_shell=0)
+    usable = (planes.flags & np.uint32(_UNUSABLE)) == 0
+    residual = np.where(usable, planes.slope, np.float32(np.nan))
+    if params.tadpoles.enabled:
+        heads = _heads(header, sources, params.tadpole_heads)
+        tadpoles = find_tadpoles(residual, planes.err, heads, params.tadpoles)
+    if params.shells.enabled:
+        axis = _AXIS[header.pupil]
+        shells = find_shells(residual, tadpoles.mask, axis, params.shells)
+    bits = np.where(tadpoles.mask, np.uint16(TADPOLE), np.uint16(0))
+    bits |= np.where(shells, np.uint16(SHELL), np.uint16(0))
+    flag = np.where(bits > 0, np.uint32(OTHER_BAD_PIXEL), np.uint32(0))
+    flagged = replace(
+        image,
+        planes=replace(planes, flags=planes.flags | flag),
+        extras={**image.extras, ARTIFACT: bits},
+    )
+    n_shell = int(shells.sum())
+    return CleanGrism(image=flagged, sky=sky, tadpoles=tadpoles, n_shell=n_shell)
+
+
+def _heads(
+    header: Header, sources: SourceList, params: TadpoleParams
+) -> tuple[Head, ...]:
+    """Return where heads are expected, in pixels of the exposure."""
+    optics, start = (header.filter, header.pupil), header.readout
+    seen = see_sources(header, sources)
+    return tuple(
+        head._replace(x=head.x - start.col_start, y=head.y - start.row_start)
+        for head in expect_heads(seen, header.detector, optics, params)
+    )
+
+
+def _even(image: SlopeImage, flat: FlatLike) -> Plane:
+    """Return flat-fielded slopes, NaN where they are of no use."""
+    planes = image.planes
+    hidden = ((planes.flags | flat.flat_flags) & np.uint32(_UNUSABLE)) != 0
+    return np.where(hidden, np.float32(np.nan), planes.slope / flat.flat)

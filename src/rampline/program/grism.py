@@ -1,0 +1,148 @@
+"""The stages of dispersed exposures: they come last, when the direct images are known.
+
+The exposures of a visit, detector, filter and grism make the pattern of their sky, unless
+there is a reference file of it; then each is made alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..exposure.header import Header
+from ..files.names import product_name
+from ..files.read import read_header
+from .exposure import DISPERSED, ExposureResult
+from .field import FieldRun, mosaic_name
+from .grism_sources import gather_sources, nearest_catalog, read_given, write_sources
+from .make_grism import (
+    GrismRequest,
+    PatternRequest,
+    has_pattern_file,
+    make_grism,
+    make_sky_pattern,
+)
+from .make_survey import read_survey
+from .products import Workplace
+from .stage import Desk
+from .stars import find_stars
+from .visit_groups import visit_group, visit_group_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispersed:
+    """A dispersed exposure with its slopes."""
+
+    header: Header
+    rate: Path
+
+
+def run_grisms(
+    desk: Desk,
+    results: Sequence[ExposureResult],
+    direct: Sequence[ExposureResult],
+    run: FieldRun,
+) -> None:
+    """Reduce the dispersed exposures of a run.
+
+    Parameters
+    ----------
+    desk : Desk
+    results : sequence of ExposureResult
+        Of the first round, the dispersed among them.
+    direct : sequence of ExposureResult
+        Those whose mosaics and catalogues are in ``run``: of the last round.
+    run : FieldRun
+        Of the last round.
+    """
+    rates = [result.rate for result in results if result.rate is not None]
+    read = [Dispersed(header=read_header(rate), rate=rate) for rate in rates]
+    members = [member for member in read if member.header.exp_type == DISPERSED]
+    if not members:
+        return
+    place = Workplace(
+        folder=members[0].rate.parent,
+        pictures=run.folders.pictures,
+        references=run.options.references,
+        threads=run.budget.threads,
+    )
+    run.folders.field.mkdir(parents=True, exist_ok=True)
+    sources = _gather_sources(desk, members, direct, run)
+    patterns = _make_patterns(desk, members, run, place)
+    tasks = [
+        desk.task(
+            f"{member.header.root}_grism",
+            make_grism,
+            GrismRequest(
+                rate=member.rate,
+                pattern=patterns.get(visit_group(member.header)),
+                sources=sources[member.header.filter],
+                place=place,
+                parameters=run.parameters,
+            ),
+        )
+        for member in members
+    ]
+    desk.run_stage("grism exposures", tasks)
+
+
+def _gather_sources(
+    desk: Desk,
+    members: Sequence[Dispersed],
+    direct: Sequence[ExposureResult],
+    run: FieldRun,
+) -> dict[str, Path]:
+    """Write the sources that may have ghosts, for each filter."""
+    stars, problem = find_stars(run.options.stars, members[0].header)
+    if problem:
+        desk.progress.say(problem)
+    catalogs, given = _catalogs(direct, run), read_given(run.options.stars)
+    found = {}
+    for name in sorted({member.header.filter for member in members}):
+        path = run.folders.field / f"grism_sources_{name.lower()}.ecsv"
+        catalog = nearest_catalog(catalogs, name) if catalogs else None
+        write_sources(path, gather_sources(catalog, stars, given, name))
+        found[name] = path
+    return found
+
+
+def _catalogs(
+    direct: Sequence[ExposureResult], run: FieldRun
+) -> list[tuple[str, Path]]:
+    """Return the catalogues of the run with their filters."""
+    surveys = [result.survey for result in direct if result.survey is not None]
+    found = {}
+    for survey in surveys:
+        header = read_survey(survey)[1].header
+        root = mosaic_name(header, run.options.name)
+        path = run.folders.mosaics / product_name(root, "cat", "ecsv")
+        if path.is_file():
+            found[path] = header.filter
+    return [(filter_name, path) for path, filter_name in found.items()]
+
+
+def _make_patterns(
+    desk: Desk, members: Sequence[Dispersed], run: FieldRun, place: Workplace
+) -> dict[tuple[str, ...], Path]:
+    """Make the patterns of the groups that have enough exposures and no reference."""
+    params = run.parameters.grism.grism_sky
+    groups: dict[tuple[str, ...], list[Dispersed]] = {}
+    for member in members:
+        groups.setdefault(visit_group(member.header), []).append(member)
+    requests = {
+        key: PatternRequest(
+            rates=tuple(member.rate for member in inside),
+            path=run.folders.field / f"{visit_group_name(inside[0].header)}_sky.fits",
+            place=place,
+            params=params,
+        )
+        for key, inside in groups.items()
+        if params.enabled
+        and len(inside) >= params.least_exposures
+        and not has_pattern_file(inside[0].header, place)
+    }
+    if not requests:
+        return {}
+    tasks = [desk.task(r.path.stem, make_sky_pattern, r) for r in requests.values()]
+    outcomes = desk.run_stage("grism exposures: sky", tasks)
+    found = zip(requests, outcomes, strict=True)
+    return {key: o.value.path for key, o in found if not o.error and o.value.path}

@@ -1,0 +1,281 @@
+"""A dispersed exposure once the field is known: ``_rate`` to ``_flatfield``, still slopes."""
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..artifacts.grism_sky import GrismSky, GrismSkyParams
+from ..errors import MissingReferenceError
+from ..exposure.header import Header
+from ..files.fits_output import whole_file
+from ..files.names import product_name
+from ..files.provenance import StepRun
+from ..files.read import read_header, read_slope
+from ..files.templates import read_planes, write_planes
+from ..files.write import write_slope
+from ..params import Params
+from ..pipeline.grism_exposure import (
+    CleanGrism,
+    GrismParams,
+    SkyPattern,
+    clean_grism,
+    make_pattern,
+    with_flat,
+)
+from ..pipeline.runner import Runner
+from ..pipeline.slope_to_sky import SlopeToSky
+from ..reference.grism_sky import imaging_header, load_grism_sky
+from ..reference.planes import FlatField, load_flat
+from ..reference.select import ReferenceFiles
+from .grism_sources import read_sources
+from .parameter_tree import Parameters
+from .products import (
+    Workplace,
+    bench,
+    input_file,
+    is_current,
+    list_steps,
+    reference_source,
+    trace,
+)
+from .task_key import hash_file, make_key
+
+MODULE = "program.make_grism"
+LIGHT, LIGHT_ERR = "LIGHT", "LIGHT_ERR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternRequest:
+    """Which exposures make the pattern of their sky, and where it goes."""
+
+    rates: tuple[Path, ...]
+    path: Path
+    place: Workplace
+    params: GrismSkyParams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PatternResult:
+    """A pattern of the sky; the path is None where no sky was found."""
+
+    path: Path | None
+    made: tuple[str, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrismRequest:
+    """What is to be done to one dispersed exposure.
+
+    Attributes
+    ----------
+    rate : Path
+    pattern : Path or None
+        Of its visit; a reference file goes before it.
+    sources : Path
+        That may have ghosts.
+    place : Workplace
+    parameters : Parameters
+    """
+
+    rate: Path
+    pattern: Path | None
+    sources: Path
+    place: Workplace
+    parameters: Parameters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrismResult:
+    """A ``_flatfield``."""
+
+    path: Path
+    made: tuple[str, ...]
+    note: str = ""
+
+
+class UsedParams(Params):
+    """What determines a ``_flatfield``."""
+
+    grism: GrismParams
+    """Sky and ghosts."""
+    slope_to_sky: SlopeToSky
+    """The flat."""
+
+
+def make_sky_pattern(request: PatternRequest) -> PatternResult:
+    """Make the pattern of the sky of a visit's exposures unless it is up to date.
+
+    Raises
+    ------
+    RamplineError
+        A product that is no longer whole, a missing flat.
+    """
+    header = read_header(request.rates[0])
+    files = _flat_files(header, request.place)
+    inputs = [input_file(path) for path in request.rates]
+    hashes = [file.content_hash for file in inputs]
+    key = make_key(MODULE, hashes, request.params, files.used)
+    if is_current(request.path, key):
+        return PatternResult(path=request.path, made=())
+    flat = load_flat(files, imaging_header(header))
+    images = [read_slope(path) for path in request.rates]
+    found = make_pattern(images, flat, request.params)
+    if found is None:
+        note = f"{header.detector} {header.filter} {header.pupil}: no sky to be seen"
+        return PatternResult(path=None, made=("none",), note=note)
+    steps = (StepRun("grism_sky", 0.0),)
+    provenance = trace(steps, request.params, files, inputs, key)
+    write_planes(request.path, {LIGHT: found.light, LIGHT_ERR: found.err}, provenance)
+    return PatternResult(path=request.path, made=("pattern",))
+
+
+def make_grism(request: GrismRequest) -> GrismResult:
+    """Make the flat-fielded slopes of one dispersed exposure unless up to date.
+
+    Raises
+    ------
+    RamplineError
+        One line that says why they cannot be made.
+    """
+    header = read_header(request.rate)
+    place, parameters = request.place, request.parameters
+    path = place.folder / product_name(header.root, "flatfield")
+    files = _flat_files(header, place)
+    sky_files, missing = _sky_files(header, place)
+    read = [request.rate] + ([request.pattern] if request.pattern else [])
+    inputs = [input_file(name) for name in read]
+    hashes = [file.content_hash for file in inputs] + [hash_file(request.sources)]
+    params = UsedParams(grism=parameters.grism, slope_to_sky=parameters.slope_to_sky)
+    used = (*files.used, *(sky_files.used if sky_files else ()))
+    key = make_key(MODULE, hashes, params, used)
+    if is_current(path, key):
+        return GrismResult(path=path, made=())
+    flat = load_flat(files, imaging_header(header))
+    pattern = _read_pattern(request.pattern, sky_files, header, flat)
+    run = Runner(flat, bench(place.threads))
+    found = clean_grism(
+        read_slope(request.rate),
+        run,
+        (pattern, read_sources(request.sources)),
+        (params.grism, params.slope_to_sky),
+    )
+    steps = (*list_steps(run.trail, params.slope_to_sky), *_steps(found))
+    write_slope(path, found.image, trace(steps, params, files, inputs, key))
+    origin = pattern.origin if pattern else missing
+    _write_list(path.with_name(f"{header.root}_artifacts.json"), header, found, origin)
+    return GrismResult(path=path, made=("flatfield",), note=_note(found))
+
+
+def has_pattern_file(header: Header, place: Workplace) -> bool:
+    """Return whether there is a reference file of the sky's pattern."""
+    return _sky_files(header, place)[0] is not None
+
+
+def _flat_files(header: Header, place: Workplace) -> ReferenceFiles:
+    return reference_source(place.references).select(imaging_header(header), ("flat",))
+
+
+def _sky_files(header: Header, place: Workplace) -> tuple[ReferenceFiles | None, str]:
+    """Return the sky's reference file, or why there is none: the products say so."""
+    try:
+        found = reference_source(place.references).select(header, ("wfssbkg",))
+    except MissingReferenceError as error:
+        return None, str(error)
+    if "wfssbkg" not in found.paths:
+        return None, "no wfssbkg reference file applies"
+    return found, ""
+
+
+def _read_pattern(
+    visit: Path | None,
+    files: ReferenceFiles | None,
+    header: Header,
+    flat: FlatField,
+) -> SkyPattern | None:
+    """Return the pattern of the reference file, else that of the visit, else None."""
+    if files is not None:
+        return SkyPattern(
+            *load_grism_sky(files, header), origin=files.paths["wfssbkg"].name
+        )
+    if visit is None:
+        return None
+    return with_flat(GrismSky(*read_planes(visit, LIGHT, LIGHT_ERR)), flat)
+
+
+def _steps(found: CleanGrism) -> tuple[StepRun, ...]:
+    """Return the steps of a dispersed exposure alone."""
+    is_clean = found.sky is not None and found.sky.factor > 0
+    sky = StepRun("grism_sky", 0.0, "COMPLETE" if is_clean else "SKIPPED")
+    return sky, StepRun("tadpoles", 0.0), StepRun("shells", 0.0)
+
+
+def _note(found: CleanGrism) -> str:
+    """Return one line for the user; empty where there is nothing to say."""
+    n_found = sum(math.isfinite(head.rate) for head in found.tadpoles.heads)
+    if not found.tadpoles.heads and not found.n_shell:
+        return ""
+    share = 100.0 * found.n_shell / found.image.planes.slope.size
+    return (
+        f"{n_found} of {len(found.tadpoles.heads)} expected tadpoles found; shells on "
+        f"{share:.1f} % of the pixels"
+    )
+
+
+def _write_list(path: Path, header: Header, found: CleanGrism, origin: str) -> None:
+    """Write what was expected, found and done."""
+    rows: list[dict[str, Any]] = [_sky_row(found, origin)]
+    for head in found.tadpoles.heads:
+        is_there = math.isfinite(head.rate)
+        rows.append(
+            {
+                "kind": "tadpole",
+                "cause": head.expected.cause,
+                "predicted": head.expected.rate,
+                "predicted_unit": "DN/s",
+                "found": is_there,
+                "action": "flagged" if is_there else "none",
+                "x": _number(head.x),
+                "y": _number(head.y),
+                "strength": _number(head.rate),
+                "unit": "DN/s",
+                "significance": _number(head.significance),
+                "pixels": head.n_pixels,
+            }
+        )
+    is_shell = found.n_shell > 0
+    action = "flagged" if is_shell else "none"
+    row = {"kind": "shell", "found": is_shell, "action": action}
+    rows.append({**row, "pixels": found.n_shell})
+    content = {
+        "exposure": header.root,
+        "tadpole_shift_px": list(found.tadpoles.shift),
+        "artifacts": rows,
+    }
+    text = json.dumps(content, indent=1)
+    with whole_file(path) as beside:
+        beside.write_text(text + "\n", encoding="utf-8")
+
+
+def _sky_row(found: CleanGrism, origin: str) -> dict[str, Any]:
+    """Return what was done about the sky."""
+    fit = found.sky
+    if fit is None:
+        return {"kind": "grism_sky", "action": "none", "pattern": origin}
+    return {
+        "kind": "grism_sky",
+        "action": "subtracted" if fit.factor > 0 else "none",
+        "pattern": origin,
+        "strength": _number(fit.factor),
+        "strength_err": _number(fit.err),
+        "unit": "pattern",
+        "pixels": fit.n_used,
+    }
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
