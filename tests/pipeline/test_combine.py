@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from rampline import flags
+from rampline.files.scratch import ScratchPlanes
 from rampline.mosaic.drizzle import DrizzleParams
 from rampline.mosaic.outliers import OutlierParams
-from rampline.pipeline.combine import Dither, combine_dithers, mark_outliers
+from rampline.pipeline.combine import MEMORY, Dither, combine_dithers, mark_outliers
 from rampline.pipeline.runner import Bench, Runner
+from rampline.pipeline.worktable import Room
 
 from ..astrometry.fields import opened_grid
 from . import dithers as field
@@ -30,7 +32,7 @@ def as_dither(image, level=None):
     )
 
 
-def combine(images, params=DEFAULT, grid=None, threads=1, max_bytes=2**30):
+def combine(images, params=DEFAULT, grid=None, threads=1, room=MEMORY):
     with Bench(threads) as bench:
         return combine_dithers(
             [as_dither(image) for image in images],
@@ -38,7 +40,7 @@ def combine(images, params=DEFAULT, grid=None, threads=1, max_bytes=2**30):
             "field",
             Runner(None, bench),
             params,
-            max_bytes,
+            room,
         )
 
 
@@ -87,11 +89,13 @@ def test_the_sky_is_the_truth_within_its_errors(rng):
     assert 1.4826 * np.median(np.abs(chi)) == pytest.approx(1.0, abs=0.1)
 
 
-def test_threads_and_memory_change_nothing(rng):
+def test_threads_and_memory_change_nothing(rng, tmp_path):
     images = [field.hit(image, rng)[0] for image in field.make_field(rng, 4)]
     one = combine(images)
-    for threads, max_bytes in ((2, 2**30), (2, 0), (1, 0)):
-        other = combine(images, threads=threads, max_bytes=max_bytes)
+    scratch = ScratchPlanes(tmp_path)
+    mapped = Room(0, scratch.make, scratch.release)
+    for threads, room in ((2, MEMORY), (2, Room(0)), (1, Room(0)), (2, mapped)):
+        other = combine(images, threads=threads, room=room)
         for ours, theirs in zip(one.outliers, other.outliers, strict=True):
             assert np.array_equal(ours, theirs)
         for name in ("sky", "err", "weight", "exposure_s", "context", "var_flat"):

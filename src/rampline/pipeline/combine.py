@@ -34,10 +34,14 @@ from ..mosaic.window import Window, box_of, overlapping
 from .find_outliers import outliers
 from .runner import Bench, Runner
 from .shelf import Shelf
-from .worktable import Worktable
+from .worktable import Room, Worktable
 
 BYTES_PER_PIXEL = 20
 """Five float32 planes of an exposure on the shelf."""
+
+
+MEMORY = Room()
+"""Everything in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +79,7 @@ def combine_dithers(
     name: str,
     run: Runner[None],
     params: tuple[OutlierParams, DrizzleParams],
-    max_bytes: int = 2**30,
+    room: Room = MEMORY,
 ) -> CombinedDithers:
     """Make the mosaic of one filter.
 
@@ -89,15 +93,15 @@ def combine_dithers(
     run : Runner of None
         Keeps the trail of the steps.
     params : (OutlierParams, DrizzleParams)
-    max_bytes : int, bytes
-        For exposures in memory; one is always kept.
+    room : Room
+        For exposures and the mosaic's planes.
 
     Returns
     -------
     CombinedDithers
     """
     outlier_params, drizzle_params = params
-    table = lay_table(dithers, grid, run.bench, drizzle_params, max_bytes)
+    table = lay_table(dithers, grid, run.bench, drizzle_params, room)
     if len(dithers) > 1:
         table = run.maybe(outliers, table, outlier_params)
     planes = run(drizzle, table, drizzle_params)
@@ -120,7 +124,7 @@ def lay_table(
     grid: Grid,
     bench: Bench,
     params: DrizzleParams,
-    max_bytes: int,
+    room: Room,
 ) -> Worktable:
     """Map all exposures onto the grid and make ready to load them."""
     shape = (grid.n_rows, grid.n_cols)
@@ -135,11 +139,12 @@ def lay_table(
         return ready
 
     return Worktable(
-        shelf=Shelf(make, len(dithers), max_bytes // (pixels * BYTES_PER_PIXEL)),
+        shelf=Shelf(make, len(dithers), room.max_bytes // (pixels * BYTES_PER_PIXEL)),
         maps=maps,
         boxes=tuple(box_of(m, shape) for m in maps),
         shape=shape,
         bench=bench,
+        room=room,
         fwhm_px=_image_width(dithers[0].header),
         outliers=found,
     )
@@ -172,7 +177,7 @@ def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPla
     """Drizzle all exposures onto the grid."""
     n = len(table.shelf)
     pad = max(reach(m) for m in table.maps)
-    planes = _room_for_planes(table.shape, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)
+    planes = _room_for_planes(table, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)
 
     def fill(window: Window) -> None:
         sums = start_sums(window, pad, n)
@@ -181,23 +186,25 @@ def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPla
             add_exposure(sums, ready, k, params.pixfrac)
         for plane, part in zip(planes, finish_sums(sums), strict=True):
             plane[(..., *window.slices)] = part
+        table.room.release()
 
     table.bench.over(table.windows(), fill)
     return planes
 
 
-def _room_for_planes(shape: tuple[int, int], n_context: int) -> MosaicPlanes:
+def _room_for_planes(table: Worktable, n_context: int) -> MosaicPlanes:
     """Return planes of arbitrary content."""
+    shape, make = table.shape, table.room.make
 
     def plane() -> Plane:
-        return np.empty(shape, np.float32)
+        return make(shape, np.float32)
 
     return MosaicPlanes(
         sky=plane(),
         err=plane(),
         weight=plane(),
         exposure_s=plane(),
-        context=np.empty((n_context, *shape), np.int32),
+        context=make((n_context, *shape), np.int32),
         var_poisson=plane(),
         var_read=plane(),
         var_flat=plane(),

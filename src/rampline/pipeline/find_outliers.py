@@ -92,6 +92,7 @@ def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktabl
             rows = slice(start, min(start + BAND_ROWS, found.shape[0]))
             found[rows] = judge_rows(ready, judge, fine.maps[k], rows)
         ready.weight[found] = 0.0
+        table.room.release()
 
     table.bench.over(range(len(table.shelf)), compare)
     return table
@@ -118,7 +119,7 @@ def median_of_dithers(
     table: Worktable, typical: Typical, params: OutlierParams
 ) -> Plane:
     """Return the median of all exposures on the whole grid, without their sky levels."""
-    median = np.empty(table.shape, np.float32)
+    median: Plane = table.room.make(table.shape, np.float32)
     contrast = contrast_of_dithers(table.fwhm_px)
     boxes = zip(table.maps, table.boxes, strict=True)
     inverses = [(invert_map(pixel_map, box), box) for pixel_map, box in boxes]
@@ -135,6 +136,7 @@ def median_of_dithers(
         tolerance = typical.tolerance[seen]
         part = median_of_layers(layers, tolerance, typical.blank, contrast)
         median[window.slices] = part
+        table.room.release()
 
     table.bench.over(table.windows(), fill)
     return median

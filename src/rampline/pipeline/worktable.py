@@ -1,6 +1,8 @@
 """What the passes over the exposures of one filter share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,28 @@ WINDOW_ROWS, WINDOW_COLS = 256, 1024
 enough for few edges, at which pixels are looked at twice."""
 
 
+def nothing() -> None:
+    """Let go of nothing."""
+
+
+class Room(NamedTuple):
+    """Where planes of the size of the mosaic are kept.
+
+    Attributes
+    ----------
+    max_bytes : int
+        For exposures in memory; one is always kept.
+    make : callable
+        Returns a plane of a shape and type, of any content: in memory, or mapped.
+    release : callable
+        Called when a piece is done: what is mapped may leave memory.
+    """
+
+    max_bytes: int = 2**30
+    make: Callable[[tuple[int, ...], type], NDArray[Any]] = np.empty
+    release: Callable[[], None] = nothing
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worktable:
     """What all passes over one filter share.
@@ -30,6 +54,7 @@ class Worktable:
     shape : (int, int)
         Rows and columns of the grid.
     bench : Bench
+    room : Room
     fwhm_px : float, pixels
         Width of a star's diffraction image in pixels of the exposures.
     outliers : list of (rows, cols) bool
@@ -42,6 +67,7 @@ class Worktable:
     boxes: tuple[Window, ...]
     shape: tuple[int, int]
     bench: Bench
+    room: Room
     fwhm_px: float
     outliers: list[NDArray[np.bool_]]
 

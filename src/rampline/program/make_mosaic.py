@@ -20,9 +20,11 @@ from ..files.catalogs import write_association
 from ..files.names import product_name
 from ..files.provenance import Provenance, StepRun
 from ..files.read import read_gwcs, read_wcs_tree
+from ..files.scratch import ScratchPlanes
 from ..files.write import write_sky
 from ..files.write_mosaic import MosaicWorld, write_mosaic
 from ..mosaic.correlation import correlated_noise_factor
+from ..mosaic.drizzle import CONTEXT_BITS
 from ..params import walk_params
 from ..pipeline.combine import CombinedDithers, Dither, combine_dithers, mark_outliers
 from ..pipeline.exposure_geometry import StoredWcs, realigned_wcs
@@ -33,6 +35,7 @@ from ..pipeline.sky_to_mosaic import (
     gather_dithers,
     level_exposures,
 )
+from ..pipeline.worktable import Room
 from .alignment_table import read_alignment
 from .make_survey import load_sky, read_survey
 from .pictures import draw_mosaic
@@ -42,6 +45,8 @@ from .task_key import hash_file, make_key
 MODULE = "program.make_mosaic"
 COMBINED = ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 """Extensions of an exposure that its mosaic is computed from."""
+PLANES = 8
+"""Planes of a mosaic beside its context, the median among them, of four bytes a pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +117,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     run: Runner[None] = Runner(None, bench(request.threads))
     steps = (request.params.outliers, request.params.drizzle)
     combined = combine_dithers(
-        dithers, grid, request.name, run, steps, request.max_bytes
+        dithers, grid, request.name, run, steps, _room(request, grid, len(cals))
     )
     provenance = Provenance(
         version=__version__,
@@ -134,6 +139,16 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         request.folder.joinpath(name).unlink(missing_ok=True)
     draw_mosaic(request.pictures, combined.mosaic)
     return MosaicResult(path=path, made=("i2d",))
+
+
+def _room(request: MosaicRequest, grid: Grid, n_exposures: int) -> Room:
+    """Return where exposures and planes are kept: in memory only planes that are small."""
+    planes = PLANES + (n_exposures + CONTEXT_BITS - 1) // CONTEXT_BITS
+    n_bytes = 4 * planes * grid.n_rows * grid.n_cols
+    if n_bytes <= request.max_bytes // 4:
+        return Room(request.max_bytes)
+    scratch = ScratchPlanes(request.folder)
+    return Room(request.max_bytes, scratch.make, scratch.release)
 
 
 def _steps(trail: Sequence[Footprint], params: SkyToMosaic) -> tuple[StepRun, ...]:
