@@ -29,8 +29,11 @@ def test_the_conditional_mean_is_that_of_the_explicit_matrices(rng):
     weight[:, 9:] = 0.0
     weight[1, 3:5] = 0.0
     right = weight * rng.normal(size=shape)
+    power = falling(240)[: int(240 / SHORTEST)]
     drift = conditional_mean(
-        right.astype(np.float32), weight.astype(np.float32), spectrum
+        right.astype(np.float32),
+        weight.astype(np.float32),
+        (spectrum.own * power, spectrum.common * power),
     )
     prior = dense_covariance(240, spectrum, 2)
     noise = np.diag(weight.ravel())

@@ -154,3 +154,28 @@ def test_the_kernel_equals_its_twin(rng, has_flat):
     other = twins.fill_strips(image, flags, 2, flat, (5.0, 1.5), theirs)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     assert square == pytest.approx(other, rel=1e-5)
+
+
+def test_pedestals_of_amplifiers_are_told_from_a_sloping_sky(rng):
+    pedestal = np.repeat([0.3, -0.1, 0.2, -0.4], 512).astype(np.float32)
+    sky = np.linspace(-0.5, 0.5, SHAPE[1], dtype=np.float32)
+    done = remove_flicker_noise(
+        white(rng) + pedestal + sky, no_flags(), READOUT, PARAMS
+    )
+    np.testing.assert_allclose(done.stripes.mean(axis=0), pedestal, atol=0.05)
+
+
+def test_covered_rows_follow_the_drift_of_those_around(rng):
+    rows = np.arange(2048)
+    drift = np.array([np.cumsum(rng.normal(0, 0.02, 2048)) for _ in range(4)])
+    drift -= np.polynomial.Polynomial.fit(rows, drift.mean(0), 1)(rows)
+    added = np.repeat(drift.T, 128, axis=1).astype(np.float32)
+    shape = added.shape
+    image = white(rng, shape) + added
+    image[1000:1040, 128:256] += 50
+    done = remove_flicker_noise(image, no_flags(shape), make_readout(shape), PARAMS)
+    covered = (slice(1000, 1040), slice(128, 256))
+    step = done.stripes.mean() - added.mean()
+    left = done.stripes[covered].mean() - added[covered].mean() - step
+    assert abs(left) < 0.5 * drift.std()
+    assert done.usable[1, 1010:1030].max() == 0.0

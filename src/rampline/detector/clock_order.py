@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from ..exposure.timing import Readout
-from .drift_spectrum import Spectrum, falling, measure_spectrum, stream_length
+from .drift_spectrum import falling, measure_spectrum, stream_length
 from .stripes import STRIP
 
 _PAUSE: Final = 2
@@ -118,11 +118,18 @@ def follow_drift(
     spectrum = measure_spectrum(sums.reshape(flat), counts.reshape(flat), lag)
     if spectrum.own <= 0.0 or variance <= 0.0:
         return np.zeros_like(total)
+    length = sums[0].size
+    power = falling(length)[: max(int(length / _SHORTEST), 1)]
     weight = np.float32(1.0 / variance)
-    return order.fold(conditional_mean(sums * weight, counts * weight, spectrum))
+    powers = spectrum.own * power, spectrum.common * power
+    return order.fold(conditional_mean(sums * weight, counts * weight, powers))
 
 
-def conditional_mean(right: Streams, weight: Streams, spectrum: Spectrum) -> Streams:
+def conditional_mean(
+    right: Streams,
+    weight: Streams,
+    powers: tuple[NDArray[np.float32], NDArray[np.float32]],
+) -> Streams:
     """Return the drift given the readings, by conjugate gradients.
 
     Parameters
@@ -131,8 +138,9 @@ def conditional_mean(right: Streams, weight: Streams, spectrum: Spectrum) -> Str
         Sums over the variance of a pixel, 1/(DN/s).
     weight : Streams
         Number of pixels over the variance of one, 1/(DN/s)**2.
-    spectrum : Spectrum
-        Of these streams.
+    powers : two of (cycles,) float32, (DN/s)**2
+        Spectrum per reading of what is an output's own, positive, and of what is common,
+        from 0 cycles in the whole stream up to the fastest that is followed.
 
     Notes
     -----
@@ -141,21 +149,18 @@ def conditional_mean(right: Streams, weight: Streams, spectrum: Spectrum) -> Str
     """
     shape, length = right.shape, right[0].size
     flat_weight = weight.reshape(len(weight), -1)
-    n_cycles = max(int(length / _SHORTEST), 1)
-    power = falling(length)[:n_cycles].astype(np.float64)
-    powers = (spectrum.own * power, len(right) * spectrum.common * power)
+    alone = powers[0].astype(np.float64)
+    shared, n_cycles = alone + len(right) * powers[1], len(alone)
     mean = float(weight[weight > 0.0].mean())
 
     def image_of(cycles: Cycles) -> Cycles:
         drift = fft.irfft(cycles.astype(np.complex64), length, axis=1)
         seen = fft.rfft(flat_weight * drift, axis=1)[:, :n_cycles]
-        from_prior = _apply(1.0 / powers[0], 1.0 / (powers[0] + powers[1]), cycles)
+        from_prior = _apply(1.0 / alone, 1.0 / shared, cycles)
         return np.asarray(seen + from_prior, np.complex128)
 
     left = fft.rfft(right.reshape(flat_weight.shape), axis=1)[:, :n_cycles]
-    own, joint = (
-        prior / (1.0 + mean * prior) for prior in (powers[0], powers[0] + powers[1])
-    )
+    own, joint = (prior / (1.0 + mean * prior) for prior in (alone, shared))
     cycles = _solve(image_of, left.astype(np.complex128), (own, joint))
     drift = fft.irfft(cycles.astype(np.complex64), length, axis=1)
     return np.asarray(drift, np.float32).reshape(shape)

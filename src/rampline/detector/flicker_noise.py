@@ -19,8 +19,14 @@ from ..exposure.records import Flags32, Plane
 from ..exposure.timing import Readout
 from ..flags import DO_NOT_USE, NON_SCIENCE, REFERENCE_PIXEL, SATURATED
 from ..params import Factor, Sigma, StepParams
-from .clock_order import follow_drift
-from .drift_spectrum import measure_spectrum, scatter_of_tilt, stream_length
+from .clock_order import conditional_mean, follow_drift
+from .drift_spectrum import (
+    Spectrum,
+    falling,
+    measure_spectrum,
+    scatter_of_tilt,
+    stream_length,
+)
 from .stripes import STRIP, Levels, Residual, Strips, find_levels, sum_strips
 
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE | REFERENCE_PIXEL | SATURATED
@@ -121,7 +127,9 @@ def _follow_scene_drift(
     drift = follow_drift(found.total, found.used, strips.variance, readout)
     drift -= drift.mean()
     output = np.arange(drift.shape[1]) * readout.n_outputs // drift.shape[1]
-    drift += found.pedestal[output] + _drifting_tilt(found)[:, None]
+    drift += (
+        found.pedestal[output] + _drifting_tilt(found, _measure_rows(found))[:, None]
+    )
     stripes = np.repeat(drift, STRIP, axis=1)[:, : slope.shape[1]]
     return FlickerNoise(slope - stripes, stripes, found.levels.err, found.levels.usable)
 
@@ -149,11 +157,54 @@ def measure_stripes(
     strips = _sum_sky(image, pixel_flags, params, flat)
     n_outputs = min(n_outputs, strips.total.shape[1])
     found = find_levels(strips, n_outputs, params.source_clip, params.strength)
-    level = found.levels.level + _drifting_tilt(found)
+    spectrum = _measure_rows(found)
+    level = _follow_rows(found, strips.variance, spectrum, params.strength)
+    level += _drifting_tilt(found, spectrum)
     return found.levels._replace(level=level)
 
 
-def _drifting_tilt(found: Residual) -> NDArray[np.float32]:
+def _in_time(found: Residual) -> NDArray[np.float32]:
+    """Return sums and counts of the rows with padding, (2, outputs, rows)."""
+    _, n_outputs, n_rows = found.sums.shape
+    padded = np.zeros((2, n_outputs, stream_length(n_rows)), np.float32)
+    padded[:, :, :n_rows] = found.sums
+    return padded
+
+
+def _measure_rows(found: Residual) -> Spectrum:
+    """Measure the spectrum of the drift from row to row."""
+    n_rows = found.sums.shape[2]
+    lag = _ROWS_APART[: max(n_rows // 6 - int(_ROWS_APART[0]), 0)]
+    if lag.size == 0:
+        return Spectrum(0.0, 0.0)
+    sums, counts = _in_time(found)
+    return measure_spectrum(sums, counts, lag)
+
+
+def _follow_rows(
+    found: Residual, variance: float, spectrum: Spectrum, strength: float
+) -> NDArray[np.float32]:
+    """Return the levels, those that sources cover bridged from the rows around.
+
+    The drift goes on from row to row; what a row has for itself is a part of the prior
+    beside it, as strong as the scatter of the rows demands.
+    """
+    if spectrum.own <= 0.0 or variance <= 0.0:
+        return found.levels.level.copy()
+    sums, counts = _in_time(found) / np.float32(variance)
+    power = falling(sums.shape[1])
+    whole = 2.0 * float(power.sum()) / sums.shape[1]
+    common, own = (
+        np.float32(strength) * (drift * power + max(scatter - drift * whole, 0.0))
+        for drift, scatter in zip(spectrum, found.scatter, strict=True)
+    )
+    level = conditional_mean(sums[..., None], counts[..., None], (own, common))
+    level = level[:, : found.sums.shape[2], 0]
+    level = level - level.mean(axis=1, keepdims=True)
+    return np.asarray(level + found.pedestal[:, None], np.float32)
+
+
+def _drifting_tilt(found: Residual, spectrum: Spectrum) -> NDArray[np.float32]:
     """Return what of the tilt along the columns is drift, (rows,) DN/s, zero on average.
 
     A drift that all amplifiers share tilts the image like a tilted sky. Its strength tells
@@ -161,12 +212,8 @@ def _drifting_tilt(found: Residual) -> NDArray[np.float32]:
     (James and Stein 1961, in one dimension).
     """
     _, n_outputs, n_rows = found.sums.shape
-    padded = np.zeros((2, n_outputs, stream_length(n_rows)), np.float32)
-    padded[:, :, :n_rows] = found.sums
-    lag = _ROWS_APART[: max(n_rows // 6 - _ROWS_APART[0], 0)]
-    if lag.size == 0 or found.tilt == 0.0:
+    if found.tilt == 0.0:
         return np.zeros(n_rows, np.float32)
-    spectrum = measure_spectrum(padded[0], padded[1], lag)
     rms = scatter_of_tilt(spectrum, n_outputs, n_rows)
     share = min((rms / found.tilt) ** 2, 1.0)
     rows = (np.arange(n_rows) + 0.5) / n_rows - 0.5

@@ -94,6 +94,8 @@ class Residual(NamedTuple):
     """DN/s from the first row to the last: of the sky that was subtracted."""
     sums: NDArray[np.float32]
     """(2, outputs, rows): of totals and of used pixels, over each amplifier row."""
+    scatter: tuple[float, float]
+    """(DN/s)**2: variances of the levels' common and own part."""
 
 
 def find_levels(
@@ -127,12 +129,13 @@ def find_levels(
         seen = np.repeat(~is_source, STRIP, axis=0)[:n_rows]
         sums = np.stack([total * seen, strips.used * seen])
         summed = np.stack([sums[:, :, output == k].sum(2) for k in range(n_outputs)])
-        level, err = _conditional_mean(summed[:, 0], summed[:, 1], strips, strength)
+        args = summed[:, 0], summed[:, 1], strips, strength
+        level, err, scatter = _conditional_mean(*args)
     width = n_strips * STRIP / n_outputs
     usable = (summed[:, 1] / width).astype(np.float32)
     levels = Levels(level + pedestal[:, None], err, usable)
     summed = summed.swapaxes(0, 1)
-    return Residual(levels, sums[0], sums[1], pedestal, tilt, summed)
+    return Residual(levels, *sums, pedestal, tilt, summed, scatter)
 
 
 def _first_levels(
@@ -270,8 +273,8 @@ def _conditional_mean(
     count: NDArray[np.float32],
     strips: Strips,
     strength: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the levels (outputs, rows) given the row means, and their errors."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[float, float]]:
+    """Return the levels (outputs, rows) given the row means, errors and prior variances."""
     n_outputs = len(total)
     mean = (total / np.maximum(count, 1.0)).T.astype(np.float64)
     noise = strips.variance / np.maximum(count.T.astype(np.float64), 1e-6)
@@ -286,7 +289,7 @@ def _conditional_mean(
     left = np.einsum("ii->i", prior) - np.einsum("rij,ij->ri", gain, prior)
     level -= level.mean(axis=1, keepdims=True)
     err = np.sqrt(np.maximum(left, 0.0)).T
-    return level.astype(np.float32), err.astype(np.float32)
+    return level.astype(np.float32), err.astype(np.float32), (common, own)
 
 
 def _prior_variances(
