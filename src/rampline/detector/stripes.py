@@ -135,7 +135,7 @@ def find_levels(
     usable = (summed[:, 1] / width).astype(np.float32)
     levels = Levels(level + pedestal[:, None], err, usable)
     summed = summed.swapaxes(0, 1)
-    return Residual(levels, *sums, pedestal, tilt, summed, scatter)
+    return Residual(levels, sums[0], sums[1], pedestal, tilt, summed, scatter)
 
 
 def _first_levels(
