@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..params import Arcsec, Count, Params
-from .association import Entries, join_catalog
+from ..params import Count, Params
+from .association import Entries, ScatterParams, join_catalog
 from .bending import straighten
 from .distortion_update import (
     DistortionUpdate,
@@ -46,20 +46,6 @@ RADII = (3.75, 1.5, 1.0)
 """Matching radii of the three rounds, in units of the last one."""
 TOLERANCE = 1e-5
 """Arcsec: a hundredth of what the best centroids are good for."""
-
-
-class ScatterParams(Params):
-    """Scatter of positions beyond the errors that they bring."""
-
-    star: Arcsec = 0.00005
-    """Added to the centroids' errors at least."""
-    compact: Arcsec = 0.003
-    """Added to the errors of compact sources that are not stars."""
-    catalog: Arcsec = 0.0002
-    """Added to the reference catalogue's errors at least; more is added where the
-    residuals ask for it."""
-    catalog_error: Arcsec = 0.005
-    """Error of reference positions that bring none."""
 
 
 class AlignmentParams(Params):
@@ -189,13 +175,7 @@ def align_exposures(
     filters and reference stars enter one solution that says how sure it is.
     """
     entries = _choose_sources(images, params)
-    layout = make_layout(
-        [(image.visit, image.exposure, image.detector) for image in images],
-        np.array([image.centre for image in images]).reshape(-1, 2),
-        np.array([image.axes for image in images]).reshape(-1, 2, 2),
-        np.array([image.outline for image in images]).reshape(-1, 4, 2),
-        params.priors,
-    )
+    layout = _lay_out(images, params.priors)
     reference = _usable_references(catalog, params)
     values, is_tied, is_ambiguous = _link_and_tie(entries, layout, reference, params)
     floors = (params.scatter.star, params.scatter.catalog)
@@ -226,6 +206,17 @@ def align_exposures(
     updates = _weigh_updates(layout, solution, evidence, verdicts, params.distortion)
     aligned = _make_images(images, layout, solution, (evidence, verdicts, updates))
     return _summarise(aligned, observations, solution)
+
+
+def _lay_out(images: Sequence[ImageSources], priors: PriorParams) -> Layout:
+    """Return the terms of all images."""
+    return make_layout(
+        [(image.visit, image.exposure, image.detector) for image in images],
+        np.array([image.centre for image in images]).reshape(-1, 2),
+        np.array([image.axes for image in images]).reshape(-1, 2, 2),
+        np.array([image.outline for image in images]).reshape(-1, 4, 2),
+        priors,
+    )
 
 
 def _choose_sources(images: Sequence[ImageSources], params: AlignmentParams) -> Entries:

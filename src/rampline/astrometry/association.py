@@ -8,12 +8,27 @@ from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from ..params import Arcsec, Params
 from .joint_solve import Observations
 from .layout import CATALOG
 from .matching import match_nearest
 
 Points = NDArray[np.float64]
 Indices = NDArray[np.intp]
+
+
+class ScatterParams(Params):
+    """Scatter of positions beyond the errors that they bring."""
+
+    star: Arcsec = 0.00005
+    """Added to the centroids' errors at least."""
+    compact: Arcsec = 0.003
+    """Added to the errors of compact sources that are not stars."""
+    catalog: Arcsec = 0.0002
+    """Added to the reference catalogue's errors at least; more is added where the
+    residuals ask for it."""
+    catalog_error: Arcsec = 0.005
+    """Error of reference positions that bring none."""
 
 
 class Entries(NamedTuple):

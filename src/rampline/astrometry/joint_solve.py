@@ -118,8 +118,8 @@ def solve_jointly(
     rows B and weights W of the observations and the weights' sums D of the stars, the
     normal matrix is B'WB - (S'WB)' D^-1 (S'WB).
     """
-    values, n_stars = start.copy(), int(observations.star.max(initial=-1)) + 1
-    floors = rigour.floors
+    values, floors = start.copy(), rigour.floors
+    n_stars = int(observations.star.max(initial=-1)) + 1
     weight = 1.0 / (observations.error**2 + max(floors) ** 2)
     kind = observations.image.copy()
     kind[kind != CATALOG] = layout.terms[kind[kind != CATALOG], DETECTOR]
@@ -134,9 +134,8 @@ def solve_jointly(
         # Residuals must balance under the very weights of the step, or it has a component
         # along the shift of all images together, which nothing but the priors resists.
         residual, _ = _leave_stars(moved, observations.star, weight, n_stars)
-        step, bent = _solve_step(
-            layout, observations, values, residual, weight, bending
-        )
+        found = (values, residual, weight)
+        step, bent = _solve_step(layout, observations, *found, bending)
         values, bending = values + step, bending._replace(values=bending.values + bent)
         largest = np.abs(step).max(axis=0, initial=0.0)
         # rolls and scales move the edges by as much
@@ -146,14 +145,12 @@ def solve_jointly(
     moved = _move_and_bend(layout, values, observations, bending)
     residual, share = _leave_stars(moved, observations.star, weight, n_stars)
     residual = residual / np.sqrt(np.maximum(1.0 - share, 0.05))[:, None]
-    bends = np.zeros_like(layout.bend_sigmas)
-    covariance = layout.bend_sigmas[:, :-LINEAR, None] ** 2 * np.eye(UNKNOWNS - LINEAR)
+    bends, normal = np.zeros_like(layout.bend_sigmas), None
     if rigour.with_bends:
         bends[:] = bending.values.reshape(bends.shape)
-        normal, _ = _normal_equations(
-            layout, observations, values, residual, weight, bending
-        )
-        covariance = _bend_covariance(normal, len(bends))
+        found = (values, residual, weight)
+        normal, _ = _normal_equations(layout, observations, *found, bending)
+    covariance = _bend_covariance(normal, layout.bend_sigmas)
     return JointSolution(values, residual, pull, weight, bends, covariance)
 
 
@@ -247,9 +244,18 @@ def _solve_step(
     return step[: values.size].reshape(values.shape), step[values.size :]
 
 
-def _bend_covariance(normal: sparse.csc_array, detectors: int) -> NDArray[np.float64]:
-    """Return the blocks of the inverse that belong to each detector's shapes."""
-    size, curved = normal.shape[0], UNKNOWNS - LINEAR
+def _bend_covariance(
+    normal: sparse.csc_array | None, sigmas: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the blocks of the inverse that belong to each detector's shapes.
+
+    ``sigmas``, (detectors, UNKNOWNS), are the priors, and all that is known without a
+    normal matrix.
+    """
+    detectors, curved = len(sigmas), UNKNOWNS - LINEAR
+    if normal is None:
+        return np.asarray(sigmas[:, :curved, None] ** 2 * np.eye(curved))
+    size = normal.shape[0]
     factors = splu(normal)
     blocks = np.empty((detectors, curved, curved))
     for k in range(detectors):
