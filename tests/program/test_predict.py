@@ -68,3 +68,27 @@ def test_a_table_without_what_is_needed_is_refused(field, tmp_path, columns, com
     Table(columns).write(stars, format="ascii.ecsv")
     with pytest.raises(InputError, match=complaint):
         run_prediction(field.raw[:1], tmp_path / "out", str(stars))
+
+
+def test_distant_pointings_are_asked_for_one_by_one_and_stars_count_once(
+    field, monkeypatch
+):
+    from dataclasses import replace
+
+    from rampline.files.read import read_header
+    from rampline.program.stars import find_stars
+
+    asked = []
+
+    def fetch(ra_deg, dec_deg, _params):
+        asked.append((ra_deg, dec_deg))
+        return {name: np.array([1.0, float(len(asked))]) for name in two_mass.COLUMNS}
+
+    monkeypatch.setattr("rampline.program.stars.fetch_two_mass", fetch)
+    near = [read_header(path) for path in field.raw]
+    pointing = near[0].pointing
+    moved = replace(pointing, dec_ref_deg=pointing.dec_ref_deg + 1.0)
+    table, problem = find_stars("2mass", [*near, replace(near[0], pointing=moved)])
+    assert not problem
+    assert len(asked) == 2
+    assert table.k_mag.tolist() == [1.0, 2.0]

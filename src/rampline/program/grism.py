@@ -92,7 +92,7 @@ def _gather_sources(
     run: FieldRun,
 ) -> dict[str, Path]:
     """Write the sources that may have ghosts, for each filter."""
-    stars, problem = find_stars(run.options.stars, members[0].header)
+    stars, problem = find_stars(run.options.stars, [m.header for m in members])
     if problem:
         desk.progress.say(problem)
     catalogs, given = _catalogs(direct, run), read_given(run.options.stars)

@@ -120,11 +120,26 @@ def _clean(request: SecondRequest, path: Path) -> bool:
         flagged = replace(image.planes, flags=image.planes.flags | bad)
         image = replace(image, planes=flagged)
     found = clean_exposure(image, known, params.flicker_noise, params.second_round)
-    steps = (StepRun("flicker_noise", 0.0),)
+    steps = _steps(found, request)
     write_slope(path, found.image, trace(steps, params, files, inputs, key))
     _write_list(path.with_name(f"{header.root}_artifacts.json"), header, found)
     draw_slope(request.place.pictures, header.root, found.image)
     return True
+
+
+def _steps(found: CleanExposure, request: SecondRequest) -> tuple[StepRun, ...]:
+    """Return what was run again or anew."""
+    ran = {
+        "bad_pixels": request.bad_pixels is not None,
+        "stray_light": found.stray is not None,
+        "angled_stripes": found.angled is not None,
+        "flicker_noise": request.parameters.ramp_to_slope.flicker_noise.enabled,
+        "confirm": bool(found.expected),
+    }
+    return tuple(
+        StepRun(name, 0.0, "COMPLETE" if done else "SKIPPED")
+        for name, done in ran.items()
+    )
 
 
 def _write_list(path: Path, header: Header, found: CleanExposure) -> None:

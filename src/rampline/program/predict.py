@@ -58,7 +58,7 @@ def run_prediction(raw: Sequence[Path], out: Path, stars: str) -> int:
     headers = [source.header for source in inputs.sources]
     if not headers:
         raise InputError(str(raw[0]), "no exposure to predict for")
-    table, problem = find_stars(stars, headers[0])
+    table, problem = find_stars(stars, headers)
     if problem:
         shown.say(problem)
     params = ExpectParams()

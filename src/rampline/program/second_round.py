@@ -229,7 +229,7 @@ def _stars(desk: Desk, members: Sequence[Member], run: FieldRun) -> Path:
     """Write the stars around the field, fetched once for all exposures."""
     path = run.folders.second.field / "stars.ecsv"
     if members:
-        stars, problem = find_stars(run.options.stars, members[0].header)
+        stars, problem = find_stars(run.options.stars, [m.header for m in members])
         if problem:
             desk.progress.say(problem)
         write_stars(path, stars)

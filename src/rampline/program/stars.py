@@ -1,5 +1,6 @@
 """Stars around a field: from the user's table, or from 2MASS with what is built in."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from ..files.catalogs import read_catalog
 from ..files.fits_output import whole_file
 
 MAGNITUDES = ("Jmag", "Hmag", "Kmag")
+SAME_FIELD_DEG = 0.03
+"""Pointings this close are served by one cone of 0.1 degrees: NIRCam is 0.06 wide."""
 AB_MAGNITUDE = "ABmag"
 """In the filter of dispersed exposures, whose ghosts it predicts."""
 
 
-def find_stars(stars: str, header: Header) -> tuple[StarTable, str]:
+def find_stars(stars: str, headers: Sequence[Header]) -> tuple[StarTable, str]:
     """Return the stars that may disturb a field, and what kept some of them away.
 
     Parameters
@@ -26,8 +29,8 @@ def find_stars(stars: str, header: Header) -> tuple[StarTable, str]:
     stars : str
         ``2mass``, ``none`` for the built-in brightest stars alone, or an ECSV table with
         RA, DEC and any of Jmag, Hmag, Kmag.
-    header : Header
-        Of any exposure of the field.
+    headers : sequence of Header
+        Of the exposures: each of their fields is asked for once.
 
     Returns
     -------
@@ -41,24 +44,37 @@ def find_stars(stars: str, header: Header) -> tuple[StarTable, str]:
     InputError
         A table that is none or lacks a column.
     """
-    pointing = header.pointing
     if stars == "none":
         return brightest_stars(), ""
     if stars != "2mass":
         return join_stars([read_stars(Path(stars)), brightest_stars()]), ""
     try:
-        columns = fetch_two_mass(
-            pointing.ra_ref_deg, pointing.dec_ref_deg, TwoMassParams()
-        )
+        parts = [fetch_two_mass(*at, TwoMassParams()) for at in _fields(headers)]
     except NetworkError as error:
         built_in = (
             f"only the brightest stars of the sky (K < {LIMIT_K:g}) are considered"
         )
         return brightest_stars(), f"{error}; {built_in}"
-    k_mag = columns["Kmag"]
-    names = tuple(f"2MASS K {mag:.1f}" for mag in k_mag)
-    mags = (columns[name] for name in MAGNITUDES)
-    return StarTable(names, columns["RAJ2000"], columns["DEJ2000"], *mags), ""
+    rows = [
+        [part[name] for name in ("RAJ2000", "DEJ2000", *MAGNITUDES)] for part in parts
+    ]
+    # cones overlap: a star counts once
+    columns = np.unique(np.concatenate(rows, axis=1), axis=1)
+    names = tuple(f"2MASS K {mag:.1f}" for mag in columns[-1])
+    return StarTable(names, *columns), ""
+
+
+def _fields(headers: Sequence[Header]) -> list[tuple[float, float]]:
+    """Return right ascension and declination of pointings too far apart for one cone."""
+    fields: list[tuple[float, float]] = []
+    for header in headers:
+        ra, dec = header.pointing.ra_ref_deg, header.pointing.dec_ref_deg
+        around = np.cos(np.radians(dec))
+        east = [((ra - a + 180.0) % 360.0 - 180.0) * around for a, _ in fields]
+        apart = [np.hypot(x, dec - d) for x, (_, d) in zip(east, fields, strict=True)]
+        if not apart or min(apart) > SAME_FIELD_DEG:
+            fields.append((ra, dec))
+    return fields
 
 
 def read_stars(path: Path) -> StarTable:
