@@ -11,6 +11,7 @@ from rampline.simulation.electronics import (
 )
 from rampline.simulation.flicker import FlickerParams
 from rampline.simulation.instrument import DETECTORS
+from rampline.simulation.pedestal import PedestalParams
 from rampline.simulation.photons import Signal
 from tests.simulation.test_photons import pixels, readout
 from tests.twins import simulation as twins
@@ -20,6 +21,7 @@ QUIET = ElectronicsParams(
     reset_noise=False,
     coupling=False,
     flicker=FlickerParams(enabled=False),
+    pedestal=PedestalParams(enabled=False),
 )
 KEY = 1, "NRCB1", (0, DETECTORS["NRCB1"].number, 0)
 
