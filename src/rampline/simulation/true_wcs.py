@@ -18,6 +18,11 @@ from .pointing import Exposure
 Array = NDArray[np.float64]
 _ORDER: Final = 5
 _NODES: Final = 41
+_DIGITS_DEG: Final = 14
+"""Decimals of the linear part over half the frame, deg: 4e-8 mas."""
+_DIGITS_CURVED: Final = 12
+"""Decimals of the bends over half the frame, shares of it: 1e-9 pixels."""
+_DIGITS_MAS: Final = 6
 _POWERS: Final = tuple(
     (i, j) for i in range(_ORDER + 1) for j in range(_ORDER + 1) if 0 < i + j <= _ORDER
 )
@@ -64,7 +69,7 @@ def true_wcs_cards(exposure: Exposure) -> tuple[Card, ...]:
         *_bend_cards(bends),
         Card(
             "SIPMAXER",
-            error_deg * 3600.0 * MAS_PER_ARCSEC,
+            round(error_deg * 3600.0 * MAS_PER_ARCSEC, _DIGITS_MAS),
             "[mas] largest error of the polynomials",
         ),
     )
@@ -87,11 +92,12 @@ def _fit(u: Array, v: Array, plane: Array) -> tuple[Array, Array, float]:
     design = design[:, [i * (_ORDER + 1) + j for i, j in _POWERS]]
     solved = np.linalg.lstsq(design, plane.T, rcond=None)[0]
     error_deg = float(np.abs(design @ solved - plane.T).max())
-    terms = solved.T / scale ** np.array([i + j for i, j in _POWERS])
     linear = [_POWERS.index((1, 0)), _POWERS.index((0, 1))]
-    matrix = terms[:, linear]
-    bends = np.linalg.solve(matrix, terms)
-    return matrix, np.asarray(bends, np.float64), error_deg
+    # last digits differ between versions of LAPACK; they say nothing
+    steep = np.round(solved.T[:, linear], _DIGITS_DEG)
+    curved = np.round(np.linalg.solve(steep, solved.T), _DIGITS_CURVED)
+    powers = scale ** np.array([i + j for i, j in _POWERS])
+    return steep / scale, np.asarray(curved * scale / powers, np.float64), error_deg
 
 
 def _matrix_cards(matrix: Array) -> list[Card]:
