@@ -27,6 +27,7 @@ from scipy.special import gammaincinv
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.readouts import make_readout  # noqa: E402
 from rampline.detector.flicker_noise import (  # noqa: E402
     FlickerNoiseParams,
     remove_flicker_noise,
@@ -37,13 +38,12 @@ from rampline.detector.reference_pixels import (  # noqa: E402
     subtract_reference_offsets,
 )
 from rampline.exposure.records import Scene  # noqa: E402
-from rampline.exposure.timing import PATTERNS, Readout  # noqa: E402
 from rampline.flags import REFERENCE_PIXEL  # noqa: E402
 from rampline.pipeline.second_round import scene_slope  # noqa: E402
 from rampline.pipeline.sky_to_mosaic import mask_mosaic  # noqa: E402
 from rampline.simulation.flicker import FlickerNoise, FlickerParams  # noqa: E402
 
-SIDE, BORDER, FRAME_S = 2048, 200, 10.73677
+SIDE, BORDER = 2048, 200
 WHITE_DN, SKY, GAIN = 4.95, 0.15, 2.0
 BOXES = (17, 33, 65)
 DITHERS = ((0, 0), (37, 91), (-58, 143), (83, -119))
@@ -55,27 +55,6 @@ LIMITS = {
     ("field", 1): (1.2, 1.5, 2.0),
     ("field", 2): (1.10, 1.2, 1.35),
 }
-
-
-def make_readout(pattern, n_groups):
-    n_frames, n_dropped = PATTERNS[pattern]
-    return Readout(
-        pattern=pattern,
-        n_ints=1,
-        n_groups=n_groups,
-        n_frames=n_frames,
-        n_dropped=n_dropped,
-        frame_s=FRAME_S,
-        group_s=(n_frames + n_dropped) * FRAME_S,
-        subarray="FULL",
-        row_start=0,
-        col_start=0,
-        n_rows=SIDE,
-        n_cols=SIDE,
-        fast_axis=-1,
-        slow_axis=2,
-        n_outputs=4,
-    )
 
 
 class Noise:

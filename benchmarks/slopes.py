@@ -14,27 +14,32 @@ thresholds  the number of independent tests of a ramp: the tables of detector/th
 """
 
 import argparse
+import sys
+from pathlib import Path
 
 import numpy as np
 from scipy import special
 
-from rampline.detector.band import PixelNoise, RampBand
-from rampline.detector.gls_jumps import fit_without_largest
-from rampline.detector.jumps import JumpParams, find_jumps
-from rampline.detector.leave_out import (
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import readouts  # noqa: E402
+from rampline.detector.band import PixelNoise, RampBand  # noqa: E402
+from rampline.detector.gls_jumps import fit_without_largest  # noqa: E402
+from rampline.detector.jumps import JumpParams, find_jumps  # noqa: E402
+from rampline.detector.leave_out import (  # noqa: E402
     find_best_pair,
     find_best_single,
     invert,
     make_outliers,
     project,
 )
-from rampline.detector.ramp_fit.covariance import readout_pattern
-from rampline.detector.ramp_fit.gls_kernels import make_tile
-from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
-from rampline.exposure.timing import PATTERNS, Readout
-from rampline.flags import JUMP
+from rampline.detector.ramp_fit.covariance import readout_pattern  # noqa: E402
+from rampline.detector.ramp_fit.gls_kernels import make_tile  # noqa: E402
+from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes  # noqa: E402
+from rampline.flags import JUMP  # noqa: E402
 
-GAIN, READ_NOISE_E, FRAME_S = 2.0, 10.0, 10.73677
+GAIN, READ_NOISE_E = 2.0, 10.0
 SEEDS = (1, 2)
 COLS = 1000
 
@@ -80,24 +85,9 @@ MIDDLE_HITS = [(60, 0.24), (80, 0.13), (120, 0.08), (200, 0.03)]
 
 
 def make_readout(pattern, n_groups, n_rows):
-    n_frames, n_dropped = PATTERNS[pattern]
-    return Readout(
-        pattern=pattern,
-        n_ints=1,
-        n_groups=n_groups,
-        n_frames=n_frames,
-        n_dropped=n_dropped,
-        frame_s=FRAME_S,
-        group_s=(n_frames + n_dropped) * FRAME_S,
-        subarray="SUB",
-        row_start=0,
-        col_start=0,
-        n_rows=n_rows,
-        n_cols=COLS,
-        fast_axis=1,
-        slow_axis=2,
-        n_outputs=1,
-    )
+    size = {"subarray": "SUB", "n_rows": n_rows, "n_cols": COLS}
+    changes = {**size, "fast_axis": 1, "n_outputs": 1}
+    return readouts.make_readout(pattern, n_groups, **changes)
 
 
 def read_out(rng, readout, rate):
