@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import InputError
 from .content import HASH_CARD
@@ -67,6 +68,12 @@ def read_catalog(path: Path) -> Any:
     except (OSError, ValueError, TypeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(str(path), f"no ECSV table ({reason})") from error
+
+
+def known_values(column: Any) -> NDArray[np.float64]:
+    """Return the values of a column of numbers, (rows,) float64, NaN where masked."""
+    values = np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
+    return np.asarray(values, np.float64)
 
 
 def write_association(

@@ -63,28 +63,22 @@ class SecondRound(Params):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FieldKnowledge:
-    """What the field says about one exposure.
+class Sight:
+    """What of one exposure shows bare sky, with stray light.
 
     Attributes
     ----------
-    scene : Scene
-        Of the draft mosaic of its own filter.
     is_source : (rows, cols) bool
         Pixels that sources reach: of long-wavelength mosaics, where there are any, because
         stray light of the short wavelengths does not show there.
     planes : SkyPlanes
-        Its flat, and the conversion of the scene to DN/s.
-    template : StrayTemplate or None
-        Flat-fielded DN/s.
+        Its flat, and the conversion to DN/s.
     expected : sequence of Expected
         What the stars around lead to expect.
     """
 
-    scene: Scene
     is_source: NDArray[np.bool_]
     planes: SkyPlanes
-    template: StrayTemplate | None = None
     expected: Sequence[Expected] = ()
 
     def hidden(self) -> NDArray[np.bool_]:
@@ -106,6 +100,22 @@ class FieldKnowledge:
     def expects_stripes(self) -> bool:
         """Whether a star is near enough and bright enough to draw angled stripes."""
         return any(item.kind == "stripes" for item in self.expected)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldKnowledge(Sight):
+    """What the field says about one exposure.
+
+    Attributes
+    ----------
+    scene : Scene
+        Of the draft mosaic of its own filter.
+    template : StrayTemplate or None
+        Flat-fielded DN/s.
+    """
+
+    scene: Scene
+    template: StrayTemplate | None = None
 
 
 class CleanExposure(NamedTuple):
@@ -146,8 +156,9 @@ def clean_exposure(
     """
     striped = with_stripes(image)
     found = _Findings.none(image)
-    fit = _fit_stray(striped, known, params, found)
-    angled = _find_angled(striped, known, params, found)
+    hidden = known.hidden()
+    fit = _fit_stray(striped, known, hidden, params, found)
+    angled = _find_angled(striped, known, hidden, params, found)
     extras = dict(image.extras)
     if found.light.any():
         extras |= {STRAY: found.light, STRAY_ERR: np.sqrt(found.variance)}
@@ -197,13 +208,17 @@ class _Findings:
 
 
 def _fit_stray(
-    striped: Plane, known: FieldKnowledge, params: SecondRound, found: _Findings
+    striped: Plane,
+    known: FieldKnowledge,
+    hidden: NDArray[np.bool_],
+    params: SecondRound,
+    found: _Findings,
 ) -> StrayFit | None:
     """Fit wisps and claws."""
     template = known.template
     if template is None or not params.stray_light.enabled:
         return None
-    residual = sky_residual(striped, found.flags, known.planes, known.hidden())
+    residual = sky_residual(striped, found.flags, known.planes, hidden)
     fit = fit_strength(residual, template.light, params.stray_light)
     if fit.strength > 0:
         error = np.hypot(fit.strength * template.err, fit.strength_err * template.light)
@@ -214,16 +229,20 @@ def _fit_stray(
 
 
 def _find_angled(
-    striped: Plane, known: FieldKnowledge, params: SecondRound, found: _Findings
+    striped: Plane,
+    sight: Sight,
+    hidden: NDArray[np.bool_],
+    params: SecondRound,
+    found: _Findings,
 ) -> AngledStripes | None:
     """Find angled stripes, where there is a star that may draw them."""
-    if not known.expects_stripes or not params.angled_stripes.enabled:
+    if not sight.expects_stripes or not params.angled_stripes.enabled:
         return None
     bare = striped - found.light
-    residual = sky_residual(bare, found.flags, known.planes, known.hidden())
+    residual = sky_residual(bare, found.flags, sight.planes, hidden)
     angled = find_angled_stripes(residual, params.angled_stripes)
     if angled.angles_deg:
-        found.subtract(angled.light, angled.err, known.planes)
+        found.subtract(angled.light, angled.err, sight.planes)
         found.mark(np.abs(angled.light) > angled.err, STRIPE_CORRECTED)
     return angled
 
@@ -270,16 +289,14 @@ def make_template(
     return find_stray_light(residuals, optics, first_pixel, params)
 
 
-def stray_residual(
-    image: SlopeImage, known: FieldKnowledge, params: SecondRound
-) -> Plane:
+def stray_residual(image: SlopeImage, sight: Sight, params: SecondRound) -> Plane:
     """Return what of an exposure goes into a template, (rows, cols) float32, DN/s.
 
     Parameters
     ----------
     image : SlopeImage
         Of the first round.
-    known : FieldKnowledge
+    sight : Sight
     params : SecondRound
 
     Returns
@@ -289,9 +306,10 @@ def stray_residual(
     """
     found = _Findings.none(image)
     striped = with_stripes(image)
-    _find_angled(striped, known, params, found)
+    hidden = sight.hidden()
+    _find_angled(striped, sight, hidden, params, found)
     bare = striped - found.light
-    return sky_residual(bare, found.flags, known.planes, known.hidden())
+    return sky_residual(bare, found.flags, sight.planes, hidden)
 
 
 def sky_residual(

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure.planes import SkyPlanes
+from ..exposure.geometry import Geometry
+from ..exposure.grid import Grid
+from ..exposure.records import Scene
 from ..files.read_mosaic import read_surface
 from ..files.templates import read_planes
-from ..pipeline.second_round import FieldKnowledge
 from ..pipeline.sky_to_mosaic import see_mask, see_scene
 from .alignment_table import read_alignment
 from .make_survey import read_survey
@@ -43,14 +44,48 @@ class FieldView:
         return (self.mosaic, self.sources, *self.hidden)
 
 
-def look_at_field(view: FieldView, planes: SkyPlanes) -> FieldKnowledge:
-    """Read the draft mosaic and the masks at the place of one exposure.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookout:
+    """One exposure's place in the field; products are read only when asked for.
 
-    Parameters
+    Attributes
     ----------
     view : FieldView
-    planes : SkyPlanes
-        Of the exposure.
+    grid : Grid
+    geometry : Geometry
+        Aligned.
+    """
+
+    view: FieldView
+    grid: Grid
+    geometry: Geometry
+
+    def scene(self) -> Scene:
+        """Return what the draft mosaic of its filter says."""
+        sky, sources = read_surface(self.view.mosaic), self.view.sources
+        mask = _read_mask(sources, SOURCES)
+        return see_scene(sky, mask, self.grid, self.geometry)
+
+    def sources(self) -> NDArray[np.bool_]:
+        """Return the pixels that light of its own filter reaches, (rows, cols) bool."""
+        return self._see(self.view.sources, SOURCES)
+
+    def hidden(self) -> NDArray[np.bool_]:
+        """Return the pixels that do not show bare sky with stray light, (rows, cols) bool."""
+        hidden = np.zeros(self.geometry.shape, np.bool_)
+        unseen = np.ones(self.geometry.shape, np.bool_)
+        for path in self.view.hidden:
+            hidden |= self._see(path, COMPACT)
+            unseen &= self._see(path, UNKNOWN)
+        # where no other mosaic looks, the own one tells what has a core
+        return hidden | (unseen & self._see(self.view.sources, COMPACT))
+
+    def _see(self, path: Path, name: str) -> NDArray[np.bool_]:
+        return see_mask(_read_mask(path, name), self.grid, self.geometry)
+
+
+def open_view(view: FieldView) -> Lookout:
+    """Find the place of an exposure in the aligned field.
 
     Raises
     ------
@@ -58,21 +93,7 @@ def look_at_field(view: FieldView, planes: SkyPlanes) -> FieldKnowledge:
         A product that is no longer whole.
     """
     field, grid = read_alignment(view.alignment, [read_survey(view.survey)[1]])
-    (geometry,) = field.geometries
-    sky = read_surface(view.mosaic)
-    scene = see_scene(sky, _read_mask(view.sources, SOURCES), grid, geometry)
-
-    def see(path: Path, name: str) -> NDArray[np.bool_]:
-        return see_mask(_read_mask(path, name), grid, geometry)
-
-    hidden = np.zeros(geometry.shape, np.bool_)
-    unseen = np.ones(geometry.shape, np.bool_)
-    for path in view.hidden:
-        hidden |= see(path, COMPACT)
-        unseen &= see(path, UNKNOWN)
-    # where no other mosaic looks, the own one tells what has a core
-    hidden |= unseen & see(view.sources, COMPACT)
-    return FieldKnowledge(scene=scene, is_source=hidden, planes=planes)
+    return Lookout(view=view, grid=grid, geometry=field.geometries[0])
 
 
 def _read_mask(path: Path, name: str) -> NDArray[np.bool_]:

@@ -7,12 +7,11 @@ saturate in them.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..artifacts.stars import StarTable, ab_magnitude, filter_wavelength_um
-from ..files.catalogs import read_catalog
+from ..files.catalogs import known_values, read_catalog
 from ..files.fits_output import whole_file
 from ..pipeline.grism_exposure import SourceList, join_sources
 from .stars import AB_MAGNITUDE
@@ -66,7 +65,7 @@ def gather_sources(
     if catalog is not None:
         table = read_catalog(catalog)
         place = table["sky_centroid"]
-        columns = (place.ra.deg, place.dec.deg, _plain(table[MAGNITUDE]))
+        columns = (place.ra.deg, place.dec.deg, known_values(table[MAGNITUDE]))
         lists.append(SourceList(*(np.asarray(c, np.float64) for c in columns)))
     return join_sources(lists)
 
@@ -114,10 +113,6 @@ def read_sources(path: Path) -> SourceList:
         A file that is no table.
     """
     table = read_catalog(path)
-    return SourceList(*(_plain(table[name]) for name in ("RA", "DEC", AB_MAGNITUDE)))
-
-
-def _plain(column: Any) -> Any:
-    """Return the values of a column, NaN where masked."""
-    values = np.ma.filled(np.ma.asarray(column).astype(np.float64), np.nan)
-    return np.asarray(values, np.float64)
+    return SourceList(
+        *(known_values(table[name]) for name in ("RA", "DEC", AB_MAGNITUDE))
+    )

@@ -1,26 +1,28 @@
 """The second round of one exposure: its slopes again, and its calibrated image."""
 
-import json
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..artifacts.stray_light import StrayTemplate
 from ..detector.flicker_noise import FlickerNoiseParams
-from ..exposure.header import Header
-from ..files.fits_output import whole_file
 from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.templates import read_planes
 from ..files.write import write_slope
 from ..params import Params
 from ..pipeline.expect_artifacts import expect_artifacts
-from ..pipeline.second_round import CleanExposure, SecondRound, clean_exposure
+from ..pipeline.second_round import (
+    CleanExposure,
+    FieldKnowledge,
+    SecondRound,
+    clean_exposure,
+)
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
+from .artifact_list import known_number, write_artifact_list
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
-from .field_view import FieldView, look_at_field
+from .field_view import FieldView, open_view
 from .make_bad_pixels import FLAGS
 from .make_stray import BITS, LIGHT, LIGHT_ERR
 from .parameter_tree import Parameters
@@ -107,13 +109,18 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     key = make_key(MODULE, hashes, params, files.used)
     if is_current(path, key):
         return False
-    known = look_at_field(request.view, load_sky_planes(files, header))
+    outlook, template = open_view(request.view), None
     if request.template is not None:
         planes = read_planes(request.template, LIGHT, LIGHT_ERR, BITS)
-        known = replace(known, template=StrayTemplate(*planes))
+        template = StrayTemplate(*planes)
     stars = read_stars(request.stars)
-    expected = expect_artifacts(header, stars, params.second_round.expect)
-    known = replace(known, expected=expected)
+    known = FieldKnowledge(
+        scene=outlook.scene(),
+        is_source=outlook.hidden(),
+        planes=load_sky_planes(files, header),
+        template=template,
+        expected=expect_artifacts(header, stars, params.second_round.expect),
+    )
     image = read_slope(request.rate)
     if request.bad_pixels is not None:
         (bad,) = read_planes(request.bad_pixels, FLAGS)
@@ -122,7 +129,7 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     found = clean_exposure(image, known, params.flicker_noise, params.second_round)
     steps = _steps(found, request)
     write_slope(path, found.image, trace(steps, params, files, inputs, key))
-    _write_list(path.with_name(f"{header.root}_artifacts.json"), header, found)
+    write_artifact_list(path.parent, header.root, _rows(found))
     draw_slope(request.place.pictures, header.root, found.image)
     return True
 
@@ -142,8 +149,8 @@ def _steps(found: CleanExposure, request: SecondRequest) -> tuple[StepRun, ...]:
     )
 
 
-def _write_list(path: Path, header: Header, found: CleanExposure) -> None:
-    """Write what was expected and found in an exposure, and what was done about it."""
+def _rows(found: CleanExposure) -> list[dict[str, Any]]:
+    """Return what was expected and found in an exposure, and what was done about it."""
     rows: list[dict[str, Any]] = []
     if found.stray is not None:
         fit = found.stray
@@ -152,8 +159,8 @@ def _write_list(path: Path, header: Header, found: CleanExposure) -> None:
                 "kind": "stray_light",
                 "found": fit.strength > 0,
                 "action": "subtracted" if fit.strength > 0 else "none",
-                "strength": _number(fit.measured),
-                "strength_err": _number(fit.strength_err),
+                "strength": known_number(fit.measured),
+                "strength_err": known_number(fit.strength_err),
                 "unit": "template",
             }
         )
@@ -167,20 +174,14 @@ def _write_list(path: Path, header: Header, found: CleanExposure) -> None:
             {
                 "kind": item.kind,
                 "cause": item.cause,
-                "predicted": _number(item.strength),
+                "predicted": known_number(item.strength),
                 "predicted_unit": item.unit,
                 "found": there.is_there,
                 "action": "masked" if there.is_there else "none",
-                "strength": _number(there.excess),
-                "strength_err": _number(there.excess_err),
+                "strength": known_number(there.excess),
+                "strength_err": known_number(there.excess_err),
                 "unit": "DN/s",
                 "pixels": int(there.mask.sum()),
             }
         )
-    text = json.dumps({"exposure": header.root, "artifacts": rows}, indent=1)
-    with whole_file(path) as beside:
-        beside.write_text(text + "\n", encoding="utf-8")
-
-
-def _number(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+    return rows

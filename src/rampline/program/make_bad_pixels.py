@@ -20,7 +20,7 @@ from ..flags import HOT, LOW_QE, OPEN, REFERENCE_PIXEL, TELEGRAPH
 from ..pipeline.second_round import sky_residual
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
-from .field_view import FieldView, look_at_field
+from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
 from .products import Workplace, input_file, is_current, reference_source, trace
 from .task_key import hash_file, make_key
@@ -94,12 +94,12 @@ def make_bad_pixels(request: BadPixelRequest) -> BadPixelResult:
         request.rates, request.views, headers, files, strict=True
     ):
         planes = load_sky_planes(own, header)
-        known = look_at_field(view, planes)
+        outlook = open_view(view)
         image = read_slope(rate)
         slope, flags = image.planes.slope, image.planes.flags
-        residual = sky_residual(slope, flags, planes, known.is_source)
+        residual = sky_residual(slope, flags, planes, outlook.hidden())
         blind = image.planes.flags & np.uint32(REFERENCE_PIXEL) != 0
-        residual[known.scene.is_source | blind] = np.nan
+        residual[outlook.sources() | blind] = np.nan
         with np.errstate(divide="ignore", invalid="ignore"):
             err = image.planes.err / planes.flat
             sky = float(np.nanmedian(image.planes.slope / planes.flat - residual))

@@ -1,17 +1,13 @@
 """A dispersed exposure once the field is known: ``_rate`` to ``_flatfield``, still slopes."""
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..artifacts.grism_sky import GrismSky, GrismSkyParams
 from ..errors import MissingReferenceError
 from ..exposure.header import Header
-from ..files.fits_output import whole_file
 from ..files.names import product_name
 from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
@@ -31,6 +27,7 @@ from ..pipeline.slope_to_sky import SlopeToSky
 from ..reference.grism_sky import imaging_header, load_grism_sky
 from ..reference.planes import FlatField, load_flat
 from ..reference.select import ReferenceFiles
+from .artifact_list import known_number, write_artifact_list
 from .grism_sources import read_sources
 from .parameter_tree import Parameters
 from .products import (
@@ -167,7 +164,8 @@ def make_grism(request: GrismRequest) -> GrismResult:
     steps = (*list_steps(run.trail, params.slope_to_sky), *_steps(found))
     write_slope(path, found.image, trace(steps, params, files, inputs, key))
     origin = pattern.origin if pattern else missing
-    _write_list(path.with_name(f"{header.root}_artifacts.json"), header, found, origin)
+    rows, shift = _rows(found, origin), list(found.tadpoles.shift)
+    write_artifact_list(path.parent, header.root, rows, tadpole_shift_px=shift)
     return GrismResult(path=path, made=("flatfield",), note=_note(found))
 
 
@@ -226,8 +224,8 @@ def _note(found: CleanGrism) -> str:
     )
 
 
-def _write_list(path: Path, header: Header, found: CleanGrism, origin: str) -> None:
-    """Write what was expected, found and done."""
+def _rows(found: CleanGrism, origin: str) -> list[dict[str, Any]]:
+    """Return what was expected, found and done."""
     rows: list[dict[str, Any]] = [_sky_row(found, origin)]
     for head in found.tadpoles.heads:
         is_there = math.isfinite(head.rate)
@@ -239,11 +237,11 @@ def _write_list(path: Path, header: Header, found: CleanGrism, origin: str) -> N
                 "predicted_unit": "DN/s",
                 "found": is_there,
                 "action": "flagged" if is_there else "none",
-                "x": _number(head.x),
-                "y": _number(head.y),
-                "strength": _number(head.rate),
+                "x": known_number(head.x),
+                "y": known_number(head.y),
+                "strength": known_number(head.rate),
                 "unit": "DN/s",
-                "significance": _number(head.significance),
+                "significance": known_number(head.significance),
                 "pixels": head.n_pixels,
             }
         )
@@ -251,14 +249,7 @@ def _write_list(path: Path, header: Header, found: CleanGrism, origin: str) -> N
     action = "flagged" if is_shell else "none"
     row = {"kind": "shell", "found": is_shell, "action": action}
     rows.append({**row, "pixels": found.n_shell})
-    content = {
-        "exposure": header.root,
-        "tadpole_shift_px": list(found.tadpoles.shift),
-        "artifacts": rows,
-    }
-    text = json.dumps(content, indent=1)
-    with whole_file(path) as beside:
-        beside.write_text(text + "\n", encoding="utf-8")
+    return rows
 
 
 def _sky_row(found: CleanGrism, origin: str) -> dict[str, Any]:
@@ -270,12 +261,8 @@ def _sky_row(found: CleanGrism, origin: str) -> dict[str, Any]:
         "kind": "grism_sky",
         "action": "subtracted" if fit.factor > 0 else "none",
         "pattern": origin,
-        "strength": _number(fit.factor),
-        "strength_err": _number(fit.err),
+        "strength": known_number(fit.factor),
+        "strength_err": known_number(fit.err),
         "unit": "pattern",
         "pixels": fit.n_used,
     }
-
-
-def _number(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None

@@ -1,6 +1,6 @@
 """The stray light of a detector and filter, from the exposures of one visit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,10 @@ from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.templates import write_planes
 from ..pipeline.expect_artifacts import expect_artifacts
-from ..pipeline.second_round import make_template, stray_residual
+from ..pipeline.second_round import Sight, make_template, stray_residual
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
-from .field_view import FieldView, look_at_field
+from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
 from .products import Workplace, input_file, is_current, reference_source, trace
 from .stars import read_stars
@@ -91,8 +91,9 @@ def make_stray(request: StrayRequest) -> StrayResult:
     for rate, view in zip(request.rates, request.views, strict=True):
         image = read_slope(rate)
         expected = expect_artifacts(image.header, stars, params.expect)
-        known = replace(look_at_field(view, planes), expected=expected)
-        residuals.append(stray_residual(image, known, params))
+        hidden = open_view(view).hidden()
+        sight = Sight(is_source=hidden, planes=planes, expected=expected)
+        residuals.append(stray_residual(image, sight, params))
     template = make_template(residuals, header, params.stray_light)
     if template is None:
         raise ValueError(f"{request.path.name}: too few exposures")

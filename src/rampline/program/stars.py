@@ -11,7 +11,7 @@ from ..artifacts.bright_stars import LIMIT_K, brightest_stars
 from ..artifacts.stars import StarTable, join_stars
 from ..errors import InputError, NetworkError
 from ..exposure.header import Header
-from ..files.catalogs import read_catalog
+from ..files.catalogs import known_values, read_catalog
 from ..files.fits_output import whole_file
 
 MAGNITUDES = ("Jmag", "Hmag", "Kmag")
@@ -97,8 +97,7 @@ def read_stars(path: Path) -> StarTable:
     def column(name: str) -> Any:
         if name not in table.colnames:
             return np.full(len(table), np.nan)
-        values = np.ma.filled(np.ma.asarray(table[name]).astype(np.float64), np.nan)
-        return np.asarray(values, np.float64)
+        return known_values(table[name])
 
     ra, dec = column("RA"), column("DEC")
     if "name" in table.colnames:

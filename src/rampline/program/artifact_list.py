@@ -1,0 +1,39 @@
+"""The list beside an exposure: what was expected, what was found, what was done about it."""
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..files.fits_output import whole_file
+
+
+def write_artifact_list(
+    folder: Path, root: str, rows: Sequence[dict[str, Any]], **more: Any
+) -> None:
+    """Write ``<root>_artifacts.json``.
+
+    Parameters
+    ----------
+    folder : Path
+    root : str
+        Of the exposure.
+    rows : sequence of dict
+        One for each artifact: its kind, whether it was found, the action.
+    **more
+        What holds for all of them.
+
+    Raises
+    ------
+    RamplineError
+        Where the file cannot be written.
+    """
+    content = {"exposure": root, **more, "artifacts": list(rows)}
+    with whole_file(folder / f"{root}_artifacts.json") as beside:
+        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def known_number(value: float) -> float | None:
+    """Return a number as JSON has it: nothing where it is not known."""
+    return float(value) if math.isfinite(value) else None
