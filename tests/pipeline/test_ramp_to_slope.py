@@ -71,6 +71,22 @@ def test_the_trail_is_the_list_of_parameters_in_order(rng):
     assert [step.step for step in run.trail] == list(RampToSlope.model_fields)
 
 
+def test_the_noise_of_the_dark_is_part_of_the_error(rng):
+    readout = make_readout("SHALLOW4", (1, 6, 60, 80), 1, (500, 500))
+    sigma = READ_NOISE_DN / np.sqrt(4 * 2.0)
+    dark = rng.normal(0.0, sigma, (6, 60, 80)).astype(np.float32)
+    planes = make_planes((60, 80), 6, dark_dn=dark, dark_noise=0.5)
+    raw, off = make_ramp(simulate(rng, readout, 0.02), readout), {"enabled": False}
+    image, _ = reduce(raw, planes, jumps=off, row_drift=off)
+    pull = (image.planes.slope - 0.02) / image.planes.err
+    assert np.std(pull) == pytest.approx(1.0, abs=0.04)
+    without, _ = reduce(raw, planes, jumps=off, row_drift=off, dark={"noise": False})
+    share = without.planes.var_read / image.planes.var_read
+    rounding = 4 / 12.0
+    expected = (READ_NOISE_DN**2 + rounding) / (1.5 * READ_NOISE_DN**2 + rounding)
+    np.testing.assert_allclose(share, expected, rtol=1e-4)
+
+
 def test_an_even_sky_gets_its_slope_and_its_noise(rng):
     readout = make_readout("SHALLOW4", (1, 6, 40, 48), 1, (500, 500))
     image, _ = reduce(

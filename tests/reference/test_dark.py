@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rampline.reference.dark import average_dark
+from rampline.reference.dark import average_dark, measure_dark_noise
 from rampline.reference.stored_planes import ROWS_AT_ONCE, StoredPlanes
 
 from .exposures import make_readout
@@ -61,6 +61,33 @@ def test_what_cannot_be_averaged_or_continued_is_refused(average):
         average(cube, (4, 1), make_readout())
     with pytest.raises(ValueError, match="too few"):
         average(cube, (1, 0), make_readout())
+
+
+@pytest.mark.parametrize(("pattern", "n_darks"), [("RAPID", 4), ("MEDIUM8", 20)])
+def test_the_noise_of_a_dark_tells_of_how_many_exposures_it_is_the_mean(
+    rng, pattern, n_darks
+):
+    readout = make_readout(pattern=pattern, n_groups=6)
+    read_noise = rng.uniform(3.0, 8.0, (100, 200)).astype(np.float32)
+    read_noise[::7] = np.nan
+    times = np.arange(6.0)[:, None, None]
+    glow = 30.0 * np.exp(-times)
+    rate = rng.exponential(1.0, (100, 200))
+    rate[5:9] = 1e4
+    sigma = read_noise / np.sqrt(readout.n_frames * n_darks)
+    dark = glow + rate * times + rng.normal(size=(6, 100, 200)) * np.nan_to_num(sigma)
+    found = measure_dark_noise(dark.astype(np.float32), read_noise, readout.n_frames)
+    assert found == pytest.approx(1.0 / n_darks, rel=0.04)
+
+
+def test_a_smooth_dark_and_one_of_two_groups_have_no_noise(rng):
+    read_noise = np.full((4, 5), 5.0, np.float32)
+    smooth = np.arange(4.0, dtype=np.float32)[:, None, None] * np.ones((4, 4, 5))
+    assert measure_dark_noise(smooth, read_noise, 1) == 0.0
+    noisy = rng.normal(size=(2, 4, 5)).astype(np.float32)
+    assert measure_dark_noise(noisy, read_noise, 1) == 0.0
+    unknown = np.full((4, 5), np.nan, np.float32)
+    assert measure_dark_noise(smooth.astype(np.float32), unknown, 1) == 0.0
 
 
 @pytest.mark.parity

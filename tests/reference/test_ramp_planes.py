@@ -5,6 +5,7 @@ from astropy.io import fits
 from rampline import flags
 from rampline.errors import MissingReferenceError
 from rampline.reference import cache
+from rampline.reference.dark import measure_dark_noise
 from rampline.reference.ramp_planes import load_ramp_planes
 from rampline.reference.select import KINDS, RAMP_KINDS, FolderSource
 
@@ -41,6 +42,9 @@ def test_planes_hold_the_files_values_in_house_units(paths):
     frames = raw(paths["dark"])[[*range(8), *range(10, 18), *range(20, 28)]]
     groups = frames.reshape(3, 8, 6, 8).mean(axis=1)
     np.testing.assert_allclose(planes.dark_dn, groups, rtol=1e-6, atol=1e-6)
+    assert planes.dark_noise == measure_dark_noise(
+        planes.dark_dn, planes.read_noise_dn, 8
+    )
     assert planes.gain_factor == 1.0
     assert planes.average_dark_e_s == 0.0
     assert [file.kind for file in planes.files] == [*RAMP_KINDS, "ipc"]

@@ -13,7 +13,11 @@ from .subtraction import subtract_known
 
 
 class DarkParams(StepParams):
-    """Whether the dark is subtracted."""
+    """How the dark is subtracted."""
+
+    noise: bool = True
+    """Whether the noise of the dark itself counts in the noise of the ramps, and so in
+    VAR_RNOISE; ``jwst`` leaves it out."""
 
 
 def subtract_dark(

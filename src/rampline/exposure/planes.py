@@ -48,6 +48,9 @@ class RampPlanes:
         Polynomial of the bias-subtracted counts, constant term first.
     dark_dn : (groups, rows, cols) float32, DN
         Dark ramp averaged to the exposure's readout pattern.
+    dark_noise : float
+        Variance of the dark over that of an exposure without light: one over the number
+        of exposures that it is the mean of; 0 where that is not known.
     gain : (rows, cols) float32, e-/DN
         NaN where unknown.
     read_noise_dn : (rows, cols) float32, DN
@@ -75,6 +78,7 @@ class RampPlanes:
     dark_dn: NDArray[np.float32]
     gain: Plane
     read_noise_dn: Plane
+    dark_noise: float = 0.0
     gain_factor: float = 1.0
     ipc_kernel: NDArray[np.float32] | None = None
     average_dark_e_s: NDArray[np.float32] = field(

@@ -45,6 +45,9 @@ class LinearRamp:
         after it read it.
     tally : dict
         How many events the steps found, by name of the step: ``snowballs``.
+    read_variance : float
+        Variance of a read over that of the read-noise file: more where what was
+        subtracted is noisy itself.
     removed : dict
         What steps took off the counts, by the name of the extension that keeps it.
     """
@@ -56,6 +59,7 @@ class LinearRamp:
     pixel_flags: Flags32
     zero_frame: Plane | None
     workspace: Workspace
+    read_variance: float = 1.0
     found: dict[int, Any] = field(default_factory=dict)
     tally: dict[str, int] = field(default_factory=dict)
     removed: dict[str, NDArray[np.float32]] = field(default_factory=dict)

@@ -50,7 +50,6 @@ from ..exposure.header import Card, Header
 from ..exposure.planes import RampPlanes
 from ..exposure.ramp_state import LinearRamp
 from ..exposure.records import Flags32, Plane, Ramp, SlopeImage, SlopePlanes
-from ..exposure.timing import Readout
 from ..flags import NO_LINEARITY, NO_SATURATION_CHECK
 from ..numerics.workspace import Workspace
 from .runner import Banded
@@ -191,15 +190,16 @@ def linearity(
 
 
 def dark(
-    ramp: LinearRamp, planes: RampPlanes, _params: DarkParams
+    ramp: LinearRamp, planes: RampPlanes, params: DarkParams
 ) -> Banded[LinearRamp]:
     """Subtract the dark ramp.  DN in, DN out; the zero frame is left as it is."""
+    noise = planes.dark_noise if params.noise else 0.0
 
     def work(rows: slice) -> None:
         subtract_dark(ramp.counts, planes.dark_dn, rows)
         _add_flags(ramp.pixel_flags[rows], planes.flags.get("dark"), rows)
 
-    return Banded(ramp, work)
+    return Banded(replace(ramp, read_variance=1.0 + noise), work)
 
 
 def row_drift(
@@ -213,7 +213,7 @@ def row_drift(
     ramp.removed["ROWDRIFT"] = drift
 
     def work(rows: slice) -> None:
-        own, out = _noise(planes, readout, rows), drift[:, :, rows]
+        own, out = _noise(ramp, planes, rows), drift[:, :, rows]
         remove_row_drift(_band(ramp, rows), own, readout, params, out)
 
     return Banded(ramp, work)
@@ -226,7 +226,7 @@ def jumps(
     readout = ramp.header.readout
 
     def work(rows: slice) -> None:
-        noise = _noise(planes, readout, rows, params.algorithm)
+        noise = _noise(ramp, planes, rows, params.algorithm)
         found = find_jumps(_band(ramp, rows), noise, readout, params)
         ramp.found[rows.start] = found
 
@@ -254,7 +254,7 @@ def neighbors(
         if params.algorithm == "jwst":
             flag_neighbors(band.group_flags, found, params)
         else:
-            own = _noise(planes, readout, rows)
+            own = _noise(ramp, planes, rows)
             follow_up(band, own, readout, join_hits(found), shares, params.tested)
 
     return Banded(ramp, work)
@@ -305,7 +305,7 @@ def slopes(
 
     def work(rows: slice) -> None:
         pair = cut_planes(exposure, rows), cut_planes(parts, rows)
-        noise = _noise(planes, readout, rows, params.algorithm)
+        noise = _noise(ramp, planes, rows, params.algorithm)
         fit_slopes(
             _band(ramp, rows), noise, readout, params, SlopeFit(*pair, chi2[rows])
         )
@@ -380,20 +380,23 @@ def _band(ramp: LinearRamp, rows: slice) -> RampBand:
 
 
 def _noise(
-    planes: RampPlanes, readout: Readout, rows: slice, algorithm: str = ""
+    ramp: LinearRamp, planes: RampPlanes, rows: slice, algorithm: str = ""
 ) -> PixelNoise:
     """Return what makes the noise of each pixel of a band.
 
     The mean of several reads is rounded to whole counts: that is not in the noise of a
-    read, nor in what `jwst` takes for the noise.
+    read, nor in what `jwst` takes for the noise; no more is the noise of the dark.
     """
     gain, read = planes.gain[rows], planes.read_noise_dn[rows]
     dark, average = None, planes.average_dark_e_s
     if average.ndim or average.any():
         own = average[rows] if average.ndim else average
         dark = (own / gain).astype(np.float32)
-    if readout.n_frames > 1 and algorithm != "jwst":
-        read = np.sqrt(read**2 + np.float32(readout.n_frames / 12.0))
+    n_frames = ramp.header.readout.n_frames
+    rounding = n_frames / 12.0 if n_frames > 1 else 0.0
+    if algorithm != "jwst" and (rounding or ramp.read_variance != 1.0):
+        own = np.float32(ramp.read_variance) * read**2
+        read = np.sqrt(own + np.float32(rounding))
     return PixelNoise(gain, read, dark)
 
 

@@ -3,7 +3,14 @@
 CRDS has one dark per detector and subarray, read out frame by frame; a group of the
 exposure is the mean of ``n_frames`` of them, then ``n_dropped`` pass unused. The frames
 are taken from the file one after the other, so 1.5 GB are never in memory at once.
+
+A dark is the mean of finitely many exposures, and its own noise goes into all that it is
+subtracted from. Of how many is told from the dark itself: what its groups scatter about
+straight lines, over what single exposures do. ERR of the file is not asked, because it
+may be the error of the mean as well as the scatter of the exposures that were averaged.
 """
+
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +18,13 @@ from numpy.typing import NDArray
 from ..exposure.records import Plane
 from ..exposure.timing import Readout
 from .stored_planes import ROWS_AT_ONCE, StoredPlanes
+
+_MIN_GROUPS: Final = 3
+"""Groups from which on they can scatter about a straight line."""
+_SECOND_DIFFERENCE: Final = 6.0
+"""Variance of the second difference of three independent numbers, over theirs."""
+_SIGMA_OF_MEDIAN: Final = 1.4826
+"""Standard deviation of normal numbers over the median of their absolute values."""
 
 
 def average_dark(
@@ -67,6 +81,49 @@ def average_dark(
             stop = min(row + ROWS_AT_ONCE, n_rows)
             dark[group, row:stop] = _mean_of_frames(stored, frames, row, stop)
     return dark
+
+
+def measure_dark_noise(
+    dark: NDArray[np.float32], read_noise_dn: Plane, n_frames: int
+) -> float:
+    """Return the variance of a dark over that of a single exposure like it.
+
+    Parameters
+    ----------
+    dark : (groups, rows, cols) float32, DN
+        In the exposure's read pattern.
+    read_noise_dn : (rows, cols) float32, DN
+        Noise of a single read.
+    n_frames : int
+        Reads averaged into a group.
+
+    Returns
+    -------
+    float
+        One over the number of exposures that the dark is worth; 0 where there are fewer
+        than three groups to tell it from, or the dark is smooth.
+
+    Notes
+    -----
+    From the second differences of the groups, less their median over the pixels: to
+    these neither the dark current nor a glow that all pixels share contributes. Rows of
+    the middle stand for all, because the pixels of the mean were read as often as those
+    of any exposure.
+    """
+    n_groups, n_rows, _ = dark.shape
+    if n_groups < _MIN_GROUPS:
+        return 0.0
+    first = max((n_rows - ROWS_AT_ONCE) // 2, 0)
+    rows = slice(first, first + ROWS_AT_ONCE)
+    bend = np.diff(dark[:, rows], n=2, axis=0)
+    bend -= np.median(bend, axis=(1, 2), keepdims=True)
+    noise = read_noise_dn[rows]
+    known = np.broadcast_to(noise > 0.0, bend.shape)
+    bend = np.divide(bend, noise, out=bend, where=known)
+    if not known.any():
+        return 0.0
+    sigma = _SIGMA_OF_MEDIAN * float(np.median(np.abs(bend[known])))
+    return n_frames * sigma**2 / _SECOND_DIFFERENCE
 
 
 def _mean_of_frames(stored: StoredPlanes, frames: range, row: int, stop: int) -> Plane:

@@ -18,11 +18,11 @@ from ..exposure.planes import RampPlanes
 from ..exposure.records import Flags32, Plane
 from ..units import CDS_TO_SINGLE_READ
 from .cache import entry_name, recall
-from .dark import average_dark
+from .dark import average_dark, measure_dark_noise
 from .pixel_file import PixelFile, open_pixel_file
 from .selection import RAMP_KINDS, ReferenceFiles
 
-FORMAT = "ramp planes 1"
+FORMAT = "ramp planes 2"
 """To be raised whenever the code below gives other planes for the same files."""
 DETECTOR_KINDS = tuple(kind for kind in RAMP_KINDS if kind != "dark")
 
@@ -62,14 +62,15 @@ def load_ramp_planes(
         lambda: _detector_arrays(files, header),
     )
     dark = recall(
-        entry_name(FORMAT, window, reads, sha1["dark"]),
-        lambda: _dark_arrays(files, header),
+        entry_name(FORMAT, window, reads, sha1["dark"], sha1["readnoise"]),
+        lambda: _dark_arrays(files, header, detector["read_noise_dn"]),
     )
     return RampPlanes(
         full_well_dn=detector["full_well_dn"],
         superbias_dn=detector["superbias_dn"],
         linearity=detector["linearity"],
         dark_dn=dark["dark_dn"],
+        dark_noise=float(dark["dark_noise"][0]),
         gain=detector["gain"],
         read_noise_dn=detector["read_noise_dn"],
         gain_factor=float(detector["gain_factor"][0]),
@@ -146,7 +147,9 @@ def read_linearity(file: PixelFile) -> tuple[NDArray[np.float32], Flags32]:
     return coefficients, bits
 
 
-def _dark_arrays(files: ReferenceFiles, header: Header) -> dict[str, NDArray[Any]]:
+def _dark_arrays(
+    files: ReferenceFiles, header: Header, read_noise_dn: Plane
+) -> dict[str, NDArray[Any]]:
     """Read the dark and average it to the exposure's pattern."""
     readout = header.readout
     path = files.paths["dark"]
@@ -166,8 +169,10 @@ def _dark_arrays(files: ReferenceFiles, header: Header) -> dict[str, NDArray[Any
         average = np.array([file.number("AVDRKCUR") or 0.0], np.float32)
         if file.has("AVDRKCUR"):
             average = file.plane("AVDRKCUR")
+        noise = measure_dark_noise(dark, read_noise_dn, readout.n_frames)
         return {
             "dark_dn": dark,
+            "dark_noise": np.array([noise]),
             "average_dark_e_s": average,
             **_flags_to_keep({"dark": file.flags()}),
         }
