@@ -105,9 +105,10 @@ def flag_snowballs(
 
     Notes
     -----
-    ``jwst`` agrees with ``flag_large_events`` of ``stcal`` 1.20; a core there loses its
-    other bits, here SATURATED is added to them; and the edge of a subarray that is not
-    square is its own in both directions.
+    ``jwst`` agrees with ``flag_large_events`` of ``stcal`` 1.20, where a carried core
+    loses all its other bits; here it loses JUMP only. The edge of a subarray that is not
+    square is its own in both directions; and of a round mask the four outermost pixels
+    lie on the circle: rounding of the angle, other than there, decides on them.
     """
     n_ints, n_groups = group_flags.shape[:2]
     snowballs, cores = [], []
@@ -194,6 +195,7 @@ def _carry_cores(
         window, mask = ellipse_mask(larger, flags.shape[1:])
         later = flags[(slice(None), *window)]
         later |= mask * np.uint8(SATURATED)
+        later &= ~(mask * np.uint8(JUMP))  # of a full well a step says nothing
         carried.append(ellipse_mask(core, flags.shape[1:]))
     return carried
 
