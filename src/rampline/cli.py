@@ -38,6 +38,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     rounds: Literal[1, 2] = 1,
     align_to: str = "gaia",
     stars: str = "2mass",
+    regions: Annotated[list[Path] | None, Parameter(negative="")] = None,
     grid: Path | None = None,
     pixel_scale: float | None = None,
     name: str = "",
@@ -72,6 +73,8 @@ def reduce(  # noqa: PLR0913 - the command line's own options
         gaia, none, or an ECSV table with columns RA and DEC.
     stars
         Round 2, light from outside the field: 2mass, none, or an ECSV table.
+    regions
+        DS9 file or folder of them: masked; with a minus: never masked. Repeatable.
     grid
         FITS mosaic whose pixel grid is used.
     pixel_scale
@@ -110,6 +113,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
         rounds=rounds,
         align_to=align_to,
         stars=stars,
+        regions=tuple(regions or ()),
         grid=grid,
         pixel_scale_arcsec=pixel_scale,
         name=name,

@@ -7,12 +7,15 @@ from rampline.artifacts.bits import (
     CLAW_CORRECTED,
     DRAGONS_BREATH_1,
     STRIPE_CORRECTED,
+    USER,
 )
 from rampline.artifacts.expected import Expected, box
 from rampline.artifacts.stray_light import StrayTemplate
 from rampline.detector.flicker_noise import FlickerNoiseParams
+from rampline.exposure.drawn import DrawnRegion
 from rampline.exposure.records import Scene
 from rampline.flags import DO_NOT_USE, OTHER_BAD_PIXEL
+from rampline.pipeline.drawn_regions import place_regions
 from rampline.pipeline.runner import Bench, Runner
 from rampline.pipeline.second_round import (
     FieldKnowledge,
@@ -107,6 +110,27 @@ def test_without_a_template_nothing_is_subtracted(rng, planes):
     assert weak.stray.strength == 0.0
     assert set(weak.image.extras) == {"STRIPES"}
     assert not weak.image.planes.flags.any()
+
+
+def test_the_user_masks_and_forbids(rng, planes):
+    light = glow()
+    image, _ = exposure(rng, planes, light)
+    middle = (SHAPE[1] / 2, SHAPE[0] / 2)
+    regions = (
+        DrawnRegion("circle", False, (middle,), (4.0,), is_forbidden=True),
+        DrawnRegion("box", False, ((8.0, 8.0),), (5.0, 5.0)),
+    )
+    drawn = place_regions(regions, None, SHAPE)
+    known = knowledge(planes, template=template(light), drawn=drawn)
+    done = clean_exposure(image, known, FLICKER, PARAMS).image
+    assert drawn.forbidden.any()
+    assert not done.extras["STRAY"][drawn.forbidden].any()
+    assert not done.extras["ARTIFACT"][drawn.forbidden].any()
+    assert not done.planes.flags[drawn.forbidden].any()
+    beside = (light > 0) & ~drawn.forbidden & ~drawn.masked
+    assert (done.extras["ARTIFACT"][beside] == CLAW_CORRECTED).all()
+    assert (done.extras["ARTIFACT"][drawn.masked] & USER != 0).all()
+    assert (done.planes.flags[drawn.masked] & DO_NOT_USE != 0).all()
 
 
 def test_the_stripes_of_the_first_round_are_replaced(rng, planes):

@@ -100,6 +100,8 @@ class Provenance:
         Context that chose the references; empty where they came from a folder.
     crds_version : str
         Of the ``crds`` client; empty as above.
+    problems : tuple of str
+        One line for each correction that could not be made as it was asked for.
     task_key : str
         Hash of all that determines the product: while it is the same, the product is up
         to date; empty where nobody asks.
@@ -112,6 +114,7 @@ class Provenance:
     inputs: tuple[InputFile, ...] = ()
     crds_context: str = ""
     crds_version: str = ""
+    problems: tuple[str, ...] = ()
     task_key: str = ""
 
 
@@ -151,6 +154,7 @@ def provenance_table(provenance: Provenance) -> NDArray[np.void]:
         for file in provenance.references
     ]
     rows += [("step", run.step, run.status, run.seconds) for run in provenance.steps]
+    rows += [("problem", "", line, np.nan) for line in provenance.problems]
     *words, seconds = zip(*rows, strict=True)
     table = _text_table(("kind", "name", "value"), words)
     return _with_column(table, "seconds", np.array(seconds, np.float64))

@@ -33,8 +33,10 @@ def fill_polygon(
         return inside
     crossed = np.zeros((y.size, x.size), np.bool_)
     for (x0, y0), (x1, y1) in zip(np.roll(corners, 1, axis=0), corners, strict=True):
-        if y0 != y1:
-            at = x0 + (y - y0) / (y1 - y0) * (x1 - x0)
-            crossed ^= ((y0 <= y) != (y1 <= y)) & (x < at)
+        # only the rows that a side crosses: a fine outline costs no more than a coarse one
+        first, last = np.searchsorted(y[:, 0], sorted((y0, y1)))
+        if first < last:
+            at = x0 + (y[first:last] - y0) / (y1 - y0) * (x1 - x0)
+            crossed[first:last] ^= x < at
     inside[low[1] : high[1] + 1, low[0] : high[0] + 1] = crossed
     return inside

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from ..artifacts.bits import SHELL, TADPOLE
+from ..artifacts.bits import SHELL, TADPOLE, USER
 from ..artifacts.grism_ghosts import Tadpoles, TadpoleSearchParams, find_tadpoles
 from ..artifacts.grism_sky import (
     GrismSky,
@@ -29,11 +29,12 @@ from ..exposure.header import Header
 from ..exposure.records import Flags32, Plane, SlopeImage
 from ..flags import DO_NOT_USE, NON_SCIENCE, OTHER_BAD_PIXEL
 from ..params import Params
+from .drawn_regions import DrawnMasks, place_regions
 from .runner import Runner
 from .sky_to_mosaic import mask_mosaic
-from .slope_to_sky import Flat, FlatLike, SlopeToSky, slope_to_flat_slope
+from .slope_to_sky import ARTIFACT, Flat, FlatLike, SlopeToSky, slope_to_flat_slope
 
-GRISM_SKY, ARTIFACT = "GRISM_SKY", "ARTIFACT"
+GRISM_SKY = "GRISM_SKY"
 GHOST_DETECTOR = "NRCBLONG"
 """The grisms of module B are coated on one side only."""
 SAME_ARCSEC = 0.5
@@ -105,6 +106,7 @@ def clean_grism(
     run: Runner[Flat],
     known: tuple[SkyPattern | None, SourceList],
     params: tuple[GrismParams, SlopeToSky],
+    drawn: DrawnMasks | None = None,
 ) -> CleanGrism:
     """Walk a dispersed exposure from slopes to flat-fielded slopes without sky.
 
@@ -115,6 +117,8 @@ def clean_grism(
     known : (SkyPattern or None, SourceList)
         Of its visit, and around its field.
     params : (GrismParams, SlopeToSky)
+    drawn : DrawnMasks or None
+        What the user wants masked (DO_NOT_USE), and where no ghost may be flagged.
 
     Returns
     -------
@@ -129,7 +133,9 @@ def clean_grism(
     if GRISM_SKY in image.extras:
         even = np.asarray(image.extras[GRISM_SKY] / run.planes.flat, np.float32)
         done = replace(done, extras={**done.extras, GRISM_SKY: even})
-    return _flag_ghosts(done, sources, own, sky)
+    if drawn is None:
+        drawn = place_regions((), None, image.planes.slope.shape)
+    return _flag_ghosts(_mask_drawn(done, drawn), sources, own, (sky, drawn.forbidden))
 
 
 def subtract_sky(
@@ -255,11 +261,23 @@ def see_sources(header: Header, sources: SourceList) -> tuple[Vector, Vector, Ve
     return *place_sources(v2, v3), sources.ab_mag
 
 
+def _mask_drawn(image: SlopeImage, drawn: DrawnMasks) -> SlopeImage:
+    """Flag what a user has drawn."""
+    if not drawn.masked.any():
+        return image
+    flags = image.planes.flags | drawn.masked * np.uint32(DO_NOT_USE)
+    extras = {**image.extras, ARTIFACT: drawn.masked * np.uint16(USER)}
+    return replace(image, planes=replace(image.planes, flags=flags), extras=extras)
+
+
 def _flag_ghosts(
-    image: SlopeImage, sources: SourceList, params: GrismParams, sky: SkyScale | None
+    image: SlopeImage,
+    sources: SourceList,
+    params: GrismParams,
+    known: tuple[SkyScale | None, NDArray[np.bool_]],
 ) -> CleanGrism:
-    """Find tadpoles and shells and flag them."""
-    header, planes = image.header, image.planes
+    """Find tadpoles and shells and flag them, but where the user forbids it."""
+    (sky, forbidden), header, planes = known, image.header, image.planes
     shells = np.zeros(planes.slope.shape, np.bool_)
     tadpoles = Tadpoles((), (0.0, 0.0), shells)
     if header.detector != GHOST_DETECTOR or header.pupil not in _AXIS:
@@ -274,7 +292,9 @@ def _flag_ghosts(
         shells = find_shells(residual, tadpoles.mask, axis, params.shells)
     bits = np.where(tadpoles.mask, np.uint16(TADPOLE), np.uint16(0))
     bits |= np.where(shells, np.uint16(SHELL), np.uint16(0))
+    bits[forbidden] = 0
     flag = np.where(bits > 0, np.uint32(OTHER_BAD_PIXEL), np.uint32(0))
+    bits |= image.extras.get(ARTIFACT, np.uint16(0))
     flagged = replace(
         image,
         planes=replace(planes, flags=planes.flags | flag),

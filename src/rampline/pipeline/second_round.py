@@ -15,7 +15,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifacts.bits import STRIPE_CORRECTED
+from ..artifacts.bits import STRIPE_CORRECTED, USER
 from ..artifacts.confirm import Confirmed, ConfirmParams, confirm_light
 from ..artifacts.expected import Expected
 from ..artifacts.stray_light import (
@@ -38,10 +38,11 @@ from ..exposure.records import Flags32, Plane, Scene, SlopeImage
 from ..flags import DO_NOT_USE, NON_SCIENCE, OTHER_BAD_PIXEL
 from ..numerics.polygon import fill_polygon
 from ..params import Params
+from .drawn_regions import DrawnMasks
 from .expect_artifacts import ExpectParams
-from .slope_to_sky import STRAY, STRAY_ERR
+from .slope_to_sky import ARTIFACT, STRAY, STRAY_ERR
 
-STRIPES, ARTIFACT = "STRIPES", "ARTIFACT"
+STRIPES = "STRIPES"
 LOOKED_FOR = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf", "stripes")
 """What is looked for in single exposures; wisps and claws have templates."""
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE
@@ -112,10 +113,13 @@ class FieldKnowledge(Sight):
         Of the draft mosaic of its own filter.
     template : StrayTemplate or None
         Flat-fielded DN/s.
+    drawn : DrawnMasks or None
+        What the user wants masked, and where nothing may be done.
     """
 
     scene: Scene
     template: StrayTemplate | None = None
+    drawn: DrawnMasks | None = None
 
 
 class CleanExposure(NamedTuple):
@@ -151,11 +155,15 @@ def clean_exposure(
     -------
     CleanExposure
         Stray light in ``extras["STRAY"]`` and its uncertainty in ``extras["STRAY_ERR"]``,
-        DN/s before the flat; where it is, OTHER_BAD_PIXEL. Confirmed light is DO_NOT_USE.
+        DN/s before the flat; where it is, OTHER_BAD_PIXEL. Confirmed light is DO_NOT_USE,
+        and so is what the user masks; nothing is found where the user forbids it.
         ``extras["ARTIFACT"]`` says which is which.
     """
     striped = with_stripes(image)
     found = _Findings.none(image)
+    if known.drawn is not None:
+        found.mark(known.drawn.masked, USER, DO_NOT_USE)
+        found.forbidden = known.drawn.forbidden
     hidden = known.hidden()
     fit = _fit_stray(striped, known, hidden, params, found)
     angled = _find_angled(striped, known, hidden, params, found)
@@ -187,24 +195,35 @@ class _Findings:
     variance: Plane
     flags: Flags32
     bits: NDArray[np.uint16]
+    forbidden: NDArray[np.bool_]
+    """Where nothing may be found."""
 
     @classmethod
     def none(cls, image: SlopeImage) -> Self:
         """Return findings of nothing."""
         shape = image.planes.slope.shape
         light, variance = np.zeros((2, *shape), np.float32)
-        return cls(light, variance, image.planes.flags, np.zeros(shape, np.uint16))
+        bits, forbidden = np.zeros(shape, np.uint16), np.zeros(shape, np.bool_)
+        return cls(light, variance, image.planes.flags, bits, forbidden)
 
     def subtract(self, light: Plane, error: Plane | float, planes: SkyPlanes) -> None:
         """Note light to be subtracted, flat-fielded DN/s, and its uncertainty."""
         response = np.where(np.isfinite(planes.flat), planes.flat, np.float32(1.0))
+        response[self.forbidden] = 0.0
         self.light += light * response
         self.variance += (error * response) ** 2
 
-    def mark(self, where: NDArray[np.bool_], artifact: int, flag: int = 0) -> None:
+    def mark(
+        self,
+        where: NDArray[np.bool_],
+        artifact: int | NDArray[np.uint16],
+        flag: int = 0,
+    ) -> None:
         """Note pixels under an artifact."""
-        self.bits = self.bits | np.where(where, np.uint16(artifact), np.uint16(0))
-        self.flags = self.flags | np.where(where, np.uint32(flag), np.uint32(0))
+        bits = np.asarray(artifact, np.uint16)
+        allowed = where & ~self.forbidden
+        self.bits = self.bits | np.where(allowed, bits, np.uint16(0))
+        self.flags = self.flags | np.where(allowed, np.uint32(flag), np.uint32(0))
 
 
 def _fit_stray(
@@ -223,8 +242,7 @@ def _fit_stray(
     if fit.strength > 0:
         error = np.hypot(fit.strength * template.err, fit.strength_err * template.light)
         found.subtract(fit.strength * template.light, error, known.planes)
-        found.bits = found.bits | template.bits
-        found.mark(template.bits > 0, 0, OTHER_BAD_PIXEL)
+        found.mark(template.bits > 0, template.bits, OTHER_BAD_PIXEL)
     return fit
 
 
@@ -259,6 +277,7 @@ def _confirm(
     seen = []
     for item in beside:
         there = confirm_light(residual, known.scene.is_source, item.corners, params)
+        there = there._replace(mask=there.mask & ~found.forbidden)
         seen.append((item, there))
         found.mark(there.mask, item.bit, DO_NOT_USE)
     return tuple(seen)

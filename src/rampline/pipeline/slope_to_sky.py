@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
+from ..artifacts.bits import USER
 from ..astrometry.geometry import GeometryParams, make_geometry
 from ..background.dedicated import (
     DedicatedBackgroundParams,
@@ -26,6 +27,7 @@ from ..calibration.flat import (
     leave_flat,
 )
 from ..calibration.flux import FluxParams, convert_to_sky
+from ..exposure.drawn import DrawnRegion
 from ..exposure.geometry import Geometry
 from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
@@ -38,11 +40,14 @@ from ..exposure.records import (
     SlopeImage,
     SlopePlanes,
 )
-from ..flags import BAD_FOR_MOSAIC
+from ..flags import BAD_FOR_MOSAIC, DO_NOT_USE
 from ..numerics.workspace import Workspace
 from ..params import Params
+from .drawn_regions import place_regions
 from .runner import Runner
 
+ARTIFACT = "ARTIFACT"
+"""Extension of the bits of ``artifacts.bits``."""
 STRAY, STRAY_ERR = "STRAY", "STRAY_ERR"
 """Extensions of slopes: stray light found in a second round and its uncertainty, DN/s."""
 
@@ -114,7 +119,10 @@ class LocatedSlopes(NamedTuple):
 
 
 def slope_to_sky(
-    slope: SlopeImage, run: Runner[SkyPlanes], params: SlopeToSky
+    slope: SlopeImage,
+    run: Runner[SkyPlanes],
+    params: SlopeToSky,
+    drawn: Sequence[DrawnRegion] = (),
 ) -> SkyImage:
     """Walk one exposure from slopes to sky; a time series with its integrations.
 
@@ -123,6 +131,8 @@ def slope_to_sky(
     slope : SlopeImage
     run : Runner of SkyPlanes
     params : SlopeToSky
+    drawn : sequence of DrawnRegion
+        Of the user: what they cover and do not forbid is DO_NOT_USE, and ARTIFACT says so.
 
     Returns
     -------
@@ -133,7 +143,7 @@ def slope_to_sky(
     if run.planes.dedicated_background is not None:
         slopes = run.maybe(dedicated_background, slopes, params.dedicated_background)
     slopes = run.maybe(flat, slopes, params.flat)
-    located = run(geometry, slopes, params.geometry)
+    located = mask_drawn(run(geometry, slopes, params.geometry), drawn)
     image = run(flux, located, params.flux)
     return run.maybe(sky_model, image, params.sky_model)
 
@@ -287,6 +297,21 @@ def geometry(
     """Evaluate distortion and attitude."""
     header = slopes.source.header
     return LocatedSlopes(slopes, make_geometry(planes, header.pointing, header.readout))
+
+
+def mask_drawn(located: LocatedSlopes, drawn: Sequence[DrawnRegion]) -> LocatedSlopes:
+    """Flag what a user has drawn: DO_NOT_USE, and USER in ARTIFACT."""
+    slopes, where = located
+    shape = where.shape
+    masked = place_regions(drawn, where, shape).masked
+    if not masked.any():
+        return located
+    for image in slopes.images:
+        np.bitwise_or(image.flags, np.uint32(DO_NOT_USE), out=image.flags, where=masked)
+    source = slopes.source
+    bits = source.extras.get(ARTIFACT, np.zeros(shape, np.uint16))
+    extras = {**source.extras, ARTIFACT: bits | masked * np.uint16(USER)}
+    return LocatedSlopes(replace(slopes, source=replace(source, extras=extras)), where)
 
 
 def flux(located: LocatedSlopes, planes: SkyPlanes, _params: FluxParams) -> SkyImage:

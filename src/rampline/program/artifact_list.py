@@ -30,8 +30,13 @@ def write_artifact_list(
         Where the file cannot be written.
     """
     content = {"exposure": root, **more, "artifacts": list(rows)}
-    with whole_file(folder / f"{root}_artifacts.json") as beside:
+    with whole_file(artifact_list_path(folder, root)) as beside:
         beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def artifact_list_path(folder: Path, root: str) -> Path:
+    """Return where the list of an exposure is."""
+    return folder / f"{root}_artifacts.json"
 
 
 def known_number(value: float) -> float | None:

@@ -15,6 +15,7 @@ from .options import Until
 from .parameter_tree import Parameters
 from .pictures import draw_sky, draw_slope
 from .products import Workplace
+from .user_regions import DrawnHere
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ class ExposureRequest:
         ``_rate`` files of dedicated background exposures for this one.
     held : Path or None
         Charge of earlier exposures, from the detector's persistence ledger.
+    drawn : DrawnHere or None
+        What the user's regions say; None where the slopes know that already.
     """
 
     path: Path
@@ -50,6 +53,7 @@ class ExposureRequest:
     until: Until
     backgrounds: tuple[Path, ...] = ()
     held: Path | None = None
+    drawn: DrawnHere | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +153,11 @@ def _cal(
     made: list[str],
 ) -> tuple[Path, SkyImage | None]:
     slopes = Slopes(
-        path=rate, image=slope, header=header, backgrounds=request.backgrounds
+        path=rate,
+        image=slope,
+        header=header,
+        backgrounds=request.backgrounds,
+        drawn=request.drawn,
     )
     result = make_cal(slopes, request.place, request.parameters.slope_to_sky)
     _log_steps(result.path, result.steps)

@@ -22,6 +22,7 @@ from .options import ReduceOptions
 from .parameter_tree import Parameters
 from .products import reference_source
 from .task_key import hash_file, make_key
+from .user_regions import read_user_regions
 
 MODULE = "program.reduce"
 FILE_NAME = "finished.json"
@@ -54,6 +55,7 @@ def run_key(
     for given in (options.align_to, options.stars, str(options.grid or "")):
         path = Path(given)
         inputs.append(hash_file(path) if path.is_file() else given)
+    inputs += map(repr, read_user_regions(options.regions))
     for source in sources:
         used = chosen.select(source.header, kinds).used
         references = ",".join(sorted(f"{file.kind}={file.sha1}" for file in used))

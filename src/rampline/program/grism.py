@@ -25,6 +25,7 @@ from .make_survey import read_survey
 from .products import Workplace
 from .stage import Desk
 from .stars import find_stars
+from .user_regions import drawn_on, read_user_regions
 from .visit_groups import visit_group, visit_group_name
 
 
@@ -68,6 +69,7 @@ def run_grisms(
     run.folders.field.mkdir(parents=True, exist_ok=True)
     sources = _gather_sources(desk, members, direct, run)
     patterns = _make_patterns(desk, members, run, place)
+    drawn = read_user_regions(run.options.regions)
     tasks = [
         desk.task(
             f"{member.header.root}_grism",
@@ -76,6 +78,7 @@ def run_grisms(
                 rate=member.rate,
                 pattern=patterns.get(visit_group(member.header)),
                 sources=sources[member.header.filter],
+                drawn=drawn_on(drawn, member.header),
                 place=place,
                 parameters=run.parameters,
             ),
@@ -100,7 +103,8 @@ def _gather_sources(
     for name in sorted({member.header.filter for member in members}):
         path = run.folders.field / f"grism_sources_{name.lower()}.ecsv"
         catalog = nearest_catalog(catalogs, name) if catalogs else None
-        write_sources(path, gather_sources(catalog, stars, given, name))
+        gathered = gather_sources(catalog, stars, given, name)
+        write_sources(path, gathered, are_all=not problem)
         found[name] = path
     return found
 

@@ -14,7 +14,7 @@ from ..artifacts.stars import StarTable, ab_magnitude, filter_wavelength_um
 from ..files.catalogs import known_values, read_catalog
 from ..files.fits_output import whole_file
 from ..pipeline.grism_exposure import SourceList, join_sources
-from .stars import AB_MAGNITUDE
+from .stars import AB_MAGNITUDE, star_notice
 
 MAGNITUDE = "isophotal_abmag"
 """Of the catalogues, ours and those of `jwst`."""
@@ -89,8 +89,8 @@ def read_given(stars: str) -> SourceList | None:
     return read_sources(path)
 
 
-def write_sources(path: Path, sources: SourceList) -> None:
-    """Write a table that `read_sources` reads.
+def write_sources(path: Path, sources: SourceList, *, are_all: bool = True) -> None:
+    """Write a table that `read_sources` reads, and say whether stars are missing in it.
 
     Raises
     ------
@@ -100,8 +100,9 @@ def write_sources(path: Path, sources: SourceList) -> None:
     from astropy.table import Table  # 0.3 s, for tables only
 
     columns = dict(zip(("RA", "DEC", AB_MAGNITUDE), sources, strict=True))
+    meta = star_notice(are_all=are_all)
     with whole_file(path) as beside:
-        Table(columns).write(beside, format="ascii.ecsv", overwrite=True)
+        Table(columns, meta=meta).write(beside, format="ascii.ecsv", overwrite=True)
 
 
 def read_sources(path: Path) -> SourceList:

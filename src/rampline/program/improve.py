@@ -11,6 +11,7 @@ from ..files.read import read_header, read_slope
 from ..files.templates import read_planes
 from ..files.write import write_slope
 from ..params import Params
+from ..pipeline.drawn_regions import place_regions
 from ..pipeline.expect_artifacts import expect_artifacts
 from ..pipeline.second_round import (
     CleanExposure,
@@ -28,8 +29,9 @@ from .make_stray import BITS, LIGHT, LIGHT_ERR
 from .parameter_tree import Parameters
 from .pictures import draw_slope
 from .products import Workplace, input_file, is_current, reference_source, trace
-from .stars import read_stars
+from .stars import read_stars, star_problems
 from .task_key import hash_file, make_key
+from .user_regions import DrawnHere, region_rows
 
 MODULE = "program.improve"
 
@@ -58,6 +60,8 @@ class SecondRequest:
         Of its detector.
     stars : Path
         Stars around the field.
+    drawn : DrawnHere
+        What the user's regions say.
     place : Workplace
     parameters : Parameters
     """
@@ -67,6 +71,7 @@ class SecondRequest:
     template: Path | None
     bad_pixels: Path | None
     stars: Path
+    drawn: DrawnHere
     place: Workplace
     parameters: Parameters
 
@@ -102,6 +107,7 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     inputs = [input_file(path) for path in read]
     hashes = [file.content_hash for file in inputs]
     hashes += [hash_file(path) for path in (request.view.alignment, request.stars)]
+    hashes += request.drawn.words()
     params = ImproveParams(
         flicker_noise=request.parameters.ramp_to_slope.flicker_noise,
         second_round=request.parameters.second_round,
@@ -114,12 +120,16 @@ def _clean(request: SecondRequest, path: Path) -> bool:
         planes = read_planes(request.template, LIGHT, LIGHT_ERR, BITS)
         template = StrayTemplate(*planes)
     stars = read_stars(request.stars)
+    drawn = place_regions(
+        request.drawn.regions, outlook.geometry, outlook.geometry.shape
+    )
     known = FieldKnowledge(
         scene=outlook.scene(),
         is_source=outlook.hidden(),
         planes=load_sky_planes(files, header),
         template=template,
         expected=expect_artifacts(header, stars, params.second_round.expect),
+        drawn=drawn,
     )
     image = read_slope(request.rate)
     if request.bad_pixels is not None:
@@ -128,8 +138,12 @@ def _clean(request: SecondRequest, path: Path) -> bool:
         image = replace(image, planes=flagged)
     found = clean_exposure(image, known, params.flicker_noise, params.second_round)
     steps = _steps(found, request)
-    write_slope(path, found.image, trace(steps, params, files, inputs, key))
-    write_artifact_list(path.parent, header.root, _rows(found))
+    problems = (*request.drawn.problems, *star_problems(request.stars))
+    provenance = trace(steps, params, files, inputs, key)
+    write_slope(path, found.image, replace(provenance, problems=problems))
+    slope = found.image.planes.slope
+    rows = [*_rows(found), *region_rows(request.drawn, drawn, slope, "DN/s")]
+    write_artifact_list(path.parent, header.root, rows, problems=list(problems))
     draw_slope(request.place.pictures, header.root, found.image)
     return True
 
@@ -177,7 +191,7 @@ def _rows(found: CleanExposure) -> list[dict[str, Any]]:
                 "predicted": known_number(item.strength),
                 "predicted_unit": item.unit,
                 "found": there.is_there,
-                "action": "masked" if there.is_there else "none",
+                "action": "masked" if there.mask.any() else "none",
                 "strength": known_number(there.excess),
                 "strength_err": known_number(there.excess_err),
                 "unit": "DN/s",

@@ -1,7 +1,7 @@
 """From slopes to a calibrated image: ``_rate`` to ``_cal`` and, of series, ``_calints``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
@@ -12,6 +12,7 @@ from ..files.names import product_name
 from ..files.provenance import InputFile, StepRun
 from ..files.read import read_slope
 from ..files.write import write_sky
+from ..pipeline.drawn_regions import place_regions
 from ..pipeline.exposure_geometry import product_wcs
 from ..pipeline.runner import Runner
 from ..pipeline.slope_to_sky import (
@@ -22,6 +23,7 @@ from ..pipeline.slope_to_sky import (
 )
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS, ReferenceFiles
+from .artifact_list import artifact_list_path, write_artifact_list
 from .products import (
     Workplace,
     bench,
@@ -32,6 +34,7 @@ from .products import (
     trace,
 )
 from .task_key import make_key
+from .user_regions import DrawnHere, region_rows
 
 MODULE = "program.make_cal"
 SERIES = "NRC_TSIMAGE"
@@ -69,12 +72,15 @@ class Slopes:
     header : Header
     backgrounds : tuple of Path
         ``_rate`` files of dedicated background exposures.
+    drawn : DrawnHere or None
+        What the user's regions say; None where the slopes know that already.
     """
 
     path: Path
     image: SlopeImage | None
     header: Header
     backgrounds: tuple[Path, ...] = ()
+    drawn: DrawnHere | None = None
 
     def read(self) -> SlopeImage:
         """Return the content, of a series with its integrations."""
@@ -104,6 +110,7 @@ def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
     files = reference_source(place.references).select(header, SKY_KINDS)
     inputs = slopes.inputs()
     hashes = [file.content_hash for file in inputs]
+    hashes += slopes.drawn.words() if slopes.drawn else []
     key = make_key(MODULE, hashes, params, files.used)
     path = place.folder / product_name(header.root, "cal")
     if is_current(path, key):
@@ -124,16 +131,31 @@ def _make_sky(
     if slopes.backgrounds:
         planes = _with_backgrounds(planes, slopes, params)
     run = Runner(planes, bench(place.threads))
-    sky = slope_to_sky(slopes.read(), run, params)
+    drawn = slopes.drawn or DrawnHere()
+    sky = slope_to_sky(slopes.read(), run, params, drawn.regions)
     steps = list_steps(run.trail, params)
     provenance = trace(steps, params, files, inputs, key)
+    provenance = replace(provenance, problems=drawn.problems)
     world = product_wcs(sky.geometry, planes, header)
     if sky.integrations is not None:
         ints = path.with_name(product_name(header.root, "calints"))
         series = integration_images(sky)
         write_sky(ints, series, world.gwcs, world.cards, provenance)
     write_sky(path, sky, world.gwcs, world.cards, provenance)
+    if slopes.drawn is not None:
+        _list_drawn(path.parent, sky, slopes.drawn)
     return CalResult(path=path, sky=sky, is_new=True, steps=steps)
+
+
+def _list_drawn(folder: Path, sky: SkyImage, drawn: DrawnHere) -> None:
+    """Write what the user has drawn into the exposure's list, or take an older list away."""
+    if not drawn.words():
+        artifact_list_path(folder, sky.header.root).unlink(missing_ok=True)
+        return
+    masks = place_regions(drawn.regions, sky.geometry, sky.geometry.shape)
+    rows = region_rows(drawn, masks, sky.sky, "MJy/sr")
+    problems = list(drawn.problems)
+    write_artifact_list(folder, sky.header.root, rows, problems=problems)
 
 
 def _with_backgrounds(

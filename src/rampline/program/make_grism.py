@@ -1,7 +1,7 @@
 """A dispersed exposure once the field is known: ``_rate`` to ``_flatfield``, still slopes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from ..files.read import read_header, read_slope
 from ..files.templates import read_planes, write_planes
 from ..files.write import write_slope
 from ..params import Params
+from ..pipeline.drawn_regions import place_regions
 from ..pipeline.grism_exposure import (
     CleanGrism,
     GrismParams,
@@ -39,7 +40,9 @@ from .products import (
     reference_source,
     trace,
 )
+from .stars import star_problems
 from .task_key import hash_file, make_key
+from .user_regions import DrawnHere, region_rows
 
 MODULE = "program.make_grism"
 LIGHT, LIGHT_ERR = "LIGHT", "LIGHT_ERR"
@@ -75,6 +78,8 @@ class GrismRequest:
         Of its visit; a reference file goes before it.
     sources : Path
         That may have ghosts.
+    drawn : DrawnHere
+        What the user's regions say; the sky has no place in a dispersed exposure.
     place : Workplace
     parameters : Parameters
     """
@@ -82,6 +87,7 @@ class GrismRequest:
     rate: Path
     pattern: Path | None
     sources: Path
+    drawn: DrawnHere
     place: Workplace
     parameters: Parameters
 
@@ -147,6 +153,7 @@ def make_grism(request: GrismRequest) -> GrismResult:
     read = [request.rate] + ([request.pattern] if request.pattern else [])
     inputs = [input_file(name) for name in read]
     hashes = [file.content_hash for file in inputs] + [hash_file(request.sources)]
+    hashes += request.drawn.words()
     params = UsedParams(grism=parameters.grism, slope_to_sky=parameters.slope_to_sky)
     used = (*files.used, *(sky_files.used if sky_files else ()))
     key = make_key(MODULE, hashes, params, used)
@@ -154,18 +161,25 @@ def make_grism(request: GrismRequest) -> GrismResult:
         return GrismResult(path=path, made=())
     flat = load_flat(files, imaging_header(header))
     pattern = _read_pattern(request.pattern, sky_files, header, flat)
-    run = Runner(flat, bench(place.threads))
+    run, drawn = Runner(flat, bench(place.threads)), request.drawn
+    shape = header.readout.n_rows, header.readout.n_cols
+    masks = place_regions(drawn.regions, None, shape)
     found = clean_grism(
         read_slope(request.rate),
         run,
         (pattern, read_sources(request.sources)),
         (params.grism, params.slope_to_sky),
+        masks,
     )
     steps = (*list_steps(run.trail, params.slope_to_sky), *_steps(found))
-    write_slope(path, found.image, trace(steps, params, files, inputs, key))
+    provenance = trace(steps, params, files, inputs, key)
+    problems = (*drawn.problems, *star_problems(request.sources))
+    write_slope(path, found.image, replace(provenance, problems=problems))
     origin = pattern.origin if pattern else missing
-    rows, shift = _rows(found, origin), list(found.tadpoles.shift)
-    write_artifact_list(path.parent, header.root, rows, tadpole_shift_px=shift)
+    rows = _rows(found, origin)
+    rows += region_rows(drawn, masks, found.image.planes.slope, "DN/s")
+    more = {"tadpole_shift_px": list(found.tadpoles.shift), "problems": list(problems)}
+    write_artifact_list(path.parent, header.root, rows, **more)
     return GrismResult(path=path, made=("flatfield",), note=_note(found))
 
 

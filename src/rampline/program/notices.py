@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from .inputs import Inputs
 from .options import ReduceOptions
+from .user_regions import drawn_on, read_user_regions
 
 
 def notices(inputs: Inputs, options: ReduceOptions) -> Iterator[str]:
@@ -20,6 +21,7 @@ def notices(inputs: Inputs, options: ReduceOptions) -> Iterator[str]:
         suffix: sum(source.suffix == suffix for source in inputs.sources)
         for suffix in ("rate", "cal")
     }
+    yield from _idle_regions(inputs, options, count["cal"])
     if options.until == "rate":
         for suffix, n in count.items():
             if n:
@@ -33,6 +35,21 @@ def notices(inputs: Inputs, options: ReduceOptions) -> Iterator[str]:
         )
     if "crf" in options.keep and not options.reaches("mosaic"):
         yield f"--keep crf: there are none without a mosaic (--until {options.until})"
+
+
+def _idle_regions(
+    inputs: Inputs, options: ReduceOptions, n_cal: int
+) -> Iterator[str]:
+    """Yield a line for each file of regions that is left out or masks nothing."""
+    files = read_user_regions(options.regions)
+    headers = [source.header for source in inputs.sources]
+    for file in files:
+        if file.problem:
+            yield file.problem
+        elif not any(drawn_on([file], header).regions for header in headers):
+            yield f"--regions {file.name}.reg: on no exposure given, so nothing is masked"
+    if files and n_cal:
+        yield f"--regions: nothing is masked in {_starting(n_cal, 'cal')}"
 
 
 def _starting(n: int, suffix: str) -> str:

@@ -34,6 +34,8 @@ class ReduceOptions:
     stars : str
         Whose light may get in from outside the field, for the second round: ``2mass``,
         ``none``, or an ECSV file.
+    regions : tuple of Path
+        DS9 files of the user, and folders of them: what is to be masked, what not.
     grid : Path or None
         Mosaic whose pixel grid is to be used.
     pixel_scale_arcsec : float or None
@@ -57,6 +59,7 @@ class ReduceOptions:
     rounds: Literal[1, 2] = 1
     align_to: str = "gaia"
     stars: str = "2mass"
+    regions: tuple[Path, ...] = ()
     grid: Path | None = None
     pixel_scale_arcsec: float | None = None
     name: str = ""
@@ -95,7 +98,8 @@ class ReduceOptions:
             given["--stars"] = Path(self.stars)
         if self.references != "crds" and not self.references.endswith(".pmap"):
             given["--references"] = Path(self.references)
-        for option, path in given.items():
+        asked = [*given.items(), *(("--regions", path) for path in self.regions)]
+        for option, path in asked:
             if path is not None and not path.exists():
                 raise ParameterError(f"{option} {path}: no such file or folder")
 

@@ -32,6 +32,7 @@ from .progress import make_progress
 from .run_record import begin_record, end_record
 from .second_round import run_second_round
 from .stage import Desk
+from .user_regions import drawn_on, read_user_regions
 
 
 def reduce_files(
@@ -150,6 +151,7 @@ def _calibrate(
         references=options.references,
         threads=budget.threads,
     )
+    drawn = read_user_regions(options.regions)
     held = _follow_persistence(desk, inputs, folders, parameters, options)
     skies = [source for source in inputs.sources if is_background(source.header)]
     apart = {error.path for error in inputs.distant}
@@ -168,6 +170,7 @@ def _calibrate(
                     until="cal" if str(source.path) in apart else until,
                     backgrounds=choose_backgrounds(source.header, rates),
                     held=held.get(source.header.root),
+                    drawn=drawn_on(drawn, source.header),
                 ),
             )
             for source in sources

@@ -25,6 +25,7 @@ from .make_survey import read_survey
 from .products import Workplace
 from .stage import Desk
 from .stars import find_stars, write_stars
+from .user_regions import drawn_on, read_user_regions
 from .visit_groups import visit_group, visit_group_name
 
 EPOCH_DAYS = 30
@@ -77,6 +78,7 @@ def run_second_round(
     stars = _stars(desk, members, run)
     templates = _find_stray_light(desk, members, stars, run, place)
     bad_pixels = _find_bad_pixels(desk, members, run, place)
+    drawn = read_user_regions(run.options.regions)
     tasks = [
         desk.task(
             f"{member.header.root}_2",
@@ -87,6 +89,7 @@ def run_second_round(
                 template=templates.get(visit_group(member.header)),
                 bad_pixels=bad_pixels.get(_pixels(member.header)),
                 stars=stars,
+                drawn=drawn_on(drawn, member.header),
                 place=place,
                 parameters=run.parameters,
             ),
@@ -232,5 +235,5 @@ def _stars(desk: Desk, members: Sequence[Member], run: FieldRun) -> Path:
         stars, problem = find_stars(run.options.stars, [m.header for m in members])
         if problem:
             desk.progress.say(problem)
-        write_stars(path, stars)
+        write_stars(path, stars, are_all=not problem)
     return path

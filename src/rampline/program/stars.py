@@ -17,6 +17,8 @@ from ..files.fits_output import whole_file
 MAGNITUDES = ("Jmag", "Hmag", "Kmag")
 SAME_FIELD_DEG = 0.03
 """Pointings this close are served by one cone of 0.1 degrees: NIRCam is 0.06 wide."""
+PROBLEM = "problem"
+NO_ANSWER = f"2MASS could not be asked: only stars brighter than K = {LIMIT_K:g} known"
 AB_MAGNITUDE = "ABmag"
 """In the filter of dispersed exposures, whose ghosts it predicts."""
 
@@ -108,8 +110,27 @@ def read_stars(path: Path) -> StarTable:
     return StarTable(names, ra, dec, *(column(name) for name in MAGNITUDES))
 
 
-def write_stars(path: Path, stars: StarTable) -> None:
+def star_problems(path: Path) -> tuple[str, ...]:
+    """Return what kept stars out of a table of `write_stars`, a line or none."""
+    problem = read_catalog(path).meta.get(PROBLEM, "")
+    return (problem,) if problem else ()
+
+
+def star_notice(*, are_all: bool) -> dict[str, str]:
+    """Return what a table says of itself where the catalogue did not answer."""
+    return {} if are_all else {PROBLEM: NO_ANSWER}
+
+
+def write_stars(path: Path, stars: StarTable, *, are_all: bool = True) -> None:
     """Write a table that `read_stars` reads.
+
+    Parameters
+    ----------
+    path : Path
+    stars : StarTable
+    are_all : bool
+        Whether the catalogue answered; where not, the table says so, in words that do not
+        change from run to run.
 
     Raises
     ------
@@ -120,7 +141,8 @@ def write_stars(path: Path, stars: StarTable) -> None:
 
     columns = {"name": list(stars.name), "RA": stars.ra_deg, "DEC": stars.dec_deg}
     magnitudes = zip(MAGNITUDES, stars[3:], strict=True)
+    meta = star_notice(are_all=are_all)
     with whole_file(path) as beside:
-        Table({**columns, **dict(magnitudes)}).write(
+        Table({**columns, **dict(magnitudes)}, meta=meta).write(
             beside, format="ascii.ecsv", overwrite=True
         )
