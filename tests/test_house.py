@@ -12,7 +12,7 @@ import pytest
 
 import rampline
 from rampline import flags
-from rampline.params import Params
+from rampline.params import Params, read_meanings
 from rampline.program.parameter_tree import Parameters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,7 +57,7 @@ def test_every_kernel_has_a_twin():
 @pytest.mark.parametrize("params", list(_parameter_classes(Parameters)))
 def test_every_parameter_says_what_it_is_and_in_which_unit(params):
     for name, info in params.model_fields.items():
-        assert info.description, f"{params.__name__}.{name}: no docstring"
+        assert read_meanings(params).get(name), f"{params.__name__}.{name}: no docstring"
         if info.annotation in (int, float):
             units = [item for item in info.metadata if type(item).__name__ == "Unit"]
             assert units, f"{params.__name__}.{name}: a number without a unit"

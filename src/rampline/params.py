@@ -5,8 +5,14 @@ command line, the TOML file, the PARAMETERS table of a product and the docs are 
 read off from there.
 """
 
+import ast
+import inspect
+import linecache
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from typing import Annotated, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,9 +29,7 @@ class Unit:
 class Params(BaseModel):
     """Base of every step's parameters: frozen, no unknown names, documented."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class StepParams(Params):
@@ -54,7 +58,13 @@ class ParameterRow(NamedTuple):
     value: str
     unit: str
     default: str
-    meaning: str
+    kind: type[Params] = Params
+    """The step's parameters that it belongs to."""
+
+    @property
+    def meaning(self) -> str:
+        """The docstring below its declaration."""
+        return read_meanings(self.kind).get(self.name.rpartition(".")[2], "")
 
 
 def walk_params(params: Params, prefix: str = "") -> Iterator[ParameterRow]:
@@ -67,8 +77,50 @@ def walk_params(params: Params, prefix: str = "") -> Iterator[ParameterRow]:
         else:
             default = info.get_default(call_default_factory=True)
             yield ParameterRow(
-                path, str(value), _unit(info), str(default), info.description or ""
+                path, str(value), _unit(info), str(default), type(params)
             )
+
+
+@cache
+def read_meanings(kind: type[Params]) -> dict[str, str]:
+    """Read the docstrings below a step's fields, those that it inherits too.
+
+    Only who asks for a meaning pays for it: pydantic itself would read the source of every
+    step whenever a process starts.
+    """
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if issubclass(base, Params) and base is not Params:
+            found |= _docstrings(base)
+    return found
+
+
+def _docstrings(kind: type[Params]) -> dict[str, str]:
+    """Return the docstrings of the fields that stand in the source of a class."""
+    path = sys.modules[kind.__module__].__file__
+    lines = linecache.getlines(path) if path else []
+    start = next(
+        (
+            i
+            for i, line in enumerate(lines)
+            if line.startswith(f"class {kind.__name__}(")
+        ),
+        len(lines),
+    )
+    (body,) = (
+        node.body
+        for node in ast.parse("".join(inspect.getblock(lines[start:]))).body
+        if isinstance(node, ast.ClassDef)
+    )
+    found: dict[str, str] = {}
+    for field, below in pairwise(body):
+        match field, below:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                found[name] = inspect.cleandoc(text)
+    return found
 
 
 def _unit(info: FieldInfo) -> str:

@@ -216,10 +216,8 @@ PROVENANCE = Provenance(
         StepRun("a_step_of_our_own", 0.125),
     ),
     parameters=(
-        ParameterRow(
-            "detector.saturation.grow", "1", "pixel", "1", "neighbours flagged"
-        ),
-        ParameterRow("detector.superbias.enabled", "True", "", "True", ""),
+        ParameterRow("detector.saturation.grow", "1", "pixel", "1"),
+        ParameterRow("detector.superbias.enabled", "True", "", "True"),
     ),
     references=(UsedFile("superbias", "jwst_nircam_superbias_0152.fits", "0" * 40),),
     inputs=(InputFile(f"{ROOT}_uncal.fits", "ab" * 32),),
