@@ -137,8 +137,9 @@ def provenance_cards(provenance: Provenance) -> tuple[Card, ...]:
 
 def parameters_table(rows: Sequence[ParameterRow]) -> NDArray[np.void]:
     """Return the rows of the PARAMETERS extension."""
-    columns = tuple(zip(*rows, strict=True)) or ((),) * len(ParameterRow._fields)
-    return _text_table(ParameterRow._fields, columns)
+    names = ("name", "value", "unit", "default", "meaning")
+    columns = [[str(getattr(row, name)) for row in rows] for name in names]
+    return _text_table(names, columns)
 
 
 def provenance_table(provenance: Provenance) -> NDArray[np.void]:
