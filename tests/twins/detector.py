@@ -1,9 +1,12 @@
 """Slow twins of the kernels of ``rampline.detector``: NumPy and SciPy."""
 
+from types import SimpleNamespace
+
 import numpy as np
 from scipy import ndimage, stats
 
-from rampline.detector.ramp_fit import whole_ramps
+from rampline.detector.ramp_fit import ols_rows, whole_ramps
+from rampline.flags import DO_NOT_USE
 
 
 def first_saturated(samples, limit, start, stop):
@@ -291,10 +294,6 @@ def find_runs(words, veto, bits, runs, first):
     runs[: len(starts), :3] = np.column_stack([starts, stops[:, 1]])
     first[:] = np.searchsorted(starts[:, 0], np.arange(len(words) + 1))
     return len(starts)
-
-
-def sort_steps(values, steps):
-    steps[:] = np.sort(np.diff(values, axis=0), axis=0)
 
 
 def root(parent, k):
@@ -611,27 +610,9 @@ def refit_noise(block, pixel, times, bits, scratch, result):
         result.planes[3, n_ints, pixel] = limited(inverses.sum())
 
 
-def fit_clean_pixels(block, pixels, table, times, result):
-    n = block.counts.shape[1]
-    x = np.arange(n) * times.group
-    for pixel in pixels:
-        values = block.counts[0, :, pixel].astype(float)
-        gain, variance = float(block.gain[pixel]), block.read_variance[pixel]
-        rise, middle = values[-1] - values[0], np.median(np.diff(values))
-        power = (0, 0.4, 1, 3, 6, 10)[power_index(rise, gain, variance)]
-        weight = np.abs(np.linspace(-1, 1, n)) ** power
-        slope = np.polyfit(x, values, 1, w=np.sqrt(weight))[0]
-        signal = (max(middle / times.group, 0) + block.dark[pixel]) / gain
-        var_poisson = signal / (times.group * (n - 1))
-        var_read = read_variance(n, variance, times, times.group)
-        err = np.sqrt(var_poisson + var_read)
-        values = np.array([slope, err, var_poisson, var_read])
-        result.planes[:, :, pixel] = values[:, None]
-
-
-def fit_pixels(block, pixels, table, times, bits, result, scratch):
+def fit_pixels(block, table, times, bits, result, scratch):
     n_ints = len(block.counts)
-    for pixel in pixels:
+    for pixel in range(block.counts.shape[2]):
         seen = [
             take_ramp(block, (pixel, i), times, bits, scratch) for i in range(n_ints)
         ]
@@ -642,6 +623,144 @@ def fit_pixels(block, pixels, table, times, bits, result, scratch):
             fit_pixel(block, place, (table, times), bits, scratch, result)
         if np.bitwise_or.reduce(seen) & bits.chargeloss:
             refit_noise(block, pixel, times, bits, scratch, result)
+
+
+def take_ramps(samples, span, scratch):
+    (start, n), (plane, flag_plane) = span, samples.planes
+    groups = np.arange(len(scratch.ramp))[:, None]
+    pixels = start + np.arange(n)
+    counts = samples.counts[groups * plane + pixels]
+    scratch.ramp[:, :n] = counts - counts[0]
+    scratch.step[:, :n] = np.diff(counts, axis=0)
+    scratch.line[ols_rows._SUM, :n] = (counts - counts[0]).sum(axis=0)
+    scratch.flags[:-1, :n] = samples.flags[groups * flag_plane + pixels]
+    scratch.seen[:n] = np.bitwise_or.reduce(scratch.flags[:-1, :n], axis=0)
+
+
+def take_pixels(noise, span, n_frames, scratch):
+    start, n = span
+    inside = slice(start, start + n)
+    scratch.line[ols_rows._GAIN, :n] = noise.gain[inside]
+    scratch.line[ols_rows._READ, :n] = noise.read_noise[inside] ** 2 / n_frames
+    dark = noise.dark[inside]
+    scratch.line[ols_rows._DARK, :n] = dark if dark.size else 0
+
+
+def drop_steps(n, bits, scratch):
+    lost, jump = np.uint8(bits[0] | bits[1]), np.uint8(bits[2])
+    flags = scratch.flags[:-1, :n]
+    used = (flags[:-1] & lost == 0) & (flags[1:] & (lost | jump) == 0)
+    scratch.step[:, :n][~used] = np.inf
+    scratch.n_used[:n] = used.sum(axis=0)
+
+
+def find_rates(n, group_s, scratch):
+    for c in range(n):
+        steps = scratch.step[: len(scratch.ramp) - 1, c]
+        steps = steps[steps < np.inf].astype(float)
+        rate = np.median(steps) / group_s if steps.size else np.inf
+        scratch.line[ols_rows._RATE, c] = rate
+
+
+def choose_slopes(n, model, scratch):
+    line, bounds = scratch.line, np.sqrt(model.squares[1:])
+    for c in range(n):
+        gain, variance = line[[ols_rows._GAIN, ols_rows._READ], c].astype(float)
+        ramp = scratch.ramp[:, c].astype(float)
+        signal = (ramp[-1] - ramp[0]) * gain
+        total = variance * gain**2 + signal
+        ratio = signal / np.sqrt(total) if total > 0 else 0.0
+        power = (0, 0.4, 1, 3, 6, 10)[int(np.digitize(ratio, bounds))]
+        weight = np.sqrt(np.abs(np.linspace(-1, 1, len(ramp))) ** power)
+        scratch.slope[0, c] = np.polyfit(np.arange(len(ramp)), ramp, 1, w=weight)[0]
+
+
+def write_whole_ramps(span, model, scratch, out):
+    (start, n), line, n_groups = span, scratch.line, len(scratch.ramp)
+    inside = slice(start, start + n)
+    signal = np.maximum(line[ols_rows._RATE, :n], 0) + line[ols_rows._DARK, :n]
+    x = (np.arange(n_groups) - (n_groups - 1) / 2) * model.group_s
+    out.slope[inside] = scratch.slope[0, :n] / model.group_s
+    out.var_read[inside] = line[ols_rows._READ, :n] / (x @ x)
+    out.var_poisson[inside] = signal / line[ols_rows._GAIN, :n] / (x[-1] - x[0])
+    out.err[inside] = np.sqrt(out.var_read[inside] + out.var_poisson[inside])
+    out.own_err[inside] = out.err[inside]
+
+
+def fit_segment(place, noise, model, scratch):
+    (start, n, c), (gain, variance) = place, noise
+    values = scratch.ramp[start : start + n, c].astype(float)
+    power = power_index(values[-1] - values[0], gain, variance) if n > 2 else 0
+    return model.table[n, power, :n] @ values
+
+
+def write_cut_ramp(pixel, sums, out):
+    slope, var_read, var_poisson, both = sums
+    var_read, var_poisson = (v if v < 1e6 else 0 for v in (var_read, var_poisson))
+    out.slope[pixel] = slope if var_read else 0
+    out.var_read[pixel], out.var_poisson[pixel] = var_read, var_poisson
+    out.err[pixel], out.own_err[pixel] = (var_read + var_poisson) ** 0.5, both**-0.5
+
+
+def fit_cut_ramp(place, model, bits, scratch, out):
+    (c, pixel), line = place, scratch.line
+    flags = scratch.flags[:-1, c]
+    gain, variance = line[[ols_rows._GAIN, ols_rows._READ], c].astype(float)
+    n_good, (lost, full, jump) = np.count_nonzero(flags == 0), bits
+    own = SimpleNamespace(jump=jump)
+    kinds = [kind(int(f), bool(f & (lost | full)), own) for f in flags]
+    segments = np.zeros((len(flags) + 1, 2), int)
+    found = segments[: find_segments(np.array(kinds), segments)]
+    found = found[found[:, 1] > 1]
+    if n_good < 2 or flags[0] & full or len(found) == 0 or scratch.n_used[c] == 0:
+        return False
+    signal = (max(line[ols_rows._RATE, c], 0) + line[ols_rows._DARK, c]) / gain
+    values = [
+        fit_segment((*one, c), (gain, variance), model, scratch) / model.group_s
+        for one in found
+    ]
+    times = SimpleNamespace(group=model.group_s)
+    reads = np.array([read_variance(n, variance, times, 0) for _, n in found])
+    photons = signal / (model.group_s * (found[:, 1] - 1))
+    var_read = 1 / np.sum(1 / reads)
+    var_poisson = 1 / np.sum(1 / photons) if signal > 0 else 0
+    sums = np.sum(values / reads) * var_read, var_read, var_poisson
+    write_cut_ramp(pixel, (*sums, np.sum(1 / (reads + photons))), out)
+    out.flags[pixel] |= np.bitwise_or.reduce(flags) & np.uint8(full | jump)
+    return True
+
+
+def fit_rows(samples, noise, model, bits, out, rest):
+    n, n_groups = samples.n_rows * samples.n_cols, model.weights.shape[1]
+    scratch = ols_scratch(n_groups, n)
+    take_ramps(samples, (0, n), scratch)
+    take_pixels(noise, (0, n), model.n_frames, scratch)
+    drop_steps(n, bits, scratch)
+    find_rates(n, model.group_s, scratch)
+    plain = (scratch.line[ols_rows._GAIN] > 0) & (scratch.line[ols_rows._READ] > 0)
+    plain &= np.isfinite(scratch.line[ols_rows._SUM])
+    plain &= out.flags & np.uint32(bits[0] | bits[1]) == 0
+    plain &= scratch.seen & ~np.uint8(sum(bits)) == 0
+    scratch.line[:, ~plain], scratch.ramp[:, ~plain] = 1, 1
+    choose_slopes(n, model, scratch)
+    write_whole_ramps((0, n), model, scratch, out)
+    for c in np.flatnonzero(plain & (scratch.seen != 0)):
+        plain[c] = fit_cut_ramp((c, c), model, bits, scratch, out)
+    found = np.flatnonzero(~plain)
+    rest[: found.size] = found
+    return found.size
+
+
+def ols_scratch(n_groups, n):
+    """Return scratch for ``n`` pixels."""
+    lost = np.full((n_groups + 1, n), DO_NOT_USE, np.uint8)
+    lines = n_groups, n_groups - 1, 6, ols_rows._LINES
+    return ols_rows.Scratch(
+        *(np.zeros((m, n), np.float32) for m in lines),
+        lost,
+        np.zeros(n, np.uint8),
+        np.zeros(n, np.int32),
+    )
 
 
 def take_columns(source, chosen, target):

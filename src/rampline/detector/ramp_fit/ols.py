@@ -8,14 +8,15 @@ since photon variances estimated from the slope itself would favour the low ones
 """
 
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import flags
+from ...exposure.records import SlopePlanes
 from ...exposure.timing import Readout
-from ..band import PixelNoise, RampBand, flat_block
+from ..band import PixelNoise, RampBand, flat_block, pick_pixels
 from .ols_kernels import (
     ERR,
     SLOPE,
@@ -25,10 +26,13 @@ from .ols_kernels import (
     Block,
     Result,
     Times,
-    fit_clean_pixels,
     fit_pixels,
 )
-from .planes import SlopeFit
+from .ols_rows import Planes, fit_rows, make_model
+from .planes import SlopeFit, empty_slopes
+from .whole_ramps import noise_of, samples_of
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 _MIN_WEIGHTED: Final = 3
 """Groups from which on the weights differ."""
@@ -66,13 +70,65 @@ def fit_ols(
     single group the photon noise survives another integration that is saturated; where
     no slope is given, no read variance is given either.
     """
-    block = _take_block(band, noise, readout, rows)
+    n_ints, n_groups = band.counts.shape[:2]
+    if n_ints == 1 and n_groups >= _MIN_WEIGHTED:
+        rest = _fit_rows(band, noise, readout, rows, out)
+        part = _pick(band, noise, readout, rows, rest)
+        spare = empty_slopes(1, 1, rest.size)
+        _fit_block(*part, readout, keep_one_group, spare)
+        _scatter(spare.integrations, rest, out.integrations)
+        _scatter(spare.exposure, rest, out.exposure)
+    else:
+        part = _take_block(band, noise, readout, rows)
+        _fit_block(*part, readout, keep_one_group, out)
+    out.chi2[:] = np.nan
+
+
+def _fit_rows(
+    band: RampBand, noise: PixelNoise, readout: Readout, rows: slice, out: SlopeFit
+) -> NDArray[np.int32]:
+    """Fit plain ramps of a single integration; return the pixels that have others.
+
+    What is written to those pixels is not meant to stay.
+    """
+    whole, parts = out.exposure, out.integrations
+    whole.flags[:] = band.pixel_flags[rows]
+    to = Planes(
+        _flat(whole.slope),
+        _flat(whole.err),
+        _flat(parts.err),
+        _flat(whole.var_poisson),
+        _flat(whole.var_read),
+        _flat(whole.flags),
+    )
+    model = make_model(
+        slope_coefficients(readout.n_groups), readout.group_s, readout.n_frames
+    )
+    bits = flags.DO_NOT_USE, flags.SATURATED, flags.JUMP
+    rest = np.empty(to.slope.size, np.int32)
+    samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
+    # pixels without a gain divide by zero: they are among the others
+    n = fit_rows(samples, own, model, bits, to, rest)
+    if not np.may_share_memory(whole.slope, parts.slope):
+        parts.slope[0], parts.flags[0] = whole.slope, whole.flags
+        parts.var_poisson[0], parts.var_read[0] = whole.var_poisson, whole.var_read
+    return rest[:n]
+
+
+def _fit_block(
+    block: Block,
+    pixel_flags: NDArray[np.uint32],
+    readout: Readout,
+    keep_one_group: bool,  # noqa: FBT001 - hands on the field of that name
+    out: SlopeFit,
+) -> None:
+    """Fit ramps of any number of integrations, whatever is left of them."""
     n_ints, n_groups, n_pixels = block.counts.shape
     result = Result(
         np.zeros((4, n_ints + 1, n_pixels), np.float32),
         np.empty((n_ints + 1, n_pixels), np.uint32),
     )
-    result.flags[:] = band.pixel_flags[rows].reshape(-1)
+    result.flags[:] = pixel_flags
     unknown = np.uint32(flags.NO_GAIN_VALUE | flags.DO_NOT_USE)
     result.flags[:, ~(block.gain > 0)] |= unknown
     one_group_s = 0.5 * (readout.n_frames + 1.0) * readout.frame_s
@@ -85,9 +141,7 @@ def fit_ols(
         flags.PERSISTENCE,
         flags.CHARGELOSS,
     )
-    table, is_clean = slope_coefficients(n_groups), _find_clean(block, result)
-    fit_clean_pixels(block, np.flatnonzero(is_clean), table, times, result)
-    fit_pixels(block, np.flatnonzero(~is_clean), table, times, Bits(*bits), result)
+    fit_pixels(block, slope_coefficients(n_groups), times, Bits(*bits), result)
     # read noise that is unknown or none leaves nothing to weight with
     lost = np.isnan(result.planes[SLOPE])
     result.flags[lost] |= np.uint32(flags.DO_NOT_USE)
@@ -114,43 +168,54 @@ def slope_coefficients(n_groups: int) -> NDArray[np.float64]:
     return table
 
 
-def _find_clean(block: Block, result: Result) -> NDArray[np.bool_]:
-    """Return the pixels of a single integration that nothing is wrong with."""
-    n_ints, n_groups, _ = block.counts.shape
-    if n_ints > 1 or n_groups < _MIN_WEIGHTED:
-        return np.zeros(block.gain.shape, np.bool_)
-    clean: NDArray[np.bool_] = np.bitwise_or.reduce(block.flags[0], axis=0) == 0
-    clean &= np.isfinite(block.counts[0].sum(axis=0)) & (block.gain > 0)
-    clean &= block.read_variance > 0
-    clean &= result.flags[0] & np.uint32(flags.BAD_FOR_SLOPE) == 0
-    return clean
-
-
 def _take_block(
     band: RampBand, noise: PixelNoise, readout: Readout, rows: slice
-) -> Block:
-    """Copy some rows to contiguous arrays."""
+) -> tuple[Block, NDArray[np.uint32]]:
+    """Copy some rows to contiguous arrays, and their flags."""
     counts = flat_block(band.counts, rows)
-    zero = np.full((counts.shape[0], counts.shape[2]), np.nan, np.float32)
-    if band.zero_frame is not None:
-        zero[:] = band.zero_frame[:, rows].reshape(zero.shape)
-    dark = np.zeros(counts.shape[2], np.float32)
-    if noise.dark_dn_s is not None:
-        dark[:] = noise.dark_dn_s[rows].reshape(-1)
-    sigma = noise.read_noise_dn[rows].reshape(-1).astype(np.float64)
-    return Block(
+    own = noise_of(noise, rows)
+    block = Block(
         counts,
         flat_block(band.group_flags, rows),
-        zero,
-        np.ascontiguousarray(noise.gain[rows]).reshape(-1),
-        sigma**2 / readout.n_frames,
-        dark,
+        _zero_frame(band, rows).reshape(counts.shape[0], -1),
+        own.gain,
+        own.read_noise.astype(np.float64) ** 2 / readout.n_frames,
+        own.dark if own.dark.size else np.zeros(own.gain.size, np.float32),
     )
+    return block, band.pixel_flags[rows].reshape(-1)
+
+
+def _pick(
+    band: RampBand,
+    noise: PixelNoise,
+    readout: Readout,
+    rows: slice,
+    pixels: NDArray[np.int32],
+) -> tuple[Block, NDArray[np.uint32]]:
+    """Copy some pixels of a single integration, and their flags."""
+    own = noise_of(noise, rows)
+    block = Block(
+        pick_pixels(band.counts[0, :, rows], pixels)[None],
+        pick_pixels(band.group_flags[0, :, rows], pixels)[None],
+        _zero_frame(band, rows).reshape(1, -1)[:, pixels],
+        own.gain[pixels],
+        own.read_noise[pixels].astype(np.float64) ** 2 / readout.n_frames,
+        own.dark[pixels] if own.dark.size else np.zeros(pixels.size, np.float32),
+    )
+    return block, band.pixel_flags[rows].reshape(-1)[pixels]
+
+
+def _zero_frame(band: RampBand, rows: slice) -> NDArray[np.float32]:
+    """Return the first reads of some rows, NaN where there are none."""
+    if band.zero_frame is not None:
+        return band.zero_frame[:, rows]
+    n_ints, _, n_rows, n_cols = band.counts[:, :, rows].shape
+    unknown = np.float32(np.nan)
+    return np.broadcast_to(unknown, (n_ints, n_rows, n_cols))
 
 
 def _write(result: Result, out: SlopeFit) -> None:
     """Copy the results to planes of the exposure and of its integrations."""
-    shape = out.exposure.slope.shape
     for planes, which in ((out.integrations, slice(0, -1)), (out.exposure, -1)):
         target = planes.slope.shape
         planes.slope[:] = result.planes[SLOPE, which].reshape(target)
@@ -158,4 +223,21 @@ def _write(result: Result, out: SlopeFit) -> None:
         planes.var_poisson[:] = result.planes[VAR_POISSON, which].reshape(target)
         planes.var_read[:] = result.planes[VAR_READ, which].reshape(target)
         planes.flags[:] = result.flags[which].reshape(target)
-    out.chi2[:] = np.full(shape, np.nan, np.float32)
+
+
+def _scatter(
+    source: SlopePlanes, pixels: NDArray[np.int32], target: SlopePlanes
+) -> None:
+    """Put the results of some pixels of a single integration to their place."""
+    _flat(target.slope)[pixels] = source.slope.reshape(-1)
+    _flat(target.err)[pixels] = source.err.reshape(-1)
+    _flat(target.var_poisson)[pixels] = source.var_poisson.reshape(-1)
+    _flat(target.var_read)[pixels] = source.var_read.reshape(-1)
+    _flat(target.flags)[pixels] = source.flags.reshape(-1)
+
+
+def _flat(plane: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return a view (pixels,); an error if that takes a copy."""
+    view = plane.view()
+    view.shape = (-1,)
+    return view

@@ -10,8 +10,6 @@ from ...numerics.jit import kernel
 _LARGE_VARIANCE: Final = 1.0e6
 """Variances from here on are written as 0: they mean that there is no measurement."""
 
-_WIDTH: Final = 512
-"""Pixels fitted side by side."""
 _NOT_GOOD, _JUMP_ONLY, _NO_VALUE, _HAS_JUMP = 1, 2, 4, 8
 SLOPE, ERR, VAR_POISSON, VAR_READ = 0, 1, 2, 3
 
@@ -67,75 +65,15 @@ class Scratch(NamedTuple):
 
 
 @kernel
-def fit_clean_pixels(
-    block: Block,
-    pixels: NDArray[np.intp],
-    table: NDArray[np.float64],
-    times: Times,
-    result: Result,
-) -> None:
-    """Fit some pixels of a single integration, all of whose groups are good."""
-    n_groups = block.counts.shape[1]
-    values, steps = np.empty((n_groups, _WIDTH)), np.empty((n_groups - 1, _WIDTH))
-    time, last = times.group, n_groups - 1
-    per_variance = 12.0 / (time**2 * (n_groups**3 - n_groups))
-    for start in range(0, pixels.size, _WIDTH):
-        own = pixels[start : start + _WIDTH]
-        for g in range(n_groups):
-            counts, value = block.counts[0, g], values[g]
-            for c in range(own.size):
-                value[c] = counts[own[c]]
-        _sort_steps(values, steps)
-        for c in range(own.size):
-            pixel = own[c]
-            rate = 0.5 * (steps[last // 2, c] + steps[(last - 1) // 2, c]) / time
-            gain, variance = block.gain[pixel], block.read_variance[pixel]
-            power = _power_index(values[last, c] - values[0, c], gain, variance)
-            slope = 0.0
-            for g in range(n_groups):
-                slope += table[n_groups, power, g] * values[g, c]
-            signal = (max(0.0, rate) + block.dark[pixel]) / gain
-            var_read, var_poisson = variance * per_variance, signal / (time * last)
-            for i in range(2):
-                result.planes[SLOPE, i, pixel] = slope / time
-                result.planes[ERR, i, pixel] = np.sqrt(var_read + var_poisson)
-                result.planes[VAR_READ, i, pixel] = var_read
-                result.planes[VAR_POISSON, i, pixel] = var_poisson
-
-
-@kernel
-def _sort_steps(values: NDArray[np.float64], steps: NDArray[np.float64]) -> None:
-    """Fill the steps between groups (groups, pixels), sorted along each ramp.
-
-    Neighbours are exchanged in turn, even pairs and odd: as many rounds as there are
-    steps, each of them vector code.
-    """
-    n = len(steps)
-    for k in range(n):
-        before, after, step = values[k], values[k + 1], steps[k]
-        for c in range(step.size):
-            step[c] = after[c] - before[c]
-    for turn in range(n):
-        for k in range(turn % 2, n - 1, 2):
-            low, high = steps[k], steps[k + 1]
-            for c in range(low.size):
-                one, two = low[c], high[c]
-                is_sorted = one <= two
-                low[c] = one if is_sorted else two
-                high[c] = two if is_sorted else one
-
-
-@kernel
 def fit_pixels(
     block: Block,
-    pixels: NDArray[np.intp],
     table: NDArray[np.float64],
     times: Times,
     bits: Bits,
     result: Result,
 ) -> None:
-    """Fit the ramps of some pixels."""
-    n_ints, n_groups, _ = block.counts.shape
+    """Fit the ramps of all pixels."""
+    n_ints, n_groups, n_pixels = block.counts.shape
     scratch = Scratch(
         np.empty((n_ints, n_groups), np.uint8),
         np.empty((n_ints, n_groups)),
@@ -146,7 +84,7 @@ def fit_pixels(
         np.empty(n_ints, np.bool_),
         np.empty(n_ints, np.bool_),
     )
-    for pixel in pixels:
+    for pixel in range(n_pixels):
         rate, seen = 0.0, 0
         for i in range(n_ints):
             seen |= _take_ramp(block, (pixel, i), times, bits, scratch)
