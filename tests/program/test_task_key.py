@@ -41,3 +41,12 @@ def test_the_source_hash_covers_what_a_module_imports(tmp_path, monkeypatch):
     assert source_hash.__wrapped__("top") == before
     task_key._source.cache_clear()
     assert source_hash.__wrapped__("top") != before
+
+
+def test_a_product_does_not_hang_on_the_code_of_other_stages():
+    covered = {
+        path.relative_to(task_key.PACKAGE).as_posix()
+        for path in task_key._closure(task_key._module_file("program.make_survey"))
+    }
+    assert "astrometry/sources.py" in covered
+    assert not covered & {"program/reduce.py", "detector/jumps.py", "report/page.py"}

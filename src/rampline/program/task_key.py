@@ -82,8 +82,11 @@ def _closure(start: Path) -> set[Path]:
 
 @cache
 def _imported(path: Path) -> tuple[Path, ...]:
-    """Return the package's files that ``path`` imports, at its top or inside functions."""
-    return tuple(_find_imports(path))
+    """Return the package's files that ``path`` imports, at its top or inside functions.
+
+    The package's own door leads everywhere; who takes the version from it goes nowhere.
+    """
+    return () if path == PACKAGE / "__init__.py" else tuple(_find_imports(path))
 
 
 @cache
@@ -93,13 +96,20 @@ def _source(path: Path) -> bytes:
 
 
 def _find_imports(path: Path) -> Iterator[Path]:
+    known = _package_files(PACKAGE)
     for dots, module, names in _IMPORT.findall(_source(path).decode()):
-        base = path.parents[len(dots) - 1].joinpath(*module.split("."))
+        base = path.parents[len(dots) - 1].joinpath(*module.split(".")).as_posix()
         words = re.findall(r"\w+", names)
-        for candidate in (base, *(base / word for word in words)):
-            for file in (candidate.with_suffix(".py"), candidate / "__init__.py"):
-                if file.is_file():
-                    yield file
+        for candidate in (base, *(f"{base}/{word}" for word in words)):
+            for name in (f"{candidate}.py", f"{candidate}/__init__.py"):
+                if name in known:
+                    yield known[name]
+
+
+@cache
+def _package_files(package: Path) -> dict[str, Path]:
+    """Return the source files by name; to ask the disk for each takes 0.1 s."""
+    return {path.as_posix(): path for path in package.rglob("*.py")}
 
 
 def _module_file(module: str) -> Path:
