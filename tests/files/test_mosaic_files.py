@@ -141,6 +141,14 @@ def test_a_mosaic_says_how_many_exposures_contribute_and_where_none_does(written
     assert names.index("NEXP") > names.index("EXPOSURE")
 
 
+def test_how_noise_grows_with_area_is_a_table(tmp_path, rng, inputs, world):
+    curve = np.array([(1.0, 1.0), (32.0, 1.5)], [("SIDE", "f8"), ("PREDICTED", "f8")])
+    path = tmp_path / "mosaic_i2d.fits"
+    world = dataclasses.replace(world, noise=curve)
+    write_mosaic(path, make_mosaic(rng, inputs), world, PROVENANCE)
+    assert fits.getdata(path, "NOISE")["PREDICTED"].tolist() == [1.0, 1.5]
+
+
 def test_what_holds_for_one_input_only_is_not_in_the_mosaic(written):
     primary, science = fits.getheader(written[0]), fits.getheader(written[0], "SCI")
     for keyword in ("RA_REF", "V2_REF", "A_0_2"):

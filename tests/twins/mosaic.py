@@ -370,3 +370,16 @@ def confirm_pixels(exceeds, found):
     for row, col in np.ndindex(exceeds.shape):
         near = first[row : row + 3, col : col + 3].any()
         found[row, col] = bool(exceeds[row, col] & 2) and near
+
+
+def sum_boxes(signal, err, is_sky, side, least):
+    """Sum over blank pixels over the root of summed variance; NaN where few are blank."""
+    counts = [n // side for n in signal.shape]
+    pulls = np.full(counts, np.nan)
+    for i, j in np.ndindex(*counts):
+        box = slice(i * side, (i + 1) * side), slice(j * side, (j + 1) * side)
+        blank = is_sky[box]
+        variance = np.sum(err[box][blank].astype(float) ** 2)
+        if blank.sum() >= least and variance > 0:
+            pulls[i, j] = np.sum(signal[box][blank], dtype=float) / np.sqrt(variance)
+    return pulls

@@ -41,6 +41,8 @@ class MosaicWorld:
         Name of the association file; empty if none.
     weight_noise : str
         The weights are one over its variance: ``read`` noise, or ``read+sky``.
+    noise : record array or None
+        How the noise of areas grows with their size: extension NOISE.
     """
 
     gwcs: Any
@@ -49,6 +51,7 @@ class MosaicWorld:
     scale_ratio: float = 1.0
     association: str = ""
     weight_noise: str = "read+sky"
+    noise: NDArray[np.void] | None = None
 
 
 def write_mosaic(
@@ -88,6 +91,8 @@ def write_mosaic(
         Part("DQ", _quality(mosaic)),
         Part("HDRTAB", header_table(mosaic.headers)),
     ]
+    if world.noise is not None:
+        parts.append(Part("NOISE", world.noise))
     return write_fits(path, primary, [*parts, *_closing(provenance, world)])
 
 

@@ -49,6 +49,7 @@ from ..exposure.records import Plane, Scene, SkyImage
 from ..flags import BAD_FOR_MOSAIC, SATURATED
 from ..mosaic.blot import blot_mask, make_scene
 from ..mosaic.drizzle import DrizzleParams
+from ..mosaic.noise_curve import NoiseCurveParams
 from ..mosaic.outliers import OutlierParams
 from ..params import Arcsec, Params, Unit
 from .combine import CombinedDithers, Dither, combine_dithers
@@ -86,6 +87,8 @@ class SkyToMosaic(Params):
     """Pixels that disagree with the other dithers."""
     drizzle: DrizzleParams = DrizzleParams()
     """The mosaic."""
+    noise: NoiseCurveParams = NoiseCurveParams()
+    """Noise of areas of the mosaic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

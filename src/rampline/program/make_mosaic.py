@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from .. import __version__
 from ..astrometry.alignment import Alignment
 from ..astrometry.distortion_update import DistortionUpdate
@@ -25,9 +27,11 @@ from ..files.write import write_sky
 from ..files.write_mosaic import MosaicWorld, write_mosaic
 from ..mosaic.correlation import correlated_noise_factor
 from ..mosaic.drizzle import CONTEXT_BITS
+from ..mosaic.noise_curve import NoiseCurve
 from ..params import walk_params
 from ..pipeline.combine import CombinedDithers, Dither, combine_dithers, mark_outliers
 from ..pipeline.exposure_geometry import StoredWcs, realigned_wcs
+from ..pipeline.mosaic_noise import measure_mosaic_noise
 from ..pipeline.runner import Bench, Footprint, Runner
 from ..pipeline.sky_to_mosaic import (
     SkyToMosaic,
@@ -45,6 +49,8 @@ from .task_key import hash_file, make_key
 MODULE = "program.make_mosaic"
 COMBINED = ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 """Extensions of an exposure that its mosaic is computed from."""
+APERTURES = (3, 10, 33)
+"""Widths in pixels of the apertures whose noise the header tells."""
 PLANES = 8
 """Planes of a mosaic beside its context, the median among them, of four bytes a pixel."""
 
@@ -132,6 +138,10 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         _write_exposures(stored, combined, dithers, updates, means)
     _write_association(request, cals, dithers)
     world = _world(request, grid, dithers, field.alignment)
+    drop = world.pixel_fraction, world.scale_ratio
+    world = _with_noise(
+        world, measure_mosaic_noise(combined.mosaic, drop, request.params.noise)
+    )
     write_mosaic(path, combined.mosaic, world, provenance)
     # those of the mosaic before
     for suffix, ending in (("cat", "ecsv"), ("segm", "fits")):
@@ -193,6 +203,19 @@ def _world(
         association=product_name(request.name, "asn", "json"),
         weight_noise="read+sky" if request.params.drizzle.weight == "sky" else "read",
     )
+
+
+def _with_noise(world: MosaicWorld, curve: NoiseCurve) -> MosaicWorld:
+    """Return the world with what is known of the noise of apertures."""
+    factors = tuple(
+        Card(
+            f"NOISE{width}",
+            curve.factor(np.pi * width**2 / 4.0),
+            f"noise of apertures {width} pixels wide over ERR",
+        )
+        for width in APERTURES
+    )
+    return replace(world, cards=(*world.cards, *factors), noise=curve.table())
 
 
 def _alignment_cards(alignment: Alignment) -> tuple[Card, ...]:

@@ -1,0 +1,197 @@
+"""How the noise of an area of blank sky grows with its size, measured on the mosaic.
+
+Noise of independent pixels grows with the root of their number. Drizzle shares noise out
+between neighbours, which `rampline.mosaic.correlation` predicts; what it cannot know is
+measured here: charge that couples into neighbours, what is left of 1/f noise, steps of the
+sky, sources too faint to be masked. Sums over square boxes without sources are compared
+with ``ERR``; an aperture of the same area has the same factor to a few per cent. Boxes lie
+side by side, so their scatter is that around the local sky of a piece, not around zero.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..exposure.records import Plane
+from ..numerics.jit import kernel
+from ..params import Count, Fraction, StepParams
+from .correlation import noise_autocorrelation
+
+SIDES: Final = (1, 2, 4, 8, 16, 32, 64)
+"""Sides of the boxes in pixels; a box of 32 has the area of an aperture 36 wide."""
+LEAST_BOXES: Final = 100
+"""Fewer boxes tell no scatter: its error would exceed 15 per cent."""
+QUANTILES: Final = (0.1587, 0.5)
+"""One standard deviation below the mean, and the mean, of normal noise."""
+SCATTER_ERROR: Final = 1.49
+"""Error of the scatter from these two quantiles of n normal values, times root n."""
+
+
+class NoiseCurveParams(StepParams):
+    """How the noise of areas of a mosaic is measured."""
+
+    pieces: Count = 24
+    """Most pieces of 1024 x 1024 pixels that are looked at."""
+    least_filled: Fraction = 0.8
+    """Share of a box that must be blank sky."""
+
+
+class Piece(NamedTuple):
+    """Some of a mosaic.
+
+    Attributes
+    ----------
+    signal, err : (rows, cols) float32, MJy/sr
+        Signal less its sky.
+    is_sky : (rows, cols) bool
+        Pixels with data and without sources.
+    """
+
+    signal: Plane
+    err: Plane
+    is_sky: NDArray[np.bool_]
+
+
+class NoiseCurve(NamedTuple):
+    """Noise of boxes over the root of their summed ERR squared.
+
+    Attributes
+    ----------
+    side_px : (sides,) float64, pixels
+    predicted : (sides,) float64
+        From the sizes of pixels and drops.
+    measured : (sides,) float64
+        NaN where too few boxes are blank.
+    error : (sides,) float64
+        Of what was measured.
+    n_boxes : (sides,) int64
+    """
+
+    side_px: NDArray[np.float64]
+    predicted: NDArray[np.float64]
+    measured: NDArray[np.float64]
+    error: NDArray[np.float64]
+    n_boxes: NDArray[np.int64]
+
+    def factor(self, area_px: float) -> float:
+        """Return the factor of an area: measured where it was, else as predicted.
+
+        Interpolated in the logarithm of the area; outside the sizes measured what was
+        measured over predicted is kept as at the nearest.
+        """
+        known = np.isfinite(self.measured)
+        side = np.sqrt(area_px)
+        predicted = float(np.interp(np.log(side), np.log(self.side_px), self.predicted))
+        if not known.any():
+            return predicted
+        over = self.measured[known] / self.predicted[known]
+        at = np.log(self.side_px[known])
+        return predicted * float(np.interp(np.log(side), at, over))
+
+    def table(self) -> NDArray[np.void]:
+        """Return the curve as a table: SIDE (pixels), PREDICTED, MEASURED, ERROR, BOXES."""
+        names = ("SIDE", "PREDICTED", "MEASURED", "ERROR")
+        layout = [(name, "f8") for name in names] + [("BOXES", "i8")]
+        rows = np.empty(len(self.side_px), layout)
+        for name, values in zip((*names, "BOXES"), self, strict=True):
+            rows[name] = values
+        return rows
+
+
+def measure_noise_curve(
+    pieces: Sequence[Piece], drop: tuple[float, float], params: NoiseCurveParams
+) -> NoiseCurve:
+    """Measure the noise of boxes of blank sky.
+
+    Parameters
+    ----------
+    pieces : sequence of Piece
+    drop : (float, float)
+        Side of the drop, and of the mosaic's pixel, over that of the exposures' pixel.
+    params : NoiseCurveParams
+
+    Returns
+    -------
+    NoiseCurve
+
+    Notes
+    -----
+    The scatter is the median less the 15.87 % quantile of the boxes' sums over the root of
+    their summed variances: sources too faint to be masked widen the upper half.
+    """
+    correlation = noise_autocorrelation(*drop)
+    measured = np.full(len(SIDES), np.nan)
+    n_boxes = np.zeros(len(SIDES), np.int64)
+    for k, side in enumerate(SIDES):
+        pulls = [sum_boxes(piece, side, params.least_filled) for piece in pieces]
+        values = np.concatenate(pulls) if pulls else np.empty(0)
+        n_boxes[k] = len(values)
+        if len(values) >= LEAST_BOXES:
+            low, middle = np.quantile(values, QUANTILES)
+            measured[k] = middle - low
+    return NoiseCurve(
+        side_px=np.array(SIDES, np.float64),
+        predicted=np.array([box_factor(correlation, side) for side in SIDES]),
+        measured=measured,
+        error=SCATTER_ERROR * measured / np.sqrt(np.maximum(n_boxes, 1)),
+        n_boxes=n_boxes,
+    )
+
+
+def sum_boxes(piece: Piece, side: int, least_filled: float) -> NDArray[np.float64]:
+    """Return the sums of boxes over the roots of their summed variances.
+
+    Parameters
+    ----------
+    piece : Piece
+    side : int, pixels
+    least_filled : float
+        Boxes of which a smaller share is blank are left out.
+
+    Returns
+    -------
+    (boxes,) float64
+    """
+    counts = tuple(n // side for n in piece.signal.shape)
+    pulls = np.empty(counts)
+    _sum_boxes(*piece, side, max(least_filled * side**2, 1.0), pulls)
+    return pulls[np.isfinite(pulls)]
+
+
+def box_factor(correlation: NDArray[np.float64], side: int) -> float:
+    """Return how much correlation raises the noise of a sum over a square box.
+
+    Parameters
+    ----------
+    correlation : (k, k) float64
+        See `rampline.mosaic.correlation.noise_autocorrelation`.
+    side : int, pixels
+    """
+    reach = correlation.shape[0] // 2
+    share = np.maximum(1.0 - np.abs(np.arange(-reach, reach + 1)) / side, 0.0)
+    return float(np.sqrt(share @ correlation @ share))
+
+
+@kernel
+def _sum_boxes(
+    signal: Plane,
+    err: Plane,
+    is_sky: NDArray[np.bool_],
+    side: int,
+    least: float,
+    pulls: NDArray[np.float64],
+) -> None:
+    """Fill the sum over blank pixels over the root of summed variance; NaN with few."""
+    for i in range(pulls.shape[0]):
+        for j in range(pulls.shape[1]):
+            total, variance, used = 0.0, 0.0, 0
+            for row in range(i * side, (i + 1) * side):
+                for col in range(j * side, (j + 1) * side):
+                    if is_sky[row, col]:
+                        total += signal[row, col]
+                        variance += err[row, col] * err[row, col]
+                        used += 1
+            enough = (used >= least) & (variance > 0.0)
+            pulls[i, j] = total / np.sqrt(variance) if enough else np.nan
