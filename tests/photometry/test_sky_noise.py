@@ -52,6 +52,16 @@ def test_shared_noise_is_found_at_its_lag(rng):
     np.testing.assert_allclose(found, expected, atol=0.015)
 
 
+def test_what_a_whole_neighbourhood_shares_is_no_correlation(rng):
+    slow = np.repeat(np.repeat(rng.normal(0, 0.5, (25, 25)), 40, 0), 40, 1)
+    white = rng.normal(0, 1, (1000, 1001))
+    image = _blank((white[:, 1:] + white[:, :-1]) / np.sqrt(2) + slow)
+    found = _correlate(image, ALONE)
+    expected = ALONE.copy()
+    expected[1, [0, 2]] = 0.5
+    np.testing.assert_allclose(found, expected, atol=0.015)
+
+
 def test_a_slow_drift_shows_in_apertures_only(rng):
     drift = np.repeat(np.repeat(rng.normal(0, 1, (60, 60)), 10, 0), 10, 1)
     image = _blank(rng.normal(0, 1, (600, 600)) + drift)

@@ -3,8 +3,9 @@
 The sizes of pixels and drops predict how noise is correlated between neighbours, but not
 what grids turned against each other, coupled pixels, drifts within a row and sources too
 faint to be seen add. Two measurements make up for it: the autocorrelation of blank pixels
-at the lags that drizzle reaches, and the scatter of fluxes in blank apertures, measured
-just as those of sources. Neither makes an error smaller than predicted.
+at the lags that drizzle reaches, less what all near pixels share (a local sky takes that
+off), and the scatter of fluxes in blank apertures, measured just as those of sources.
+Neither makes an error smaller than predicted.
 """
 
 import numpy as np
@@ -60,23 +61,26 @@ def measure_autocorrelation(
     -------
     (k, k) float64
         The larger of measured and predicted at each lag, 1 in the centre.
+
+    Notes
+    -----
+    What pixels one lag beyond the reach of drizzle still share is no noise of single
+    sources: positions do not feel it, and fluxes lose it with the sky around them. So it
+    is taken off; what fluxes keep of it, `measure_excess` finds.
     """
     if np.count_nonzero(is_blank) < LEAST_PIXELS:
         return predicted
     signal, err, _ = image
     reach = predicted.shape[0] // 2
-    sums = np.zeros((2, reach + 1, 2 * reach + 1))
+    sums = np.zeros((2, reach + 2, 2 * reach + 3))
     limit = 4.0 * _scatter_of_ratio(signal, err, is_blank)
     _sum_products(signal, err, is_blank, limit, sums)
     mean = sums[0] / np.maximum(sums[1], 1.0)
-    mean /= mean[0, reach]
-    measured = predicted.copy()
-    for i in range(reach + 1):
-        for j in range(-reach, reach + 1):
-            if (i, j) > (0, 0):
-                measured[reach + i, reach + j] = mean[i, reach + j]
-                measured[reach - i, reach - j] = mean[i, reach + j]
-    return np.maximum(measured, predicted)
+    both = np.concatenate([mean[:0:-1, ::-1], mean])
+    shared = np.concatenate([both[[0, -1]].ravel(), both[1:-1, [0, -1]].ravel()]).mean()
+    measured = both[1:-1, 1:-1] - shared
+    measured /= measured[reach, reach]
+    return np.asarray(np.maximum(measured, predicted))
 
 
 def measure_excess(
