@@ -49,14 +49,37 @@ def test_faint_detections_get_the_benefit_of_the_doubt():
     assert not _find(sky, [(16, 16)])[0]
 
 
-def test_what_lacks_pixels_is_not_judged():
-    sky = np.zeros((32, 32))
-    sky[16, 14:16] = 100.0
-    sky[16, 17] = np.nan
+def _with_holes(sky, holes):
     image = _image(sky)
-    image[1][16, 17] = np.nan
+    for plane in image[:2]:
+        plane[tuple(np.transpose(holes))] = np.nan
+    return image
+
+
+def test_one_pixel_beside_a_missing_one_is_too_sharp():
+    sky = np.zeros((32, 32))
+    sky[16:18, 14:16] = 100.0
+    image = _with_holes(sky, [(18, 14), (13, 17), (16, 17)])
     places = np.array([[16.0, 15.0]])
-    assert not find_too_sharp(image, places, F200W, 1.0, SharpnessParams())[0]
+    assert find_too_sharp(image, places, F200W, 1.0, DEFAULT)[0]
+
+
+def test_a_star_keeps_its_width_whatever_pixel_is_missing():
+    sigma = F200W.fwhm_px / 2.3548
+    sky = gaussian_stars((32, 32), [16.2], [15.7], [1e4], sigma=sigma)
+    places = np.array([[16.0, 16.0]])
+    for hole in np.ndindex(5, 5):
+        image = _with_holes(sky, [np.add(hole, 14)])
+        assert not find_too_sharp(image, places, F200W, 1.0, DEFAULT)[0]
+        width = measure_widths(image, places, F200W, 1.0).variance[0]
+        assert width > 0.8 * sigma**2 / 2
+
+
+def test_what_lacks_its_core_is_not_judged():
+    sky = np.zeros((32, 32))
+    sky[16, 14:18] = 100.0
+    image = _with_holes(sky, [(i, j) for i in (15, 16, 17) for j in (14, 15, 16)])
+    assert not find_too_sharp(image, np.array([[16.0, 15.0]]), F200W, 1.0, DEFAULT)[0]
 
 
 def test_it_can_be_left_out():

@@ -119,21 +119,25 @@ def measure_widths(
     Returns
     -------
     Widths
-        Infinite where there is no light to measure, or pixels are missing.
+        Infinite where there is no light to measure, or pixels with more than half of a
+        star's light are missing. Other missing pixels are taken to hold what a star of the
+        same flux has there: a star keeps its width.
     """
     signal, err, labels = image
     centre = measure_centroids(image, places, star.fwhm_px, np.ones((1, 1)))
     sigma = star.fwhm_px / FWHM_PER_SIGMA
     half = int(np.ceil(3.0 * sigma)) + 1
     rows, cols = (np.rint(place).astype(np.int64) for place in (centre.row, centre.col))
-    light = cut_patches(signal, rows, cols, half)
-    variance = cut_patches(err, rows, cols, half) ** 2
     steps = np.arange(-half, half + 1.0)
     dy = steps[None, :, None] - (centre.row - rows)[:, None, None]
     dx = steps[None, None, :] - (centre.col - cols)[:, None, None]
     owner = cut_patches(labels, rows, cols, half)
     is_own = (owner == 0) | (owner == np.arange(1, len(rows) + 1)[:, None, None])
-    window = np.exp(-0.5 * (dy**2 + dx**2) / sigma**2) * is_own
+    gauss = np.exp(-0.5 * (dy**2 + dx**2) / sigma**2)
+    window = gauss * is_own
+    is_known = cut_patches(np.isfinite(signal), rows, cols, half) > 0
+    light, is_whole = _fill(cut_patches(signal, rows, cols, half), is_known, gauss)
+    variance = cut_patches(err, rows, cols, half) ** 2
     total = (window * light).sum(axis=(1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         yy, xx, yx = (
@@ -143,6 +147,18 @@ def measure_widths(
         least = (yy + xx) / 2 - np.hypot((yy - xx) / 2, yx)
         lever = window * (0.5 * (dy**2 + dx**2) - least[:, None, None])
         noise = np.sqrt((lever**2 * variance).sum(axis=(1, 2))) / total * noise_scale
-    is_whole = cut_patches(np.isfinite(signal), rows, cols, half).all(axis=(1, 2))
     known = np.isfinite(least) & (total > 0) & is_whole
     return Widths(np.where(known, least, np.inf), np.where(known, noise, 0.0))
+
+
+def _fill(
+    light: Values, is_known: NDArray[np.bool_], gauss: Values
+) -> tuple[Values, NDArray[np.bool_]]:
+    """Put a star's light into missing pixels; tell where less than half of it was missing.
+
+    ``gauss`` is both the star and the window that its flux is measured in.
+    """
+    seen = (gauss**2 * is_known).sum(axis=(1, 2))
+    flux = (gauss * light * is_known).sum(axis=(1, 2)) / np.maximum(seen, 1e-9)
+    filled = np.where(is_known, light, flux[:, None, None] * gauss)
+    return filled, np.asarray(seen > 0.5 * (gauss**2).sum(axis=(1, 2)), np.bool_)
