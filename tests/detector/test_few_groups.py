@@ -14,12 +14,13 @@ from .test_gls import clean_band, read_out
 
 RESET_DN = 18.0
 RATE_E = 400.0
+IN_TIME = SlopeParams(reset_time_error=0.0)
 
 
-def full_after(rng, n_good, pattern):
+def full_after(rng, n_good, pattern, late_s=0.0):
     """Ramps of a reset level of their own that saturate after some groups."""
     readout = make_readout(pattern, (1, 4, 100, 100))
-    counts = read_out(rng, readout, RATE_E)
+    counts = read_out(rng, readout, RATE_E) - np.float32(RATE_E / 2 * late_s)
     counts += rng.normal(0, RESET_DN, (100, 100)).astype(np.float32)
     band, noise = clean_band(counts)
     band.group_flags[0, n_good:] = SATURATED
@@ -45,7 +46,7 @@ def measured(fit):
 @pytest.mark.parametrize("n_good", [1, 2])
 def test_slope_and_error_are_true(rng, pattern, n_good):
     band, noise, readout = full_after(rng, n_good, pattern)
-    fit = fit_slopes(band, noise, readout, SlopeParams())
+    fit = fit_slopes(band, noise, readout, IN_TIME)
     mean, scatter, err, n = measured(fit)
     assert abs(mean - RATE_E / 2) < 4 * scatter / n**0.5
     assert err == pytest.approx(scatter, rel=0.03)
@@ -55,17 +56,38 @@ def test_slope_and_error_are_true(rng, pattern, n_good):
 
 def test_of_two_groups_the_first_tells_as_much_as_the_second(rng):
     band, noise, readout = full_after(rng, 2, "RAPID")
-    with_reset = fit_slopes(band, noise, readout, SlopeParams())
+    with_reset = fit_slopes(band, noise, readout, IN_TIME)
     off = SlopeParams(one_group_ramps=False)
     without = fit_slopes(band, noise, readout, off)
     assert measured(with_reset)[1] < 0.8 * measured(without)[1]
+
+
+@pytest.mark.parametrize("pattern", ["RAPID", "MEDIUM8"])
+def test_light_that_counts_late_does_not_bias_two_groups(rng, pattern):
+    band, noise, readout = full_after(rng, 2, pattern, late_s=1.0)
+    fit = fit_slopes(band, noise, readout, SlopeParams())
+    mean, scatter, err, _ = measured(fit)
+    assert err == pytest.approx(scatter, rel=0.03)
+    biased, *_ = measured(fit_slopes(band, noise, readout, IN_TIME))
+    assert biased < 0.997 * RATE_E / 2
+    assert abs(mean - RATE_E / 2) < 0.2 * (RATE_E / 2 - biased)
+
+
+def test_what_is_not_known_of_the_start_is_in_the_error_of_one_group(rng):
+    band, noise, readout = full_after(rng, 1, "RAPID", late_s=1.0)
+    fit = fit_slopes(band, noise, readout, SlopeParams())
+    mean, _, err, _ = measured(fit)
+    assert (RATE_E / 2 - mean) / err == pytest.approx(1.0, abs=0.15)
+    in_time = fit_slopes(band, noise, readout, IN_TIME)
+    np.testing.assert_array_equal(fit.exposure.slope, in_time.exposure.slope)
+    np.testing.assert_array_equal(fit.exposure.var_read, in_time.exposure.var_read)
 
 
 def test_the_zero_frame_is_one_more_mean(rng):
     band, zero, noise, readout = with_zero_frame(rng)
     errors = []
     for known in (None, zero):
-        fit = fit_slopes(band._replace(zero_frame=known), noise, readout, SlopeParams())
+        fit = fit_slopes(band._replace(zero_frame=known), noise, readout, IN_TIME)
         mean, scatter, err, n = measured(fit)
         assert abs(mean - RATE_E / 2) < 4 * scatter / n**0.5
         assert err == pytest.approx(scatter, rel=0.03)

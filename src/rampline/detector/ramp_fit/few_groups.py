@@ -3,9 +3,10 @@
 After the superbias is subtracted a ramp starts at zero, give or take the noise of the
 reset, which is several times that of a read. For a star's core, which saturates at once,
 that is little beside the photons: what the first group has gathered since the reset
-tells more than nothing, and as much as a second group does. The zero frame, the first
-read, is part of the first group's mean; apart from it, or where no group is good, it is
-one more.
+tells more than nothing. The zero frame, the first read, is part of the first group's
+mean; apart from it, or where no group is good, it is one more. When light begins to
+count after a reset is known to a second only: in a bright ramp that is more than all
+noise, and the differences between the means tell more than their levels.
 """
 
 from typing import Final, NamedTuple
@@ -30,6 +31,15 @@ _ABSENT: Final = 1e12
 """Variance of a mean that a ramp has not got, DN**2."""
 
 
+class Reset(NamedTuple):
+    """What is known of the level that ramps start from."""
+
+    noise_dn: float
+    """Its scatter about the superbias, DN."""
+    time_error_s: float
+    """How well the time is known from which on light counts, s."""
+
+
 class _Means(NamedTuple):
     """Up to three means of reads of each ramp, in the order of time; (ramps, 3) each."""
 
@@ -48,7 +58,7 @@ def fit_few_groups(
     noise: PixelNoise,
     readout: Readout,
     rows: slice,
-    reset_noise_dn: float,
+    reset: Reset,
     out: SlopeFit,
 ) -> None:
     """Give ramps of at most two good groups the best slope that starts at the reset.
@@ -60,8 +70,7 @@ def fit_few_groups(
     readout : Readout
     rows : slice
         Rows of the band to look at.
-    reset_noise_dn : float, DN
-        Scatter of the reset level.
+    reset : Reset
     out : SlopeFit
         Planes of those rows. Where no slope could be fitted DO_NOT_USE is taken back if a
         single group, or the zero frame, gives one, and UNRELIABLE_SLOPE set: a hit before
@@ -70,9 +79,10 @@ def fit_few_groups(
     Notes
     -----
     Generalised least squares of counts ``slope * time + reset``, the reset level being
-    noise that all means of a ramp share. Where two groups disagree with the reset level by
-    more than four sigma, a hit between, their difference alone stands. Exposures in which
-    other integrations were fitted keep the slope of those.
+    noise that all means of a ramp share; what light gathers in the time that is not known
+    adds to it, and counts as photon noise. Where two groups disagree with the reset level
+    by more than four sigma, a hit between, their difference alone stands. Exposures in
+    which other integrations were fitted keep the slope of those.
     """
     bad = np.uint8(flags.BAD_FOR_SLOPE)
     bits = band.group_flags[:, :, rows]
@@ -90,7 +100,7 @@ def fit_few_groups(
     where = i[few], row[few], col[few]
     for start in range(0, where[0].size, _PORTION):
         part = tuple(index[start : start + _PORTION] for index in where)
-        _fit_part(band, noise, readout, (rows, part), reset_noise_dn**2, out)
+        _fit_part(band, noise, readout, (rows, part), reset, out)
     if len(band.counts) > 1:
         _combine(out)
 
@@ -100,7 +110,7 @@ def _fit_part(
     noise: PixelNoise,
     readout: Readout,
     place: tuple[slice, tuple[NDArray[np.intp], ...]],
-    reset: float,
+    reset: Reset,
     out: SlopeFit,
 ) -> None:
     """Fit some ramps of some rows; those of a single integration are the exposure's."""
@@ -111,7 +121,8 @@ def _fit_part(
     gain = noise.gain[rows][row, col].astype(np.float64)
     read = noise.read_noise_dn[rows][row, col].astype(np.float64) ** 2
     slope, variance, chi2 = _fit(means, read, reset, gain)
-    _, quiet, _ = _fit(means, read, reset, np.full(gain.shape, np.inf))
+    no_photons, in_time = np.full(gain.shape, np.inf), reset._replace(time_error_s=0.0)
+    _, quiet, _ = _fit(means, read, in_time, no_photons)
     chosen = np.isfinite(slope) & (lost | ((n_groups == _FEW) & (chi2 < _OUTLIER)))
     photons = np.maximum(variance - quiet, 0.0)
     at = tuple(index[chosen] for index in where)
@@ -186,7 +197,7 @@ def _split_zero(
 def _fit(
     means: _Means,
     read: NDArray[np.float64],
-    reset: float,
+    reset: Reset,
     gain: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return slopes, their variances and chi2; slopes are NaN where there is no mean."""
@@ -195,14 +206,17 @@ def _fit(
     ramp = np.arange(last.size)
     level, time, shared, n_reads = (plane[ramp, last] for plane in means)
     slope = np.where(has.any(axis=1), level / time, np.nan)
-    photons = np.maximum(slope, 0.0) / gain * shared
-    variance = (photons + read / np.maximum(n_reads, 1.0) + reset) / time**2
+    light = np.maximum(slope, 0.0)
+    level_error = reset.noise_dn**2 + (light * reset.time_error_s) ** 2
+    photons = light / gain * shared
+    variance = (photons + read / np.maximum(n_reads, 1.0) + level_error) / time**2
     chi2 = np.zeros(last.size)
     many = np.flatnonzero(has.sum(axis=1) > 1)
     own = _Means(*(plane[many] for plane in means))
     for _ in range(2):
-        photons = np.maximum(slope[many], 0.0) / gain[many]
-        fitted = _fit_many(own, photons, read[many], reset)
+        light = np.maximum(slope[many], 0.0)
+        level_error = reset.noise_dn**2 + (light * reset.time_error_s) ** 2
+        fitted = _fit_many(own, light / gain[many], read[many], level_error)
         slope[many], variance[many], chi2[many] = fitted
     return slope, variance, chi2
 
@@ -211,14 +225,14 @@ def _fit_many(
     means: _Means,
     photons: NDArray[np.float64],
     read: NDArray[np.float64],
-    reset: float,
+    level_error: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return slopes, variances and chi2 at a known photon noise, DN**2/s."""
     has, diagonal = means.n_reads > 0.0, np.arange(3)
     # of two means that do not overlap all photons of the earlier are in the later
     shared = np.minimum(means.time[:, :, None], means.time[:, None, :])
     shared[:, diagonal, diagonal] = means.shared
-    covariance = photons[:, None, None] * shared + reset
+    covariance = photons[:, None, None] * shared + level_error[:, None, None]
     noise = read[:, None] / np.maximum(means.n_reads, 1.0)
     covariance[:, diagonal, diagonal] += np.where(has, noise, _ABSENT)
     time = np.where(has, means.time, 0.0)

@@ -23,7 +23,7 @@ from ...exposure.records import SlopePlanes
 from ...exposure.timing import Readout
 from ..band import PixelNoise, RampBand, Scalar, flat_block, pick_pixels
 from .covariance import Pattern, readout_pattern, unit_read_weight
-from .few_groups import fit_few_groups
+from .few_groups import Reset, fit_few_groups
 from .gls_kernels import (
     Tile,
     eliminate,
@@ -84,7 +84,7 @@ def fit_gls(
     noise: PixelNoise,
     readout: Readout,
     rows: slice,
-    reset_noise_dn: float,
+    reset: Reset | None,
     out: SlopeFit,
 ) -> None:
     """Fit some rows of a band and write the slopes to ``out``.
@@ -96,9 +96,9 @@ def fit_gls(
     readout : Readout
     rows : slice
         Rows of the band to fit.
-    reset_noise_dn : float, DN
-        Scatter of the reset level about the superbias: the noise of a ramp of a single
-        group, which is measured from the reset. 0: such ramps have no slope.
+    reset : Reset, optional
+        Of the reset level, from which a ramp of a single group is measured. None: such
+        ramps have no slope.
     out : SlopeFit
         Planes of those rows, written into.
     """
@@ -120,8 +120,8 @@ def fit_gls(
                 _copy(target.exposure, target.integrations[0])
         else:
             _fit_ramps(*_take_block(band, noise, rows), pattern, target)
-    if reset_noise_dn > 0.0:
-        fit_few_groups(band, noise, readout, rows, reset_noise_dn, out)
+    if reset is not None:
+        fit_few_groups(band, noise, readout, rows, reset, out)
 
 
 def _fit_whole_ramps(

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ...exposure.timing import Readout
-from ...params import Params, Unit
+from ...params import Params, Seconds, Unit
 from ..band import PixelNoise, RampBand, row_blocks
+from .few_groups import Reset
 from .gls import fit_gls
 from .ols import fit_ols
 from .planes import SlopeFit, empty_slopes, rows_of
@@ -26,6 +27,8 @@ class SlopeParams(Params):
     """Whether a ramp with a single good group gets a slope; ``jwst`` 3.0 drops it."""
     reset_noise: Annotated[float, Field(gt=0), Unit("DN")] = 18.0
     """Scatter of the reset level: the noise of a ramp of a single group (``gls``)."""
+    reset_time_error: Seconds = 1.0
+    """How well the time is known from which on light counts after a reset (``gls``)."""
 
 
 def fit_slopes(
@@ -61,10 +64,10 @@ def fit_slopes(
     n_ints, _, n_rows, n_cols = band.counts.shape
     fit = empty_slopes(n_ints, n_rows, n_cols) if out is None else out
     keep = params.one_group_ramps
+    level = Reset(params.reset_noise, params.reset_time_error) if keep else None
     for rows in row_blocks(band.counts.shape):
         if params.algorithm == "gls":
-            reset_noise = params.reset_noise if keep else 0.0
-            fit_gls(band, noise, readout, rows, reset_noise, rows_of(fit, rows))
+            fit_gls(band, noise, readout, rows, level, rows_of(fit, rows))
         else:
             fit_ols(band, noise, readout, rows, keep, rows_of(fit, rows))
     return fit
