@@ -125,13 +125,12 @@ def test_thresholds_mean_what_they_mean_in_stcal(rng):
 
 def block_of(band, noise, readout):
     n_ints, n_groups = band.counts.shape[:2]
-    gain = noise.gain.reshape(-1)
-    sigma = noise.read_noise_dn.reshape(-1).astype(float) * gain
     return two_point._Block(
         band.counts.reshape(n_ints, n_groups, -1),
         band.group_flags.reshape(n_ints, n_groups, -1),
-        gain,
-        2.0 * sigma**2 / readout.n_frames,
+        noise.gain.reshape(-1),
+        noise.read_noise_dn.reshape(-1),
+        readout.n_frames,
     )
 
 
@@ -140,15 +139,35 @@ def empty_hits(block):
     return Hits(np.zeros((3, n), np.int32), np.zeros((2, n), np.float32))
 
 
-@pytest.mark.parametrize("signed", [True, False])
-def test_ranges_of_differences_equal_their_twin(rng, signed):
+RULES = [(np.array([3.0, 3.5, 4.0]), single) for single in (True, False)]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_ranges_of_differences_equal_their_twin(rng, rule):
     block = block_of(*nasty_band(rng, "SHALLOW4", (2, 7, 20, 30)))
     block.flags[:, ::2, :9] = DO_NOT_USE
-    ours, theirs = np.empty((2, 2, 512), np.float32)
+    ours, theirs = np.zeros((2, 512), np.uint8)
     for start, n in ((0, 512), (512, 88)):
-        two_point._find_ranges(block, start, BAD_FOR_SLOPE, signed, tuple(ours))
-        twins.find_ranges(block, start, BAD_FOR_SLOPE, signed, tuple(theirs))
-        np.testing.assert_array_equal(ours[:, :n], theirs[:, :n])
+        two_point._judge_ranges(block, start, BAD_FOR_SLOPE, rule, ours)
+        twins.judge_ranges(block, start, BAD_FOR_SLOPE, rule, theirs)
+        np.testing.assert_array_equal(ours[:n], theirs[:n])
+        assert 0 < ours[:n].mean() < 1
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("n_groups", [3, 4, 5, 9])
+def test_worst_differences_equal_their_twin(rng, rule, n_groups):
+    block = block_of(*nasty_band(rng, "SHALLOW4", (1, n_groups, 20, 30)))
+    block.counts[0, 1, 20:30] = np.nan
+    ours, theirs = np.zeros((2, 512), np.uint8)
+    ordered, told = np.zeros((2, n_groups - 1, 512), np.float32)
+    for start, n in ((0, 512), (512, 88)):
+        two_point._judge_worst(block, start, BAD_FOR_SLOPE, rule, (ordered, ours))
+        twins.judge_worst(block, start, BAD_FOR_SLOPE, rule, (told, theirs))
+        np.testing.assert_array_equal(ours[:n], theirs[:n])
+        known = np.flatnonzero(ours[:n] == 2)
+        assert 0 < known.size < n
+        np.testing.assert_array_equal(ordered[:, known], told[:, known])
 
 
 @pytest.mark.parametrize("single", [True, False])

@@ -337,16 +337,42 @@ def take_steps(block, pixel, bad, steps):
     steps[:] = np.diff(electrons, axis=1).ravel()
 
 
-def find_ranges(block, start, bad, signed, ranges):
-    steps = np.empty(block.counts.shape[0] * (block.counts.shape[1] - 1), np.float32)
-    for c, pixel in enumerate(range(start, block.gain.size)[: ranges[0].size]):
+def difference_noise(block, pixel):
+    return (
+        2 * (float(block.read_noise[pixel]) * block.gain[pixel]) ** 2 / block.n_frames
+    )
+
+
+def judge_worst(block, start, bad, rule, out):
+    (limits, single), (ordered, state) = rule, out
+    n_steps = len(ordered)
+    for c, pixel in enumerate(range(start, block.gain.size)[: state.size]):
+        steps = np.empty(n_steps, np.float32)
         take_steps(block, pixel, bad, steps)
-        sizes = steps if signed else np.abs(steps)
+        if np.isnan(steps).any():
+            state[c] = 1
+            continue
+        sizes = np.sort(steps if single else np.abs(steps)).astype(float)
+        ordered[:, c] = sizes
+        middle = np.median(sizes) if single else clipped_median(sizes, 0, n_steps)
+        limit = limits[0] if single or n_steps > 3 else limits[4 - n_steps]
+        far = max(sizes[-1] - middle, middle - sizes[0])
+        variance = abs(middle) + difference_noise(block, pixel)
+        state[c] = 0 if far**2 <= 0.999 * limit**2 * variance else 2
+
+
+def judge_ranges(block, start, bad, rule, state):
+    limits, single = rule
+    steps = np.empty(block.counts.shape[0] * (block.counts.shape[1] - 1), np.float32)
+    for c, pixel in enumerate(range(start, block.gain.size)[: state.size]):
+        take_steps(block, pixel, bad, steps)
+        sizes = (steps if single else np.abs(steps)).astype(float)
         known = sizes[~np.isnan(sizes)]
-        ranges[0][c], ranges[1][c] = (
-            known.min(initial=np.inf),
-            known.max(initial=-np.inf),
-        )
+        state[c] = 0
+        if known.size:
+            least = max(known.min(), -known.max(), 0.0)
+            variance = difference_noise(block, pixel) + least
+            state[c] = np.ptp(known) ** 2 > 0.999 * min(limits) ** 2 * variance
 
 
 def sort_usable(steps, signed, ordered):
@@ -370,14 +396,13 @@ def clipped_median(ordered, first, n):
     return np.median(kept) if kept.size else np.nan
 
 
-def search_steps(steps, ordered, variance, limits, single):
-    del ordered
-    known = steps[np.isfinite(steps)].astype(float)
+def search_steps(ordered, n, variance, limits, single):
+    known = ordered[:n].astype(float)
     if single:
         middle = np.median(known)
         reach = limits[0] * np.sqrt(abs(middle) + variance)
         return middle - reach, middle + reach
-    known, found = np.sort(np.abs(known)), False
+    found = False
     while known.size >= 2:
         middle = clipped_median(known, 0, known.size)
         ratio = np.abs(known - middle) / np.sqrt(middle + variance)
@@ -410,11 +435,13 @@ def search_pixels(block, bad, limits, single, hits):
         take_steps(block, pixel, bad, steps)
         if not np.isfinite(steps).any():
             continue
-        low, high = search_steps(steps, None, block.noise[pixel], limits, single)
+        variance = difference_noise(block, pixel)
         sizes = steps if single else np.abs(steps)
+        known = np.sort(sizes[np.isfinite(steps)])
+        low, high = search_steps(known, known.size, variance, limits, single)
         outside = (sizes < low) | (sizes > high)
         if low <= high and outside.any():
-            scale = block.noise[pixel], block.gain[pixel]
+            scale = difference_noise(block, pixel), block.gain[pixel]
             place = pixel, n_groups - 1, n_hits
             n_hits = note_hits(steps, None, outside, scale, place, hits)
     return n_hits
@@ -443,7 +470,7 @@ def clip_integrations(block, bad, limit, hits):
                 low, high = clip_sorted(known, known.size, limit)
                 outside[:, k] = (steps[:, k] < low) | (steps[:, k] > high)
         if outside.any():
-            scale = block.noise[pixel], block.gain[pixel]
+            scale = difference_noise(block, pixel), block.gain[pixel]
             place = pixel, n_groups - 1, n_hits
             n_hits = note_hits(flat, None, outside.ravel(), scale, place, hits)
     return n_hits

@@ -15,11 +15,17 @@ from ..exposure.timing import Readout
 from ..flags import BAD_FOR_SLOPE
 from ..numerics.jit import kernel
 from ..params import Count, Params, Sigma
-from .band import Hits, PixelNoise, RampBand, flat_block
+from .band import Hits, PixelNoise, RampBand
 
 _CLIP_ITERATIONS = 5
 _WIDTH = 512
 """Pixels whose differences are compared side by side."""
+_GAP = 16
+"""More columns of what is sorted, lest its rows compete for the same lines of the cache."""
+_QUIET, _OPEN, _SORTED = np.uint8(0), np.uint8(1), np.uint8(2)
+"""No jump, perhaps one, and the same where the sorted differences are known as well."""
+_MAX_SORTED = 20
+"""Differences up to which all of them are sorted side by side."""
 
 
 class TwoPointParams(Params):
@@ -43,7 +49,8 @@ class _Block(NamedTuple):
     counts: NDArray[np.float32]
     flags: NDArray[np.uint8]
     gain: NDArray[np.float32]
-    noise: NDArray[np.float64]
+    read_noise: NDArray[np.float32]
+    n_frames: int
 
 
 def search_two_point(
@@ -75,15 +82,15 @@ def search_two_point(
     nearly every pixel by the clipping over integrations keeps its flags; pixels without
     a gain are not searched.
     """
-    counts = flat_block(band.counts, rows)
-    n_ints, n_groups, n_pixels = counts.shape
-    gain = noise.gain[rows].reshape(-1)
-    sigma = noise.read_noise_dn[rows].reshape(-1).astype(np.float64) * gain
+    n_ints, n_groups = band.counts.shape[:2]
+    counts = band.counts[:, :, rows].reshape(n_ints, n_groups, -1)
+    n_pixels = counts.shape[2]
     block = _Block(
         counts,
-        flat_block(band.group_flags, rows),
-        np.ascontiguousarray(gain),
-        2.0 * sigma**2 / readout.n_frames,
+        band.group_flags[:, :, rows].reshape(counts.shape),
+        np.ascontiguousarray(noise.gain[rows]).reshape(-1),
+        np.ascontiguousarray(noise.read_noise_dn[rows]).reshape(-1),
+        readout.n_frames,
     )
     limits = np.array([params.rejection, params.rejection_three, params.rejection_two])
     capacity = n_ints * (n_groups - 1) * n_pixels
@@ -109,22 +116,27 @@ def _search_pixels(
     steps = np.empty(n_ints * (n_groups - 1), np.float32)
     outside = np.empty(steps.size, np.bool_)
     ordered = np.empty_like(steps)
-    smallest = min(limits[0], limits[1], limits[2])
-    lows, highs = np.empty(_WIDTH, np.float32), np.empty(_WIDTH, np.float32)
+    state = np.empty(_WIDTH, np.uint8)
+    sorted_steps = np.empty((n_groups - 1, _WIDTH + _GAP), np.float32)
+    is_short = n_ints == 1 and 2 <= n_groups - 1 <= _MAX_SORTED
     n_hits = 0
     for pixel in range(n_pixels):
         at = pixel % _WIDTH
-        if at == 0:
-            _find_ranges(block, pixel, bad, single, (lows, highs))
-        lowest, highest = np.float64(lows[at]), np.float64(highs[at])
-        least = max(lowest, -highest, 0.0)
-        variance = block.noise[pixel]
-        # no difference can stand out further than the range of all of them
-        is_wide = (highest - lowest) ** 2 > 0.999 * smallest**2 * (variance + least)
-        if not (is_wide and block.gain[pixel] > 0.0):
+        if at == 0 and is_short:
+            _judge_worst(block, pixel, bad, (limits, single), (sorted_steps, state))
+        elif at == 0:
+            _judge_ranges(block, pixel, bad, (limits, single), state)
+        if state[at] == _QUIET or not block.gain[pixel] > 0.0:
             continue
+        variance = _difference_noise(block, pixel)
         _take_steps(block, pixel, bad, steps)
-        low, high = _search_steps(steps, ordered, variance, limits, single)
+        if state[at] == _SORTED:
+            n = steps.size
+            for k in range(n):
+                ordered[k] = sorted_steps[k, at]
+        else:
+            n = _sort_usable(steps, single, ordered)
+        low, high = _search_steps(ordered, n, variance, limits, single)
         if low <= high:
             for k in range(steps.size):
                 size = steps[k] if single else abs(steps[k])
@@ -136,24 +148,79 @@ def _search_pixels(
 
 
 @kernel
-def _find_ranges(
+def _judge_worst(
     block: _Block,
     start: int,
     bad: int,
-    signed: bool,  # noqa: FBT001 - a kernel has no keywords
-    ranges: tuple[NDArray[np.float32], NDArray[np.float32]],
+    rule: tuple[NDArray[np.float64], bool],
+    out: tuple[NDArray[np.float32], NDArray[np.uint8]],
 ) -> None:
-    """Fill the least and the greatest difference, e-, of the pixels from ``start`` on.
+    """Fill in which of the pixels from ``start`` on the worst difference may be a jump.
 
-    With ``signed`` false it is their absolute values that are compared. Where none is
-    usable the least is greater than the greatest.
+    For one integration of few groups. The differences are sorted side by side, by
+    exchanging neighbours in turn, so that their median is known; where one is not used,
+    or the largest two are equal, it may be. ``rule`` is the limits and whether
+    all differences are searched at once; ``out`` holds the sorted differences first.
     """
-    n_ints, n_groups, n_pixels = block.counts.shape
-    stop, spoils = min(start + ranges[0].size, n_pixels), np.uint8(bad)
-    n, gain = stop - start, block.gain[start:stop]
-    low, high = ranges[0][:n], ranges[1][:n]
+    (limits, single), (ordered, state) = rule, out
+    n_steps, spoils = len(ordered), np.uint8(bad)
+    n = min(state.size, block.gain.size - start)
+    stop, gain = start + n, block.gain[start : start + n]
     for c in range(n):
-        low[c], high[c] = np.inf, -np.inf
+        state[c] = _SORTED
+    for k in range(n_steps):
+        before, after = (
+            block.counts[0, k, start:stop],
+            block.counts[0, k + 1, start:stop],
+        )
+        first, last = block.flags[0, k, start:stop], block.flags[0, k + 1, start:stop]
+        step = ordered[k]
+        for c in range(n):
+            value = after[c] * gain[c] - before[c] * gain[c]
+            step[c] = value if single else abs(value)
+        for c in range(n):
+            is_used = (((first[c] | last[c]) & spoils) == 0) & (step[c] == step[c])
+            state[c] = state[c] if is_used else _OPEN
+    for turn in range(n_steps):
+        for k in range(turn % 2, n_steps - 1, 2):
+            low, high = ordered[k], ordered[k + 1]
+            for c in range(n):
+                one, two = low[c], high[c]
+                is_sorted = one <= two
+                low[c] = one if is_sorted else two
+                high[c] = two if is_sorted else one
+    kept = n_steps if single else n_steps - 1
+    middle = kept // 2
+    below = middle if n_steps == 3 else (kept - 1) // 2
+    limit = limits[0] if single or n_steps > 3 else limits[4 - n_steps]
+    square = np.float32(0.999 * limit * limit)
+    lower, upper = ordered[below], ordered[middle]
+    least, most, next_most = ordered[0], ordered[n_steps - 1], ordered[n_steps - 2]
+    for c in range(n):
+        level = np.float32(0.5) * (lower[c] + upper[c])
+        far = max(most[c] - level, level - least[c])
+        variance = abs(level) + np.float32(_difference_noise(block, start + c))
+        is_plain = (far * far <= square * variance) & (next_most[c] < most[c])
+        state[c] = _QUIET if is_plain & (state[c] == _SORTED) else state[c]
+
+
+@kernel
+def _judge_ranges(
+    block: _Block,
+    start: int,
+    bad: int,
+    rule: tuple[NDArray[np.float64], bool],
+    state: NDArray[np.uint8],
+) -> None:
+    """Fill in which of the pixels from ``start`` on the worst difference may be a jump.
+
+    For any ramps: no difference can stand out further than the range of all of them.
+    """
+    limits, single = rule
+    n_ints, n_groups, n_pixels = block.counts.shape
+    stop, spoils = min(start + state.size, n_pixels), np.uint8(bad)
+    n, gain = stop - start, block.gain[start:stop]
+    low, high = np.full(n, np.float32(np.inf)), np.full(n, np.float32(-np.inf))
     for i in range(n_ints):
         for g in range(1, n_groups):
             before = block.counts[i, g - 1, start:stop]
@@ -164,12 +231,25 @@ def _find_ranges(
             )
             for c in range(n):
                 step = after[c] * gain[c] - before[c] * gain[c]
-                size = step if signed else abs(step)
+                size = step if single else abs(step)
                 is_used = ((first[c] | last[c]) & spoils) == 0
                 least, most = low[c], high[c]
                 # not so for NaN
                 low[c] = size if is_used & (size < least) else least
                 high[c] = size if is_used & (size > most) else most
+    square = 0.999 * min(limits[0], limits[1], limits[2]) ** 2
+    for c in range(n):
+        lowest, highest = np.float64(low[c]), np.float64(high[c])
+        variance = _difference_noise(block, start + c) + max(lowest, -highest, 0.0)
+        is_wide = (highest - lowest) ** 2 > square * variance
+        state[c] = _OPEN if is_wide else _QUIET
+
+
+@kernel
+def _difference_noise(block: _Block, pixel: int) -> float:
+    """Return the variance of a difference from read noise, e-**2."""
+    sigma = np.float64(block.read_noise[pixel]) * block.gain[pixel]
+    return float(2.0 * sigma * sigma / block.n_frames)
 
 
 @kernel
@@ -223,8 +303,8 @@ def _median(ordered: NDArray[np.float32], first: int, n: int) -> float:
 
 @kernel
 def _search_steps(
-    steps: NDArray[np.float32],
     ordered: NDArray[np.float32],
+    n: int,
     variance: float,
     limits: NDArray[np.float64],
     single: bool,  # noqa: FBT001 - a kernel has no keywords
@@ -232,9 +312,9 @@ def _search_steps(
     """Return the range that differences without a jump lie in; (inf, -inf): no jump.
 
     ``single``: signed differences about their median, all at once. Otherwise absolute
-    differences, the worst dropped until none stands out.
+    differences, the worst dropped until none stands out. The first ``n`` of ``ordered``
+    are sorted.
     """
-    n = _sort_usable(steps, single, ordered)
     if single:
         middle = _median(ordered, 0, n)
         reach = limits[0] * np.sqrt(abs(middle) + variance)
@@ -325,7 +405,7 @@ def _clip_integrations(block: _Block, bad: int, limit: float, hits: Hits) -> int
                 outside[i * n_steps + k] = column[i] < low or column[i] > high
                 found = found or outside[i * n_steps + k]
         if found:
-            scale = block.noise[pixel], block.gain[pixel]
+            scale = _difference_noise(block, pixel), block.gain[pixel]
             place = pixel, n_steps, n_hits
             n_hits = _note_hits(steps, ordered, outside, scale, place, hits)
     return n_hits
