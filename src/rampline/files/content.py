@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from astropy.io import fits
 
 from .card_images import read_card_image
 from .fits_layout import Hdu, scan_fits
 from .provenance import KEY_CARD
+from .stored_cards import StoredCards
 
 HASH_CARD: Final = "CONTHASH"
 _UNCOUNTED_HDUS: Final = ("ASDF", "PARAMETERS", "PROVENANCE", "HDRTAB")
@@ -92,7 +92,7 @@ def content_hash(path: Path) -> str:
     with ThreadPoolExecutor(_THREADS) as pool:
         parts = pool.map(lambda hdu: _hash_hdu(path, hdu), hdus[1:])
         return combine_hashes(
-            _images(hdus[0].header), [part for part in parts if part is not None]
+            hdus[0].header.images, [part for part in parts if part is not None]
         )
 
 
@@ -114,7 +114,7 @@ def recorded_key(path: Path) -> str | None:
 
 def _hash_hdu(path: Path, hdu: Hdu) -> DataHash | None:
     """Hash one extension of a file."""
-    digest = plane_hash(hdu.name, _images(hdu.header))
+    digest = plane_hash(hdu.name, hdu.header.images)
     if digest is None or hdu.n_bytes == 0:
         return digest
     is_float = not hdu.is_table and hdu.header["BITPIX"] < 0
@@ -129,13 +129,9 @@ def _hash_hdu(path: Path, hdu: Hdu) -> DataHash | None:
     return digest
 
 
-def counted_cards(header: fits.Header) -> list[tuple[str, str]]:
+def counted_cards(header: StoredCards) -> list[tuple[str, str]]:
     """Return keyword and value of the cards that count, as they read back from a file."""
-    return _counted(_images(header))
-
-
-def _images(header: fits.Header) -> tuple[str, ...]:
-    return tuple(card.image for card in header.cards)
+    return _counted(header.images)
 
 
 def _counted(images: Iterable[str]) -> list[tuple[str, str]]:

@@ -18,7 +18,6 @@ from typing import Any, Final, NamedTuple
 from uuid import uuid4
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from ..errors import RamplineError
@@ -259,6 +258,8 @@ def _encode(part: Part) -> _Block:
 
 def _encode_table(part: Part) -> _Block:
     """Let astropy lay out a binary table of any columns."""
+    from astropy.io import fits  # noqa: PLC0415 - a quarter of a second, rarely needed
+
     hdu = fits.BinTableHDU(part.data, name=part.name)
     for card in part.cards:
         hdu.header.append(tuple(card))

@@ -7,11 +7,11 @@ replaced the WCS, the geometry is stale and not used.
 from typing import Any, Final
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from ..exposure.geometry import Geometry
 from ..exposure.header import Card, Pointing
+from .stored_cards import StoredCards
 
 GEOMETRY_HDU: Final = "GEOMETRY"
 _POINTING: Final = {
@@ -55,12 +55,12 @@ def geometry_cards(geometry: Geometry, sha256: str) -> tuple[Card, ...]:
     )
 
 
-def stored_sha256(cards: fits.Header) -> str:
+def stored_sha256(cards: StoredCards) -> str:
     """Return the hash of the WCS that the geometry belongs to."""
     return str(cards.get("WCSHASH", ""))
 
 
-def geometry_from_table(nodes: NDArray[Any], cards: fits.Header) -> Geometry:
+def geometry_from_table(nodes: NDArray[Any], cards: StoredCards) -> Geometry:
     """Return the geometry of nodes (node_rows, node_cols, 2), arcsec, and their cards."""
     correction = [[float(cards[f"G_C{i}{j}"]) for j in range(3)] for i in range(2)]
     pointing = {

@@ -11,12 +11,11 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
-from astropy.io import fits
-
 from ..errors import InputError
-from ..exposure.header import Card, CardValue, Header, Pointing
+from ..exposure.header import Card, Header, Pointing
 from ..exposure.timing import PATTERNS, Readout
 from .names import parse_product
+from .stored_cards import StoredCards
 
 _STRUCTURAL: Final = re.compile(
     r"SIMPLE|XTENSION|BITPIX|NAXIS\d*|EXTEND|PCOUNT|GCOUNT|GROUPS|BSCALE|BZERO|BLANK"
@@ -35,19 +34,17 @@ _LINE_OVERHEAD: Final = 12
 _FULL_SIZE: Final = 2048
 
 
-def science_cards(header: fits.Header) -> tuple[Card, ...]:
+def science_cards(header: StoredCards) -> tuple[Card, ...]:
     """Return the cards of a header but those that describe its data's layout."""
     return tuple(
-        Card(card.keyword, _plain(card.value), card.comment)
-        for card in header.cards
-        if not _STRUCTURAL.fullmatch(card.keyword)
+        card for card in header.cards if not _STRUCTURAL.fullmatch(card.keyword)
     )
 
 
 def typed_header(
     path: Path,
-    primary: fits.Header,
-    science: fits.Header,
+    primary: StoredCards,
+    science: StoredCards,
     shape: tuple[int, ...] | None = None,
 ) -> Header:
     """Make the record of an exposure.
@@ -56,7 +53,7 @@ def typed_header(
     ----------
     path : Path
         The file, for its name and for messages.
-    primary, science : astropy.io.fits.Header
+    primary, science : StoredCards
         Of the file and of its SCI extension.
     shape : tuple of int, optional
         Rows and columns where they may differ from the subarray's (a cut-out).
@@ -106,12 +103,12 @@ def typed_header(
 class _Keywords:
     """Required keywords of one header, each an error where missing or absurd."""
 
-    def __init__(self, path: Path, cards: fits.Header, place: str) -> None:
+    def __init__(self, path: Path, cards: StoredCards, place: str) -> None:
         self.path, self.cards, self.place = path, cards, place
 
     def _required(self, keyword: str) -> Any:
         value = self.cards.get(keyword)
-        if _plain(value) is None:
+        if value is None:
             what = f"{keyword} is missing from the {self.place} header"
             raise InputError(str(self.path), what)
         return value
@@ -138,13 +135,8 @@ class _Keywords:
         return value
 
 
-def _plain(value: Any) -> CardValue:
-    """Return a card's value as a plain Python value; None where it has none."""
-    return value if isinstance(value, str | int | float | bool) else None
-
-
 def _agree(
-    path: Path, cards: fits.Header, keyword: str, expected: str, known: tuple[str, ...]
+    path: Path, cards: StoredCards, keyword: str, expected: str, known: tuple[str, ...]
 ) -> None:
     """Refuse a keyword whose value is a known one but not the detector's."""
     value = cards.get(keyword)
@@ -154,7 +146,7 @@ def _agree(
 
 
 def _readout(
-    path: Path, words: _Keywords, cards: fits.Header, shape: tuple[int, ...] | None
+    path: Path, words: _Keywords, cards: StoredCards, shape: tuple[int, ...] | None
 ) -> Readout:
     """Read how the detector was read, and check it against itself."""
     pattern = words.text("READPATT")
@@ -204,7 +196,7 @@ def _readout(
     )
 
 
-def _integrations(path: Path, words: _Keywords, cards: fits.Header) -> int:
+def _integrations(path: Path, words: _Keywords, cards: StoredCards) -> int:
     """Return the number of integrations in this file, a segment's its own."""
     n_ints = words.count("NINTS", 1, 100000)
     if cards.get("INTSTART") is None or cards.get("INTEND") is None:
@@ -215,7 +207,7 @@ def _integrations(path: Path, words: _Keywords, cards: fits.Header) -> int:
     return last - first + 1
 
 
-def _outputs(cards: fits.Header, frame_s: float, n_rows: int, n_cols: int) -> int:
+def _outputs(cards: StoredCards, frame_s: float, n_rows: int, n_cols: int) -> int:
     """Return the number of amplifiers: NOUTPUTS, or what the frame time says.
 
     A line takes one 10 us tick a pixel and 12 more; one output adds two lines, four

@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..exposure.grid import Grid
-from ..exposure.header import CardValue, Header
+from ..exposure.header import Card, CardValue, Header
 from ..exposure.records import Mosaic, Plane, TableData
 from .accepted import refuse_foreign
 from .embedded import ASDF_HDU
@@ -27,6 +26,7 @@ from .headers import typed_header
 from .mosaic_headers import is_exposure_science
 from .names import parse_product
 from .planes import check_unit, find_science, read_plane
+from .stored_cards import StoredCards
 
 
 def read_image_cards(path: Path) -> tuple[dict[str, CardValue], tuple[int, int]]:
@@ -170,13 +170,15 @@ def _input(
     path: Path, row: TableData, of_science: set[str], comments: dict[str, str]
 ) -> Header:
     """Make the header of one input out of its row, with the mosaic's comments."""
-    primary, science = fits.Header(), fits.Header()
+    primary: list[Card] = []
+    science: list[Card] = []
     for name in row.dtype.names or ():
         value = row[name].item()
         if isinstance(value, bytes):
             value = value.decode("ascii")
         if value != "":
-            card = fits.Card(name, value, comments.get(name, ""))
+            card = Card(name, value, comments.get(name, ""))
             (science if name in of_science else primary).append(card)
-    own = path.with_name(Path(str(primary.get("FILENAME", path.name))).name)
-    return typed_header(own, primary, science)
+    cards = StoredCards(primary)
+    own = path.with_name(Path(str(cards.get("FILENAME", path.name))).name)
+    return typed_header(own, cards, StoredCards(science))

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingReferenceError
+from ..errors import InputError, MissingReferenceError
 from ..exposure.header import Header
 from ..exposure.planes import CatalogPlanes
+from ..files.fits_layout import find_hdu, read_table, scan_fits
 from .asdf_file import read_columns
-from .fits_file import open_fits
 from .selection import CATALOG_KINDS, ReferenceFiles
 
 ENCIRCLED_ENERGY = (0.3, 0.5, 0.7)
@@ -58,17 +58,33 @@ def load_catalog_planes(
 def _apcorr_row(path: Path, header: Header, fraction: float) -> dict[str, float]:
     """Return the row of this filter, pupil and fraction, by column."""
     names = ("eefraction", "radius", "apcorr", "skyin", "skyout")
-    with open_fits(path, "apcorr", header) as hdus:
-        table = hdus["APCORR"].data
+    table = _apcorr_table(path, header)
+    try:
         index = np.flatnonzero(
             _is_filter(table["filter"], table["pupil"], header)
             & (np.round(table["eefraction"] * 100) == round(fraction * 100))
         )
         rows = [{name: float(table[name][i]) for name in names} for i in index]
+    except KeyError as error:
+        raise _no_row(header, "apcorr", path, f"column {error}") from error
     if len(rows) != 1:
         what = f"row for encircled energy {fraction:g}"
         raise _no_row(header, "apcorr", path, what)
     return rows[0]
+
+
+def _apcorr_table(path: Path, header: Header) -> dict[str, NDArray[Any]]:
+    """Return the columns of the table of aperture corrections."""
+    try:
+        table = find_hdu(scan_fits(path), "APCORR")
+        rows = None if table is None else read_table(path, table)
+    except InputError as error:
+        raise MissingReferenceError(
+            f"{header.root}: apcorr reference file cannot be read: {error}"
+        ) from error
+    if rows is None:
+        raise _no_row(header, "apcorr", path, "APCORR extension")
+    return {name.lower(): rows[name] for name in rows.dtype.names or ()}
 
 
 def _ab_minus_vega(path: Path, header: Header) -> float:

@@ -4,16 +4,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyUserWarning
+from typing import TYPE_CHECKING
 
 from ..errors import MissingReferenceError
 from ..exposure.header import Header
 
+if TYPE_CHECKING:
+    from astropy.io import fits
+
 
 @contextmanager
-def open_fits(path: Path, kind: str, header: Header) -> Iterator[fits.HDUList]:
+def open_fits(path: Path, kind: str, header: Header) -> Iterator["fits.HDUList"]:
     """Open a reference file for an exposure, images mapped and unscaled.
 
     Raises
@@ -21,6 +22,9 @@ def open_fits(path: Path, kind: str, header: Header) -> Iterator[fits.HDUList]:
     MissingReferenceError
         Where the file, or what is read from it inside the ``with`` block, is damaged.
     """
+    from astropy.io import fits  # noqa: PLC0415 - a quarter of a second
+    from astropy.utils.exceptions import AstropyUserWarning  # noqa: PLC0415
+
     try:
         with warnings.catch_warnings():
             # a truncated file is refused below, in our own words
@@ -35,7 +39,7 @@ def open_fits(path: Path, kind: str, header: Header) -> Iterator[fits.HDUList]:
         ) from error
 
 
-def _check_length(hdus: fits.HDUList, path: Path) -> None:
+def _check_length(hdus: "fits.HDUList", path: Path) -> None:
     """Refuse a file that does not end, to the byte, where its last extension ends."""
     place, size = hdus[-1].fileinfo(), path.stat().st_size
     end = place["datLoc"] + place["datSpan"]

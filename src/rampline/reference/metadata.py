@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from astropy.io import fits
-
+from ..errors import InputError
+from ..files.fits_layout import read_first_cards
 from .asdf_file import read_plain
 
 WILDCARDS: Final = frozenset({"", "ANY", "N/A", "GENERIC", "*", "UNDEFINED"})
@@ -84,7 +84,10 @@ def read_metadata(path: Path) -> ReferenceMeta | None:
         return _record(
             path, _lookup(meta, "reftype"), values, _lookup(meta, "useafter")
         )
-    header = fits.Header.fromfile(path, padding=False)
+    try:
+        header = read_first_cards(path)
+    except InputError as error:
+        raise ValueError(str(error)) from error
     cards = {key: _first(header, names) for key, names in _FITS_KEYWORDS.items()}
     found = _record(path, header.get("REFTYPE"), cards, header.get("USEAFTER"))
     return None if found is None else _with_readout(found, header)
@@ -111,9 +114,9 @@ def _record(
     )
 
 
-def _with_readout(found: ReferenceMeta, header: fits.Header) -> ReferenceMeta:
+def _with_readout(found: ReferenceMeta, header: Mapping[str, Any]) -> ReferenceMeta:
     """Add the window and the grouping, which only FITS files have."""
-    numbers = [header.get(name) for name in _WINDOW]
+    numbers: list[Any] = [header.get(name) for name in _WINDOW]
     window = None
     if all(isinstance(number, int) for number in numbers):
         window = (numbers[0] - 1, numbers[1] - 1, numbers[2], numbers[3])

@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from .. import flags
@@ -23,6 +22,9 @@ from ..exposure.records import Flags32, Plane
 from .fits_file import open_fits
 from .metadata import FULL_SIZE
 from .stored_planes import StoredPlanes
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 BIT_OF_NAME: Final = {name: bit for bit, name in flags.NAME.items()}
 DTYPE_OF_BITPIX: Final = {8: "u1", 16: ">i2", 32: ">i4", -32: ">f4", -64: ">f8"}
@@ -41,7 +43,7 @@ class PixelFile:
     path : Path
     """
 
-    hdus: fits.HDUList
+    hdus: "fits.HDUList"
     header: Header
     kind: str
     path: Path
