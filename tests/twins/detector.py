@@ -311,6 +311,25 @@ def join_runs(runs, first, parent):
     return n
 
 
+def window(form, shape):
+    row, col, reach = int(form[0]), int(form[1]), int(max(form[2:4])) + 2
+    rows, cols = np.arange(shape[0]), np.arange(shape[1])
+    near = rows[abs(rows - row) <= reach], cols[abs(cols - col) <= reach]
+    return near[0][0], near[0][-1] + 1, near[1][0], near[1][-1] + 1
+
+
+def fill_ellipses(flags, forms, bit, veto):
+    r, c = np.indices(flags.shape)
+    for row, col, semi_minor, semi_major, cosine, sine in forms:
+        if semi_minor == 0 or semi_major == 0:
+            continue
+        y, x = r - row, c - col
+        along = (y * cosine + x * sine) / semi_major
+        across = (y * sine - x * cosine) / semi_minor
+        inside = (along**2 + across**2 < 1) & (flags & veto == 0)
+        flags[inside] |= np.uint8(bit)
+
+
 def pixels_of(runs, region):
     """Return (row, column) of the pixels of a region."""
     own = runs[runs[:, 3] == region]

@@ -6,11 +6,13 @@ first; the angle is that of the major axis from the row axis, in degrees.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics.jit import kernel
 from .regions import Regions, filled_areas, sum_moments
 
 _MIN_RING = 8
@@ -111,18 +113,76 @@ def ellipse_mask(
         Where in the plane the mask belongs.
     mask : (rows, cols) bool
     """
-    col, row = round(ellipse.col), round(ellipse.row)
-    semi_minor, semi_major = round(ellipse.minor / 2), round(ellipse.major / 2)
-    reach = max(semi_minor, semi_major) + 2
-    window = (
-        slice(max(row - reach, 0), min(row + reach + 1, shape[0])),
-        slice(max(col - reach, 0), min(col + reach + 1, shape[1])),
-    )
-    r, c = np.ogrid[window]
-    r, c = r - row, c - col
-    if semi_minor == 0 or semi_major == 0:
-        return window, np.zeros(np.broadcast_shapes(r.shape, c.shape), np.bool_)
-    angle = math.radians(ellipse.angle_deg) % math.pi
-    along = (r * math.cos(angle) + c * math.sin(angle)) / semi_major
-    across = (r * math.sin(angle) - c * math.cos(angle)) / semi_minor
-    return window, along**2 + across**2 < 1.0
+    form = _drawn([ellipse])
+    top, stop, left, end = (int(edge) for edge in _window(form[0], shape))
+    mask = np.zeros((stop - top, end - left), np.uint8)
+    form[0, :2] -= top, left
+    _fill_ellipses(mask, form, 1, 0)
+    return (slice(top, stop), slice(left, end)), mask.view(np.bool_)
+
+
+def flag_ellipses(
+    flags: NDArray[np.uint8], ellipses: Sequence[Ellipse], bit: int, veto: int
+) -> None:
+    """Add a bit inside ellipses, drawn as `ellipse_mask` draws them.
+
+    Parameters
+    ----------
+    flags : (rows, cols) uint8
+        Owned.
+    ellipses : sequence of Ellipse
+    bit : int
+    veto : int
+        Pixels that have this bit are left as they are.
+    """
+    _fill_ellipses(flags, _drawn(ellipses), bit, veto)
+
+
+def _drawn(ellipses: Sequence[Ellipse]) -> NDArray[np.float64]:
+    """Return (n, 6): row, column, semi-axes, all rounded, cosine and sine of the angle."""
+    form = np.empty((len(ellipses), 6))
+    for own, ellipse in zip(form, ellipses, strict=True):
+        angle = math.radians(ellipse.angle_deg) % math.pi
+        axes = round(ellipse.minor / 2), round(ellipse.major / 2)
+        place = round(ellipse.row), round(ellipse.col)
+        own[:] = *place, *axes, math.cos(angle), math.sin(angle)
+    return form
+
+
+@kernel
+def _window(
+    form: NDArray[np.float64], shape: tuple[int, int]
+) -> tuple[int, int, int, int]:
+    """Return the rows and columns, first and after the last, that an ellipse may reach."""
+    row, col = int(form[0]), int(form[1])
+    reach = int(max(form[2], form[3])) + 2
+    top, left = max(row - reach, 0), max(col - reach, 0)
+    stop, end = min(row + reach + 1, shape[0]), min(col + reach + 1, shape[1])
+    return top, stop, left, end
+
+
+@kernel
+def _fill_ellipses(
+    flags: NDArray[np.uint8], forms: NDArray[np.float64], bit: int, veto: int
+) -> None:
+    """Add a bit inside ellipses, where the veto bit is not set."""
+    shape = flags.shape[0], flags.shape[1]
+    for k in range(len(forms)):
+        row, col, semi_minor, semi_major = (
+            forms[k, 0],
+            forms[k, 1],
+            forms[k, 2],
+            forms[k, 3],
+        )
+        cosine, sine = forms[k, 4], forms[k, 5]
+        if semi_minor == 0.0 or semi_major == 0.0:
+            continue
+        top, stop, left, end = _window(forms[k], shape)
+        for r in range(top, stop):
+            for c in range(left, end):
+                y, x = r - row, c - col
+                along = (y * cosine + x * sine) / semi_major
+                across = (y * sine - x * cosine) / semi_minor
+                is_inside = along * along + across * across < 1.0
+                if is_inside and flags[r, c] & veto == 0:
+                    flags[r, c] |= np.uint8(bit)

@@ -27,6 +27,7 @@ from .ellipses import (
     ellipse_mask,
     expanded,
     fit_ellipses,
+    flag_ellipses,
     list_ellipses,
 )
 from .halos import HaloParams, Mask, flag_halos
@@ -136,30 +137,40 @@ def _flag_integration(
 ) -> tuple[list[tuple[int, Ellipse]], list[Mask]]:
     """Flag the snowballs of one integration; return them by group, and their cores."""
     n_groups, *shape = flags.shape
-    found, glowing = [], []
+    found: list[tuple[int, Ellipse]] = []
+    glowing: list[Mask] = []
+    cores = _find_cores(flags, 1, params)
     for g in range(1, n_groups):
         jumps = _ellipses(flags[g], _JUMP, flags[g], params.min_jump_area)
-        now = _ellipses(flags[g], _NEW_SATURATION, flags[g - 1], params.min_core_area)
-        cores = list_ellipses(now)
-        later = []
-        if g + 1 < n_groups:
-            after = _ellipses(
-                flags[g + 1], _NEW_SATURATION, flags[g], params.min_core_area
-            )
-            later = list_ellipses(after)
+        later = _find_cores(flags, g + 1, params)
         if params.core_required:
             is_event = _are_near_edge(jumps, (shape[0], shape[1]), params.edge)
             for core in cores + later:
                 is_event |= contain(jumps, core.col, core.row)
             jumps = jumps[:, is_event]
-            glowing += _carry_cores(flags[g:], cores, params)
-        for jump in list_ellipses(jumps):
-            halo = expanded(jump, params.expand, 2 * params.max_radius)
-            window, mask = ellipse_mask(halo, (shape[0], shape[1]))
-            group = flags[g][window]
-            group[mask & (group & SATURATED == 0)] |= np.uint8(JUMP)
-            found.append((g, halo))
+            carried = _carry_cores(flags[g:], cores, params)
+            glowing += carried
+            if carried:
+                later = _find_cores(flags, g + 1, params)
+        halos = [
+            expanded(jump, params.expand, 2 * params.max_radius)
+            for jump in list_ellipses(jumps)
+        ]
+        flag_ellipses(flags[g], halos, JUMP, SATURATED)
+        found += [(g, halo) for halo in halos]
+        cores = later
     return found, glowing
+
+
+def _find_cores(
+    flags: NDArray[np.uint8], group: int, params: EllipseParams
+) -> list[Ellipse]:
+    """Return what is newly saturated in a group; nothing after the last."""
+    if group >= len(flags):
+        return []
+    before = flags[group - 1]
+    now = _ellipses(flags[group], _NEW_SATURATION, before, params.min_core_area)
+    return list_ellipses(now)
 
 
 def _ellipses(
