@@ -99,22 +99,57 @@ def test_turned_exposures_match(rng):
     assert found.differences[0].n_cells >= 10
 
 
-def test_groups_without_overlap_are_solved_by_themselves(rng):
-    cells = [
-        exposure(rng, origin, level)
-        for origin, level in (
-            ((0, 0), 0.3),
-            ((50, 50), 0.1),
-            ((5000, 0), 0.9),
-            ((5040, 20), 0.5),
-            ((0, 9000), 0.7),
-        )
-    ]
-    found = match_levels(cells, PARAMS)
+ISLANDS = (
+    ((0, 0), 0.3),
+    ((50, 50), 0.1),
+    ((5000, 0), 0.9),
+    ((5040, 20), 0.5),
+    ((0, 9000), 0.7),
+)
+
+
+def test_in_extended_light_groups_without_overlap_are_solved_by_themselves(rng):
+    cells = [exposure(rng, origin, level) for origin, level in ISLANDS]
+    found = match_levels(cells, LevelMatchingParams(mesh=32, field="extended"))
     assert found.group.tolist() == [0, 0, 1, 1, 2]
     np.testing.assert_allclose(found.level, [0.2, 0, 0.4, 0, 0], atol=1e-3)
     assert np.isnan(found.error[4])
     assert np.isfinite(found.error[:4]).all()
+
+
+def test_groups_without_overlap_are_brought_to_the_same_sky(rng):
+    cells = [exposure(rng, origin, level) for origin, level in ISLANDS]
+    found = match_levels(cells, PARAMS)
+    assert found.group.tolist() == [0, 0, 1, 1, 2]
+    # within groups as before, between them to the structure of the scene
+    apart = found.level - [0.2, 0, 0.4, 0, 0]
+    np.testing.assert_allclose(apart[[1, 3]], apart[[0, 2]], atol=1e-3)
+    skies = [np.nanmedian(c.level) for c in cells] - found.level
+    assert np.ptp(skies) < 0.02
+    assert found.level.min() == 0.0
+    assert np.isfinite(found.error).all()
+
+
+def test_gaps_that_no_dither_bridges_leave_no_step_on_an_even_sky(rng):
+    """Four detectors 150 pixels apart, dithers of 40: pedestals of 10 % of the sky."""
+    pedestal = rng.normal(0, 0.015, 4)
+    cells, true = [], []
+    for dither in rng.integers(0, 40, (5, 2)):
+        sky = 0.15 + rng.normal(0, 0.01)
+        for k, corner in enumerate([(0, 0), (0, 470), (406, 0), (406, 470)]):
+            values = rng.normal(sky + pedestal[k], NOISE, SHAPE).astype(np.float32)
+            at = [axis + c + d for axis, c, d in zip(
+                cell_centres(SHAPE, PARAMS), corner, dither, strict=True
+            )]  # fmt: skip
+            usable = np.ones(SHAPE, bool)
+            places = np.stack(at, axis=-1)
+            cells.append(measure_sky_cells(values, usable, places, PARAMS))
+            true.append(sky + pedestal[k])
+    found = match_levels(cells, LevelMatchingParams(mesh=32, gauge="mean"))
+    assert found.group.max() == 3
+    apart = found.level - (np.array(true) - np.mean(true))
+    assert np.abs(apart).max() < 0.1 * NOISE / np.sqrt(5)
+    assert np.std(apart / found.error) < 2.0
 
 
 def test_one_bad_overlap_does_not_spoil_the_others(rng):
@@ -141,9 +176,33 @@ def test_cells_full_of_sources_are_not_used():
 @pytest.mark.parametrize("n", [0, 1])
 def test_nothing_to_match_gives_zero_levels(rng, n):
     found = match_levels(dithers(rng, np.full(n, 0.3)), PARAMS)
-    assert found.level.tolist() == [0.0] * n
+    assert np.allclose(found.level, 0.0)
     assert found.differences == ()
     assert np.isnan(found.residual_rms)
+
+
+def test_an_exposure_full_of_sources_is_left_where_it_is(rng):
+    cells = dithers(rng, [0.1, 0.2])
+    hidden = np.full_like(cells[0].level, np.nan)
+    cells.append(
+        type(cells[0])(level=hidden, error=hidden, grid_position=cells[0].grid_position)
+    )
+    found = match_levels(cells, LevelMatchingParams(mesh=32, gauge="mean"))
+    assert np.isfinite(found.level).all()
+    assert found.level[2] == pytest.approx(0.0, abs=0.01)
+
+
+def test_extended_light_that_curves_makes_no_level(rng):
+    """A galaxy of 3 scale lengths across: what cells see of it cancels in a pair."""
+    light = []
+    for origin in ((0, 0), (13, 21)):
+        rows, cols = np.indices(SHAPE) + np.array(origin).reshape(2, 1, 1)
+        core = 0.5 * np.exp(-np.hypot(rows - 140, cols - 170) / 90)
+        sky = (core + rng.normal(0, NOISE, SHAPE)).astype(np.float32)
+        places = np.stack(cell_centres(SHAPE, PARAMS), axis=-1) + origin
+        light.append(measure_sky_cells(sky, np.ones(SHAPE, bool), places, PARAMS))
+    found = match_levels(light, LevelMatchingParams(mesh=32, field="extended"))
+    assert np.ptp(found.level) < 1e-3
 
 
 def test_no_detector_s_edge_shows_in_the_mosaic(rng):

@@ -4,27 +4,30 @@ Zodiacal and stray light differ between exposures, and no exposure alone can tel
 the sky. Where two of them look at the same place, the difference of their levels can be
 measured: each is reduced to medians of 64-pixel cells with the sources masked, one grid of
 cells is interpolated at the cells of the other, and the median of the differences counts.
-One least-squares solution makes a level for each exposure of it. What all exposures of a
-connected group have in common stays undetermined and is set by convention.
+One least-squares solution makes a level for each exposure of it. Groups of exposures that no
+overlap ties together, such as detectors whose gap the dithers do not bridge, are brought to
+the same sky between the sources; where light fills the field, there is none to go by, and
+they keep what they have.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from scipy.ndimage import map_coordinates
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
 from ..numerics.meshes import Mesh, measure_mesh
 from ..params import Count, Factor, Fraction, StepParams, Unit
 
 Floats = NDArray[np.float64]
-CAUCHY = 2.385
+CAUCHY: Final = 2.385
 """Scale of Cauchy's weights at 95 % efficiency for normal errors (Holland & Welsch 1977)."""
+_ROUNDS: Final = 10
 
 
 class LevelMatchingParams(StepParams):
@@ -37,7 +40,11 @@ class LevelMatchingParams(StepParams):
     min_cells: Count = 4
     """Fewest common cells of two exposures."""
     gauge: Literal["lowest", "mean"] = "lowest"
-    """What is zero in each connected group: the lowest level, or the mean level."""
+    """What is zero: the lowest level, or the mean level."""
+    field: Literal["sky", "extended"] = "sky"
+    """What most pixels show: sky between sources, whose level is the same in all of the
+    field; or extended light (nebula, nearby galaxy), which is not masked, and of which
+    only overlaps tell the levels."""
     max_scatter: Factor = 5.0
     """A cell whose difference lies so many robust deviations off is left out."""
 
@@ -82,7 +89,8 @@ class SkyLevels:
     level : (exposures,) float64, MJy/sr
         Zero for an exposure that overlaps no other.
     error : (exposures,) float64, MJy/sr
-        Relative to the mean of its group; NaN for an exposure that overlaps no other.
+        Relative to the mean of its group, that of the group's own level among the others
+        included; NaN for an exposure that overlaps no other in extended light.
     group : (exposures,) int
         Exposures with the same number hang together by overlaps.
     differences : tuple of LevelDifference
@@ -175,44 +183,117 @@ def match_levels(
     Notes
     -----
     As ``jwst``'s skymatch with ``skymethod="match"``, but with medians of cells in place of
-    clipped means of polygons, weights from the measured scatter, robust against a bad pair,
-    and each connected group solved by itself.
+    clipped means of polygons, weights from the measured scatter, and robust against a bad
+    pair. There one number for all detectors of a pointing hides pedestals of the
+    detectors, and groups without overlap are left with a step; here overlaps decide
+    where there are any, for they see the same sky, and the sky between the sources joins
+    the groups: its level differs from place to place by faint light, which makes a
+    step of that size over a gap, not one of the pedestals.
     """
     n = len(exposures)
+    placed = [_place_cells(cells) for cells in exposures]
     found = [
         difference
         for i in range(n)
         for j in range(i + 1, n)
-        if (difference := compare_levels(exposures, (i, j), params)) is not None
+        if (difference := _compare_levels(placed, (i, j), params)) is not None
     ]
     links = coo_array(
         (np.ones(len(found)), ([d.first for d in found], [d.second for d in found])),
         shape=(n, n),
     )
     _, group = connected_components(links, directed=False)
-    level, covariance = _solve_levels(n, found, group)
-    for g in np.unique(group):
-        mine = group == g
-        level[mine] -= level[mine].min() if params.gauge == "lowest" else 0.0
-    alone = np.bincount(group)[group] == 1 if n else np.empty(0, np.bool_)
+    level, error = _solve_levels(n, found, group)
     left = [d.difference - level[d.first] + level[d.second] for d in found]
+    if params.field == "sky":
+        common, common_error = _join_groups(exposures, level, group)
+        level, error = level + common, np.hypot(error, common_error)
+        _set_gauge(level, np.zeros(n, np.intp), params)
+    else:
+        error[np.bincount(group, minlength=1)[group] == 1] = np.nan
+        _set_gauge(level, group, params)
     return SkyLevels(
         level=level,
-        error=np.where(alone, np.nan, np.sqrt(np.maximum(np.diag(covariance), 0.0))),
+        error=error,
         group=group.astype(np.intp),
         differences=tuple(found),
         residual_rms=float(np.sqrt(np.mean(np.square(left)))) if left else float("nan"),
     )
 
 
-def compare_levels(
-    exposures: Sequence[SkyCells], pair: tuple[int, int], params: LevelMatchingParams
+def _set_gauge(
+    level: Floats, group: NDArray[np.integer], params: LevelMatchingParams
+) -> None:
+    """Shift the levels of each group so that the lowest or the mean is zero, in place."""
+    of_group = np.min if params.gauge == "lowest" else np.mean
+    for g in np.unique(group):
+        level[group == g] -= of_group(level[group == g])
+
+
+def _join_groups(
+    exposures: Sequence[SkyCells], level: Floats, group: NDArray[np.integer]
+) -> tuple[Floats, Floats]:
+    """Return the sky that is left in each exposure's group, and how well it is known.
+
+    The sky of an exposure is the median of its cells. What is left of it when the levels by
+    overlaps are off scatters within a group as the sky differs from place to place.
+    """
+    skies = np.array(
+        [
+            np.nanmedian(e.level) if np.isfinite(e.level).any() else np.nan
+            for e in exposures
+        ]
+    )
+    left = skies - level
+    common, error = np.zeros_like(level), np.zeros_like(level)
+    known = np.isfinite(left)
+    if not known.any():
+        return common, error
+    middles = {g: np.median(left[known & (group == g)]) for g in set(group[known])}
+    apart = np.abs(left - np.array([middles.get(g, np.nan) for g in group]))[known]
+    sizes = np.bincount(group[known], minlength=group.max() + 1)
+    several = sizes[group[known]] > 1
+    scatter = 1.4826 * float(np.median(apart[several])) if several.any() else 0.0
+    if len(middles) > 1:
+        whole = float(np.median(left[known]))
+        for k, g in enumerate(group):
+            common[k] = middles.get(g, whole) - whole
+            error[k] = 1.253 * scatter / np.sqrt(max(sizes[g], 1))
+    return common, error
+
+
+class _Placed(NamedTuple):
+    """Cells and what is needed to find them on the grid."""
+
+    cells: SkyCells
+    affine: Floats
+    """(3, 2): from grid positions to rows and columns of cells, to a few hundredths."""
+    low: Floats
+    high: Floats
+    """(2,) pixels: corners of the box on the grid that holds all centres."""
+
+
+def _place_cells(cells: SkyCells) -> _Placed:
+    """Fit the way back from the grid to the cells."""
+    own = np.stack(
+        np.meshgrid(*map(np.arange, cells.level.shape), indexing="ij"), axis=-1
+    )
+    known = cells.grid_position.reshape(-1, 2)
+    matrix = np.column_stack([known, np.ones(len(known))])
+    affine, *_ = np.linalg.lstsq(matrix, own.reshape(-1, 2).astype(float), rcond=None)
+    # cells at the same place must not be lost to rounding
+    return _Placed(cells, affine, known.min(axis=0) - 1e-6, known.max(axis=0) + 1e-6)
+
+
+def _compare_levels(
+    placed: Sequence[_Placed], pair: tuple[int, int], params: LevelMatchingParams
 ) -> LevelDifference | None:
     """Measure the difference of the sky levels of two exposures, None without overlap."""
-    first, second = exposures[pair[0]], exposures[pair[1]]
-    if not _boxes_overlap(first.grid_position, second.grid_position):
+    first, second = placed[pair[0]], placed[pair[1]]
+    if (first.high < second.low).any() or (second.high < first.low).any():
         return None
-    # Both ways, so that the answer does not depend on the order of the exposures.
+    # Both ways, so that the answer does not depend on the order of the exposures, and so
+    # that what curvature does to the interpolation cancels.
     there, noise_there = _subtract_cells(first, second)
     here, noise_here = _subtract_cells(second, first)
     if min(len(there), len(here)) < max(params.min_cells, 1):
@@ -232,39 +313,30 @@ def compare_levels(
     )
 
 
-def _boxes_overlap(first: Floats, second: Floats) -> bool:
-    """Tell whether the bounding boxes of two sets of cells overlap."""
-    a, b = first.reshape(-1, 2), second.reshape(-1, 2)
-    return bool((a.max(0) >= b.min(0)).all() and (b.max(0) >= a.min(0)).all())
-
-
-def _subtract_cells(first: SkyCells, second: SkyCells) -> tuple[Floats, Floats]:
+def _subtract_cells(first: _Placed, second: _Placed) -> tuple[Floats, Floats]:
     """Return first minus second at the first's cells in the overlap, and the noise."""
-    there, there_error = _interpolate_cells(second, first.grid_position)
-    apart = first.level - there
+    place = first.cells.grid_position
+    inside = ((place >= second.low) & (place <= second.high)).all(axis=-1)
+    there, there_error = _interpolate_cells(second, place[inside])
+    apart = first.cells.level[inside] - there
     common = np.isfinite(apart)
-    return apart[common], np.hypot(first.error, there_error)[common]
+    error = np.hypot(first.cells.error[inside], there_error)
+    return apart[common], error[common]
 
 
-def _interpolate_cells(cells: SkyCells, grid_position: Floats) -> tuple[Floats, Floats]:
+def _interpolate_cells(placed: _Placed, places: Floats) -> tuple[Floats, Floats]:
     """Return level and error of an exposure's cells at grid positions, bilinearly.
 
-    The way from the grid to the cells' own rows and columns is affine to a few hundredths
-    of a cell. NaN outside the outermost centres and beside empty cells.
+    NaN outside the outermost centres and beside empty cells.
     """
-    shape = cells.level.shape
-    own = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
-    known = cells.grid_position.reshape(-1, 2)
-    matrix = np.column_stack([known, np.ones(len(known))])
-    affine, *_ = np.linalg.lstsq(matrix, own.reshape(-1, 2).astype(float), rcond=None)
-    index = grid_position @ affine[:2] + affine[2]
+    index = places @ placed.affine[:2] + placed.affine[2]
     # Cells at the same place must not be lost to rounding at the outermost centres.
     near = np.round(index)
     index = np.where(np.abs(index - near) < 1e-6, near, index)
     at = np.moveaxis(index, -1, 0)
     level, error = (
         map_coordinates(plane, at, order=1, mode="constant", cval=np.nan)
-        for plane in (cells.level, cells.error)
+        for plane in (placed.cells.level, placed.cells.error)
     )
     return level, error
 
@@ -272,26 +344,29 @@ def _interpolate_cells(cells: SkyCells, grid_position: Floats) -> tuple[Floats, 
 def _solve_levels(
     n: int, differences: Sequence[LevelDifference], group: NDArray[np.int32]
 ) -> tuple[Floats, Floats]:
-    """Return levels of zero mean in each group, and their covariance."""
-    design = np.zeros((len(differences), n))
-    for k, d in enumerate(differences):
-        design[k, d.first], design[k, d.second] = 1.0, -1.0
+    """Return levels of zero mean in each group, and their errors."""
+    level, variance = np.zeros(n), np.zeros(n)
+    if not len(differences):
+        return level, variance
+    rows = np.repeat(np.arange(len(differences)), 2)
+    members = np.array([(d.first, d.second) for d in differences]).ravel()
+    signs = np.tile([1.0, -1.0], len(differences))
+    design = csr_array((signs, (rows, members)), shape=(len(differences), n))
     measured = np.array([d.difference for d in differences])
     error = np.array([d.error for d in differences])
-    level, covariance = np.zeros(n), np.zeros((n, n))
-    if not len(differences):
-        return level, covariance
     # Undetermined means cost nothing to fix at zero: one row for each group.
     means = (group == np.unique(group)[:, None]).astype(float) / error.mean()
     weight = 1.0 / error**2
-    for _ in range(10):
-        normal = design.T @ (weight[:, None] * design) + means.T @ means
-        level = np.linalg.solve(normal, design.T @ (weight * measured))
+    for _ in range(_ROUNDS):
+        weighted = design.multiply(weight[:, None]).T.tocsr()
+        normal = (weighted @ design).toarray() + means.T @ means
+        level = np.linalg.solve(normal, weighted @ measured)
         pull = (measured - design @ level) / error
         scale = max(1.4826 * float(np.median(np.abs(pull))), 1.0)
         weight = 1.0 / (error * scale) ** 2 / (1.0 + (pull / (CAUCHY * scale)) ** 2)
     # The noise of an exposure is the same in all its overlaps: half of each difference's
     # variance is taken to be common to all differences of either exposure.
-    shared = design * error[:, None] * scale / np.sqrt(2.0)
-    spread = np.linalg.solve(normal, design.T @ (weight[:, None] * shared))
-    return level, spread @ spread.T
+    shared = design.multiply((error * scale / np.sqrt(2.0))[:, None]).tocsr()
+    weighted = design.multiply(weight[:, None]).T.tocsr()
+    spread = np.linalg.solve(normal, (weighted @ shared).toarray())
+    return level, np.sqrt(np.einsum("ij,ij->i", spread, spread))

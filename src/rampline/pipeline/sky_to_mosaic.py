@@ -164,7 +164,9 @@ def survey_exposure(image: SkyImage, params: SkyToMosaic) -> Survey:
     sources = find_point_sources(
         image.sky, image.err, unsaturated, spread, params.sources
     )
-    is_sky = usable & ~model_sky(image.sky, usable, SkyModelParams()).is_source
+    is_sky = usable
+    if params.levels.field == "sky":
+        is_sky = usable & ~model_sky(image.sky, usable, SkyModelParams()).is_source
     places = np.stack(cell_centres(shape, params.levels), axis=-1)
     cells = measure_sky_cells(image.sky, is_sky, places, params.levels)
     return Survey(header=header, geometry=image.geometry, sources=sources, sky=cells)
