@@ -1,6 +1,6 @@
 """How good slopes and jumps are: simulated ramps against theory and truth.
 
-``python benchmarks/slopes.py [noise|hits|strong|weak|thresholds ...] [--ramps N]``
+``python benchmarks/slopes.py [noise|hits|strong|weak|once|full|thresholds ...] [--ramps N]``
 
 Every read is simulated (Poisson photons, read noise, gain 2 e-/DN, 10 e- a read, no dark),
 averaged as on board, searched and fitted with the defaults; two seeds, the statistical
@@ -10,6 +10,8 @@ noise       scatter over theory, bias, ERR over scatter, chi2 of clean ramps
 hits        completeness of weak hits, and false positives
 strong      errors above 5 sigma after a hit of 3000 e- in ramps of few groups
 weak        mean bias that hits of middle size leave, in sigma of a clean ramp
+once        mean bias of pixels hit once by tracks of a real spectrum of charges
+full        bias and error of stars that saturate in each of the first groups
 thresholds  the number of independent tests of a ramp: the tables of detector/thresholds.py
 """
 
@@ -25,6 +27,11 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import readouts  # noqa: E402
 from rampline.detector.band import PixelNoise, RampBand  # noqa: E402
+from rampline.detector.follow_up import (  # noqa: E402
+    FollowUpParams,
+    follow_up,
+    join_hits,
+)
 from rampline.detector.gls_jumps import fit_without_largest  # noqa: E402
 from rampline.detector.jumps import JumpParams, find_jumps  # noqa: E402
 from rampline.detector.leave_out import (  # noqa: E402
@@ -34,10 +41,18 @@ from rampline.detector.leave_out import (  # noqa: E402
     make_outliers,
     project,
 )
+from rampline.detector.neighbors import NeighborParams, flag_neighbors  # noqa: E402
 from rampline.detector.ramp_fit.covariance import readout_pattern  # noqa: E402
 from rampline.detector.ramp_fit.gls_kernels import make_tile  # noqa: E402
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes  # noqa: E402
+from rampline.detector.saturation import (  # noqa: E402
+    SaturationParams,
+    Wells,
+    flag_saturation,
+    mask_zero_frame,
+)
 from rampline.flags import JUMP  # noqa: E402
+from rampline.simulation.cosmic_rays import CosmicRayParams, cosmic_rays  # noqa: E402
 
 GAIN, READ_NOISE_E = 2.0, 10.0
 SEEDS = (1, 2)
@@ -81,6 +96,9 @@ WEAK_HITS = [
     ("RAPID", 10, 0.2, 71, 0.97),
 ]
 FEW_GROUPS = [("SHALLOW4", 5), ("DEEP8", 5), ("DEEP8", 4), ("SHALLOW4", 4)]
+SKY_DN_S = (0.1, 1.0, 3.0, 10.0, 30.0)
+FULL = [("MEDIUM8", 9), ("SHALLOW4", 10), ("DEEP8", 7), ("RAPID", 10)]
+BIAS_DN, RESET_DN, WELL_DN, ABOVE_WELL_DN = 9000.0, 18.0, 51000.0, 2000.0
 MIDDLE_HITS = [(60, 0.24), (80, 0.13), (120, 0.08), (200, 0.03)]
 
 
@@ -202,6 +220,129 @@ def print_weak(n_rows):
             print(f"{charge:31d}   {bias.mean():+.4f} +- {error:.4f}   {limit:.2f}")
 
 
+def print_once(n_rows):
+    print("MEDIUM8 x 9, DN/s   hit, %  found   bias, %             as jwst")
+    readout = make_readout("MEDIUM8", 9, n_rows)
+    period = readout.n_frames + readout.n_dropped
+    for sky in SKY_DN_S:
+        for seed in SEEDS:
+            rng = np.random.default_rng(seed)
+            groups = read_out(rng, readout, GAIN * sky)
+            clean = reduce(groups, readout, jumps=False)[0]
+            tracks = cosmic_rays(readout, CosmicRayParams(), rng)
+            pixel, charge = (tracks.row, tracks.col), tracks.electrons
+            for k in range(len(groups)):
+                after = (
+                    k * period + readout.n_frames - tracks.frame
+                ) / readout.n_frames
+                seen = charge * np.clip(after, 0.0, 1.0)
+                np.add.at(groups[k], pixel, seen.astype(np.float32))
+            n_hits = np.zeros(clean.shape, int)
+            # before the first read a hit is a matter of the reset
+            np.add.at(n_hits, pixel, 1 + (tracks.frame == 0))
+            once = n_hits == 1
+            off, found = [], None
+            for rules in ("gls", "jwst"):
+                slope, is_hit = search_tracks(groups, readout, rules)
+                off.append(100 * (slope - clean)[once] / (GAIN * sky))
+                found = is_hit[once].mean() if found is None else found
+            ours, theirs = (
+                f"{np.nanmean(x):+.3f} +- {np.nanstd(x) / x.size**0.5:.3f}" for x in off
+            )
+            print(
+                f"{sky:17.1f}   {100 * once.mean():5.2f}  {found:.3f}"
+                f"   {ours}   {theirs}"
+            )
+
+
+def search_tracks(groups, readout, rules):
+    """Search, look round the hits and fit; return slope in e-/s, and what was flagged."""
+    counts = groups[None] / np.float32(GAIN)
+    plane = np.ones(groups.shape[1:], np.float32)
+    flags = np.zeros(counts.shape, np.uint8)
+    band = RampBand(counts, flags, np.zeros(plane.shape, np.uint32))
+    noise = PixelNoise(GAIN * plane, READ_NOISE_E / GAIN * plane)
+    found = find_jumps(band, noise, readout, JumpParams(algorithm=rules))
+    if rules == "gls":
+        no_coupling = 0.0, 0.0
+        strikes = join_hits(found)
+        follow_up(band, noise, readout, strikes, no_coupling, FollowUpParams())
+    else:
+        flag_neighbors(flags, found, NeighborParams(algorithm=rules))
+    fit = fit_slopes(band, noise, readout, SlopeParams(algorithm=rules))
+    return GAIN * fit.exposure.slope.astype(float), (flags & JUMP > 0).any(axis=(0, 1))
+
+
+def print_full(n_rows):
+    print(
+        "pattern   groups  full in   kept   bias, %             ERR, %  scatter", end=""
+    )
+    print("   as jwst: kept   bias, %")
+    for pattern, n_groups in FULL:
+        readout = make_readout(pattern, n_groups, n_rows)
+        period = readout.n_frames + readout.n_dropped
+        for group in range(1, 6):
+            rng = np.random.default_rng(SEEDS[0])
+            first = max((group - 2) * period + readout.n_frames, 0.6)
+            last = (group - 1) * period + readout.n_frames
+            read = rng.uniform(first, last, (n_rows, COLS))
+            rate = WELL_DN / (read * readout.frame_s)
+            samples, zero = read_out_star(rng, readout, rate)
+            row = f"{pattern:9s} {n_groups:4d} {group:8d}   "
+            for rules in ("gls", "jwst"):
+                slope, err = fit_star(samples, zero, readout, rules)
+                known = np.isfinite(slope)
+                row += f"{known.mean():.3f}   "
+                if not known.any():
+                    continue
+                off = 100 * (slope / rate - 1)[known]
+                row += f"{off.mean():+.3f} +- {off.std() / off.size**0.5:.3f}   "
+                size = 100 * np.sqrt(np.mean((err / rate)[known] ** 2))
+                row += f"{size:6.3f}  {off.std():.3f}            " * (rules == "gls")
+            print(row)
+
+
+def read_out_star(rng, readout, rate):
+    """Simulate raw samples of bright pixels, and the zero frame; uint16, DN."""
+    shape = rate.shape
+    level = BIAS_DN + rng.normal(0, RESET_DN, shape)
+    samples = np.empty((1, readout.n_groups, *shape), np.uint16)
+    for k in range(readout.n_groups):
+        reads = []
+        for _ in range(readout.n_frames):
+            level += rng.poisson(GAIN * rate * readout.frame_s) / GAIN
+            held = np.minimum(level, BIAS_DN + WELL_DN + ABOVE_WELL_DN)
+            read = held + rng.normal(0, READ_NOISE_E / GAIN, shape)
+            reads.append(np.rint(np.minimum(read, 65535)))
+        if k == 0:
+            zero = reads[0][None].astype(np.uint16)
+        samples[0, k] = np.rint(np.mean(reads, axis=0))
+        level += rng.poisson(GAIN * rate * readout.frame_s * readout.n_dropped) / GAIN
+    return samples, zero
+
+
+def fit_star(samples, zero, readout, rules):
+    """Flag what is full and fit; return slope and err in DN/s."""
+    shape = samples.shape[2:]
+    plane = np.ones(shape, np.float32)
+    no_flags = np.zeros(shape, np.uint32)
+    bias = np.float32(BIAS_DN)
+    wells = Wells(bias + WELL_DN * plane, bias * plane, no_flags)
+    last_read = "jwst" if rules == "jwst" else "extrapolated"
+    # each pixel is a star of its own: nothing spills
+    params = SaturationParams(grow=0, last_read=last_read)
+    rows = slice(0, shape[0])
+    flags = flag_saturation(samples, wells, rows, readout, params)
+    zero = mask_zero_frame(zero, wells, rows, params) - bias
+    band = RampBand(samples.astype(np.float32) - bias, flags, no_flags, zero)
+    noise = PixelNoise(GAIN * plane, READ_NOISE_E / GAIN * plane)
+    find_jumps(band, noise, readout, JumpParams(algorithm=rules))
+    keep = rules != "jwst"
+    fitted = SlopeParams(algorithm=rules, one_group_ramps=keep)
+    exposure = fit_slopes(band, noise, readout, fitted).exposure
+    return exposure.slope.astype(float), exposure.err.astype(float)
+
+
 def print_thresholds(n_rows):
     print(
         "pattern   differences   tests at 1e-2, 1e-3, 1e-4 for each share of photon noise"
@@ -247,6 +388,8 @@ TABLES = {
     "hits": print_hits,
     "strong": print_strong,
     "weak": print_weak,
+    "once": print_once,
+    "full": print_full,
     "thresholds": print_thresholds,
 }
 

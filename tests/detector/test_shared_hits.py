@@ -66,6 +66,18 @@ def test_strong_hits_and_single_reads_are_fitted_without_them(rng, pattern, char
     np.testing.assert_allclose(*slopes, rtol=1e-3, atol=1e-4)
 
 
+def test_two_differences_cannot_tell_light_from_a_shared_charge(rng):
+    readout = make_readout("MEDIUM8", (1, 9, 20, 20))
+    band, noise = clean_band(read_out(rng, readout, 200.0))
+    band.group_flags[0, 3:] = SATURATED
+    band.counts[0, 2:] += 100
+    band.group_flags[0, 2] |= np.uint8(JUMP)
+    fit = fit_slopes(band, noise, readout, SlopeParams(one_group_ramps=False))
+    step = (band.counts[0, 1] - band.counts[0, 0]) / readout.group_s
+    np.testing.assert_allclose(fit.exposure.slope, step, rtol=1e-5)
+    assert (fit.exposure.err < 0.05 * fit.exposure.slope).all()
+
+
 def test_the_kernels_equal_their_twins(rng):
     marks = np.where(rng.random((7, 300)) < 0.2, JUMP, 0).astype(np.uint8)
     marks[rng.random(marks.shape) < 0.05] |= SATURATED

@@ -24,6 +24,8 @@ _PRECISION = 0.01
 """How well the share is known: reads are averaged before they are made linear, and a part
 of the charge is the neighbours'."""
 _MAX_RUN = 2
+_MIN_STEPS = 3
+"""Differences from which on light can be told from a charge shared by two of them."""
 
 
 def find_single_hits(
@@ -69,7 +71,7 @@ def fit_shared_hits(
     pattern : Pattern
     planes : slope, err, var_poisson, var_read : (pixels,) float32, DN/s and its square
         Of the fit without the differences that were hit: read, and written where there
-        is a single hit.
+        is a single hit in at least three differences.
     """
     counts, flags = ramps
     first, last = find_single_hits(flags, *bits)
@@ -96,6 +98,7 @@ def fit_shared_hits(
         hits = np.stack([first[own], last[own]])
         found = np.zeros((2, own.size), np.float32)
         _average_reads(tile, out, hits, shares, found)
+        found[:, tile.used.sum(axis=0) < _MIN_STEPS] = 0.0
         _replace(planes, own, found)
 
 
