@@ -36,6 +36,7 @@ def exposure(sky, pixel_map, weight=1.0, variance=0.04, level=0.0, exposure_s=10
     plane = np.full(sky.shape, variance, np.float32)
     noise = NoisePlanes(plane, plane / 2, plane / 4)
     weight = np.array(weight)
+    sky = np.where(weight > 0, sky, np.float32(np.nan))
     return DrizzleInput(sky, weight, noise, pixel_map, level, exposure_s)
 
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from rampline.mosaic.blot import (
-    blot_both,
-    blot_interval,
     blot_mask,
     blot_plane,
     blot_rows,
-    both_at,
+    blot_straight,
     cubic_at,
+    curve_blot,
+    curve_rows,
     linear_at,
 )
 from rampline.mosaic.window import lattice_of
@@ -77,9 +77,6 @@ def test_values_between_pixels_are_those_of_the_twins(rng):
         assert cubic_at(plane, row, col) == pytest.approx(
             twins.cubic_at(plane, row, col), abs=1e-6, nan_ok=True
         )
-        if min(row, col) >= 1 and max(row, col) < 7:
-            both = twins.both_at(plane, row, col)
-            assert both_at(plane, row, col) == pytest.approx(both, abs=1e-6)
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [("linear", "linear"), ("cubic", "poly3")])
@@ -93,17 +90,18 @@ def test_the_drizzle_package_blots_the_same(rng, ours, theirs):
     assert blot_plane(plane, m, ours) == pytest.approx(peer, abs=1e-4)
 
 
-def test_both_blots_of_some_rows_are_those_of_the_whole(rng):
+def test_blots_of_some_rows_are_those_of_the_whole_curved_where_asked(rng):
     plane = rng.normal(size=(40, 40)).astype(np.float32)
     plane[rng.random(plane.shape) < 0.02] = np.nan
     pixel_map = turned_map((30, 26), 25, 1.2, (40, 40), bend=0.5)
-    both = blot_interval(plane, pixel_map, slice(4, 21))
-    for found, kind in zip(both, ("cubic", "linear"), strict=True):
-        whole = blot_plane(plane, pixel_map, kind)
-        assert np.allclose(found, whole[4:21], atol=1e-6, equal_nan=True)
-    slow = np.empty((2, 17, 26), np.float32)
-    twins.blot_both(plane, lattice_of(pixel_map), 4, *slow)
-    assert np.allclose(both, slow, rtol=1e-5, atol=1e-6, equal_nan=True)
-    fast = np.empty((2, 17, 26), np.float32)
-    blot_both(plane, lattice_of(pixel_map), 4, *fast)
-    assert np.array_equal(fast, both, equal_nan=True)
+    rows, where = slice(4, 21), rng.random((17, 26)) < 0.3
+    straight = blot_straight(plane, pixel_map, rows)
+    curved = curve_blot(plane, pixel_map, rows, straight, where)
+    linear, cubic = (blot_plane(plane, pixel_map, k)[rows] for k in ("linear", "cubic"))
+    assert np.array_equal(straight, linear, equal_nan=True)
+    assert np.array_equal(curved, np.where(where, cubic, linear), equal_nan=True)
+    assert np.mean(curved[where] != straight[where]) > 0.5
+    fast, slow = straight.copy(), straight.copy()
+    curve_rows(plane, lattice_of(pixel_map), 4, where, fast)
+    twins.curve_rows(plane, lattice_of(pixel_map), 4, where, slow)
+    assert np.allclose(fast, slow, rtol=1e-5, atol=1e-6, equal_nan=True)

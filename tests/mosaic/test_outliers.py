@@ -7,7 +7,9 @@ from rampline.mosaic.outliers import (
     OutlierParams,
     compare_pixels,
     confirm_pixels,
+    doubtful_pixels,
     flag_outliers,
+    mark_doubtful,
     steepness,
 )
 
@@ -107,6 +109,23 @@ def test_the_kernels_do_as_their_twins(rng):
     confirm_pixels(fast, found)
     twins.confirm_pixels(slow, kept)
     assert np.array_equal(found, kept)
+
+
+def test_what_one_end_explains_need_not_be_known_at_the_other(rng):
+    sky, err, blot = nasty(rng)
+    curved = blot + rng.normal(0, 0.2, blot.shape).astype(np.float32)
+    where = doubtful_pixels(sky, err, blot, 0.1, OutlierParams())
+    whole, partly = (
+        flag_outliers(sky, err, (plane, blot), 0.1, SHARES, OutlierParams())
+        for plane in (curved, np.where(where, curved, blot))
+    )
+    assert np.array_equal(whole, partly)
+    assert whole.any()
+    assert where.mean() < 0.7
+    fast, slow = np.zeros((2, *sky.shape), np.bool_)
+    for kernel, found in ((mark_doubtful, fast), (twins.mark_doubtful, slow)):
+        kernel(sky, err, blot, (np.float32(0.1), np.float32(3.0)), found)
+    assert np.array_equal(fast, slow)
 
 
 @pytest.mark.parity

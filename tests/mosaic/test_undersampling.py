@@ -5,8 +5,7 @@ import pytest
 from scipy.ndimage import map_coordinates, uniform_filter1d
 from scipy.special import j1
 
-from rampline.mosaic.blot import both_at
-from rampline.mosaic.layers import sample_cubic
+from rampline.mosaic.blot import cubic_at, linear_at
 from rampline.mosaic.median import median_of_layers
 from rampline.mosaic.outliers import OutlierParams, flag_outliers
 from rampline.mosaic.undersampling import (
@@ -44,12 +43,11 @@ def dithered(fwhm, ratio, n, rng):
     exposures = [expose(image, *(star + shift)) for shift in shifts]
     n_grid = int(SIZE / ratio)
     layers = np.full((n, n_grid, n_grid), np.nan, np.float32)
-    weight = np.ones((SIZE, SIZE), np.float32)
     for layer, exposure, shift in zip(layers, exposures, shifts, strict=True):
         for at in np.ndindex(layer.shape):
             row, col = np.array(at) * ratio + shift
             if min(row, col) >= 1 and max(row, col) < SIZE - 2:
-                layer[at] = sample_cubic(exposure, weight, row, col)
+                layer[at] = cubic_at(exposure, row, col)
     noise = np.full(n, 25 * 0.01**2)
     median = median_of_layers(layers, noise, 0.0, contrast_of_dithers(fwhm))
     blots = np.full((n, 2, SIZE, SIZE), np.nan, np.float32)
@@ -57,7 +55,7 @@ def dithered(fwhm, ratio, n, rng):
         for row, col in np.ndindex(SIZE, SIZE):
             y, x = (row - shift[0]) / ratio, (col - shift[1]) / ratio
             if min(y, x) >= 1 and max(y, x) < n_grid - 2:
-                pair[::-1, row, col] = both_at(median, y, x)
+                pair[:, row, col] = cubic_at(median, y, x), linear_at(median, y, x)
     return exposures, blots
 
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from rampline import flags
-from rampline.mosaic.weights import NoisePlanes, weigh_pixels
+from rampline.mosaic.weights import NoisePlanes, weigh_pixels, weigh_rows
+
+from ..twins import mosaic as twins
 
 
 def noise(read=0.5, poisson=0.25, shape=(3, 3)):
@@ -55,6 +57,22 @@ def test_flagged_and_unknown_pixels_weigh_nothing():
     ]
     planes.var_read[:] = 0.0
     assert np.all(weigh("read", planes=planes) == 0.0)
+
+
+@pytest.mark.parametrize("added", [0.2, np.nan])
+def test_the_kernel_does_as_its_twin(rng, added):
+    read = rng.uniform(0.1, 1, (30, 40)).astype(np.float32)
+    read[3, 3], read[4, 4] = np.nan, 0.0
+    sky = rng.normal(size=read.shape).astype(np.float32)
+    sky[5, 5] = np.inf
+    dq = rng.choice(np.array([0, 1, 2, 4], np.uint32), read.shape)
+    bits = np.uint32(1), np.uint32(flags.SATURATED)
+    blank = np.float32(0.4 if added == added else added), np.float32(added)
+    fast, slow = np.empty((2, *read.shape), np.float32)
+    weigh_rows(sky, dq, read, bits, blank, fast)
+    twins.weigh_rows(sky, dq, read, bits, blank, slow)
+    assert np.array_equal(fast, slow)
+    assert 0 < (fast == 0).sum() < fast.size / 2
 
 
 @pytest.mark.parity

@@ -133,9 +133,10 @@ def to_model(image):
     from rampline.astrometry.gwcs_model import build_gwcs
 
     model = datamodels.ImageModel(image.sky.copy())
-    model.dq, model.err = image.flags.copy(), image.err
-    model.var_poisson, model.var_rnoise = image.var_poisson, image.var_read
-    model.var_flat = image.var_flat
+    model.dq, model.err = image.flags.copy(), image.err.copy()
+    model.var_poisson = image.var_poisson.copy()
+    model.var_rnoise = image.var_read.copy()
+    model.var_flat = image.var_flat.copy()
     head = image.header
     model.meta.wcs = build_gwcs(field.sky_planes(), head.pointing, head.readout)
     model.meta.wcs.array_shape = image.sky.shape

@@ -1,6 +1,7 @@
 """Slow twins of the kernels of ``rampline.mosaic``: plain Python and NumPy."""
 
 import numpy as np
+from scipy import ndimage
 
 from rampline.numerics.nodes import interpolate_nodes
 
@@ -268,30 +269,38 @@ def pick_middle(layers, count, limits, out):
             out[i] = values[0]
 
 
-def sample_rows(sky, weight, lattice, first, limits, out):
+def sample_rows(sky, lattice, first, limits, out):
     level, least = limits
     for r, c in np.ndindex(out.shape):
         row, col = interpolate_nodes(*lattice, [first[0] + r], [first[1] + c])[0]
-        value = sample_cubic(sky, weight, row, col)
+        value = cubic_at(sky, row, col) if np.isfinite(row + col) else np.nan
         if np.isnan(value):
-            value = sample_usable(sky, weight, row, col, least)
+            value = sample_usable(sky, row, col, least)
         out[r, c] = value - level
 
 
-def sample_cubic(sky, weight, row, col):
-    return cubic_at(np.where(weight > 0, sky, np.nan), row, col)
-
-
-def sample_usable(sky, weight, row, col, least):
+def sample_usable(sky, row, col, least):
     if np.isnan(row + col):
         return np.nan
     total = share = 0.0
     for y, x in np.ndindex(sky.shape):
         w = max(0, 1 - abs(row - y)) * max(0, 1 - abs(col - x))
-        if w > 0 and weight[y, x] > 0:
+        if w > 0 and np.isfinite(sky[y, x]):
             total += w * sky[y, x]
             share += w
     return total / share if share >= least else np.nan
+
+
+def weigh_rows(sky, flags, var_read, bits, blank, out):
+    bad, saturated = bits
+    typical, added = blank
+    variance = var_read
+    if not np.isnan(added):
+        variance = np.where(flags & saturated != 0, typical, var_read) + added
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weight = np.float32(1) / variance
+    usable = (flags & bad == 0) & np.isfinite(sky) & np.isfinite(weight)
+    out[:] = np.where(usable, weight, 0)
 
 
 def blot_rows(plane, lattice, first_row, cubic, out):
@@ -307,13 +316,10 @@ def blot_rows(plane, lattice, first_row, cubic, out):
             out[r, c] = linear_at(plane, y, x)
 
 
-def blot_both(plane, lattice, first_row, cubic, linear):
+def curve_rows(plane, lattice, first_row, where, out):
+    cubic = np.empty_like(out)
     blot_rows(plane, lattice, first_row, True, cubic)
-    blot_rows(plane, lattice, first_row, False, linear)
-
-
-def both_at(plane, row, col):
-    return linear_at(plane, row, col), cubic_at(plane, row, col)
+    out[where] = cubic[where]
 
 
 def cubic_at(plane, row, col):
@@ -363,6 +369,13 @@ def steepness(blot, row, col, flank):
 
 def steeper(step, steepest, rise):
     return max(abs(step), steepest), max(step, rise)
+
+
+def mark_doubtful(sky, err, blot, limits, found):
+    level, least = limits
+    beyond = np.abs(sky - blot - level) > least * np.nan_to_num(err)
+    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
+    found[:] = ndimage.binary_dilation(beyond, cross)
 
 
 def confirm_pixels(exceeds, found):

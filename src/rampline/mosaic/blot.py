@@ -42,10 +42,8 @@ def blot_plane(
     return out
 
 
-def blot_interval(
-    plane: Plane, pixel_map: PixelMap, rows: slice
-) -> tuple[Plane, Plane]:
-    """Interpolate a mosaic plane at rows of an exposure by cubics and by straight lines.
+def blot_straight(plane: Plane, pixel_map: PixelMap, rows: slice) -> Plane:
+    """Interpolate a mosaic plane by straight lines at rows of an exposure.
 
     Parameters
     ----------
@@ -56,13 +54,41 @@ def blot_interval(
 
     Returns
     -------
-    two of (rows, cols) float32
+    (rows, cols) float32
         As `blot_plane` would make them.
     """
-    shape = (rows.stop - rows.start, pixel_map.shape[1])
-    cubic, linear = np.empty((2, *shape), np.float32)
-    blot_both(plane, lattice_of(pixel_map), rows.start, cubic, linear)
-    return cubic, linear
+    out = np.empty((rows.stop - rows.start, pixel_map.shape[1]), np.float32)
+    blot_rows(plane, lattice_of(pixel_map), rows.start, False, out)
+    return out
+
+
+def curve_blot(
+    plane: Plane,
+    pixel_map: PixelMap,
+    rows: slice,
+    straight: Plane,
+    where: NDArray[np.bool_],
+) -> Plane:
+    """Interpolate by cubics where that is asked for; keep straight lines elsewhere.
+
+    Parameters
+    ----------
+    plane : (grid rows, grid cols) float32
+    pixel_map : PixelMap
+    rows : slice
+        With start and stop.
+    straight : (rows, cols) float32
+        From `blot_straight`.
+    where : (rows, cols) bool
+
+    Returns
+    -------
+    (rows, cols) float32
+        As `blot_plane` would make them where asked.
+    """
+    out = straight.copy()
+    curve_rows(plane, lattice_of(pixel_map), rows.start, where, out)
+    return out
 
 
 def blot_mask(mask: NDArray[np.bool_], pixel_map: PixelMap) -> NDArray[np.bool_]:
@@ -121,15 +147,13 @@ def cubic_at(plane: NDArray[np.float32], row: float, col: float) -> np.float64:
     i, j = int(row), int(col)
     if i < 1 or j < 1 or i > rows - 3 or j > cols - 3:
         return np.float64(np.nan)
-    wr = cubic_weights(row - i)
-    wc = cubic_weights(col - j)
-    total = np.float64(0.0)
-    for m in range(4):
-        along = 0.0
-        for n in range(4):
-            along += wc[n] * plane[i - 1 + m, j - 1 + n]
-        total += wr[m] * along
-    return total
+    w0, w1, w2, w3 = cubic_weights(row - i)
+    t0, t1, t2, t3 = cubic_weights(col - j)
+    total = 0.0
+    for m, w in ((i - 1, w0), (i, w1), (i + 1, w2), (i + 2, w3)):
+        first = t0 * plane[m, j - 1] + t1 * plane[m, j]
+        total += w * (first + t2 * plane[m, j + 1] + t3 * plane[m, j + 2])
+    return np.float64(total)
 
 
 @kernel
@@ -158,48 +182,21 @@ def blot_rows(
 
 
 @kernel
-def blot_both(
+def curve_rows(
     plane: NDArray[np.float32],
     lattice: Lattice,
     first_row: int,
-    cubic: NDArray[np.float32],
-    linear: NDArray[np.float32],
+    where: NDArray[np.bool_],
+    out: NDArray[np.float32],
 ) -> None:
-    """Fill ``cubic`` and ``linear`` with the rows of the exposure from ``first_row`` on."""
+    """Put cubics into ``out`` where asked and where all sixteen pixels are there."""
     rows, cols = plane.shape
-    places = np.empty((2, cubic.shape[1]))
     nodes, step, origin = lattice
-    for r in range(cubic.shape[0]):
+    places = np.empty((2, out.shape[1]))
+    for r in range(out.shape[0]):
         interpolate_row(nodes, step, origin, float(first_row + r), 0.0, places)
-        for c in range(cubic.shape[1]):
+        for c in range(out.shape[1]):
             row, col = places[0, c], places[1, c]
-            straight = curved = np.float64(np.nan)
-            if 1.0 <= row < rows - 2 and 1.0 <= col < cols - 2:
-                straight, curved = both_at(plane, row, col)
-            elif 0.0 <= row < rows and 0.0 <= col < cols:
-                straight = linear_at(plane, row, col)
-            linear[r, c] = straight
-            cubic[r, c] = straight if np.isnan(curved) else curved
-
-
-@kernel
-def both_at(
-    plane: NDArray[np.float32], row: float, col: float
-) -> tuple[np.float64, np.float64]:
-    """Interpolate by straight lines and by cubics where all pixels around are there."""
-    i, j = int(row), int(col)
-    v, u = row - i, col - j
-    w0, w1, w2, w3 = cubic_weights(v)
-    t0, t1, t2, t3 = cubic_weights(u)
-    a, b = plane[i, j], plane[i, j + 1]
-    c, d = plane[i + 1, j], plane[i + 1, j + 1]
-    total = w1 * (t0 * plane[i, j - 1] + t1 * a + t2 * b + t3 * plane[i, j + 2])
-    total += w2 * (
-        t0 * plane[i + 1, j - 1] + t1 * c + t2 * d + t3 * plane[i + 1, j + 2]
-    )
-    for m, w in ((i - 1, w0), (i + 2, w3)):
-        first = t0 * plane[m, j - 1] + t1 * plane[m, j]
-        total += w * (first + t2 * plane[m, j + 1] + t3 * plane[m, j + 2])
-    upper = (1.0 - u) * a + u * b
-    lower = (1.0 - u) * c + u * d
-    return np.float64((1.0 - v) * upper + v * lower), np.float64(total)
+            if where[r, c] and 0.0 <= row < rows and 0.0 <= col < cols:
+                value = cubic_at(plane, row, col)
+                out[r, c] = out[r, c] if np.isnan(value) else value

@@ -44,8 +44,9 @@ class DrizzleInput(NamedTuple):
     Attributes
     ----------
     sky : (rows, cols) float32, MJy/sr
+        NaN where a pixel is not usable.
     weight : (rows, cols) float32
-        0 where a pixel must not enter.
+        0 there, and where a pixel must not enter.
     noise : NoisePlanes
     pixel_map : PixelMap
     level : float, MJy/sr

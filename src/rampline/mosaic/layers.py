@@ -15,12 +15,8 @@ from numpy.typing import NDArray
 from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
 from ..numerics.jit import kernel
-from ..numerics.nodes import (
-    count_nodes,
-    cubic_weights,
-    interpolate_row,
-    invert_nodes,
-)
+from ..numerics.nodes import count_nodes, interpolate_row, invert_nodes
+from .blot import cubic_at
 from .drizzle import DrizzleInput, add_exposure, reach, start_sums
 from .window import Lattice, Window
 
@@ -66,6 +62,7 @@ def sample_exposures(
     Parameters
     ----------
     exposures : sequence of DrizzleInput
+        Their sky NaN where the weight is 0.
     inverses : sequence of (Lattice, Window)
         Of each exposure the inverse map and the box that it is for.
     least : float
@@ -81,7 +78,7 @@ def sample_exposures(
     for layer, one, (lattice, box) in zip(layers, exposures, inverses, strict=True):
         first = window.row_start - box.row_start, window.col_start - box.col_start
         limits = np.float32(one.level), least
-        sample_rows(one.sky, one.weight, lattice, first, limits, layer)
+        sample_rows(one.sky, lattice, first, limits, layer)
     return layers
 
 
@@ -165,7 +162,6 @@ def pixel_area(pixel_map: PixelMap) -> float:
 @kernel
 def sample_rows(
     sky: NDArray[np.float32],
-    weight: NDArray[np.float32],
     lattice: Lattice,
     first: tuple[int, int],
     limits: tuple[np.float32, float],
@@ -185,41 +181,18 @@ def sample_rows(
         for c in range(out.shape[1]):
             row, col = places[0, c], places[1, c]
             value = np.float32(np.nan)
-            if 1.0 <= row < rows - 2 and 1.0 <= col < cols - 2:
-                value = sample_cubic(sky, weight, row, col)
-            if np.isnan(value) and -0.5 < row < rows - 0.5 and -0.5 < col < cols - 0.5:
-                value = sample_usable(sky, weight, row, col, least)
+            if -0.5 < row < rows - 0.5 and -0.5 < col < cols - 0.5:
+                value = np.float32(cubic_at(sky, row, col))
+                if np.isnan(value):
+                    value = sample_usable(sky, row, col, least)
             out[r, c] = value - level
 
 
 @kernel
-def sample_cubic(
-    sky: NDArray[np.float32], weight: NDArray[np.float32], row: float, col: float
-) -> np.float32:
-    """Interpolate by the cubic through four by four pixels; NaN where one is not usable."""
-    i, j = int(row), int(col)
-    wr, wc = cubic_weights(row - i), cubic_weights(col - j)
-    total = 0.0
-    usable = True
-    for m in range(4):
-        along = 0.0
-        for n in range(4):
-            y, x = i - 1 + m, j - 1 + n
-            usable &= weight[y, x] > 0
-            along += wc[n] * sky[y, x]
-        total += wr[m] * along
-    return np.float32(total) if usable else np.float32(np.nan)
-
-
-@kernel
 def sample_usable(
-    sky: NDArray[np.float32],
-    weight: NDArray[np.float32],
-    row: float,
-    col: float,
-    least: float,
+    sky: NDArray[np.float32], row: float, col: float, least: float
 ) -> np.float32:
-    """Interpolate between the usable pixels; NaN where their share is below ``least``."""
+    """Interpolate between the known pixels; NaN where their share is below ``least``."""
     rows, cols = sky.shape
     i, j = int(np.floor(row)), int(np.floor(col))
     total = 0.0
@@ -227,7 +200,7 @@ def sample_usable(
     for m in range(2):
         for n in range(2):
             y, x = i + m, j + n
-            if 0 <= y < rows and 0 <= x < cols and weight[y, x] > 0:
+            if 0 <= y < rows and 0 <= x < cols and not np.isnan(sky[y, x]):
                 w = (1.0 - abs(row - y)) * (1.0 - abs(col - x))
                 total += w * sky[y, x]
                 share += w

@@ -52,6 +52,32 @@ class OutlierParams(StepParams):
     """Share of an exposure's typical weight below which a pixel stays out of the median."""
 
 
+def doubtful_pixels(
+    sky: Plane, err: Plane, blot: Plane, level: float, params: OutlierParams
+) -> NDArray[np.bool_]:
+    """Find the pixels that may be outliers, by one end of the interval alone.
+
+    What noise may explain at one end is no outlier, wherever the other end is: for most
+    pixels that one need not be known.
+
+    Parameters
+    ----------
+    sky, err, blot : (rows, cols) float32, MJy/sr
+        As in `flag_outliers`.
+    level : float, MJy/sr
+    params : OutlierParams
+
+    Returns
+    -------
+    (rows, cols) bool
+        With the four neighbours, whose blots decide how steep the sky is.
+    """
+    least = np.float32(min(params.snr_first, params.snr_second))
+    found = np.zeros(sky.shape, np.bool_)
+    mark_doubtful(sky, err, blot, (np.float32(level), least), found)
+    return found
+
+
 def flag_outliers(
     sky: Plane,
     err: Plane,
@@ -164,6 +190,29 @@ def compare_pixels(
                 exceeds[row, col] |= 1
             if excess > scale_second * slope + snr_second * noise:
                 exceeds[row, col] |= 2
+
+
+@kernel
+def mark_doubtful(
+    sky: NDArray[np.float32],
+    err: NDArray[np.float32],
+    blot: NDArray[np.float32],
+    limits: tuple[np.float32, np.float32],
+    found: NDArray[np.bool_],
+) -> None:
+    """Mark pixels, and their neighbours, that differ by more than noise allows.
+
+    ``limits`` are the sky level and the noise allowed, in sigma.
+    """
+    level, least = limits
+    rows, cols = sky.shape
+    for row in range(rows):
+        for col in range(cols):
+            noise = err[row, col]
+            noise = np.float32(0.0) if np.isnan(noise) else noise
+            if abs(sky[row, col] - blot[row, col] - level) > least * noise:
+                found[row, max(0, col - 1) : min(cols, col + 2)] = True
+                found[max(0, row - 1), col] = found[min(rows - 1, row + 1), col] = True
 
 
 @kernel

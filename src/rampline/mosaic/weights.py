@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Flags32, Plane
 from ..flags import SATURATED
+from ..numerics.jit import kernel
 
 WeightType = Literal["sky", "read"]
 SAMPLES_PER_SIDE = 512
@@ -60,21 +61,50 @@ def weigh_pixels(
     13 % of the flux within 0.3 arcsec, ``"sky"`` without its rule for saturated pixels 7 %,
     with it nothing (0.5 % more than stars of AB 21 to 22).
     """
-    usable = (flags & np.uint32(bad) == 0) & np.isfinite(sky)
-    variance = noise.var_read
+    typical = added = np.float32(np.nan)
     if kind == "sky":
-        typical = _median(noise.var_read, usable)
-        saturated = flags & np.uint32(SATURATED) != 0
-        variance = np.where(saturated, typical, variance)
-        variance += _median(noise.var_poisson, usable)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        weight = np.float32(1) / variance
-    return np.where(usable & np.isfinite(weight), weight, np.float32(0))
+        typical = _median(noise.var_read, sky, flags, bad)
+        added = _median(noise.var_poisson, sky, flags, bad)
+    weight = np.empty(sky.shape, np.float32)
+    bits = np.uint32(bad), np.uint32(SATURATED)
+    weigh_rows(sky, flags, noise.var_read, bits, (typical, added), weight)
+    return weight
 
 
-def _median(plane: Plane, usable: NDArray[np.bool_]) -> np.float32:
+def _median(plane: Plane, sky: Plane, flags: Flags32, bad: int) -> np.float32:
     """Return the median of usable and known values on a regular sample, 0 without any."""
     rows, cols = (max(1, n // SAMPLES_PER_SIDE) for n in plane.shape)
-    values = plane[::rows, ::cols]
-    values = values[usable[::rows, ::cols] & np.isfinite(values)]
+    sample = np.s_[::rows, ::cols]
+    usable = (flags[sample] & np.uint32(bad) == 0) & np.isfinite(sky[sample])
+    values = plane[sample][usable & np.isfinite(plane[sample])]
     return np.float32(np.median(values)) if values.size else np.float32(0)
+
+
+@kernel
+def weigh_rows(
+    sky: NDArray[np.float32],
+    flags: NDArray[np.uint32],
+    var_read: NDArray[np.float32],
+    bits: tuple[np.uint32, np.uint32],
+    blank: tuple[np.float32, np.float32],
+    out: NDArray[np.float32],
+) -> None:
+    """Write one over the variance, 0 for unusable pixels.
+
+    ``bits`` are those that make a pixel unusable and those of saturation; ``blank`` the
+    read-noise variance of pixels that saturate and the sky's, NaN where read noise counts
+    alone.
+    """
+    bad, saturated = bits
+    typical, added = blank
+    with_sky = added == added  # noqa: PLR0124
+    for row in range(out.shape[0]):
+        for col in range(out.shape[1]):
+            flag, variance = flags[row, col], var_read[row, col]
+            is_full = with_sky and flag & saturated != 0
+            variance = typical if is_full else variance
+            variance = variance + added if with_sky else variance
+            weight = np.float32(1.0) / variance
+            usable = flag & bad == 0 and np.isfinite(sky[row, col])
+            known = usable and np.isfinite(weight)
+            out[row, col] = weight if known else np.float32(0.0)

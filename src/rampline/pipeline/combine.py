@@ -164,7 +164,7 @@ def prepare_exposure(
     noise = NoisePlanes(image.var_poisson, image.var_read, image.var_flat)
     weight = weigh_pixels(image.sky, image.flags, noise, BAD_FOR_MOSAIC, params.weight)
     return DrizzleInput(
-        sky=image.sky,
+        sky=np.where(weight > 0, image.sky, np.float32(np.nan)),
         weight=weight,
         noise=noise,
         pixel_map=pixel_map,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
-from ..mosaic.blot import blot_interval
+from ..mosaic.blot import blot_straight, curve_blot
 from ..mosaic.drizzle import DrizzleInput
 from ..mosaic.layers import (
     drizzle_exposures,
@@ -26,7 +26,12 @@ from ..mosaic.layers import (
     typical_weight,
 )
 from ..mosaic.median import median_of_layers
-from ..mosaic.outliers import CONTRADICTION, OutlierParams, flag_outliers
+from ..mosaic.outliers import (
+    CONTRADICTION,
+    OutlierParams,
+    doubtful_pixels,
+    flag_outliers,
+)
 from ..mosaic.undersampling import (
     contrast_of_dithers,
     interpolation_share,
@@ -160,10 +165,13 @@ def judge_rows(
     """Return which pixels of a band of an exposure disagree with the median."""
     start = max(0, rows.start - HALO)
     wide = slice(start, min(rows.stop + HALO, len(ready.sky)))
-    cubic, linear = blot_interval(judge.median, pixel_map, wide)
-    first = linear if judge.params.algorithm == "jwst" else cubic
     # the total error is the sum of its parts: one plane less to keep
     err = np.sqrt(sum(variance[wide] for variance in ready.noise))
-    sky, limits = ready.sky[wide], (judge.shares, judge.params)
-    found = flag_outliers(sky, err, (first, linear), ready.level, *limits)
+    sky, level, params = ready.sky[wide], ready.level, judge.params
+    straight = curved = blot_straight(judge.median, pixel_map, wide)
+    if params.algorithm != "jwst":
+        where = doubtful_pixels(sky, err, straight, level, params)
+        curved = curve_blot(judge.median, pixel_map, wide, straight, where)
+    blots, shares = (curved, straight), judge.shares
+    found = flag_outliers(sky, err, blots, level, shares, params)
     return found[rows.start - start : rows.stop - start]
