@@ -9,7 +9,9 @@ field in F090W and F277W that no test uses, combines them, and prints for each
 - the share of pixels beyond 6 sigma of the truth that are flagged, and of injected hits;
 - the share of good pixels that are flagged, on sky and on sources, and of star peaks;
 - the share of warm pixels that no reference knows that are flagged;
-- the noise in empty apertures over what ERR and the correlation of the noise predict.
+- the noise in empty apertures, sources too faint to be seen taken off, over what ERR and the
+  drizzle's correlation predict, and over what ERR and the table NOISE do, which is measured
+  on the mosaic itself without any truth; the first for white noise in place of the exposures'.
 """
 
 import argparse
@@ -30,8 +32,10 @@ from rampline.astrometry.pixel_map import map_pixels, map_to_grid  # noqa: E402
 from rampline.flags import BAD_FOR_MOSAIC, SATURATED  # noqa: E402
 from rampline.mosaic.correlation import noise_autocorrelation  # noqa: E402
 from rampline.mosaic.drizzle import DrizzleParams  # noqa: E402
+from rampline.mosaic.noise_curve import NoiseCurveParams  # noqa: E402
 from rampline.mosaic.outliers import OutlierParams  # noqa: E402
 from rampline.pipeline.combine import combine_dithers  # noqa: E402
+from rampline.pipeline.mosaic_noise import measure_mosaic_noise  # noqa: E402
 from rampline.pipeline.runner import Bench, Runner  # noqa: E402
 from rampline.pipeline.sky_to_mosaic import (  # noqa: E402
     SkyToMosaic,
@@ -394,7 +398,7 @@ def apertures(sky, err, empty, rng):
         yield radius, sky[at].sum(axis=1), (err[at].astype(float) ** 2).sum(axis=1)
 
 
-def noise_of(sky, err, empty, correlation, rng):
+def noise_of(sky, err, empty, correlation, rng, curve=None):
     """Print the scatter of pixels and of apertures over its prediction."""
     sky = sky - np.median(sky[empty])
     chi = np.where(empty, sky / err, np.nan)
@@ -405,13 +409,19 @@ def noise_of(sky, err, empty, correlation, rng):
         f"pixel scatter over ERR {spread:.3f}, correlation of neighbours "
         f"{lag[0]:.3f} {lag[1]:.3f}, predicted {correlation[middle, middle + 1]:.3f}"
     )
-    words = []
+    drizzled, measured = [], []
     for radius, sums, variance in apertures(sky, err, empty, rng):
         if len(sums) > 200:
-            scaled = sums / np.sqrt(variance) / disk_factor(correlation, radius)
-            scaled -= np.median(scaled)
-            words.append(f"{2 * radius:g}: {1.4826 * np.median(np.abs(scaled)):.3f}")
-    print("      apertures, diameter in pixels: " + ", ".join(words))
+            pulls = sums / np.sqrt(variance)
+            scatter = 1.4826 * np.median(np.abs(pulls - np.median(pulls)))
+            over = scatter / disk_factor(correlation, radius)
+            drizzled.append(f"{2 * radius:g}: {over:.3f}")
+            if curve is not None:
+                over = scatter / curve.factor(len(disk(radius)[1]))
+                measured.append(f"{2 * radius:g}: {over:.3f}")
+    print("      apertures over the drizzle's factor: " + ", ".join(drizzled))
+    if measured:
+        print("      apertures over the table NOISE:      " + ", ".join(measured))
 
 
 def noise_table(field, rng):
@@ -425,8 +435,9 @@ def noise_table(field, rng):
     empty &= np.isfinite(mosaic.sky)
     ratio = field.grid.scale_arcsec / pixel_scale(field.dithers[0].geometry)
     correlation = noise_autocorrelation(1.0, ratio)
+    curve = measure_mosaic_noise(mosaic, (1.0, ratio), NoiseCurveParams())
     print("    mosaic: ", end="")
-    noise_of(mosaic.sky - truth, mosaic.err, empty, correlation, rng)
+    noise_of(mosaic.sky - truth, mosaic.err, empty, correlation, rng, curve)
     white = [
         replace(image, sky=rng.normal(0, image.err).astype(np.float32))
         for image in field.images
