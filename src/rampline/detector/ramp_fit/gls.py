@@ -38,6 +38,7 @@ from .gls_kernels import (
 from .planes import SlopeFit, empty_slopes
 from .shared_hits import fit_shared_hits
 from .whole_ramps import Planes, fit_whole_ramps, noise_of, samples_of
+from .zero_frame import fit_zero_frames
 
 _SPOILS = flags.BAD_FOR_SLOPE, flags.JUMP
 _MIN_EVEN = 2
@@ -120,6 +121,8 @@ def fit_gls(
                 _copy(target.exposure, target.integrations[0])
         else:
             _fit_ramps(*_take_block(band, noise, rows), pattern, target)
+    if n_ints == 1 and readout.n_frames > 1 and band.zero_frame is not None:
+        fit_zero_frames(band, noise, readout, rows, out)
     if reset is not None:
         fit_few_groups(band, noise, readout, rows, reset, out)
 

@@ -29,6 +29,8 @@ class SlopeParams(Params):
     """Scatter of the reset level: the noise of a ramp of a single group (``gls``)."""
     reset_time_error: Seconds = 1.0
     """How well the time is known from which on light counts after a reset (``gls``)."""
+    zero_frame: bool = True
+    """Whether the zero frame counts apart from its group in ramps that saturate (``gls``)."""
 
 
 def fit_slopes(
@@ -65,6 +67,8 @@ def fit_slopes(
     fit = empty_slopes(n_ints, n_rows, n_cols) if out is None else out
     keep = params.one_group_ramps
     level = Reset(params.reset_noise, params.reset_time_error) if keep else None
+    if params.algorithm == "gls" and not params.zero_frame:
+        band = band._replace(zero_frame=None)
     for rows in row_blocks(band.counts.shape):
         if params.algorithm == "gls":
             fit_gls(band, noise, readout, rows, level, rows_of(fit, rows))
