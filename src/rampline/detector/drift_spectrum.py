@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
+
+from ..numerics import fourier
 
 
 class Spectrum(NamedTuple):
@@ -42,8 +43,8 @@ def measure_spectrum(
         0 where the covariance does not fall with time.
     """
     n_outputs, length = sums.shape
-    data, seen = fft.rfft(sums, axis=1), fft.rfft(counts, axis=1)
-    shape = fft.irfft(falling(length), length)[lag]
+    data, seen = fourier.rfft(sums, axis=1), fourier.rfft(counts, axis=1)
+    shape = fourier.irfft(falling(length), length)[lag]
     total = _strength(_auto(data), _auto(seen), shape, lag)
     if n_outputs == 1:
         return Spectrum(0.0, max(total, 0.0))
@@ -74,7 +75,7 @@ def scatter_of_tilt(spectrum: Spectrum, n_outputs: int, n_rows: int) -> float:
     """
     length = stream_length(n_rows)
     y = (np.arange(n_rows) + 0.5) / n_rows - 0.5
-    power = np.abs(fft.rfft(y / (y @ y), length)) ** 2 * falling(length)
+    power = np.abs(fourier.rfft(y / (y @ y), length)) ** 2 * falling(length)
     power[1:] *= 2.0
     mean = spectrum.common + spectrum.own / n_outputs
     return float(np.sqrt(mean * power.sum(dtype=np.float64) / length**2 * length))
@@ -82,7 +83,7 @@ def scatter_of_tilt(spectrum: Spectrum, n_outputs: int, n_rows: int) -> float:
 
 def stream_length(n_rows: int) -> int:
     """Return rows of a stream with a quarter more: its end must not know of its start."""
-    return int(fft.next_fast_len(n_rows + n_rows // 4, real=True))
+    return fourier.fast_length(n_rows + n_rows // 4)
 
 
 def _auto(values: NDArray[np.complex64]) -> NDArray[np.float32]:
@@ -103,8 +104,8 @@ def _strength(
     lag: NDArray[np.intp],
 ) -> float:
     """Fit a shape and a constant to the mean product over each lag."""
-    number = np.maximum(fft.irfft(pairs)[lag], 0.0).astype(np.float64)
-    covariance = fft.irfft(power)[lag] / np.maximum(number, 1.0)
+    number = np.maximum(fourier.irfft(pairs)[lag], 0.0).astype(np.float64)
+    covariance = fourier.irfft(power)[lag] / np.maximum(number, 1.0)
     # as much weight for each octave of time
     weight = number / lag
     weight /= max(float(weight.sum()), 1e-30)

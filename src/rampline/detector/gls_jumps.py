@@ -9,12 +9,13 @@ only ever added, so negative steps are not jumps. With few differences this sign
 the hit pair from the two good ones.
 """
 
+import math
 from functools import lru_cache
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from ..exposure.timing import Readout
 from ..flags import BAD_FOR_SLOPE, JUMP
@@ -199,7 +200,7 @@ def chi2_limits(
     for n in range(2, n_steps + 1):
         threshold = one_sided_threshold(n, n_frames, false_positives)
         limits[0, n] = threshold**2
-        limits[1, n] = -2.0 * np.log(special.erfc(threshold / np.sqrt(2.0)))
+        limits[1, n] = -2.0 * np.log(math.erfc(threshold / math.sqrt(2.0)))
     return limits
 
 
@@ -222,7 +223,8 @@ def fit_without_largest(
 def _largest_of_normals(n_steps: int) -> NDArray[np.float32]:
     """Return the mean of the largest of 0 to ``n_steps`` standard normals (Blom 1958)."""
     count = np.arange(2.0, n_steps + 1.0)
-    table = special.ndtri((count - 0.375) / (count + 0.25))
+    quantile, shares = NormalDist().inv_cdf, (count - 0.375) / (count + 0.25)
+    table = [quantile(float(share)) for share in shares]
     return np.append([0.0, 0.0], table).astype(np.float32)
 
 

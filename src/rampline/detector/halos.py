@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP, SATURATED
 from ..params import Dn, Factor, Params, Pixels, PixelsFloat, Sigma
@@ -105,7 +104,7 @@ def flag_halos(
         for index in _candidates(flags, counts, group, regions, params):
             window, region = _draw(regions, index, flags.shape[1:])
             core = _core(flags, group, window) & region
-            inner = ndimage.distance_transform_edt(np.pad(region, 1))
+            inner = _distances(np.pad(region, 1))
             if inner.max() < params.min_radius:
                 continue
             halo = _flag_halo(flags, counts, group, (window, region), params)
@@ -157,7 +156,16 @@ def _draw(regions: Regions, index: int, shape: tuple[int, ...]) -> Mask:
     mask = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.bool_)
     for row, start, stop, _ in regions.runs[regions.runs[:, 3] == index]:
         mask[row - rows.start, start - cols.start : stop - cols.start] = True
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever has a snowball
+
     return (rows, cols), np.asarray(ndimage.binary_fill_holes(mask), np.bool_)
+
+
+def _distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how far each pixel of a mask is from what is outside of it, pixels."""
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever has a snowball
+
+    return np.asarray(ndimage.distance_transform_edt(mask), np.float64)
 
 
 def _core(
@@ -178,7 +186,7 @@ def _flag_halo(
     """Flag a region and its halo in one group; return what was flagged."""
     window, region = mask
     radius = math.sqrt(np.count_nonzero(region) / math.pi)
-    distance = ndimage.distance_transform_edt(~region)
+    distance = _distances(~region)
     excess = _excess(flags[:, *window], counts[:, *window], group)
     rings = _measure_rings(excess, distance, radius, params)
     bright = [ring.outer for ring in rings if ring.significance > params.masked]
@@ -266,7 +274,7 @@ def _carry_core(
     that is left of its ramps: it is not to be used.
     """
     window, mask = core
-    larger = ndimage.distance_transform_edt(~mask) <= growth
+    larger = _distances(~mask) <= growth
     later = flags[group:, *window]
     later |= larger * np.uint8(SATURATED)
     if group == 1:

@@ -6,10 +6,10 @@ without hits (``benchmarks/slopes.py thresholds``), and is nearly the same for e
 of false positives; from it follows the threshold for any.
 """
 
+from statistics import NormalDist
 from typing import Final
 
 import numpy as np
-from scipy import special
 
 _LENGTHS: Final = (2, 3, 4, 5, 6, 8, 10, 14, 19, 29, 49)
 _TESTS_SINGLE: Final = (3.0, 4.3, 5.0, 6.0, 7.3, 9.1, 11.8, 14.5, 20.0, 30.0, 48.0)
@@ -32,4 +32,4 @@ def one_sided_threshold(n_steps: int, n_frames: int, false_positives: float) -> 
         n_steps, _LENGTHS, _TESTS_SINGLE if n_frames == 1 else _TESTS_AVERAGED
     )
     tests *= max(n_steps / _LENGTHS[-1], 1.0)
-    return float(np.sqrt(2.0) * special.erfcinv(2.0 * false_positives / tests))
+    return -NormalDist().inv_cdf(false_positives / float(tests))
