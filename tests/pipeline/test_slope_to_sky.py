@@ -5,6 +5,7 @@ import pytest
 from astropy.io import fits
 
 from rampline.background.dedicated import DedicatedBackgroundParams
+from rampline.background.noise_level import NoiseLevelParams
 from rampline.background.sky_model import SkyModelParams
 from rampline.calibration.flat import FlatParams
 from rampline.exposure.records import SlopeImage, SlopePlanes
@@ -97,6 +98,7 @@ def test_steps_can_be_left_out(rng):
         planes,
         flat=FlatParams(enabled=False),
         sky_model=SkyModelParams(enabled=False),
+        noise_level=NoiseLevelParams(enabled=False),
     )
     assert [step.step for step in run.trail] == ["geometry", "flux"]
     expected = slope.planes.slope * np.float32(planes.mjy_sr_per_dn_s)
@@ -115,6 +117,25 @@ def test_a_subtracted_sky_is_kept(rng):
     restored = flat.sky + flat.extras["SKYMODEL"]
     np.testing.assert_allclose(restored, plain.sky, atol=1e-6)
     assert abs(np.nanmedian(flat.sky)) < 0.01
+
+
+def test_read_variance_is_scaled_to_the_scatter_of_the_sky_when_asked(rng):
+    planes, slope = reference_planes(rng), slope_image(rng)
+    plain, _ = walk(slope, planes)
+    scaled, _ = walk(slope, planes, noise_level=NoiseLevelParams(rescale=True))
+    cards = {card.keyword: card.value for card in scaled.header.primary}
+    assert cards["NOISERAT"] == header_value(plain, "NOISERAT")
+    assert header_value(plain, "RNSCALE") is None
+    np.testing.assert_allclose(
+        scaled.var_read, plain.var_read * np.float32(cards["RNSCALE"]), rtol=1e-6
+    )
+    total = scaled.var_read + scaled.var_poisson + scaled.var_flat
+    np.testing.assert_allclose(scaled.err, np.sqrt(total), rtol=1e-6)
+
+
+def header_value(image, keyword):
+    cards = {card.keyword: card.value for card in image.header.primary}
+    return cards.get(keyword)
 
 
 def test_every_integration_of_a_time_series_is_treated_as_an_exposure(rng):

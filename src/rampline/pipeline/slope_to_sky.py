@@ -18,6 +18,13 @@ from ..background.dedicated import (
     average_backgrounds,
     subtract_background,
 )
+from ..background.noise_level import (
+    NoiseLevelParams,
+    Variances,
+    measure_noise_ratio,
+    read_variance_scale,
+    scale_read_variance,
+)
 from ..background.sky_model import SkyModelParams, evaluate_sky, model_sky
 from ..calibration.flat import (
     FlatParams,
@@ -29,7 +36,7 @@ from ..calibration.flat import (
 from ..calibration.flux import FluxParams, convert_to_sky
 from ..exposure.drawn import DrawnRegion
 from ..exposure.geometry import Geometry
-from ..exposure.header import Header
+from ..exposure.header import Card, Header, put_cards
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import (
     Flags32,
@@ -65,6 +72,8 @@ class SlopeToSky(Params):
     """Surface brightness."""
     sky_model: SkyModelParams = SkyModelParams()
     """Level and shape of the sky between the sources."""
+    noise_level: NoiseLevelParams = NoiseLevelParams()
+    """Scatter of the sky over its errors."""
 
 
 class FlatLike(Protocol):
@@ -145,7 +154,8 @@ def slope_to_sky(
     slopes = run.maybe(flat, slopes, params.flat)
     located = mask_drawn(run(geometry, slopes, params.geometry), drawn)
     image = run(flux, located, params.flux)
-    return run.maybe(sky_model, image, params.sky_model)
+    image = run.maybe(sky_model, image, params.sky_model)
+    return run.maybe(noise_level, image, params.noise_level)
 
 
 def slope_to_flat_slope(
@@ -362,6 +372,32 @@ def sky_model(image: SkyImage, _planes: SkyPlanes, params: SkyModelParams) -> Sk
         background_subtracted=True,
         extras={**image.extras, "SKYMODEL": surface},
     )
+
+
+def noise_level(
+    image: SkyImage, _planes: SkyPlanes, params: NoiseLevelParams
+) -> SkyImage:
+    """Measure the scatter of the sky over its errors, and record it."""
+    usable = (image.flags & np.uint32(BAD_FOR_MOSAIC)) == 0
+    ratio = measure_noise_ratio(image.sky, image.err, usable, params)
+    if not np.isfinite(ratio):
+        return image
+    cards: tuple[Card, ...] = (Card("NOISERAT", ratio, "scatter of the sky over ERR"),)
+    if params.rescale:
+        noise = _variances(image)
+        scale = read_variance_scale(ratio, noise, usable)
+        scale_read_variance(noise, scale)
+        if image.integrations is not None:
+            scale_read_variance(_variances(image.integrations), scale)
+        factor = Card("RNSCALE", scale, "VAR_RNOISE was multiplied by it")
+        cards = (*cards, factor)
+    header = replace(image.header, primary=put_cards(image.header.primary, cards))
+    return replace(image, header=header)
+
+
+def _variances(image: SkyImage | SkyIntegrations) -> Variances:
+    """Return the errors of an exposure or of its integrations."""
+    return Variances(image.err, image.var_poisson, image.var_read, image.var_flat)
 
 
 def _copy_planes(planes: SlopePlanes, workspace: Workspace) -> SkyBuffers:
