@@ -223,3 +223,12 @@ def test_twin_a_whole_table(rng):
     twins.measure_peaks(image, err, usable, peaks, 1.2, theirs)
     assert np.isfinite(ours).all(axis=1).sum() > 40
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("width", [128, 150, 100])
+def test_twin_cells_are_spread_over_a_row(rng, width):
+    cells = rng.normal(size=-(-width // 64)).astype(np.float32)
+    ours, theirs = np.zeros((2, width), np.float32)
+    kernels.spread_cells(cells, 64, ours)
+    twins.spread_cells(cells, 64, theirs)
+    assert np.array_equal(ours, theirs)

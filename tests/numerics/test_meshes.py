@@ -30,7 +30,7 @@ def test_sources_widen_the_scatter_little(rng):
     assert abs(mesh.level.mean()) < 0.1
 
 
-@pytest.mark.parametrize(("size", "stride"), [(16, 1), (16, 3), (20, 4)])
+@pytest.mark.parametrize(("size", "stride"), [(16, 1), (16, 3), (20, 4), (40, 1)])
 def test_twin_cells_equal_sorted_cells(rng, size, stride):
     values = rng.normal(size=(50, 70)).astype(np.float32)
     values[rng.random(values.shape) < 0.1] = np.nan
@@ -45,7 +45,7 @@ def test_twin_cells_equal_sorted_cells(rng, size, stride):
         )
         for _ in range(2)
     )
-    buffer = np.empty(size * size, np.float32)
+    buffer = np.empty((3, size * size), np.float32)
     _fill_mesh(values, usable, (size, stride), buffer, ours)
     twins.fill_mesh(values, usable, (size, stride), buffer, theirs)
     for a, b in zip(ours, theirs, strict=True):

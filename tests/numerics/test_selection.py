@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from rampline.numerics.selection import robust_scatter, select, select_median
+from rampline.numerics.selection import (
+    bracket,
+    robust_scatter,
+    select,
+    select_median,
+    select_two,
+)
 
 from ..twins import numerics as twins
 
@@ -26,6 +32,37 @@ def test_twin_any_rank_equals_a_full_sort(rng, n, kind):
     for k in range(n):
         assert select(values.copy(), n, k) == twins.select(values, n, k)
     assert select_median(values.copy(), n) == twins.select_median(values, n)
+
+
+@pytest.mark.parametrize("n", [1, 7, 511, 512, 513, 4096])
+@pytest.mark.parametrize("kind", ["random", "ties", "sorted", "waves", "infinite"])
+def test_twin_two_ranks_equal_a_full_sort(rng, n, kind):
+    values = rng.normal(size=n).astype(np.float32)
+    if kind == "ties":
+        values = np.round(values)
+    elif kind == "sorted":
+        values = np.sort(values)
+    elif kind == "waves":
+        # a sample of every 16th value sees one phase only
+        values = np.tile(np.arange(16.0), n // 16 + 1)[:n].astype(np.float32)
+    elif kind == "infinite":
+        values[rng.random(n) < 0.3] = -np.inf
+    ranks = (int(0.1587 * (n - 1)), (n - 1) // 2)
+    rows = np.full((3, n), np.nan, np.float32)
+    rows[0] = values
+    assert select_two(rows.copy(), n, ranks) == twins.select_two(rows, n, ranks)
+
+
+def test_bounds_hold_the_order_statistics_of_noise(rng):
+    n, ranks = 4096, (650, 2047)
+    held = 0
+    for _ in range(50):
+        values = rng.normal(size=n).astype(np.float32)
+        exact = twins.bracket(values, n, ranks)
+        found = bracket(values, n, ranks)
+        held += (found[::2] <= exact[::2]).all() and (found[1::2] >= exact[1::2]).all()
+    # three standard deviations on both sides of both
+    assert held >= 47
 
 
 def test_values_beyond_n_are_left_alone(rng):

@@ -15,6 +15,10 @@ def smooth_binomial(sky, usable, level, size, out):
     out[:, [0, -1]] = 0.0
 
 
+def spread_cells(cells, size, out):
+    out[:] = np.repeat(cells, size)[: len(out)]
+
+
 def find_peaks(smooth, limit, size, peaks):
     n = 0
     rows, cols = np.indices(smooth.shape)

@@ -8,6 +8,17 @@ def select(values, n, k):
     return np.sort(values[:n])[k]
 
 
+def select_two(rows, n, ranks):
+    inside = np.sort(rows[0, :n])
+    return inside[ranks[0]], inside[ranks[1]]
+
+
+def bracket(values, n, ranks):
+    """Bounds without a sample: the order statistics themselves."""
+    inside = np.sort(values[:n])
+    return np.array([inside[k] for k in ranks for _ in range(2)])
+
+
 def select_median(values, n):
     return np.sort(values[:n])[(n - 1) // 2]
 

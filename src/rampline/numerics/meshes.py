@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .jit import kernel
-from .selection import select
+from .selection import select_two
 
 
 class Mesh(NamedTuple):
@@ -52,7 +52,7 @@ def measure_mesh(
         n_used=np.zeros(cells, np.int32),
         size=size,
     )
-    buffer = np.empty(size * size, np.float32)
+    buffer = np.empty((3, size * size), np.float32)
     _fill_mesh(values, usable, (size, stride), buffer, mesh[:3])
     return mesh
 
@@ -69,6 +69,7 @@ def _fill_mesh(
     size, stride = steps
     level, scatter, count = out
     n_rows, n_cols = values.shape
+    found = buffer[0]
     for i in range(level.shape[0]):
         for j in range(level.shape[1]):
             n = 0
@@ -76,12 +77,11 @@ def _fill_mesh(
                 for c in range(j * size, min((j + 1) * size, n_cols), stride):
                     # without a branch: sources and gaps are everywhere
                     value = values[r, c]
-                    buffer[n] = value
+                    found[n] = value
                     n += usable[r, c] & ~np.isnan(value)
             count[i, j] = n
             if n > 0:
-                middle = select(buffer, n, (n - 1) // 2)
+                ranks = (int(0.1587 * (n - 1)), (n - 1) // 2)
+                low, middle = select_two(buffer, n, ranks)
                 level[i, j] = middle
-                # the selection left the lower half in front
-                low = select(buffer, (n + 1) // 2, int(0.1587 * (n - 1)))
                 scatter[i, j] = middle - low

@@ -63,3 +63,60 @@ def select(values: NDArray[np.floating[Any]], n: int, k: int) -> float:
 def select_median(values: NDArray[np.float32], n: int) -> float:
     """Return the median of the first ``n`` values (the lower one if ``n`` is even)."""
     return select(values, n, (n - 1) // 2)
+
+
+_SAMPLE = 256
+"""Values of a sample that brackets an order statistic."""
+_WORTH_IT = 512
+"""Values from which a sample pays."""
+
+
+@kernel
+def select_two(
+    rows: NDArray[np.float32], n: int, ranks: tuple[int, int]
+) -> tuple[float, float]:
+    """Return two order statistics of the first ``n`` values of ``rows[0]``.
+
+    Sorted samples bracket both; one pass without branches, which is what selection spends
+    its time on, collects what lies between, in ``rows[1]`` and ``rows[2]``. ``rows[0]``
+    may be reordered.
+    """
+    values, lower, upper = rows[0], rows[1], rows[2]
+    if n >= _WORTH_IT:
+        bounds = bracket(values, n, ranks)
+        below_low, n_low, below_high, n_high = 0, 0, 0, 0
+        a, b, c, d = bounds[0], bounds[1], bounds[2], bounds[3]
+        for i in range(n):
+            value = values[i]
+            lower[n_low] = value
+            upper[n_high] = value
+            below_low += value < a
+            n_low += (value >= a) & (value <= b)
+            below_high += value < c
+            n_high += (value >= c) & (value <= d)
+        low, high = ranks[0] - below_low, ranks[1] - below_high
+        if 0 <= low < n_low and 0 <= high < n_high:
+            return select(lower, n_low, low), select(upper, n_high, high)
+    return select(values, n, ranks[0]), select(values, n, ranks[1])
+
+
+@kernel
+def bracket(
+    values: NDArray[np.float32], n: int, ranks: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Return lower and upper bounds of two order statistics, nearly always right.
+
+    They lie three standard deviations of the sample's ranks to both sides.
+    """
+    sample = np.empty(_SAMPLE, np.float32)
+    for i in range(_SAMPLE):
+        sample[i] = values[i * n // _SAMPLE]
+    bounds = np.empty(4, np.float32)
+    for k in range(2):
+        share = ranks[k] / n
+        reach = 3.0 * np.sqrt(_SAMPLE * share * (1.0 - share)) + 1.0
+        first = max(0, int(_SAMPLE * share - reach))
+        last = min(_SAMPLE - 1, int(_SAMPLE * share + reach) + 1)
+        bounds[2 * k] = select(sample, _SAMPLE, first)
+        bounds[2 * k + 1] = select(sample, _SAMPLE, last)
+    return bounds
