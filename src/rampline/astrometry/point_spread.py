@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import j0, j1
 
 from ..units import ARCSEC_PER_RAD
 
@@ -75,4 +74,6 @@ def _encircled_energy(radius_px: float, width_px: float) -> float:
     has a variance of 1/12 on either axis, taken off the radius squared.
     """
     v = np.pi * np.sqrt(radius_px**2 - 2.0 / 12.0) / width_px
+    from scipy.special import j0, j1  # noqa: PLC0415 - 0.2 s, rarely asked for
+
     return float(1.0 - j0(v) ** 2 - j1(v) ** 2)
