@@ -18,6 +18,7 @@ from ..exposure.timing import Readout
 from ..flags import DO_NOT_USE, REFERENCE_PIXEL
 from ..numerics.jit import kernel
 from ..params import Count, Factor, Sigma, StepParams
+from .column_parity import follow_parities
 from .reference_drift import follow_rows, is_quiet, steady
 
 DETECTOR_SIZE = 2048
@@ -73,7 +74,8 @@ def measure_reference_offsets(
     Parameters
     ----------
     samples : (ints, groups, rows, cols) uint16 or float32, DN
-        Raw; only the reference pixels are read. Where it is NaN, 0 is measured.
+        Raw; where there are reference pixels, only they are read. Where it is NaN, 0 is
+        measured.
     bias : (rows, cols) float32, DN
         Superbias; 0 where NaN.
     flags : sequence of (rows, cols) uint32
@@ -86,7 +88,9 @@ def measure_reference_offsets(
     Returns
     -------
     ReferenceOffsets
-        0 where there is no usable reference pixel.
+        0 where there is no usable reference pixel; but in a subarray without any, read
+        through one output, the pixels that see light tell how even and odd columns drift
+        apart (``steady``).
 
     Notes
     -----
@@ -98,6 +102,8 @@ def measure_reference_offsets(
     if readout.n_outputs == 1:
         bits = _united(flags, (slice(None), slice(None)), bias)
         where = np.nonzero((bits & (DO_NOT_USE | REFERENCE_PIXEL)) == REFERENCE_PIXEL)
+        if where[0].size == 0:
+            return _blind_offsets(samples, (bits & DO_NOT_USE) == 0, params)
         counts = _without_bias(samples, bias, where)
         return _single_output_offsets(counts, where[1], readout, params)
     first, last, every = slice(0, EDGE), slice(-EDGE, None), slice(None)
@@ -219,6 +225,17 @@ def _without_bias(
     """Return some pixels' bias-subtracted counts, (ints, groups, ...)."""
     raw = samples[(slice(None), slice(None), *where)].astype(np.float32)
     return np.nan_to_num(raw - np.nan_to_num(bias[where]))
+
+
+def _blind_offsets(
+    samples: NDArray[np.uint16] | NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    params: ReferencePixelParams,
+) -> ReferenceOffsets:
+    """Return what can be told without reference pixels: even columns against odd ones."""
+    is_told = params.algorithm == "steady" and params.odd_even_columns
+    columns = follow_parities(samples, usable & is_told, params.clip)
+    return ReferenceOffsets(columns, np.zeros(samples.shape[:3], np.float32))
 
 
 def _single_output_offsets(
