@@ -104,6 +104,21 @@ def test_a_hit_between_two_groups_is_left_out(rng):
     assert abs(mean - RATE_E / 2) < 4 * scatter / n**0.5
 
 
+@pytest.mark.parametrize("pattern", ["RAPID", "MEDIUM8"])
+def test_a_hit_between_two_groups_is_told_by_its_sign(rng, pattern):
+    band, noise, readout = full_after(rng, 2, pattern)
+    band.counts[0, 1] += 8000
+    fit = fit_slopes(band, noise, readout, SlopeParams())
+    mean, scatter, err, n = measured(fit)
+    assert abs(mean - RATE_E / 2) < 4 * scatter / n**0.5
+    assert err > scatter
+    both = JUMP | UNRELIABLE_SLOPE
+    assert (fit.exposure.flags & both == both).all()
+    one = full_after(rng, 1, pattern)[0]._replace(counts=band.counts)
+    alone = fit_slopes(one, noise, readout, SlopeParams())
+    np.testing.assert_array_equal(fit.exposure.slope, alone.exposure.slope)
+
+
 def test_a_hit_before_the_first_group_leaves_the_difference_alone(rng):
     band, noise, readout = full_after(rng, 2, "RAPID")
     band.counts[0] += 5000

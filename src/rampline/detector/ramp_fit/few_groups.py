@@ -81,8 +81,10 @@ def fit_few_groups(
     Generalised least squares of counts ``slope * time + reset``, the reset level being
     noise that all means of a ramp share; what light gathers in the time that is not known
     adds to it, and counts as photon noise. Where two groups disagree with the reset level
-    by more than four sigma, a hit between, their difference alone stands. Exposures in
-    which other integrations were fitted keep the slope of those.
+    by more than four sigma there was a hit. Charge only adds: where they rise faster than
+    the first did since the reset it came between them, and the first stands (JUMP and
+    UNRELIABLE_SLOPE are set), else it came before, and their difference stands. Exposures
+    in which other integrations were fitted keep the slope of those.
     """
     bad = np.uint8(flags.BAD_FOR_SLOPE)
     bits = band.group_flags[:, :, rows]
@@ -121,17 +123,35 @@ def _fit_part(
     gain = noise.gain[rows][row, col].astype(np.float64)
     read = noise.read_noise_dn[rows][row, col].astype(np.float64) ** 2
     slope, variance, chi2 = _fit(means, read, reset, gain)
+    is_hit = (n_groups == _FEW) & (chi2 >= _OUTLIER)
+    is_hit &= _rises_faster(means)
+    means.n_reads[is_hit, 2] = 0.0
+    slope[is_hit], variance[is_hit], _ = _fit(
+        _Means(*(plane[is_hit] for plane in means)), read[is_hit], reset, gain[is_hit]
+    )
     no_photons, in_time = np.full(gain.shape, np.inf), reset._replace(time_error_s=0.0)
     _, quiet, _ = _fit(means, read, in_time, no_photons)
-    chosen = np.isfinite(slope) & (lost | ((n_groups == _FEW) & (chi2 < _OUTLIER)))
+    agree = (n_groups == _FEW) & (chi2 < _OUTLIER)
+    chosen = np.isfinite(slope) & (lost | agree | is_hit)
     photons = np.maximum(variance - quiet, 0.0)
-    at = tuple(index[chosen] for index in where)
-    before = out.integrations.flags[at] & _LOST != 0
-    _set(out.integrations, at, (slope[chosen], photons[chosen], quiet[chosen]), before)
+    at, is_hit = tuple(index[chosen] for index in where), is_hit[chosen]
+    doubtful = is_hit | (out.integrations.flags[at] & _LOST != 0)
+    values = slope[chosen], photons[chosen], quiet[chosen]
+    _set(out.integrations, at, values, doubtful)
+    out.integrations.flags[tuple(index[is_hit] for index in at)] |= np.uint32(
+        flags.JUMP
+    )
     if len(band.counts) == 1:
-        at = at[1:]
-        values = slope[chosen], photons[chosen], quiet[chosen]
-        _set(out.exposure, at, values, before)
+        _set(out.exposure, at[1:], values, doubtful)
+        hit = tuple(index[is_hit] for index in at[1:])
+        out.exposure.flags[hit] |= np.uint32(flags.JUMP)
+
+
+def _rises_faster(means: _Means) -> NDArray[np.bool_]:
+    """Return where the counts rise faster from the first group on than since the reset."""
+    level, time = means.level, means.time
+    step, before = level[:, 2] - level[:, 1], level[:, 1]
+    return np.asarray(step * time[:, 1] > before * (time[:, 2] - time[:, 1]), np.bool_)
 
 
 def _find_means(
@@ -248,15 +268,15 @@ def _set(
     planes: SlopePlanes,
     at: tuple[NDArray[np.intp], ...],
     values: tuple[NDArray[np.float64], ...],
-    was_lost: NDArray[np.bool_],
+    is_doubtful: NDArray[np.bool_],
 ) -> None:
-    """Write slopes and variances; ramps that had no slope now have an unreliable one."""
+    """Write slopes and variances; say which of them are unreliable."""
     slope, var_poisson, var_read = values
     planes.slope[at] = slope
     planes.var_poisson[at] = var_poisson
     planes.var_read[at] = var_read
     planes.err[at] = np.sqrt(var_poisson + var_read)
-    saved = tuple(index[was_lost] for index in at)
+    saved = tuple(index[is_doubtful] for index in at)
     planes.flags[saved] &= ~_LOST
     planes.flags[saved] |= np.uint32(flags.UNRELIABLE_SLOPE)
 
