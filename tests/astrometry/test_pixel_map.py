@@ -100,12 +100,56 @@ def test_a_grid_on_the_far_side_of_the_sky_gets_nothing():
 
 def test_the_grid_holds_all_exposures_with_a_margin():
     fields = [geometry_at(ra) for ra in (359.97, 0.02, 0.05)]
-    grid = grid_from_footprints(fields, 0.03, margin_px=8)
+    grid = grid_from_footprints(fields, 0.03)
     edges = np.concatenate([outline(field, 100) for field in fields])
     rows, cols = sky_to_grid(grid, edges[:, 0], edges[:, 1])
     for place, size in ((rows, grid.n_rows), (cols, grid.n_cols)):
-        assert 7 < place.min() < 10
-        assert 7 < size - 1 - place.max() < 10
+        assert 7.4 < place.min() < 8.6 + 40
+        assert 7.4 < size - 1 - place.max() < 8.6 + 40
+
+
+def test_mosaics_of_all_scales_share_their_edges():
+    fields = [geometry_at(ra) for ra in (10.0, 10.01)]
+    grids = [grid_from_footprints(fields, s) for s in (0.02, 0.03, 0.04, 0.06)]
+    corners = []
+    for grid in grids:
+        rows, cols = [-0.5, grid.n_rows - 0.5], [-0.5, grid.n_cols - 0.5]
+        corners.append(np.stack(grid_to_sky(grid, rows, cols)))
+        # edges of pixels lie at whole multiples of the scale from the tangent point
+        assert (grid.row_ref + 0.5) % 1 == (grid.col_ref + 0.5) % 1 == 0
+    for corner in corners[1:]:
+        np.testing.assert_allclose(corner, corners[0], rtol=0, atol=1e-11)
+    assert len({(g.ra_deg, g.dec_deg, g.cell) for g in grids}) == 1
+
+
+def test_an_exposure_more_leaves_the_pixels_where_they_are():
+    few, more = (
+        grid_from_footprints([geometry_at(ra) for ra in pointings], 0.03)
+        for pointings in ((10.0,), (10.0, 10.02))
+    )
+    place = np.array(sky_to_grid(more, *grid_to_sky(few, 7, 11)))
+    assert more != few
+    assert place == pytest.approx(place.round(), abs=1e-6)
+
+
+def test_the_cell_goes_into_the_cards_and_comes_back():
+    grid = grid_from_footprints([geometry_at(10.0)], 0.03)
+    cards = {card.keyword: card.value for card in grid_cards(grid)}
+    assert cards["GRIDCELL"] == grid.cell != ""
+    assert grid_from_cards(cards, grid.n_rows, grid.n_cols) == grid
+    beside = grid_from_footprints([geometry_at(10.0)], 0.03, cell="032x020")
+    assert beside.cell == "032x020" != grid.cell
+
+
+def test_pixels_away_from_the_tangent_point_are_smaller():
+    grid = replace(NORTH_UP, row_ref=40.0 + 360 * 500, scale_arcsec=1.0)
+    corners = np.array([[0, 0, 1, 1], [0, 1, 1, 0]]) - 0.5 + [[50], [60]]
+    ra, dec = np.radians(grid_to_sky(grid, *corners))
+    x, y = ra * np.cos(dec.mean()), dec
+    area = 0.5 * abs(x @ np.roll(y, -1) - y @ np.roll(x, -1))
+    assert grid.pixel_area_sr == pytest.approx(area, rel=1e-4)
+    at_tangent_point = (1.0 / 206264.806) ** 2
+    assert grid.pixel_area_sr < 0.7 * at_tangent_point
 
 
 def test_the_grid_does_not_depend_on_the_order_of_exposures():

@@ -5,6 +5,8 @@ everything follow the edges; S_REGION has the four corners, as the archive defin
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil, floor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from ..exposure.grid import Grid
 from ..units import DEG_PER_ARCSEC
 from .geometry import pixel_to_sky, project, sky_vectors, tangent_frame
 from .pixel_map import plane_to_grid
+from .tessellation import MARGIN_ARCSEC, nearest_cell, tangent_point, whole_blocks
 
 CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
 """Corners as fractions of (rows, cols), in the order of S_REGION."""
@@ -55,9 +58,9 @@ def grid_from_footprints(
     geometries: Sequence[Geometry],
     scale_arcsec: float,
     position_angle_deg: float = 0.0,
-    margin_px: int = 8,
+    cell: str = "",
 ) -> Grid:
-    """Return the smallest tangent grid that holds all exposures.
+    """Return the smallest grid of the tessellation that holds all exposures.
 
     Parameters
     ----------
@@ -65,51 +68,52 @@ def grid_from_footprints(
         At least one.
     scale_arcsec : float, arcsec
     position_angle_deg : float, deg
-        Of the row axis; 0 is north up.
-    margin_px : int, pixels
-        Left free at each side, so that a later alignment stays inside.
+        Of the row axis; 0 is north up at the tangent point.
+    cell : str
+        Of `rampline.astrometry.tessellation`; empty: the nearest to the middle of the box
+        around all outlines.
 
     Returns
     -------
     Grid
-        Its tangent point is the middle of the box around all outlines, rounded to
-        0.36 arcsec, at a pixel's centre.
+        With at least `MARGIN_ARCSEC` left free at each side.
 
     Raises
     ------
     ValueError
-        If there are no geometries, or the outlines do not lie within one hemisphere.
+        If there are no geometries, the outlines do not lie within one hemisphere, or there
+        is no such cell.
     """
     if not geometries:
         raise ValueError("a grid needs at least one exposure")
     vertices = np.concatenate([outline(geometry) for geometry in geometries])
     vectors = sky_vectors(vertices[:, 0], vertices[:, 1])
-    ra, dec = _middle(vectors)
+    cell = cell or nearest_cell(*_middle(vectors))
+    ra, dec = tangent_point(cell)
     draft = Grid(
         ra_deg=ra,
         dec_deg=dec,
-        col_ref=0.0,
-        row_ref=0.0,
+        # the tangent point is a corner of four pixels
+        col_ref=-0.5,
+        row_ref=-0.5,
         scale_arcsec=scale_arcsec,
         position_angle_deg=position_angle_deg,
         n_rows=1,
         n_cols=1,
+        cell=cell,
     )
-    pixels = plane_to_grid(project(vectors, tangent_frame(ra, dec)), draft)
-    if not np.isfinite(pixels).all():
+    places = plane_to_grid(project(vectors, tangent_frame(ra, dec)), draft) + 0.5
+    if not np.isfinite(places).all():
         raise ValueError("the exposures do not lie on one side of the sky")
-    low = np.floor(pixels.min(axis=0)) - margin_px
-    high = np.ceil(pixels.max(axis=0)) + margin_px
-    n_rows, n_cols = (int(n) for n in high - low + 1)
-    return Grid(
-        ra_deg=ra,
-        dec_deg=dec,
-        col_ref=float(-low[1]),
-        row_ref=float(-low[0]),
-        scale_arcsec=scale_arcsec,
-        position_angle_deg=position_angle_deg,
-        n_rows=n_rows,
-        n_cols=n_cols,
+    margin = MARGIN_ARCSEC / scale_arcsec
+    low = [whole_blocks(v - margin, scale_arcsec, floor) for v in places.min(axis=0)]
+    high = [whole_blocks(v + margin, scale_arcsec, ceil) for v in places.max(axis=0)]
+    return replace(
+        draft,
+        row_ref=-low[0] - 0.5,
+        col_ref=-low[1] - 0.5,
+        n_rows=high[0] - low[0],
+        n_cols=high[1] - low[1],
     )
 
 

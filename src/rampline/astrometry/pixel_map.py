@@ -108,6 +108,7 @@ def grid_cards(grid: Grid) -> tuple[Card, ...]:
         Card("PC2_1", float(col[1]), "linear transformation matrix element"),
         Card("PC2_2", float(row[1]), "linear transformation matrix element"),
         Card("RADESYS", "ICRS", "name of the coordinate reference frame"),
+        *((Card("GRIDCELL", grid.cell, "tessellation's cell"),) if grid.cell else ()),
     )
 
 
@@ -151,6 +152,7 @@ def grid_from_cards(cards: Mapping[str, CardValue], n_rows: int, n_cols: int) ->
         position_angle_deg=_rounded(np.degrees(angle)),
         n_rows=n_rows,
         n_cols=n_cols,
+        cell=str(cards.get("GRIDCELL", "")),
     )
 
 

@@ -1,6 +1,7 @@
 """The common pixel grid of all mosaics of a field."""
 
 from dataclasses import dataclass
+from math import hypot
 
 from ..units import ARCSEC_PER_RAD
 
@@ -20,6 +21,9 @@ class Grid:
     position_angle_deg : float, deg
         Angle of the row axis (up) from north towards east; 0 is north up, east left.
     n_rows, n_cols : int
+    cell : str
+        Of the tessellation (`rampline.astrometry.tessellation`) that the pixels belong to;
+        empty: of none.
     """
 
     ra_deg: float
@@ -30,8 +34,16 @@ class Grid:
     position_angle_deg: float = 0.0
     n_rows: int
     n_cols: int
+    cell: str = ""
 
     @property
     def pixel_area_sr(self) -> float:
-        """Pixel area at the tangent point, sr."""
-        return (self.scale_arcsec / ARCSEC_PER_RAD) ** 2
+        """Area of the pixel in the middle, sr.
+
+        It falls with the cube of the cosine of the distance from the tangent point.
+        """
+        rows = (self.n_rows - 1) / 2 - self.row_ref
+        cols = (self.n_cols - 1) / 2 - self.col_ref
+        scale = self.scale_arcsec / ARCSEC_PER_RAD
+        tangent = scale * hypot(rows, cols)
+        return float(scale**2 * (1.0 + tangent**2) ** -1.5)

@@ -11,6 +11,7 @@ from itertools import groupby
 
 import numpy as np
 
+from ..astrometry.tessellation import BLOCK_ARCSEC, MARGIN_ARCSEC
 from ..exposure.header import Header
 from ..units import DEG_PER_ARCSEC
 from .budget import (
@@ -124,6 +125,8 @@ def grid_shape(headers: Sequence[Header], scale_arcsec: float) -> tuple[int, int
     place = np.stack([east * np.cos(np.radians(dec[0])), dec - dec[0]]) / DEG_PER_ARCSEC
     half = np.array([_half_sizes(header) for header in headers]).T
     span = (place + half).max(axis=1) - (place - half).min(axis=1)
+    # edges move out to whole blocks, by half a block each on the average
+    span += 2 * MARGIN_ARCSEC + BLOCK_ARCSEC
     n_cols, n_rows = np.ceil(span / scale_arcsec).astype(int)
     return int(n_rows), int(n_cols)
 
