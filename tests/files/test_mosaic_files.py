@@ -144,7 +144,7 @@ def test_a_mosaic_says_how_many_exposures_contribute_and_where_none_does(written
 def test_how_noise_grows_with_area_is_a_table(tmp_path, rng, inputs, world):
     curve = np.array([(1.0, 1.0), (32.0, 1.5)], [("SIDE", "f8"), ("PREDICTED", "f8")])
     path = tmp_path / "mosaic_i2d.fits"
-    world = dataclasses.replace(world, noise=curve)
+    world = dataclasses.replace(world, tables={"NOISE": curve})
     write_mosaic(path, make_mosaic(rng, inputs), world, PROVENANCE)
     assert fits.getdata(path, "NOISE")["PREDICTED"].tolist() == [1.0, 1.5]
 

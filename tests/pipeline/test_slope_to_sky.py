@@ -8,6 +8,7 @@ from rampline.background.dedicated import DedicatedBackgroundParams
 from rampline.background.noise_level import NoiseLevelParams
 from rampline.background.sky_model import SkyModelParams
 from rampline.calibration.flat import FlatParams
+from rampline.calibration.flux import FluxParams
 from rampline.exposure.records import SlopeImage, SlopePlanes
 from rampline.files.provenance import Provenance
 from rampline.files.read import read_header, read_sky, read_slope
@@ -117,6 +118,17 @@ def test_a_subtracted_sky_is_kept(rng):
     restored = flat.sky + flat.extras["SKYMODEL"]
     np.testing.assert_allclose(restored, plain.sky, atol=1e-6)
     assert abs(np.nanmedian(flat.sky)) < 0.01
+
+
+def test_fluxes_of_a_detector_are_scaled_by_its_zero_point(rng):
+    planes, slope = reference_planes(rng), slope_image(rng)
+    plain, _ = walk(slope, planes)
+    name = slope.header.detector
+    scaled, _ = walk(slope, planes, flux=FluxParams(zero_points=f"{name} 0.75257499"))
+    np.testing.assert_allclose(scaled.sky, plain.sky / 2, rtol=1e-5)
+    assert scaled.photometry.mjy_sr_per_dn_s == pytest.approx(
+        plain.photometry.mjy_sr_per_dn_s / 2
+    )
 
 
 def test_read_variance_is_scaled_to_the_scatter_of_the_sky_when_asked(rng):

@@ -17,9 +17,6 @@ from typing import Annotated, Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import map_coordinates
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
 
 from ..numerics.meshes import Mesh, measure_mesh
 from ..params import Count, Factor, Fraction, StepParams, Unit
@@ -190,6 +187,10 @@ def match_levels(
     the groups: its level differs from place to place by faint light, which makes a
     step of that size over a gap, not one of the pedestals.
     """
+    # 0.2 s, only for mosaics
+    from scipy.sparse import coo_array  # noqa: PLC0415
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
+
     n = len(exposures)
     placed = [_place_cells(cells) for cells in exposures]
     found = [
@@ -329,6 +330,8 @@ def _interpolate_cells(placed: _Placed, places: Floats) -> tuple[Floats, Floats]
 
     NaN outside the outermost centres and beside empty cells.
     """
+    from scipy.ndimage import map_coordinates  # noqa: PLC0415 - see above
+
     index = places @ placed.affine[:2] + placed.affine[2]
     # Cells at the same place must not be lost to rounding at the outermost centres.
     near = np.round(index)
@@ -345,6 +348,8 @@ def _solve_levels(
     n: int, differences: Sequence[LevelDifference], group: NDArray[np.int32]
 ) -> tuple[Floats, Floats]:
     """Return levels of zero mean in each group, and their errors."""
+    from scipy.sparse import csr_array  # noqa: PLC0415 - see above
+
     level, variance = np.zeros(n), np.zeros(n)
     if not len(differences):
         return level, variance

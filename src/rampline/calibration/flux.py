@@ -5,14 +5,55 @@ says how. The nominal pixel area goes with it, so that sums over pixels become f
 area of each pixel over the nominal one is a plane of its own and is not multiplied in.
 """
 
+import re
+from typing import Annotated, Final
+
 import numpy as np
+from pydantic import AfterValidator
 
 from ..params import Params
 from .flat import SkyBuffers
 
+_ENTRY: Final = re.compile(
+    r"\s*(NRC[AB](?:[1-4]|LONG))(?::(F\d{3}[MNW]2?))?\s+([-+]?\d*\.?\d+)\s*"
+)
+
+
+def parse_zero_points(text: str) -> dict[tuple[str, str], float]:
+    """Read magnitudes by detector and filter; the filter is empty where none is named.
+
+    Raises
+    ------
+    ValueError
+        If the text is not a list of entries such as ``NRCB1:F200W 0.012``.
+    """
+    found = {}
+    for entry in filter(str.strip, text.split(",")):
+        match = _ENTRY.fullmatch(entry)
+        if match is None:
+            raise ValueError(f"{entry.strip()!r} is not like 'NRCB1:F200W 0.012'")
+        detector, filter_, value = match.groups()
+        found[detector, filter_ or ""] = float(value)
+    return found
+
+
+def _check_zero_points(text: str) -> str:
+    parse_zero_points(text)
+    return text
+
 
 class FluxParams(Params):
-    """The flux calibration has nothing to choose: without it there is no sky image."""
+    """How counts become surface brightness; without it there is no sky image."""
+
+    zero_points: Annotated[str, AfterValidator(_check_zero_points)] = ""
+    """Magnitudes to be added for a detector, or a detector in a filter, as the table
+    ZEROPOINTS of a mosaic has them: ``NRCB1 0.012, NRCB2:F200W -0.004``."""
+
+    def factor(self, detector: str, filter_: str) -> float:
+        """Return by what the fluxes of a detector in a filter are multiplied."""
+        known = parse_zero_points(self.zero_points)
+        offset = known.get((detector, filter_), known.get((detector, ""), 0.0))
+        return float(10.0 ** (-0.4 * offset))
 
 
 def convert_to_sky(planes: SkyBuffers, mjy_sr_per_dn_s: float) -> None:

@@ -1,7 +1,7 @@
 """Writing mosaics and the segmentation maps made from them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,8 @@ class MosaicWorld:
         Name of the association file; empty if none.
     weight_noise : str
         The weights are one over its variance: ``read`` noise, or ``read+sky``.
-    noise : record array or None
-        How the noise of areas grows with their size: extension NOISE.
+    tables : mapping of name to record array
+        What else was measured, each an extension: NOISE, ZEROPOINTS.
     """
 
     gwcs: Any
@@ -51,7 +51,7 @@ class MosaicWorld:
     scale_ratio: float = 1.0
     association: str = ""
     weight_noise: str = "read+sky"
-    noise: NDArray[np.void] | None = None
+    tables: Mapping[str, NDArray[np.void]] = field(default_factory=dict)
 
 
 def write_mosaic(
@@ -91,8 +91,7 @@ def write_mosaic(
         Part("DQ", _quality(mosaic)),
         Part("HDRTAB", header_table(mosaic.headers)),
     ]
-    if world.noise is not None:
-        parts.append(Part("NOISE", world.noise))
+    parts += [Part(name, table) for name, table in world.tables.items()]
     return write_fits(path, primary, [*parts, *_closing(provenance, world)])
 
 

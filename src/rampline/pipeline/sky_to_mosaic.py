@@ -42,6 +42,7 @@ from ..background.level_matching import (
     measure_sky_cells,
 )
 from ..background.sky_model import SkyModelParams, model_sky
+from ..calibration.zero_points import ZeroPointParams
 from ..exposure.geometry import Geometry
 from ..exposure.grid import Grid
 from ..exposure.header import Header
@@ -66,9 +67,6 @@ class GridParams(Params):
     """Pixel size."""
     position_angle: Annotated[float, Field(ge=-360, le=360), Unit("deg")] = 0.0
     """Of the row axis, from north towards east; 0 is north up."""
-    cell: str = ""
-    """Of the tessellation, the GRIDCELL of a mosaic that others are to fit, for fields near
-    the edge of two; empty: the nearest."""
     include_failed: bool = False
     """Whether exposures whose alignment FAILED enter the mosaics."""
     include_weak: bool = True
@@ -92,6 +90,8 @@ class SkyToMosaic(Params):
     """The mosaic."""
     noise: NoiseCurveParams = NoiseCurveParams()
     """Noise of areas of the mosaic."""
+    zero_points: ZeroPointParams = ZeroPointParams()
+    """Fluxes of stars on several detectors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,17 +211,15 @@ def align_field(
 
 
 def choose_grid(field: AlignedField, params: GridParams) -> Grid:
-    """Choose the grid of all mosaics of a field: pixels of the tessellation.
+    """Choose the grid of all mosaics of a field: north up, all exposures on it.
 
     Raises
     ------
     ValueError
-        If no exposure may enter a mosaic, they do not lie on one side of the sky, or there
-        is no such cell.
+        If no exposure may enter a mosaic, or they do not lie on one side of the sky.
     """
     used = [field.geometries[k] for k in usable_exposures(field, params)]
-    scale, angle = params.pixel_scale, params.position_angle
-    return grid_from_footprints(used, scale, angle, params.cell)
+    return grid_from_footprints(used, params.pixel_scale, params.position_angle)
 
 
 def usable_exposures(field: AlignedField, params: GridParams) -> list[int]:

@@ -324,17 +324,19 @@ def mask_drawn(located: LocatedSlopes, drawn: Sequence[DrawnRegion]) -> LocatedS
     return LocatedSlopes(replace(slopes, source=replace(source, extras=extras)), where)
 
 
-def flux(located: LocatedSlopes, planes: SkyPlanes, _params: FluxParams) -> SkyImage:
+def flux(located: LocatedSlopes, planes: SkyPlanes, params: FluxParams) -> SkyImage:
     """Convert to surface brightness.  DN/s in, MJy/sr out."""
-    slopes = located.slopes
+    slopes, source = located.slopes, located.slopes.source
+    scale = params.factor(source.header.detector, source.header.filter)
+    conversion = scale * planes.mjy_sr_per_dn_s
     for image in slopes.images:
-        convert_to_sky(image, planes.mjy_sr_per_dn_s)
-    done, cube, source = slopes.exposure, slopes.cube, slopes.source
+        convert_to_sky(image, conversion)
+    done, cube = slopes.exposure, slopes.cube
     # bits go with the pixels; planes in DN/s stay with the slopes, but for what was
     # subtracted on this path
     extras = {name: p for name, p in source.extras.items() if p.dtype.kind == "u"}
     if STRAY in source.extras:
-        light = source.extras[STRAY] / planes.flat * planes.mjy_sr_per_dn_s
+        light = source.extras[STRAY] / planes.flat * conversion
         extras[STRAY] = np.asarray(light, np.float32)
     return SkyImage(
         header=source.header,
@@ -346,7 +348,7 @@ def flux(located: LocatedSlopes, planes: SkyPlanes, _params: FluxParams) -> SkyI
         flags=done.flags,
         area=planes.area,
         photometry=Photometry(
-            mjy_sr_per_dn_s=planes.mjy_sr_per_dn_s, pixel_area_sr=planes.pixel_area_sr
+            mjy_sr_per_dn_s=conversion, pixel_area_sr=planes.pixel_area_sr
         ),
         geometry=located.geometry,
         integrations=None if cube is None else _integrations(cube, source),

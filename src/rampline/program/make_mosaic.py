@@ -14,6 +14,7 @@ from ..astrometry.distortion_update import DistortionUpdate
 from ..astrometry.footprint import common_region, pixel_scale
 from ..astrometry.pixel_map import grid_cards
 from ..astrometry.wcs_tree import grid_tree
+from ..calibration.zero_points import ZeroPoints
 from ..exposure.grid import Grid
 from ..exposure.header import Card, put_cards
 from ..exposure.records import SkyImage
@@ -40,6 +41,7 @@ from ..pipeline.sky_to_mosaic import (
     level_exposures,
 )
 from ..pipeline.worktable import Room
+from ..pipeline.zero_points import compare_zero_points
 from .alignment_table import read_alignment
 from .make_survey import load_sky, read_survey
 from .pictures import draw_mosaic
@@ -139,8 +141,10 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     _write_association(request, cals, dithers)
     world = _world(request, grid, dithers, field.alignment)
     drop = world.pixel_fraction, world.scale_ratio
-    world = _with_noise(
-        world, measure_mosaic_noise(combined.mosaic, drop, request.params.noise)
+    world = _with_tables(
+        world,
+        measure_mosaic_noise(combined.mosaic, drop, request.params.noise),
+        compare_zero_points(field, members, grid, request.params.zero_points),
     )
     write_mosaic(path, combined.mosaic, world, provenance)
     # those of the mosaic before
@@ -205,8 +209,13 @@ def _world(
     )
 
 
-def _with_noise(world: MosaicWorld, curve: NoiseCurve) -> MosaicWorld:
-    """Return the world with what is known of the noise of apertures."""
+def _with_tables(
+    world: MosaicWorld, curve: NoiseCurve, zero_points: ZeroPoints | None
+) -> MosaicWorld:
+    """Return the world with what was measured: noise of areas, fluxes of detectors."""
+    tables = {"NOISE": curve.table()}
+    if zero_points is not None:
+        tables["ZEROPOINTS"] = zero_points.table()
     factors = tuple(
         Card(
             f"NOISE{width}",
@@ -215,7 +224,7 @@ def _with_noise(world: MosaicWorld, curve: NoiseCurve) -> MosaicWorld:
         )
         for width in APERTURES
     )
-    return replace(world, cards=(*world.cards, *factors), noise=curve.table())
+    return replace(world, cards=(*world.cards, *factors), tables=tables)
 
 
 def _alignment_cards(alignment: Alignment) -> tuple[Card, ...]:
