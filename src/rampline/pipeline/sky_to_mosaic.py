@@ -67,6 +67,9 @@ class GridParams(Params):
     """Pixel size."""
     position_angle: Annotated[float, Field(ge=-360, le=360), Unit("deg")] = 0.0
     """Of the row axis, from north towards east; 0 is north up."""
+    cell: str = ""
+    """Of the tessellation, the GRIDCELL of a mosaic that others are to fit, for fields near
+    the edge of two; empty: the nearest."""
     include_failed: bool = False
     """Whether exposures whose alignment FAILED enter the mosaics."""
     include_weak: bool = True
@@ -211,15 +214,17 @@ def align_field(
 
 
 def choose_grid(field: AlignedField, params: GridParams) -> Grid:
-    """Choose the grid of all mosaics of a field: north up, all exposures on it.
+    """Choose the grid of all mosaics of a field: pixels of the tessellation.
 
     Raises
     ------
     ValueError
-        If no exposure may enter a mosaic, or they do not lie on one side of the sky.
+        If no exposure may enter a mosaic, they do not lie on one side of the sky, or there
+        is no such cell.
     """
     used = [field.geometries[k] for k in usable_exposures(field, params)]
-    return grid_from_footprints(used, params.pixel_scale, params.position_angle)
+    scale, angle = params.pixel_scale, params.position_angle
+    return grid_from_footprints(used, scale, angle, params.cell)
 
 
 def usable_exposures(field: AlignedField, params: GridParams) -> list[int]:
