@@ -132,9 +132,10 @@ def _take(
     rest = (groups[:1] * n_frames - zero) / (n_frames - np.float32(1.0))
     slope, gain = out.exposure.slope[row, col], noise.gain[rows][row, col]
     dark = 0.0 if noise.dark_dn_s is None else noise.dark_dn_s[rows][row, col]
+    # a list of pixels leaves the groups last: another kind of array for the kernels
     return _Ramps(
-        np.concatenate([zero, rest, groups[1:]]),
-        np.concatenate([bits[:1], bits]),
+        np.ascontiguousarray(np.concatenate([zero, rest, groups[1:]])),
+        np.ascontiguousarray(np.concatenate([bits[:1], bits])),
         np.asarray((np.maximum(slope, 0.0) + dark) / gain, np.float32),
         np.asarray(noise.read_noise_dn[rows][row, col] ** 2, np.float32),
         slope,
