@@ -30,6 +30,7 @@ sys.path.insert(0, str(ROOT))
 from benchmarks.readouts import make_readout  # noqa: E402
 from rampline.detector.flicker_noise import (  # noqa: E402
     FlickerNoiseParams,
+    Sources,
     remove_flicker_noise,
 )
 from rampline.detector.reference_pixels import (  # noqa: E402
@@ -186,7 +187,7 @@ def second_round(slope, scene, noise):
     planes = SimpleNamespace(flat=np.float32(1), mjy_sr_per_dn_s=np.float32(1))
     light = scene_slope(scene, planes)
     args = slope, edge_flags(), noise.readout, PARAMS
-    return remove_flicker_noise(*args, scene=light)
+    return remove_flicker_noise(*args, scene=Sources(light, scene.is_source))
 
 
 def mean_scene(exposures):

@@ -9,14 +9,14 @@ Drifts that last less than half a row are left in: they are faint, and to follow
 light of sources that are too faint for a mask. Strips of eight pixels are the unit of time.
 """
 
-from collections.abc import Callable
 from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from ..exposure.timing import Readout
+from ..numerics import fourier
+from ..numerics.conjugate_gradients import conjugate_gradients
 from .drift_spectrum import falling, measure_spectrum, stream_length
 from .stripes import STRIP
 
@@ -28,9 +28,8 @@ _APART: Final = 12
 """Strips along a row after which light of a source does not correlate."""
 _LONGEST: Final = 16
 """Rows of the longest time over which the covariance is fitted."""
-_TOLERANCE: Final = 1e-3
-"""Of the error, in the norm of conjugate gradients, at which they stop."""
-_MOST_ROUNDS: Final = 60
+_LIMITS: Final = (1e-3, 60)
+"""Share of the error at which to stop, and most rounds."""
 
 Streams = NDArray[np.float32]
 """(outputs, clock rows, strips of a clock row), in clock order"""
@@ -154,38 +153,21 @@ def conditional_mean(
     mean = float(weight[weight > 0.0].mean())
 
     def image_of(cycles: Cycles) -> Cycles:
-        drift = fft.irfft(cycles.astype(np.complex64), length, axis=1)
-        seen = fft.rfft(flat_weight * drift, axis=1)[:, :n_cycles]
+        drift = fourier.irfft(cycles.astype(np.complex64), length, axis=1)
+        seen = fourier.rfft(flat_weight * drift, axis=1)[:, :n_cycles]
         from_prior = _apply(1.0 / alone, 1.0 / shared, cycles)
         return np.asarray(seen + from_prior, np.complex128)
 
-    left = fft.rfft(right.reshape(flat_weight.shape), axis=1)[:, :n_cycles]
+    left = fourier.rfft(right.reshape(flat_weight.shape), axis=1)[:, :n_cycles]
     own, joint = (prior / (1.0 + mean * prior) for prior in (alone, shared))
-    cycles = _solve(image_of, left.astype(np.complex128), (own, joint))
-    drift = fft.irfft(cycles.astype(np.complex64), length, axis=1)
+
+    def guess_of(cycles: Cycles) -> Cycles:
+        return _apply(own, joint, cycles)
+
+    cycles = left.astype(np.complex128)
+    cycles = conjugate_gradients(image_of, cycles, guess_of, _dot, _LIMITS)
+    drift = fourier.irfft(cycles.astype(np.complex64), length, axis=1)
     return np.asarray(drift, np.float32).reshape(shape)
-
-
-def _solve(
-    image_of: Callable[[Cycles], Cycles],
-    left: Cycles,
-    filters: tuple[NDArray[np.float64], NDArray[np.float64]],
-) -> Cycles:
-    """Solve ``image_of(x) = left`` by conjugate gradients, preconditioned by filters."""
-    found, step = np.zeros_like(left), np.zeros_like(left)
-    product = limit = 0.0
-    for _ in range(_MOST_ROUNDS):
-        guess = _apply(*filters, left)
-        old, product = product, _dot(left, guess)
-        limit = limit or _TOLERANCE**2 * product
-        if product <= limit:
-            break
-        step = guess + (product / old if old else 0.0) * step
-        image = image_of(step)
-        far = product / _dot(step, image)
-        found += far * step
-        left = left - far * image
-    return found
 
 
 def _apply(
@@ -197,6 +179,6 @@ def _apply(
 
 def _dot(one: Cycles, other: Cycles) -> float:
     """Return the product of two sets of streams, up to a factor."""
-    whole = np.vdot(one, other).real
-    constant = np.vdot(one[:, 0], other[:, 0]).real
+    whole = (one.real * other.real + one.imag * other.imag).sum()
+    constant = (one[:, 0].real * other[:, 0].real).sum()
     return float(2.0 * whole - constant)

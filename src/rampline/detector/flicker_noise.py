@@ -19,7 +19,8 @@ from ..exposure.records import Flags32, Plane
 from ..exposure.timing import Readout
 from ..flags import DO_NOT_USE, NON_SCIENCE, REFERENCE_PIXEL, SATURATED
 from ..params import Factor, Sigma, StepParams
-from .clock_order import conditional_mean, follow_drift
+from .clock_order import follow_drift
+from .drift_and_sky import Powers
 from .drift_spectrum import (
     Spectrum,
     falling,
@@ -27,6 +28,7 @@ from .drift_spectrum import (
     scatter_of_tilt,
     stream_length,
 )
+from .faint_light import Told, tell_light
 from .stripes import STRIP, Levels, Residual, Strips, find_levels, sum_strips
 
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE | REFERENCE_PIXEL | SATURATED
@@ -50,6 +52,15 @@ class FlickerNoiseParams(StepParams):
     """Prior variance of the stripes over the one measured; larger shrinks less."""
 
 
+class Sources(NamedTuple):
+    """What is known of the sources in an image."""
+
+    light: Plane
+    """(rows, cols), DN/s: model of it; 0 where none is known"""
+    is_source: NDArray[np.bool_]
+    """(rows, cols): where it is known"""
+
+
 class FlickerNoise(NamedTuple):
     """Removed stripes."""
 
@@ -69,7 +80,7 @@ def remove_flicker_noise(
     readout: Readout,
     params: FlickerNoiseParams,
     flat: Plane | None = None,
-    scene: Plane | None = None,
+    scene: Sources | None = None,
 ) -> FlickerNoise:
     """Measure and subtract the stripes of a slope image.
 
@@ -82,8 +93,8 @@ def remove_flicker_noise(
     params : FlickerNoiseParams
     flat : (rows, cols) float32, optional
         Flat field: the sky is smooth only once it is divided out.
-    scene : (rows, cols) float32, DN/s, optional
-        Model of the sources, subtracted before anything is measured.
+    scene : Sources, optional
+        What is known of the sources, subtracted before anything is measured.
 
     Returns
     -------
@@ -99,10 +110,14 @@ def remove_flicker_noise(
     both variances are measured from the row means. With a scene the drift is followed in
     the order of the clock: see `follow_drift`. The uncertainties are those of levels.
     """
-    if scene is not None and params.within_rows and _in_strips(slope, readout):
-        return _follow_scene_drift(slope, pixel_flags, readout, params, (flat, scene))
-    image = slope if scene is None else slope - scene
-    levels = measure_stripes(image, pixel_flags, readout.n_outputs, params, flat)
+    image, is_source = slope, None
+    if scene is not None:
+        if params.within_rows and _in_strips(slope, readout):
+            light = flat, scene
+            return _follow_scene_drift(slope, pixel_flags, readout, params, light)
+        image, is_source = slope - scene.light, scene.is_source
+    n_outputs = readout.n_outputs
+    levels = measure_stripes(image, pixel_flags, n_outputs, params, flat, is_source)
     corrected, stripes = slope.copy(), np.empty_like(slope)
     subtract_stripes(corrected, levels.level, slice(0, len(slope)), stripes)
     return FlickerNoise(corrected, stripes, levels.err, levels.usable)
@@ -118,18 +133,18 @@ def _follow_scene_drift(
     pixel_flags: Flags32,
     readout: Readout,
     params: FlickerNoiseParams,
-    light: tuple[Plane | None, Plane],
+    light: tuple[Plane | None, Sources],
 ) -> FlickerNoise:
     """Follow the drift of the image less its scene; ``light`` are flat and scene."""
     flat, scene = light
-    strips = _sum_sky(slope - scene, pixel_flags, params, flat)
+    strips = _sum_sky(slope - scene.light, pixel_flags, params, flat)
     found = find_levels(strips, readout.n_outputs, params.source_clip, params.strength)
-    drift = follow_drift(found.total, found.used, strips.variance, readout)
-    drift -= drift.mean()
+    told = _tell(found, strips.variance, params, scene.is_source)
+    total = found.drifting() - found.used * told.light
+    drift = follow_drift(total, found.used, strips.variance, readout)
     output = np.arange(drift.shape[1]) * readout.n_outputs // drift.shape[1]
-    drift += (
-        found.pedestal[output] + _drifting_tilt(found, _measure_rows(found))[:, None]
-    )
+    drift += told.pedestal[output]
+    drift -= drift.mean()
     stripes = np.repeat(drift, STRIP, axis=1)[:, : slope.shape[1]]
     return FlickerNoise(slope - stripes, stripes, found.levels.err, found.levels.usable)
 
@@ -140,6 +155,7 @@ def measure_stripes(
     n_outputs: int,
     params: FlickerNoiseParams,
     flat: Plane | None = None,
+    is_source: NDArray[np.bool_] | None = None,
 ) -> Levels:
     """Measure the level of each amplifier row.
 
@@ -149,6 +165,8 @@ def measure_stripes(
         Slopes, less the sources where a model of them is known.
     pixel_flags, n_outputs, params, flat
         As of `remove_flicker_noise`.
+    is_source : (rows, cols) bool, optional
+        Where the light of sources is subtracted.
 
     Returns
     -------
@@ -157,67 +175,52 @@ def measure_stripes(
     strips = _sum_sky(image, pixel_flags, params, flat)
     n_outputs = min(n_outputs, strips.total.shape[1])
     found = find_levels(strips, n_outputs, params.source_clip, params.strength)
-    spectrum = _measure_rows(found)
-    level = _follow_rows(found, strips.variance, spectrum, params.strength)
-    level += _drifting_tilt(found, spectrum)
-    return found.levels._replace(level=level)
-
-
-def _in_time(found: Residual) -> NDArray[np.float32]:
-    """Return sums and counts of the rows with padding, (2, outputs, rows)."""
-    _, n_outputs, n_rows = found.sums.shape
-    padded = np.zeros((2, n_outputs, stream_length(n_rows)), np.float32)
-    padded[:, :, :n_rows] = found.sums
-    return padded
+    told = _tell(found, strips.variance, params, is_source)
+    return found.levels._replace(level=told.level)
 
 
 def _measure_rows(found: Residual) -> Spectrum:
     """Measure the spectrum of the drift from row to row."""
-    n_rows = found.sums.shape[2]
+    _, n_outputs, n_rows = found.sums.shape
     lag = _ROWS_APART[: max(n_rows // 6 - int(_ROWS_APART[0]), 0)]
     if lag.size == 0:
         return Spectrum(0.0, 0.0)
-    sums, counts = _in_time(found)
-    return measure_spectrum(sums, counts, lag)
+    padded = np.zeros((2, n_outputs, stream_length(n_rows)), np.float32)
+    padded[:, :, :n_rows] = found.sums
+    return measure_spectrum(padded[0], padded[1], lag)
 
 
-def _follow_rows(
-    found: Residual, variance: float, spectrum: Spectrum, strength: float
-) -> NDArray[np.float32]:
-    """Return the levels, those that sources cover bridged from the rows around.
+def _tell(
+    found: Residual,
+    variance: float,
+    params: FlickerNoiseParams,
+    is_source: NDArray[np.bool_] | None,
+) -> Told:
+    """Tell drift from faint light and from a tilt of the sky.
 
     The drift goes on from row to row; what a row has for itself is a part of the prior
-    beside it, as strong as the scatter of the rows demands.
-    """
-    if spectrum.own <= 0.0 or variance <= 0.0:
-        return found.levels.level.copy()
-    sums, counts = _in_time(found) / np.float32(variance)
-    power = falling(sums.shape[1])
-    whole = 2.0 * float(power.sum()) / sums.shape[1]
-    common, own = (
-        np.float32(strength) * (drift * power + max(scatter - drift * whole, 0.0))
-        for drift, scatter in zip(spectrum, found.scatter, strict=True)
-    )
-    level = conditional_mean(sums[..., None], counts[..., None], (own, common))
-    level = level[:, : found.sums.shape[2], 0]
-    level = level - level.mean(axis=1, keepdims=True)
-    return np.asarray(level + found.pedestal[:, None], np.float32)
-
-
-def _drifting_tilt(found: Residual, spectrum: Spectrum) -> NDArray[np.float32]:
-    """Return what of the tilt along the columns is drift, (rows,) DN/s, zero on average.
-
-    A drift that all amplifiers share tilts the image like a tilted sky. Its strength tells
-    how far it may: a tilt no larger is taken for drift, a much larger one is the sky's
-    (James and Stein 1961, in one dimension).
+    beside it, as strong as the scatter of the rows demands. A drift that all amplifiers
+    share tilts the image like a tilted sky: a tilt no larger than drift makes is taken for
+    drift, a much larger one is the sky's (James and Stein 1961, in one dimension).
     """
     _, n_outputs, n_rows = found.sums.shape
-    if found.tilt == 0.0:
-        return np.zeros(n_rows, np.float32)
-    rms = scatter_of_tilt(spectrum, n_outputs, n_rows)
-    share = min((rms / found.tilt) ** 2, 1.0)
-    rows = (np.arange(n_rows) + 0.5) / n_rows - 0.5
-    return np.asarray(share * found.tilt * rows, np.float32)
+    spectrum = _measure_rows(found)
+    length = stream_length(n_rows)
+    power = falling(length).astype(np.float64)
+    whole = 2.0 * float(power.sum()) / length
+    common, own = (
+        params.strength * (drift * power + max(scatter - drift * whole, 0.0))
+        for drift, scatter in zip(spectrum, found.scatter, strict=True)
+    )
+    drifting = scatter_of_tilt(spectrum, n_outputs, n_rows)
+    sky_tilt = float(np.sqrt(max(found.tilt**2 - drifting**2, 0.0)))
+    known = None
+    if is_source is not None:
+        first = np.arange(0, is_source.shape[1], STRIP)
+        known = np.add.reduceat(is_source, first, axis=1, dtype=np.float32)
+        known /= np.diff(np.append(first, is_source.shape[1])).astype(np.float32)
+    scatter = params.source_clip, sky_tilt
+    return tell_light(found, variance, Powers(own, common), scatter, known)
 
 
 def _sum_sky(

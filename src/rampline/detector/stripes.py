@@ -9,7 +9,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..numerics.jit import kernel
 
@@ -20,6 +19,10 @@ _MIN_FILLED: Final = 0.3
 """Blocks with a smaller fraction of usable pixels are taken for a source."""
 _SAMPLED: Final = 3
 """Every third block is enough for level and scatter of the blocks."""
+_AROUND: Final = 64
+"""Rows over which what an output differs by from the others is averaged."""
+_FEW: Final = 0.15
+"""Rows with a smaller usable fraction do not tell their level."""
 _CLEAN: Final = 0.5
 """Rows with a larger usable fraction in all amplifiers tell the prior variances."""
 
@@ -96,6 +99,17 @@ class Residual(NamedTuple):
     """(2, outputs, rows): of totals and of used pixels, over each amplifier row."""
     scatter: tuple[float, float]
     """(DN/s)**2: variances of the levels' common and own part."""
+    is_source: NDArray[np.bool_]
+    """(rows / 8, strips): blocks that are left out."""
+
+    def drifting(self) -> NDArray[np.float32]:
+        """Return the totals with all in that may be drift, (rows, strips) DN/s."""
+        n_rows, n_strips = self.total.shape
+        n_outputs = len(self.pedestal)
+        pedestal = self.pedestal[np.arange(n_strips) * n_outputs // n_strips]
+        tilt = np.float32(self.tilt) * height_of_rows(n_rows)
+        both = pedestal + tilt[:, None].astype(np.float32)
+        return np.asarray(self.total + self.used * both, np.float32)
 
 
 def find_levels(
@@ -130,12 +144,13 @@ def find_levels(
         sums = np.stack([total * seen, strips.used * seen])
         summed = np.stack([sums[:, :, output == k].sum(2) for k in range(n_outputs)])
         args = summed[:, 0], summed[:, 1], strips, strength
-        level, err, scatter = _conditional_mean(*args)
-    width = n_strips * STRIP / n_outputs
-    usable = (summed[:, 1] / width).astype(np.float32)
-    levels = Levels(level + pedestal[:, None], err, usable)
+        best, err, scatter = _conditional_mean(*args)
+        usable = np.asarray(summed[:, 1] / (n_strips * STRIP / n_outputs), np.float32)
+        level = _bridge(best, usable > _FEW)
+    levels = Levels(best + pedestal[:, None], err, usable)
     summed = summed.swapaxes(0, 1)
-    return Residual(levels, sums[0], sums[1], pedestal, tilt, summed, scatter)
+    found = levels, sums[0], sums[1], pedestal, tilt, summed, scatter
+    return Residual(*found, is_source)
 
 
 def _first_levels(
@@ -144,7 +159,7 @@ def _first_levels(
     """Return the median strip of each amplifier row: good enough to find sources on.
 
     Where an amplifier's blocks scatter unusually, a large source may fill it: its
-    median is replaced by that of the other amplifiers.
+    median is replaced by what the others and the rows around tell.
     """
     n_outputs = int(output[-1]) + 1
     mean = np.where(used > _MIN_FILLED * STRIP, total / np.maximum(used, 1.0), np.nan)
@@ -157,10 +172,32 @@ def _first_levels(
         low, high = _row_quantiles(blocks[:, output == k], (0.16, 0.84))
         spread = np.repeat(high - low, STRIP)[: len(mean)]
         uneven[k] = spread > _UNEVEN * np.median(spread)
-    even = np.where(uneven, np.nan, level)
-    common = _row_quantiles(even.T, (0.5,))[0]
-    np.copyto(level, common, where=uneven & ~uneven.all(axis=0))
-    return level
+    return _bridge(level, ~uneven)
+
+
+def _bridge(
+    level: NDArray[np.float32], is_known: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Return levels (outputs, rows), those that are not known from the others and in time.
+
+    What an output differs by from the others drifts slowly: it is taken from known rows
+    before and after. Taken for none, it would pass for a source that fills the output.
+    """
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever looks for stripes
+
+    known = np.where(is_known, level, np.nan)
+    common = _row_quantiles(known.T, (0.5,))[0]
+    rows = np.arange(level.shape[1])
+    bridged = level.copy()
+    for k, here in enumerate(is_known):
+        if here.all() or not here.any():
+            continue
+        number = ndimage.uniform_filter1d(here.astype(np.float32), _AROUND)
+        apart = np.where(here, level[k] - common, np.float32(0.0))
+        mean = ndimage.uniform_filter1d(apart, _AROUND)[here] / number[here]
+        across = common[~here] + np.interp(rows[~here], rows[here], mean)
+        bridged[k, ~here] = across
+    return bridged
 
 
 def _row_quantiles(
@@ -212,6 +249,8 @@ def _find_sources(
     total: NDArray[np.float32], count: NDArray[np.float32], clip: float
 ) -> NDArray[np.bool_]:
     """Return the blocks that sources reach, one block around them included."""
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever looks for stripes
+
     is_source = count < _MIN_FILLED * STRIP**2
     for size in (1, 3, 9):
         wide_total = ndimage.uniform_filter(total, size, mode="constant")
@@ -247,11 +286,10 @@ def fit_excess(
     next their pedestals: steps that no sky has.
     """
     total, count = blocks[0] * ~is_source, blocks[1] * ~is_source
-    n_outputs = int(output[-1]) + 1
-    x = (np.arange(len(output)) + 0.5) / len(output) - 0.5
     y = (np.arange(len(count)) + 0.5) * STRIP / n_rows - 0.5
-    steps = [(output == k) - 1.0 / n_outputs for k in range(n_outputs - 1)]
-    across = np.stack([np.ones_like(x), x, x * x, *steps])
+    n_outputs = int(output[-1]) + 1
+    steps = np.arange(n_outputs - 1)[:, None] == output
+    across = np.concatenate([parabola(len(output)), steps - 1.0 / n_outputs])
     # all terms but the tilt are the same in every row
     weight, lever, square = (power @ count for power in (y**0, y, y * y))
     normal = np.empty((len(across) + 1, len(across) + 1))
@@ -262,10 +300,20 @@ def fit_excess(
     found = np.linalg.lstsq(normal, right, rcond=1e-9)[0]
     pedestal = np.append(found[_FIRST_STEP:], 0.0)
     pedestal -= pedestal.mean()
-    rows = (np.arange(n_rows) + 0.5) / n_rows - 0.5
     plane = (found[1:] @ across).astype(np.float32)
-    plane = plane + (found[0] * rows[:, None]).astype(np.float32)
+    plane = plane + (found[0] * height_of_rows(n_rows)[:, None]).astype(np.float32)
     return Excess(plane, pedestal.astype(np.float32), float(found[0]))
+
+
+def height_of_rows(n_rows: int) -> NDArray[np.float64]:
+    """Return the places of rows, or strips, from the first to the last, -1/2 to 1/2."""
+    return np.asarray((np.arange(n_rows) + 0.5) / n_rows - 0.5)
+
+
+def parabola(n_strips: int) -> NDArray[np.float64]:
+    """Return 1, x and x**2 along the rows, (3, strips), x from -1/2 to 1/2."""
+    x = height_of_rows(n_strips)
+    return np.stack([np.ones_like(x), x, x * x])
 
 
 def _conditional_mean(

@@ -31,7 +31,11 @@ from ..artifacts.stripes import (
     find_angled_stripes,
 )
 from ..detector.bad_pixels import BadPixelParams
-from ..detector.flicker_noise import FlickerNoiseParams, remove_flicker_noise
+from ..detector.flicker_noise import (
+    FlickerNoiseParams,
+    Sources,
+    remove_flicker_noise,
+)
 from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import Flags32, Plane, Scene, SlopeImage
@@ -170,7 +174,9 @@ def clean_exposure(
     extras = dict(image.extras)
     if found.light.any():
         extras |= {STRAY: found.light, STRAY_ERR: np.sqrt(found.variance)}
-    scene = scene_slope(known.scene, known.planes) + found.light
+    scene = Sources(
+        scene_slope(known.scene, known.planes) + found.light, known.scene.is_source
+    )
     stripes = image.extras.get(STRIPES, np.zeros((), np.float32))
     if flicker.enabled:
         readout = image.header.readout

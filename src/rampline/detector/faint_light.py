@@ -1,0 +1,111 @@
+"""Light of sources below the mask, told from the stripes.
+
+A mask ends where the noise hides the light, but the light goes on: wings of galaxies, and of
+a cluster all that is between them. It is far fainter than the noise of a pixel, yet the mean
+of half an amplifier row finds it, and what passes for a stripe is subtracted on both sides
+of the source. Unlike a stripe the light changes along the row and goes on across the border
+to the next amplifier; and it is next to what is masked. Light, sky, pedestals and drift are
+therefore found together, as the conditional mean of Gaussian fields given the pixels that
+are not masked. Where nothing is masked, no light is expected, and none is found.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .drift_and_sky import Cells, Drift, Modes, Powers, Terms, find_fields
+from .stripes import STRIP, Residual
+
+_REACHES: Final = (1.0, 2.0, 4.0, 8.0)
+"""Cells over which light reaches from a mask: the larger the mask, the further."""
+_HIDING: Final = 3 * STRIP
+"""Pixels of the side of blocks, the middle ones of the mask, that hide the light."""
+_FREE: Final = 3.0
+"""Scatter, in that of a pixel, of level and parabola of the sky: nothing is known."""
+
+
+class Told(NamedTuple):
+    """What is drift and what is light."""
+
+    level: NDArray[np.float32]
+    """(outputs, rows), DN/s: of the drift, pedestals included, zero on average"""
+    pedestal: NDArray[np.float32]
+    """(outputs,), DN/s: their part of the levels, zero on average"""
+    light: NDArray[np.float32]
+    """(rows, strips), DN/s: of sources and of the sky above its level, and pedestals"""
+
+
+def tell_light(
+    found: Residual,
+    variance: float,
+    powers: Powers,
+    scatter: tuple[float, float],
+    known: NDArray[np.float32] | None = None,
+) -> Told:
+    """Tell drift from faint light.
+
+    Parameters
+    ----------
+    found : Residual
+        Its tilt and pedestals are looked at afresh: the latter as strong as they are there.
+    variance : float, (DN/s)**2
+        White noise of a pixel.
+    powers : Powers
+    scatter : (float, float)
+        At how many sigma the mask takes a block for a source; and what the sky may be
+        tilted by along the columns, DN/s from the first row to the last.
+    known : (rows, strips) float32, optional
+        Share of each strip where the light of sources is known and subtracted: it tells
+        of the drift only, and light is expected around it.
+
+    Returns
+    -------
+    Told
+
+    Notes
+    -----
+    The light's prior scatter is what blocks of 24 pixels hide from the mask, times how much
+    of the surroundings is masked. A map maker for scans (Keihanen et al. 2010, A&A 510,
+    A57) solves for the same drift with free pixels in the place of a field.
+    """
+    if variance <= 0.0 or not found.used.any():
+        nothing = np.zeros_like(found.total)
+        return Told(found.levels.level, found.pedestal, nothing)
+    cells = Cells.of(found.total.shape, len(found.pedestal))
+    hidden = np.float64(scatter[0]) * np.sqrt(variance) / _HIDING
+    drift = Drift(cells, powers)
+    light = Modes(cells, hidden * _share_around(found, cells, known))
+    pedestals = float(np.sqrt(np.mean(found.pedestal**2)))
+    terms = Terms(cells, (_FREE * np.sqrt(variance), pedestals, scatter[1]))
+    weight = cells.along_rows(found.used) / variance
+    right = cells.along_rows(found.drifting()) / variance
+    streams, modes, amounts = find_fields((drift, light, terms), weight, right)
+    pedestal = terms.pedestal(amounts)
+    level = drift.levels(streams) + pedestal[:, None]
+    sky = light.plane(modes) + terms.plane(amounts)
+    return Told(
+        (level - level.mean()).astype(np.float32),
+        pedestal.astype(np.float32),
+        np.repeat(sky.astype(np.float32), cells.n_strips, axis=1),
+    )
+
+
+def _share_around(
+    found: Residual, cells: Cells, known: NDArray[np.float32] | None
+) -> NDArray[np.float64]:
+    """Return how much of the surroundings of each cell is masked, (cell rows, cells)."""
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever looks for stripes
+
+    # the border around the sources is not counted: noise has one, too
+    inner = ndimage.binary_erosion(found.is_source, np.ones((3, 3)), border_value=1)
+    masked = np.repeat(inner, STRIP, axis=0)[: len(found.total)]
+    share = np.asarray(masked, np.float64)
+    if known is not None:
+        share = np.maximum(share, known)
+    mean = cells.mean(share)
+    around = [ndimage.gaussian_filter(mean, s, mode="nearest") for s in _REACHES]
+    near = np.mean(around, axis=0)
+    if known is not None:
+        near *= 1.0 - cells.mean(known)
+    return np.asarray(near, np.float64)
