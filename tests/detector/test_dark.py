@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rampline.detector.dark import subtract_dark
+from rampline.detector.dark import subtract_dark, subtract_first_dark
 
 from .exposures import every_row, jwst_ramp, make_readout
 
@@ -12,6 +12,15 @@ def test_each_group_loses_its_own_dark_and_an_unknown_dark_takes_nothing():
     subtract_dark(counts, dark, slice(0, 1))
     for integration in counts:
         np.testing.assert_array_equal(integration[:, 0], [[99, 100], [98, 97]])
+
+
+def test_the_zero_frame_loses_the_dark_of_its_read():
+    readout = make_readout("BRIGHT2", (2, 2, 2, 2))
+    zero = np.full((2, 2, 2), 100, np.float32)
+    dark = np.array([[[9, 9], [3, np.nan]], [[0, 0], [0, 0]]], np.float32)
+    subtract_first_dark(zero, dark, readout, slice(1, 2))
+    # the first of two reads, whose mean time is that of read one and a half
+    np.testing.assert_allclose(zero, [[[100, 100], [98, 100]]] * 2)
 
 
 @pytest.mark.parity

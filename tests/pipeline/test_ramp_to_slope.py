@@ -52,7 +52,7 @@ def simulate(rng, readout, rate=RATE_DN_S):
             BIAS_DN, READ_NOISE_DN, (len(times), *shape)
         )
         samples[i] = reads.reshape(readout.n_groups, readout.n_frames, *shape).mean(1)
-    return np.rint(samples).astype(np.uint16)
+    return np.minimum(np.rint(samples), 65535).astype(np.uint16)
 
 
 def reduce(raw, planes, bench=None, **sections):
@@ -198,6 +198,18 @@ def test_one_group_gives_no_slope_unless_asked_for(rng, zero):
     image, _ = reduce(raw, planes, slopes={"one_group_ramps": True})
     scatter = image.planes.slope - RATE_DN_S
     assert abs(scatter.mean()) < 5 * image.planes.err.mean() / 16
+
+
+def test_a_hot_pixel_that_saturates_has_no_light_of_its_own(rng):
+    readout = make_readout("MEDIUM8", (1, 4, 16, 16), 1, (500, 500))
+    samples = simulate(rng, readout, 600.0)
+    first = rng.poisson(GAIN * 600.0 * readout.frame_s, samples[:, 0].shape) / GAIN
+    zero = np.rint(BIAS_DN + first).astype(np.uint16)
+    dark = 600.0 * readout.group_times_s()[:, None, None] * np.ones((4, 16, 16))
+    planes = make_planes((16, 16), 4, dark_dn=dark.astype(np.float32))
+    image, _ = reduce(make_ramp(samples, readout, zero_frame=zero), planes)
+    assert (image.planes.flags & SATURATED != 0).all()
+    assert abs(image.planes.slope.mean()) < 3.0
 
 
 def test_a_wrong_divisor_of_the_average_is_undone(rng):

@@ -15,7 +15,7 @@ from ..detector.charge_migration import (
     ChargeMigrationParams,
     flag_charge_migration,
 )
-from ..detector.dark import DarkParams, subtract_dark
+from ..detector.dark import DarkParams, subtract_dark, subtract_first_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
 from ..detector.flicker_noise import (
     FlickerNoiseParams,
@@ -192,11 +192,14 @@ def linearity(
 def dark(
     ramp: LinearRamp, planes: RampPlanes, params: DarkParams
 ) -> Banded[LinearRamp]:
-    """Subtract the dark ramp.  DN in, DN out; the zero frame is left as it is."""
+    """Subtract the dark ramp, from the zero frame too.  DN in, DN out."""
     noise = planes.dark_noise if params.noise else 0.0
+    zero = ramp.zero_frame if params.zero_frame else None
 
     def work(rows: slice) -> None:
         subtract_dark(ramp.counts, planes.dark_dn, rows)
+        if zero is not None:
+            subtract_first_dark(zero, planes.dark_dn, ramp.header.readout, rows)
         _add_flags(ramp.pixel_flags[rows], planes.flags.get("dark"), rows)
 
     return Banded(replace(ramp, read_variance=1.0 + noise), work)
