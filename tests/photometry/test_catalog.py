@@ -50,7 +50,8 @@ def _catalog(flux=((30.0, 10.0), (50.0, 24.0), (70.0, 50.0)), narrowing=1.0, up=
         sky_out_px=13.0,
         ab_minus_vega=1.7,
     )
-    return build_catalog(measured, sky, planes, AREA_SR, CatalogParams())
+    table = build_catalog(measured, sky, planes, AREA_SR, CatalogParams())
+    return table.to_qtable()
 
 
 def test_fluxes_are_in_jansky_and_the_total_is_corrected():

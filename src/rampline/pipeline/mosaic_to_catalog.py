@@ -5,7 +5,6 @@ are astrometry's, are carried to them.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +13,7 @@ from ..astrometry.pixel_map import grid_to_sky
 from ..exposure.grid import Grid
 from ..exposure.planes import CatalogPlanes
 from ..exposure.records import Labels, Mosaic
+from ..exposure.source_table import SourceTable
 from ..params import Params
 from ..photometry.apertures import add_flux_error, measure_apertures, noise_factors
 from ..photometry.catalog import (
@@ -104,14 +104,14 @@ class SourceCatalog:
 
     Attributes
     ----------
-    table : astropy.table.QTable
+    table : SourceTable
     labels : (rows, cols) int32
         The segmentation map.
     noise_scale : float
         Scatter of the sky over what ERR predicts for uncorrelated noise.
     """
 
-    table: Any
+    table: SourceTable
     labels: Labels
     noise_scale: float
 
@@ -160,7 +160,7 @@ def tabulate_sources(
     planes: CatalogPlanes,
     optics: MosaicOptics,
     params: CatalogParams,
-) -> Any:
+) -> SourceTable:
     """Measure sources that were detected before, here or elsewhere.
 
     Parameters
@@ -175,7 +175,7 @@ def tabulate_sources(
 
     Returns
     -------
-    astropy.table.QTable
+    SourceTable
     """
     star = see_star(mosaic.grid, optics)
     measured = _measure(mosaic, found, (star, planes, optics), params)
