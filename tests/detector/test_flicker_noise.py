@@ -5,6 +5,7 @@ from rampline.detector import stripes as stripes_room
 from rampline.detector.flicker_noise import (
     FlickerNoiseParams,
     Sources,
+    describe_rows,
     remove_flicker_noise,
 )
 from rampline.exposure.timing import Readout
@@ -184,3 +185,15 @@ def test_covered_rows_follow_the_drift_of_those_around(rng):
     left = done.stripes[covered].mean() - added[covered].mean() - step
     assert abs(left) < 0.5 * drift.std()
     assert done.usable[1, 1010:1030].max() == 0.0
+
+
+def test_how_well_each_row_is_known_is_described_by_rows_and_outputs(rng):
+    image = white(rng) + stripes(rng)
+    image[100:140, 512:1024] += 50
+    done = remove_flicker_noise(image, no_flags(), READOUT, PARAMS)
+    said = describe_rows(done.stripe_err, done.usable)
+    assert said["STRIPES_SKY"].shape == (SHAPE[0], 4)
+    assert said["STRIPES_SKY"][110:130, 1].max() == 0.0
+    assert said["STRIPES_SKY"][110:130, 0].min() > 0.5
+    covered = said["STRIPES_ERR"][110:130, 1]
+    assert covered.min() > said["STRIPES_ERR"][110:130, 0].max()

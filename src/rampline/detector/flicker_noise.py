@@ -74,6 +74,27 @@ class FlickerNoise(NamedTuple):
     """(outputs, rows): fraction of each amplifier row that showed only sky."""
 
 
+def describe_rows(
+    err: NDArray[np.float32], usable: NDArray[np.float32]
+) -> dict[str, NDArray[np.float32]]:
+    """Return the planes that say how well each amplifier row is known, by extension.
+
+    Parameters
+    ----------
+    err : (outputs, rows) float32, DN/s
+        Uncertainty of the levels.
+    usable : (outputs, rows) float32
+        Fraction of the pixels that showed only sky.
+
+    Returns
+    -------
+    dict of str to (rows, outputs) float32
+        STRIPES_ERR, DN/s, and STRIPES_SKY.
+    """
+    rows = {"STRIPES_ERR": err, "STRIPES_SKY": usable}
+    return {name: np.ascontiguousarray(values.T) for name, values in rows.items()}
+
+
 def remove_flicker_noise(
     slope: Plane,
     pixel_flags: Flags32,

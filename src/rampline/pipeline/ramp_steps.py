@@ -19,6 +19,7 @@ from ..detector.dark import DarkParams, subtract_dark, subtract_first_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
 from ..detector.flicker_noise import (
     FlickerNoiseParams,
+    describe_rows,
     measure_stripes,
     subtract_stripes,
 )
@@ -45,6 +46,7 @@ from ..detector.saturation import (
     mask_zero_frame,
 )
 from ..detector.snowballs import SnowballParams, flag_snowballs
+from ..detector.stripes import Levels
 from ..detector.superbias import SuperbiasParams, subtract_superbias
 from ..exposure.header import Card, Header
 from ..exposure.planes import RampPlanes
@@ -338,22 +340,23 @@ def flicker_noise(
     """
     n_outputs = image.header.readout.n_outputs
 
-    def measure(slope: Plane, flags: Flags32) -> NDArray[np.float32]:
-        return measure_stripes(slope, flags, n_outputs, params, planes.flat).level
+    def measure(slope: Plane, flags: Flags32) -> Levels:
+        return measure_stripes(slope, flags, n_outputs, params, planes.flat)
 
     whole, integrations = image.planes, image.integrations
-    level, stripes = measure(whole.slope, whole.flags), np.empty_like(whole.slope)
+    levels, stripes = measure(whole.slope, whole.flags), np.empty_like(whole.slope)
     parts: list[tuple[Plane, NDArray[np.float32]]] = []
     if integrations is not None:
         pairs = zip(integrations.slope, integrations.flags, strict=True)
-        parts = [(slope, measure(slope, flags)) for slope, flags in pairs]
+        parts = [(slope, measure(slope, flags).level) for slope, flags in pairs]
 
     def work(rows: slice) -> None:
-        subtract_stripes(whole.slope, level, rows, stripes)
+        subtract_stripes(whole.slope, levels.level, rows, stripes)
         for slope, own in parts:
             subtract_stripes(slope, own, rows)
 
-    extras = {**image.extras, "STRIPES": stripes}
+    known = describe_rows(levels.err, levels.usable)
+    extras = {**image.extras, "STRIPES": stripes, **known}
     return Banded(replace(image, extras=extras), work)
 
 

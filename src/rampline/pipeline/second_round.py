@@ -34,6 +34,7 @@ from ..detector.bad_pixels import BadPixelParams
 from ..detector.flicker_noise import (
     FlickerNoiseParams,
     Sources,
+    describe_rows,
     remove_flicker_noise,
 )
 from ..exposure.header import Header
@@ -181,7 +182,9 @@ def clean_exposure(
     if flicker.enabled:
         readout = image.header.readout
         args = (striped, found.flags, readout, flicker, known.planes.flat, scene)
-        stripes = extras[STRIPES] = remove_flicker_noise(*args).stripes
+        removed = remove_flicker_noise(*args)
+        stripes = extras[STRIPES] = removed.stripes
+        extras |= describe_rows(removed.stripe_err, removed.usable)
     clean = striped - stripes - found.light
     seen = _confirm(clean, known, params.confirm, found)
     if found.bits.any():
