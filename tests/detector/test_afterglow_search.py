@@ -1,20 +1,22 @@
 import numpy as np
 import pytest
 
-from rampline.detector.afterglow_search import find_afterglow
+from rampline.detector.afterglow_search import Earlier, find_afterglow
 
 SHAPE = (160, 192)
 FULL_DN = np.full(SHAPE, 60000.0, np.float32)
 GLOW = np.array([6.0, 4.0, 2.0])
 
 
-def look(samples, place, usable=None):
+def look(samples, place, usable=None, earlier=None):
     """Look at places whose wells were full and whose traps are half filled."""
     n = place.shape[1]
     history = np.ones(n, np.float32), np.full((5, n), 0.5, np.float32)
     usable = np.ones(SHAPE, np.bool_) if usable is None else usable
     release = np.full((5, len(GLOW)), 0.1)
-    return find_afterglow(samples, FULL_DN, usable, place, history, release)
+    raw = (samples, FULL_DN)
+    seen = find_afterglow(raw, usable, place, history, release, earlier)
+    return seen[0] if earlier is None and seen else seen
 
 
 @pytest.fixture
@@ -67,4 +69,29 @@ def test_pixels_of_one_cell_count_as_one_star(glowing):
 
 
 def test_where_no_surroundings_are_known_there_is_nothing(glowing, place):
-    assert look(glowing, place, np.zeros(SHAPE, np.bool_)) is None
+    assert look(glowing, place, np.zeros(SHAPE, np.bool_)) == []
+
+
+def test_what_wings_do_is_taken_off_by_an_earlier_exposure_of_the_same_sky(
+    rng, glowing, place
+):
+    # a sky of its own in each place, which the rings around know nothing of
+    own = np.zeros(SHAPE)
+    own[place[0], place[1]] = 3.0
+    here = glowing + (np.arange(4)[:, None, None] * own).astype(np.float32)
+    shift = (5, -7)
+    moved = np.roll(own, shift, axis=(0, 1))
+    before = (
+        1000.0 + 10.0 * np.arange(4)[:, None, None] + rng.normal(0.0, 0.1, (4, *SHAPE))
+    )
+    before = (before + np.arange(4)[:, None, None] * moved)[None].astype(np.float32)
+    clean = np.ones(SHAPE, np.bool_)
+    alone = look(here, place).rise_dn
+    np.testing.assert_allclose(np.nanmean(alone, axis=1), GLOW + 3.0, atol=0.1)
+    seen, rest = look(here, place, earlier=Earlier(before, FULL_DN, clean, shift))
+    np.testing.assert_allclose(np.nanmean(seen.rise_dn, axis=1), GLOW, atol=0.1)
+    assert rest.share.size == 0
+    clean[place[0, 0] + 5, place[1, 0] - 7] = False
+    seen, rest = look(here, place, earlier=Earlier(before, FULL_DN, clean, shift))
+    assert (seen.share.size, rest.share.size) == (39, 1)
+    np.testing.assert_allclose(rest.rise_dn[:, 0], GLOW + 3.0, atol=0.5)

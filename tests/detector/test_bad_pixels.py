@@ -3,6 +3,7 @@ import pytest
 
 from rampline.detector.bad_pixels import (
     BadPixelParams,
+    Exposed,
     add_exposure,
     empty_stack,
     judge_pixels,
@@ -13,7 +14,7 @@ SHAPE = (160, 192)
 SKY, ERR = 0.5, 0.05
 
 
-def judge(rng, n=9, spoil=None, params=None, chi2=None):
+def judge(rng, n=9, spoil=None, params=None, chi2=None, hits=None):
     """Judge pixels of n exposures of an even sky, each spoilt by a function."""
     params = params or BadPixelParams()
     stack = empty_stack(SHAPE)
@@ -22,7 +23,10 @@ def judge(rng, n=9, spoil=None, params=None, chi2=None):
         if spoil is not None:
             spoil(residual, number)
         err = np.full(SHAPE, ERR, np.float32)
-        add_exposure(stack, residual, err, SKY, chi2, params)
+        is_hit = rng.random(SHAPE) < 0.02
+        if hits is not None:
+            is_hit |= hits(number)
+        add_exposure(stack, Exposed(residual, err, SKY, chi2, is_hit, 7))
     return judge_pixels(stack, params)
 
 
@@ -82,6 +86,23 @@ def test_a_pixel_that_jumps_between_levels_is_telegraph_noise(rng):
     flags = judge(rng, spoil=spoil, chi2=chi2).flags
     assert flags[40, 40] & TELEGRAPH
     assert flags[70, 70] == TELEGRAPH | DO_NOT_USE
+
+
+def test_a_pixel_that_is_hit_again_and_again_jumps_by_itself(rng):
+    def hits(number):
+        hit = np.zeros(SHAPE, np.bool_)
+        hit[40, 40] = number < 6
+        hit[50, 50] = number < 2
+        return hit
+
+    flags = judge(rng, hits=hits).flags
+    assert flags[40, 40] == TELEGRAPH | DO_NOT_USE
+    assert not flags[50, 50]
+
+
+def test_what_happens_in_all_pixels_is_no_sign(rng):
+    chi2 = np.full(SHAPE, 9.0, np.float32)
+    assert (judge(rng, chi2=chi2).flags != 0).mean() < 5e-4
 
 
 def test_stray_light_is_no_bad_pixel(rng):

@@ -58,6 +58,20 @@ def test_the_prediction_at_the_lags_is_good_however_kinds_are_mixed(rng):
         assert error < max(0.2 * (true @ release), 0.3)
 
 
+def test_a_mixture_of_histories_is_no_bias(rng):
+    # a fifth was lit just now, the rest long ago: their common middle is that of the rest
+    true = np.full(5, 300.0)
+    parts = [glow(rng, true, 40.0, n=1000), glow(rng, true, 900.0, n=4000)]
+    joined = [np.concatenate(both, axis=-1) for both in zip(*parts, strict=True)]
+    mixed = Afterglow(*joined)._replace(
+        release=parts[0].release, star=np.arange(5000) // 40
+    )
+    found = fit_amplitudes([mixed], TrapAmplitudeParams())
+    for one in parts:
+        release = (one.filling[:, :1] * one.release).sum(axis=1)
+        assert found.charge_dn @ release == pytest.approx(true @ release, rel=0.06)
+
+
 def test_nothing_is_found_where_nothing_glows(rng):
     seen = [glow(rng, np.zeros(5), lag) for lag in (60.0, 250.0)]
     assert fit_amplitudes(seen, TrapAmplitudeParams()) is None

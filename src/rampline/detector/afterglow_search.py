@@ -4,16 +4,20 @@ What a pixel with a history gains from group to group is held against the median
 around it, which takes off the sky, the dark current and the wings of sources; and the same is
 done at places without a history, beyond the core of its star, which show what is left of
 all that where there is no afterglow. Only places whose surroundings are flat count.
+
+After a dither every pixel with a history lies at the same place of the wings of its star,
+so what wings do there is the same for all. It is taken off by what an earlier exposure
+shows on the same piece of sky, where that fell on pixels without a history.
 """
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .trap_amplitudes import Afterglow
 
-MOST_PIXELS: Final = 20_000
+MOST_PIXELS: Final = 5_000
 """Pixels of an exposure that enter the measurement."""
 CONTROL_STEPS: Final = ((19, -23), (-23, -19), (-19, 23), (23, 19))
 """From a pixel with a history to the places it is compared with: beyond its star's core."""
@@ -36,22 +40,33 @@ PIECE: Final = 2000
 """Pixels whose surroundings are gathered at a time."""
 
 
+class Earlier(NamedTuple):
+    """An exposure of the same sky, moved, with the same read-out."""
+
+    samples: NDArray[Any]
+    """(ints, groups, rows, cols), DN: raw counts."""
+    limit_dn: NDArray[np.float32]
+    """(rows, cols), DN"""
+    clean: NDArray[np.bool_]
+    """(rows, cols): usable, and without a history then."""
+    shift: tuple[int, int]
+    """Rows and columns from a piece of sky in the later exposure to it in this one."""
+
+
 def find_afterglow(
-    samples: NDArray[Any],
-    limit_dn: NDArray[np.float32],
+    raw: tuple[NDArray[Any], NDArray[np.float32]],
     usable: NDArray[np.bool_],
     place: NDArray[np.integer[Any]],
     history: tuple[NDArray[np.float32], NDArray[np.float32]],
     release: NDArray[np.float64],
-) -> Afterglow | None:
+    earlier: Earlier | None = None,
+) -> list[Afterglow]:
     """Measure what pixels with a history gain from group to group.
 
     Parameters
     ----------
-    samples : (ints, groups, rows, cols), DN
-        Raw counts; two groups or more.
-    limit_dn : (rows, cols) float32, DN
-        Counts from which on a pixel is saturated.
+    raw : ((ints, groups, rows, cols), (rows, cols) float32), DN
+        Counts, of two groups or more, and those from which on a pixel is saturated.
     usable : (rows, cols) bool
         Pixels that see light and are not known to be bad.
     place : (2, n) integer
@@ -60,11 +75,14 @@ def find_afterglow(
         How full the well was that filled the traps of each last, and how full they are.
     release : (5, ints * (groups - 1)) float64
         Share of the traps that is released in each difference.
+    earlier : Earlier or None
+        Of the same number of groups; what it shows of the same sky is subtracted.
 
     Returns
     -------
-    Afterglow or None
-        None where no surroundings are known.
+    list of Afterglow
+        Of the pixels whose sky the earlier exposure shows and of the others: places
+        without a history are treated like either. Empty where no surroundings are known.
     """
     has_history = np.zeros(usable.shape, np.bool_)
     has_history[place[0], place[1]] = True
@@ -74,25 +92,62 @@ def find_afterglow(
         [place + np.array(step)[:, None] for step in CONTROL_STEPS], axis=1
     )
     beside = beside % np.array(usable.shape)[:, None]
-    raw, clean = (samples, limit_dn), usable & ~has_history
+    clean = usable & ~has_history
     rise, scatter = _rises(raw, place, usable, clean)
     control, its_scatter = _rises(raw, beside, clean, clean)
     known = np.concatenate([scatter, its_scatter])
     known = known[np.isfinite(known)]
     if known.size == 0:
-        return None
+        return []
     flat = FLAT * np.quantile(known, 0.2)
     rise[:, ~(scatter <= flat)] = np.nan
     control[:, ~(its_scatter <= flat)] = np.nan
     share, filling = history
-    return Afterglow(
+    alone = Afterglow(
         share=share[::stride],
         filling=filling[:, ::stride],
         rise_dn=rise,
-        control_dn=control.reshape(len(control), len(CONTROL_STEPS), -1).swapaxes(0, 1),
+        control_dn=_by_side(control),
         release=release,
         star=_cells(place, usable.shape[1]),
     )
+    if earlier is None:
+        return [alone]
+    before = _same_sky(earlier, place)
+    shown = np.isfinite(before).all(axis=0)
+    compared = alone._replace(
+        rise_dn=rise - before,
+        control_dn=_by_side(control - _same_sky(earlier, beside)),
+    )
+    return [_select(compared, shown), _select(alone, ~shown)]
+
+
+def _by_side(control: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what places beside show, (sides, steps, n), of (steps, sides * n)."""
+    return control.reshape(len(control), len(CONTROL_STEPS), -1).swapaxes(0, 1)
+
+
+def _select(seen: Afterglow, wanted: NDArray[np.bool_]) -> Afterglow:
+    """Return a part of the pixels with all that is known about each."""
+    return seen._replace(
+        share=seen.share[wanted],
+        filling=seen.filling[:, wanted],
+        rise_dn=seen.rise_dn[:, wanted],
+        control_dn=seen.control_dn[:, :, wanted],
+        star=seen.star[wanted],
+    )
+
+
+def _same_sky(earlier: Earlier, place: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+    """Return what an earlier exposure shows where places look, (steps, n); NaN unknown."""
+    moved = place + np.array(earlier.shift)[:, None]
+    size = np.array(earlier.clean.shape)[:, None]
+    outside = ((moved < 0) | (moved >= size)).any(axis=0)
+    raw = (earlier.samples, earlier.limit_dn)
+    inside = np.clip(moved, 0, size - 1)
+    rises, _ = _rises(raw, inside, earlier.clean, earlier.clean)
+    rises[:, outside] = np.nan
+    return rises
 
 
 def _cells(place: NDArray[np.integer[Any]], n_cols: int) -> NDArray[np.int64]:

@@ -2,22 +2,23 @@
 
 Exposures of one detector, sources masked and the sky subtracted, are laid on each other in
 the detector's frame, each in units of its own errors. A pixel whose mean stands out is hot,
-or lacks response; one whose values scatter more than its errors, or whose ramps fit badly
-again and again, jumps between levels (telegraph noise); a dark one with bright neighbours
-is open: its charge goes to them. Masks in reference files are months old; pixels change
-within weeks.
+or lacks response; one that jumps between levels (telegraph noise) scatters more than its
+errors, or its ramps fit badly or are hit by cosmic rays more often than chance has it; a
+dark one with bright neighbours is open: its charge goes to them. Masks in reference files
+are months old; pixels change within weeks.
 """
 
-from typing import Annotated, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.special import bdtrc, chdtri
 
 from ..exposure.records import Flags32, Plane
 from ..flags import ADJ_OPEN, DO_NOT_USE, HOT, LOW_QE, OPEN, TELEGRAPH
 from ..numerics.selection import robust_scatter
-from ..params import Count, Factor, Fraction, Sigma, StepParams
+from ..params import Count, Fraction, Sigma, StepParams, Unit
 
 
 class BadPixelParams(StepParams):
@@ -31,18 +32,36 @@ class BadPixelParams(StepParams):
     """Mean over its own error from which a pixel stands out."""
     least_excess: Sigma = 0.5
     """Mean over the error of a single exposure from which that matters."""
-    least_scatter: Sigma = 3.0
-    """Scatter from exposure to exposure, over its errors, that tells telegraph noise."""
-    least_chi2: Factor = 4.0
-    """Reduced chi2 of a bad ramp; two in a pixel, and a tenth of all, tell the same."""
+    false_rate: Annotated[float, Field(gt=0, lt=0.1), Unit("1")] = 1e-4
+    """Share of good pixels that each sign of telegraph noise may flag by chance: scatter,
+    ramps that fit badly, hits."""
     usable_response: Fraction = 0.5
     """Pixels of less response are not used; those of more are flagged only."""
     most: Fraction = 0.02
     """Share of the pixels beyond which the sky, not the detector, was found: no flags."""
 
 
-_LEAST_VALUES = 6
+_LEAST_VALUES: Final = 6
 """Looks from which on, less the two ends, a scatter says something."""
+_ODDS_OF_BAD: Final = 1e-3
+"""Of a clean ramp to fit so badly that it counts."""
+
+
+class Exposed(NamedTuple):
+    """One exposure, as it is laid on the others; all (rows, cols)."""
+
+    residual: Plane
+    """DN/s: flat-fielded slopes less their sky, NaN on sources and bad pixels."""
+    err: Plane
+    """DN/s"""
+    sky: float
+    """DN/s: what was subtracted."""
+    chi2: Plane | None
+    """Reduced chi2 of the slope fits."""
+    is_hit: NDArray[np.bool_] | None
+    """Ramps with a jump."""
+    degrees: int
+    """Of freedom of a whole ramp."""
 
 
 class PixelStack(NamedTuple):
@@ -63,6 +82,8 @@ class PixelStack(NamedTuple):
     """Sum of the sky's level over the errors."""
     n_bad_ramps: NDArray[np.int32]
     """Exposures in which its ramp fits badly."""
+    n_hits: NDArray[np.int32]
+    """Exposures in which its ramp has a jump."""
 
 
 class BadPixels(NamedTuple):
@@ -84,34 +105,22 @@ def empty_stack(shape: tuple[int, int]) -> PixelStack:
         lowest=np.full(shape, np.inf, np.float32),
         depth=np.zeros(shape),
         n_bad_ramps=np.zeros(shape, np.int32),
+        n_hits=np.zeros(shape, np.int32),
     )
 
 
-def add_exposure(
-    stack: PixelStack,
-    residual: Plane,
-    err: Plane,
-    sky: float,
-    chi2: Plane | None,
-    params: BadPixelParams,
-) -> None:
+def add_exposure(stack: PixelStack, exposed: Exposed) -> None:
     """Add an exposure to a stack, in place.
 
     Parameters
     ----------
     stack : PixelStack
         Owned.
-    residual, err : (rows, cols) float32, DN/s
-        Flat-fielded slopes less their sky, NaN on sources and bad pixels; their errors.
-    sky : float, DN/s
-        What was subtracted.
-    chi2 : (rows, cols) float32 or None
-        Reduced chi2 of the slope fits.
-    params : BadPixelParams
+    exposed : Exposed
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        value = residual / err
-        level = sky / err
+        value = exposed.residual / exposed.err
+        level = exposed.sky / exposed.err
     known = np.isfinite(value)
     filled = np.where(known, value, 0.0).astype(np.float64)
     stack.n[known] += 1
@@ -120,8 +129,11 @@ def add_exposure(
     np.fmax(stack.highest, value, out=stack.highest)
     np.fmin(stack.lowest, value, out=stack.lowest)
     np.add(stack.depth, np.where(known, level, 0.0), out=stack.depth)
-    if chi2 is not None:
-        stack.n_bad_ramps[known & (chi2 > params.least_chi2)] += 1
+    if exposed.chi2 is not None and exposed.degrees > 0:
+        worst = float(chdtri(exposed.degrees, _ODDS_OF_BAD)) / exposed.degrees
+        stack.n_bad_ramps[known & (exposed.chi2 > worst)] += 1
+    if exposed.is_hit is not None:
+        stack.n_hits[known & exposed.is_hit] += 1
 
 
 def judge_pixels(stack: PixelStack, params: BadPixelParams) -> BadPixels:
@@ -176,9 +188,27 @@ def _jumps(
     stack: PixelStack, scatter: NDArray[np.float64], params: BadPixelParams
 ) -> NDArray[np.bool_]:
     """Return the pixels that change from exposure to exposure or within their ramps."""
-    often = stack.n_bad_ramps >= np.maximum(2, np.ceil(0.1 * stack.n))
-    scatters = (scatter > params.least_scatter) & (stack.n >= _LEAST_VALUES)
-    return np.asarray(often | scatters)
+    # of Gaussian values less their two ends, over the typical one; holds to 1 % from 7 on
+    degrees = np.maximum(stack.n - 4, 1)
+    most = np.sqrt(chdtri(degrees, params.false_rate) / chdtri(degrees, 0.5))
+    scatters = (scatter > most) & (stack.n >= _LEAST_VALUES)
+    bad = _too_often(stack.n_bad_ramps, stack.n, _ODDS_OF_BAD, params.false_rate)
+    hit = _too_often(stack.n_hits, stack.n, 0.0, params.false_rate)
+    return np.asarray(scatters | bad | hit)
+
+
+def _too_often(
+    times: NDArray[np.int32], n: NDArray[np.int32], least_odds: float, rate: float
+) -> NDArray[np.bool_]:
+    """Return where something happens more often than chance has it in any pixel.
+
+    The odds are those of all pixels together, so what hits all of them alike is no sign;
+    once is none either.
+    """
+    odds = max(float(times.sum()) / max(float(n.sum()), 1.0), least_odds)
+    # bdtrc(k, n, p) is the chance of more than k
+    chance = bdtrc(np.maximum(times, 1) - 1.0, np.maximum(n, times), odds)
+    return np.asarray((times > 1) & (chance < rate))
 
 
 def _flag_open(

@@ -25,8 +25,9 @@ from .trapped_charge import released_shares
 class PersistenceParams(StepParams):
     """When an afterglow shows, and when it is too uncertain."""
 
-    enabled: bool = False
-    """Whether the exposures of each detector are followed in the order of time."""
+    enabled: bool = True
+    """Whether the exposures of each detector are followed in the order of time; nothing is
+    subtracted unless an afterglow is seen in them."""
     least: Sigma = 0.3
     """Afterglow over the noise of the ramp from which pixels get PERSISTENCE; and its
     uncertainty over the noise of a difference from which groups are left out."""

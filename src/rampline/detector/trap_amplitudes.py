@@ -10,7 +10,7 @@ of this kind show (WFC3 Data Handbook, chapter 8), give or take as much again.
 """
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ _LEAST_STARS: Final = 3
 """Fewer stars do not tell how much their surroundings matter."""
 _SIDES: Final = 1 << 40
 """More than there are cells."""
+_PARTS: Final = 4
+"""Stacks of one exposure and filling at most, from the freshest pixels to the oldest."""
 _CLIP: Final = 2.5
 """Outliers lie so many sigma off the median."""
 
@@ -59,6 +61,17 @@ class Afterglow(NamedTuple):
     surroundings, whose structure is an error that they share."""
 
 
+class _Page(NamedTuple):
+    """One exposure, and what places without a history show in it."""
+
+    number: int
+    seen: Afterglow
+    level: NDArray[np.float64]
+    """(steps,), DN"""
+    level_error: float
+    n_stars: int
+
+
 class _Stack(NamedTuple):
     """The median pixel of those with like history."""
 
@@ -90,20 +103,23 @@ def fit_amplitudes(
     TrapAmplitudes or None
         None where no afterglow is seen, or too few pixels had any.
     """
-    stacks = [
-        stack
-        for number, one in enumerate(seen)
-        for stack in _stacks(number, one, params.least_pixels)
-    ]
-    if not stacks:
-        return None
-    curve = np.array(HALF_WELL)
-    fit = _fit(stacks, curve)
+    pages = [_Page(n, one, *_level(one)) for n, one in enumerate(seen)]
+    pages = [page for page in pages if page.n_stars >= _LEAST_STARS]
+    amplitude, curve = np.zeros(len(TIMES_S)), np.array(HALF_WELL)
     for _ in range(_ROUNDS):
+        stacks = [
+            stack
+            for page in pages
+            for stack in _stacks(page, amplitude, curve, params.least_pixels)
+        ]
+        if not stacks:
+            return None
+        fit = _fit(stacks, curve)
         if fit.significance < params.least_significance:
             return None
         curve = _fit_curve(stacks, fit.amplitude, curve)
-        fit = _fit(stacks, curve)
+        amplitude = fit.amplitude
+    fit = _fit(stacks, curve)
     scatter = max(params.least_scatter, _scatter(seen, fit.amplitude, curve))
     return TrapAmplitudes(fit.amplitude, fit.covariance, curve, scatter)
 
@@ -114,66 +130,77 @@ def _bins(share: NDArray[np.float32]) -> NDArray[np.intp]:
     return np.asarray(np.searchsorted(edges, share))
 
 
-def _stacks(number: int, seen: Afterglow, least: int) -> list[_Stack]:
-    """Return the typical rises of one exposure, by how full the pixels were."""
-    found = []
+def _stacks(
+    page: _Page, amplitude: NDArray[np.float64], curve: NDArray[np.float64], least: int
+) -> list[_Stack]:
+    """Return the typical rises of one exposure, of pixels with like histories.
+
+    Pixels of a like filling may have been lit at different times. Outliers are those that
+    differ from what each should show by what is known so far, not from each other: a
+    mean that clips the freshly lit ones is too low.
+    """
+    seen, found = page.seen, []
     place, known = _bins(seen.share), np.isfinite(seen.rise_dn).all(axis=0)
-    level, level_error, n_stars = _level(seen)
-    if n_stars < _LEAST_STARS:
-        return []
     for share in range(len(SHARES)):
-        own = (place == share) & known
-        rise, error, n = _middle(seen.rise_dn[:, own])
-        if n < least:
-            continue
-        unit = seen.filling[:, own].mean(axis=1, dtype=np.float64)
-        release = unit[:, None] * seen.release
-        found.append(_Stack(share, release, rise - level, error, number, level_error))
+        (own,) = np.nonzero((place == share) & known)
+        # the freshest first; a stack has as many as are asked for, or more
+        brightness = seen.filling[:, own].T @ seen.release.sum(axis=1)
+        n_parts = min(_PARTS, own.size // max(least, 2))
+        for part in np.array_split(own[np.argsort(-brightness)], max(n_parts, 1)):
+            if part.size < max(least, 2):
+                continue
+            filling = seen.filling[:, part].astype(np.float64)
+            model = curve[share] * (amplitude[:, None] * filling).T @ seen.release
+            rest, error = _middle(seen.rise_dn[:, part] - model.T)
+            rise = rest + model.mean(axis=0) - page.level
+            release = filling.mean(axis=1)[:, None] * seen.release
+            numbers = (page.number, page.level_error)
+            found.append(_Stack(share, release, rise, error, *numbers))
     return found
 
 
 def _level(seen: Afterglow) -> tuple[NDArray[np.float64], float, int]:
     """Return what places without a history show, with its error, and on how many stars.
 
-    The error is that of a few places: as many as there are stars with a history.
+    The error is that of a few places: as many as there are stars with a history. It is the
+    scatter between stars beyond what the noise of their pixels makes.
     """
     control = seen.control_dn.swapaxes(0, 1)
     steps = control.reshape(len(control), -1)
     star = np.tile(seen.star, len(seen.control_dn))
     star += np.repeat(np.arange(len(seen.control_dn)), seen.star.size) * _SIDES
-    total = steps.mean(axis=0)
+    total = steps.mean(axis=0, dtype=np.float64)
     known = np.isfinite(total)
     _, place = np.unique(star[known], return_inverse=True)
     if place.size == 0:
         return np.zeros(len(control)), 0.0, 0
     count = np.bincount(place)
     means = np.bincount(place, total[known]) / count
+    noise = robust_scatter(total[known] - means[place]) ** 2
     # a place with a few pixels only is noisier than a star with many
-    means = means[count >= np.median(count)]
+    large = count >= np.median(count)
+    between = float(means[large].var()) - noise * float((1.0 / count[large]).mean())
     seen_stars = np.unique(seen.star[np.isfinite(seen.rise_dn).all(axis=0)]).size
-    error = float(means.std()) / np.sqrt(max(seen_stars, 1))
-    return _middle(steps)[0], error, min(seen_stars, means.size)
+    level, its_error = _middle(steps)
+    error = np.sqrt(max(between, 0.0) / max(seen_stars, 1) + np.mean(its_error**2))
+    return level, float(error), min(seen_stars, int(large.sum()))
 
 
 def _middle(
-    steps: NDArray[np.float32],
-) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
-    """Return the mean of each step without its outliers, its error, and how many there are.
+    steps: NDArray[np.floating[Any]],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean of each step without its outliers, and its error.
 
     Counts are whole numbers, so a median would be, too.
     """
     known = steps[:, np.isfinite(steps).all(axis=0)].astype(np.float64)
-    n = known.shape[1]
-    if n < 2:
-        nothing = np.full(len(steps), np.nan)
-        return nothing, nothing, 0
     middle = np.median(known, axis=1, keepdims=True)
     spread = MAD_TO_SIGMA * np.median(np.abs(known - middle), axis=1, keepdims=True)
     spread = np.maximum(spread, 0.5)
     inside = np.abs(known - middle) <= _CLIP * spread
     count = inside.sum(axis=1)
     mean = np.where(inside, known, 0.0).sum(axis=1) / count
-    return mean, spread[:, 0] / np.sqrt(count), n
+    return mean, spread[:, 0] / np.sqrt(count)
 
 
 class _Fit(NamedTuple):

@@ -6,12 +6,14 @@ the reference planes.
 """
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..detector.afterglow_search import find_afterglow
+from ..astrometry.geometry import plane_to_v2v3, sky_to_plane
+from ..astrometry.point_spread import PIXEL_ARCSEC
+from ..detector.afterglow_search import Earlier, find_afterglow
 from ..detector.band import PixelNoise, RampBand
 from ..detector.persistence import (
     AfterglowErrorParams,
@@ -34,12 +36,23 @@ from ..detector.trapped_charge import (
 from ..exposure.header import Header
 from ..exposure.planes import HeldCharge, RampPlanes
 from ..exposure.ramp_state import LinearRamp
-from ..exposure.records import Ramp, SlopeImage
+from ..exposure.records import Plane, Ramp, SlopeImage
 from ..flags import BAD_FOR_SLOPE, REFERENCE_PIXEL
 from .runner import Banded
 
 EXTENSION: Final = "PERSIST"
 """Plane of the subtracted afterglow, DN/s."""
+MOST_ROLL_DEG: Final = 0.1
+"""Turned farther than this, exposures do not show the same sky moved."""
+
+
+class Look(NamedTuple):
+    """An exposure as it was looked at: what the next one is compared with."""
+
+    raw: Ramp
+    full_well_dn: Plane
+    clean: NDArray[np.bool_]
+    """(rows, cols): usable pixels that had no history."""
 
 
 def persistence(
@@ -106,8 +119,12 @@ def illumination(raw: Ramp, planes: RampPlanes) -> Illumination:
 
 
 def look_for_afterglow(
-    raw: Ramp, planes: RampPlanes, unit: Traps, share: NDArray[np.float32]
-) -> Afterglow | None:
+    raw: Ramp,
+    planes: RampPlanes,
+    unit: Traps,
+    share: NDArray[np.float32],
+    before: Look | None = None,
+) -> tuple[list[Afterglow], Look]:
     """Look at pixels with a history in a raw exposure, group by group.
 
     Parameters
@@ -119,30 +136,38 @@ def look_for_afterglow(
         Before the exposure; filled wholly by every bright pixel.
     share : (n,) float32
         How full the well was that filled each of them last.
+    before : Look or None
+        The exposure before it: if taken alike, what it shows of the same sky is taken off.
 
     Returns
     -------
-    Afterglow or None
-        None where no pixel with a history lies in the exposure.
+    afterglow : list of Afterglow
+        Empty where no pixel with a history lies in the exposure.
+    look : Look
+        For the next exposure.
     """
     readout = raw.header.readout
     window = _window(raw.header)
     now = empty_traps(unit, raw.header.start_mjd)
     own, inside = cut_traps(now, window)
+    usable = _usable(planes)
+    look = Look(raw, planes.full_well_dn, usable.copy())
+    look.clean[own.row, own.col] = False
     if own.row.size == 0 or readout.n_groups < 2:
-        return None
+        return [], look
     shares = [
         np.diff(released_shares(readout.read_times_s(), start), axis=1)
         for start in _starts(raw)
     ]
-    return find_afterglow(
-        raw.samples,
-        planes.full_well_dn,
-        _usable(planes),
+    found = find_afterglow(
+        (raw.samples, planes.full_well_dn),
+        usable,
         np.stack([own.row, own.col]),
         (share[inside], own.filling),
         np.concatenate(shares, axis=1),
+        None if before is None else _earlier(before, raw.header),
     )
+    return found, look
 
 
 def held_charge(traps: Traps, amplitudes: TrapAmplitudes, header: Header) -> HeldCharge:
@@ -162,6 +187,42 @@ def held_charge(traps: Traps, amplitudes: TrapAmplitudes, header: Header) -> Hel
         charge[:, kept].astype(np.float32),
         relative[kept].astype(np.float32),
     )
+
+
+def _earlier(before: Look, header: Header) -> Earlier | None:
+    """Return an earlier exposure and how far its sky is moved; None where it is another."""
+    other = before.raw.header
+    alike = (header.filter, header.pupil, header.readout) == (
+        other.filter,
+        other.pupil,
+        other.readout,
+    )
+    turned = abs(header.pointing.roll_ref_deg - other.pointing.roll_ref_deg)
+    if not alike or turned > MOST_ROLL_DEG:
+        return None
+    shift = _shift(header, other)
+    size = header.readout.n_rows, header.readout.n_cols
+    if not all(abs(step) < side for step, side in zip(shift, size, strict=True)):
+        return None
+    return Earlier(before.raw.samples, before.full_well_dn, before.clean, shift)
+
+
+def _shift(header: Header, other: Header) -> tuple[int, int]:
+    """Return rows and columns from a piece of sky in an exposure to it in another.
+
+    By the pointings and the nominal scale: near enough for the wings of stars, 1 % of the
+    shift.
+    """
+    at, there = header.pointing, other.pointing
+    plane = sky_to_plane(at.ra_ref_deg, at.dec_ref_deg, there)
+    if not np.isfinite(plane).all():
+        return header.readout.n_rows, header.readout.n_cols
+    v2, v3 = plane_to_v2v3(plane, there) - (there.v2_ref_arcsec, there.v3_ref_arcsec)
+    angle = np.radians(there.v3i_yang_deg)
+    x = there.vparity * (v2 * np.cos(angle) - v3 * np.sin(angle))
+    y = v2 * np.sin(angle) + v3 * np.cos(angle)
+    row, col = np.rint(np.array([y, x]) / PIXEL_ARCSEC[header.channel])
+    return int(row), int(col)
 
 
 def _window(header: Header) -> tuple[int, int, int, int]:

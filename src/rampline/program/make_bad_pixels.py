@@ -1,4 +1,4 @@
-"""The bad pixels of a detector in one month, from the exposures of the field."""
+"""The bad pixels of a detector in one epoch, from the exposures of the field."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..detector.bad_pixels import (
     BadPixels,
+    Exposed,
     add_exposure,
     empty_stack,
     judge_pixels,
@@ -16,7 +17,7 @@ from ..detector.bad_pixels import (
 from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.templates import write_planes
-from ..flags import HOT, LOW_QE, OPEN, REFERENCE_PIXEL, TELEGRAPH
+from ..flags import HOT, JUMP, LOW_QE, OPEN, REFERENCE_PIXEL, TELEGRAPH
 from ..pipeline.second_round import sky_residual
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
@@ -103,7 +104,10 @@ def make_bad_pixels(request: BadPixelRequest) -> BadPixelResult:
         with np.errstate(divide="ignore", invalid="ignore"):
             err = image.planes.err / planes.flat
             sky = float(np.nanmedian(image.planes.slope / planes.flat - residual))
-        add_exposure(stack, residual, err, sky, image.extras.get("CHI2"), params)
+        # two parameters are fitted: the slope, and where it starts
+        degrees = header.readout.n_ints * (header.readout.n_groups - 2)
+        is_hit, chi2 = flags & np.uint32(JUMP) != 0, image.extras.get("CHI2")
+        add_exposure(stack, Exposed(residual, err, sky, chi2, is_hit, degrees))
     found = judge_pixels(stack, params)
     content: dict[str, NDArray[Any]] = {FLAGS: found.flags, RESPONSE: found.response}
     steps = (StepRun("bad_pixels", 0.0),)

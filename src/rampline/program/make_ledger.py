@@ -29,7 +29,12 @@ from ..exposure.header import Header
 from ..exposure.planes import HeldCharge, UsedFile
 from ..files.fits_output import whole_file
 from ..files.read import read_ramp
-from ..pipeline.persistence import held_charge, illumination, look_for_afterglow
+from ..pipeline.persistence import (
+    Look,
+    held_charge,
+    illumination,
+    look_for_afterglow,
+)
 from ..pipeline.ramp_to_slope import RampToSlope
 from ..reference.planes import load_ramp_planes
 from ..reference.select import RAMP_KINDS
@@ -202,6 +207,7 @@ def _look(request: LedgerRequest, traps: Traps) -> tuple[list[_Page], list[After
     pages, seen = [], []
     everything = np.ones(len(HALF_WELL))
     share: NDArray[np.float32] = np.ones(traps.row.size, np.float32)
+    look: Look | None = None
     for source in request.sources:
         if not _references(request, source.header):
             continue
@@ -215,9 +221,8 @@ def _look(request: LedgerRequest, traps: Traps) -> tuple[list[_Page], list[After
             # its own task says so
             log.warning("left out of the persistence ledger: %s", error)
             continue
-        found = look_for_afterglow(raw, planes, traps, share)
-        if found is not None:
-            seen.append(found)
+        found, look = look_for_afterglow(raw, planes, traps, share, look)
+        seen += found
         lit = illumination(raw, planes)
         after = expose_traps(traps, lit, everything)
         share = carry_shares(traps, share, lit, after)

@@ -207,9 +207,11 @@ def _follow_persistence(
     requests = ledger_requests(
         inputs.sources, folders.out / "persistence", options.references, params
     )
+    # an exposure alone has nothing before it, and cannot say how much traps hold
     tasks = [
         desk.task(f"ledger_{request.detector.lower()}", make_ledger, request)
         for request in requests
+        if len(request.sources) > 1 or params.persistence.take_up
     ]
     outcomes = desk.run_stage("persistence", tasks) if tasks else []
     held: dict[str, Path] = {}

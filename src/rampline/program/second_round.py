@@ -26,11 +26,10 @@ from .products import Workplace
 from .stage import Desk
 from .stars import find_stars, write_stars
 from .user_regions import drawn_on, read_user_regions
-from .visit_groups import visit_group, visit_group_name
+from .visit_groups import split_epochs, visit_group, visit_group_name
 
-EPOCH_DAYS = 30
-"""Bad pixels change within weeks: exposures of one such span of time, counted from MJD 0,
-are judged together."""
+EPOCH_DAYS = 30.0
+"""Bad pixels change within weeks: exposures of a longer span of time are parted."""
 Key: TypeAlias = tuple[str, ...]
 """What the exposures of a group share."""
 Request = TypeVar("Request", StrayRequest, BadPixelRequest)
@@ -77,7 +76,8 @@ def run_second_round(
     _mask_sources(desk, members)
     stars = _stars(desk, members, run)
     templates = _find_stray_light(desk, members, stars, run, place)
-    bad_pixels = _find_bad_pixels(desk, members, run, place)
+    same_pixels = _by_epoch(members)
+    bad_pixels = _find_bad_pixels(desk, members, same_pixels, run, place)
     drawn = read_user_regions(run.options.regions)
     tasks = [
         desk.task(
@@ -87,7 +87,7 @@ def run_second_round(
                 rate=member.rate,
                 view=member.view,
                 template=templates.get(visit_group(member.header)),
-                bad_pixels=bad_pixels.get(_pixels(member.header)),
+                bad_pixels=bad_pixels.get(same_pixels(member.header)),
                 stars=stars,
                 drawn=drawn_on(drawn, member.header),
                 place=place,
@@ -179,9 +179,13 @@ def _find_stray_light(
 
 
 def _find_bad_pixels(
-    desk: Desk, members: Sequence[Member], run: FieldRun, place: Workplace
+    desk: Desk,
+    members: Sequence[Member],
+    key_of: Callable[[Header], Key],
+    run: FieldRun,
+    place: Workplace,
 ) -> dict[Key, Path]:
-    """Return the maps of the detectors that have enough exposures in a month."""
+    """Return the maps of the detectors that have enough exposures in an epoch."""
     params = run.parameters.second_round.bad_pixels
     if not params.enabled:
         return {}
@@ -193,7 +197,7 @@ def _find_bad_pixels(
             place=place,
             parameters=run.parameters,
         )
-        for key, inside in _groups(members, _pixels, params.least_exposures).items()
+        for key, inside in _groups(members, key_of, params.least_exposures).items()
     }
     return _made(desk, "second round: bad pixels", make_bad_pixels, requests)
 
@@ -222,10 +226,19 @@ def _made(
     return {key: o.value.path for key, o in found if not o.error}
 
 
-def _pixels(header: Header) -> Key:
-    """Return what exposures with the same bad pixels share."""
-    epoch = f"{int(header.start_mjd // EPOCH_DAYS * EPOCH_DAYS)}"
-    return (header.detector, header.readout.subarray, epoch)
+def _by_epoch(members: Sequence[Member]) -> Callable[[Header], Key]:
+    """Return what tells exposures with the same bad pixels: one detector in one epoch."""
+    epochs: dict[str, Key] = {}
+    detectors: dict[Key, list[Header]] = {}
+    for member in members:
+        header = member.header
+        optics: Key = (header.detector, header.readout.subarray)
+        detectors.setdefault(optics, []).append(header)
+    for optics, headers in detectors.items():
+        starts = split_epochs([header.start_mjd for header in headers], EPOCH_DAYS)
+        for header, start in zip(headers, starts, strict=True):
+            epochs[header.root] = (*optics, f"{start:.1f}")
+    return lambda header: epochs[header.root]
 
 
 def _stars(desk: Desk, members: Sequence[Member], run: FieldRun) -> Path:

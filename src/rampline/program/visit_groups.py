@@ -1,4 +1,10 @@
-"""Which exposures share what stays on its place of the detector: a visit's, alike in optics."""
+"""Which exposures share what stays on its place of the detector.
+
+Those of a visit, alike in optics, share stray light; those of an epoch share bad pixels.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 from ..exposure.header import Header
 from ..files.names import optical_element
@@ -23,3 +29,29 @@ def visit_group_name(header: Header) -> str:
     element = optical_element(header.filter, header.pupil)
     subarray = header.readout.subarray.lower()
     return f"{visit}_{header.detector.lower()}_{element}_{subarray}"
+
+
+def split_epochs(mjd: Sequence[float], longest_days: float) -> list[float]:
+    """Return the start of the epoch that each time belongs to.
+
+    A span that is too long is parted at its longest gap, so exposures of one visit stay
+    together whatever the calendar says.
+
+    Parameters
+    ----------
+    mjd : sequence of float, days
+        In any order.
+    longest_days : float, days
+        From the first to the last exposure of an epoch.
+    """
+    starts: dict[float, float] = {}
+    waiting = [sorted(set(mjd))] if len(mjd) else []
+    while waiting:
+        times = waiting.pop()
+        if times[-1] - times[0] <= longest_days:
+            starts |= dict.fromkeys(times, times[0])
+            continue
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        cut = gaps.index(max(gaps)) + 1
+        waiting += [times[:cut], times[cut:]]
+    return [starts[time] for time in mjd]
