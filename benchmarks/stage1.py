@@ -10,15 +10,19 @@ cache); the others find references and buffers ("warm": the median is printed). 
 first groups and the first rows of an exposure alone show how the time grows with the
 number of samples. ``--parity``
 sets every algorithm as `jwst` has it, with snowballs and without the 1/f step; ``--peer``
-runs `jwst` on the same files with the same options, and compares the products.
+runs `jwst` on the same files with the same options, and compares the products: its time is
+compared with the warm one, and with all of a process, imports included. ``--compile``
+measures what a fresh install compiles.
 """
 
 import argparse
 import json
 import multiprocessing
+import os
 import resource
 import statistics
 import sys
+import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -120,6 +124,30 @@ def measure(raws, references, out, threads, repeat, sections):
     return {"import_s": import_s, "cold": runs[0], "warm": runs[1:], "peak_mb": peak_mb}
 
 
+def measure_compilation(raw, references, out, sections):
+    """Reduce an exposure without any compiled kernel, in this process: CPU s."""
+    with tempfile.TemporaryDirectory() as fresh:
+        os.environ["NUMBA_CACHE_DIR"] = fresh
+        from numba.core import event
+
+        spent, running = [], []
+
+        class Clock(event.Listener):
+            def on_start(self, _event):
+                running.append(time.process_time())
+
+            def on_end(self, _event):
+                started = running.pop()
+                if not running:
+                    spent.append(time.process_time() - started)
+
+        clock = Clock()
+        event.register("numba:compile", clock)
+        measure([raw], references, out, 1, 1, sections)
+        event.unregister("numba:compile", clock)
+        return sum(spent)
+
+
 def first_part(ramp, planes, n_groups, n_rows):
     """Return the first groups and rows of an exposure, and their reference planes."""
     readout = replace(ramp.header.readout, n_groups=n_groups, n_rows=n_rows)
@@ -210,7 +238,7 @@ def print_report(by_threads):
             middle(report["warm"], "steps", step) for report in by_threads.values()
         ]
         print(f"{step:<19}" + "".join(f"{t:17.4f}" for t in times))
-    for label, key in (("peak MB", "peak_mb"), ("imports, s", "import_s")):
+    for label, key in (("peak MB", "peak_mb"), ("imports, wall s", "import_s")):
         values = [report[key] for report in by_threads.values()]
         print(f"{label:<19}" + "".join(f"{value:17.2f}" for value in values))
 
@@ -248,10 +276,10 @@ def run_peer(raws, references, out, ours):
             print(f"    {step['step']:<22}{step['wall_s']:8.3f} s")
     wall = statistics.median(run["wall_s"] for run in report["runs"])
     warm, _ = middle(ours["warm"], "parts", "all")
-    cold, _ = ours["cold"]["parts"]["all"]
+    cold = ours["import_s"] + ours["cold"]["parts"]["all"][0]
     peak = max(run["peak_mb"] for run in report["runs"])
     print(
-        f"ratios: wall {wall / warm:.0f} warm, {wall / cold:.0f} cold; "
+        f"ratios: wall {wall / warm:.0f} warm, {wall / cold:.0f} from a cold process; "
         f"memory {peak / ours['peak_mb']:.1f}"
     )
     products = {run["product"] for run in [ours["cold"], *ours["warm"]]}
@@ -270,6 +298,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=4)
     parser.add_argument("--parity", action="store_true")
     parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--compile", action="store_true")
     asked = parser.parse_args()
     raws, references = asked.raw, asked.references
     if not raws:
@@ -293,6 +322,10 @@ def main():
             for threads in asked.threads
         }
     )
+    if asked.compile:
+        parts = raws[0], references, asked.out, sections
+        spent = in_fresh_process(measure_compilation, *parts)
+        print(f"\ncompilation on a fresh install: {spent:.1f} s CPU")
     if asked.peer:
         last = by_threads[asked.threads[-1]]
         run_peer(raws, references, asked.out / "jwst", last)
