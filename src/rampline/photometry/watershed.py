@@ -120,7 +120,8 @@ def _flood(
     roots = np.empty(8, np.int32)
     count = 0
     for k in range(order.size):
-        row, col = order[k] // n_cols, order[k] % n_cols
+        row = order[k] // n_cols
+        col = order[k] - row * n_cols
         here = image[row, col]
         n, steepest, top, best = 0, 0, 0, -np.inf
         for i in range(max(row - 1, 0), min(row + 2, n_rows)):
@@ -142,9 +143,12 @@ def _flood(
         owner[row, col] = steepest
         for m in range(n):
             root = roots[m]
+            if root == top:
+                # nearly always: within a source
+                continue
             height = image[place[root] // n_cols, place[root] % n_cols]
             needed = max(rise, contrast * here)
-            if root != top and (height < least or height - here < needed):
+            if height < least or height - here < needed:
                 parent[root] = top
     return count
 

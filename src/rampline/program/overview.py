@@ -4,7 +4,7 @@ Read from the journal, from the headers of the products and from the alignment t
 pixel is read and nothing is changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -219,6 +219,9 @@ def _products(
 ) -> Iterator[Product]:
     """Yield every product, those that others are made of first."""
     hashes: dict[str, str] = {}
+    # a product has its parameters without the stage
+    wanted = {} if record is None else record.parameters
+    last = {name.partition(".")[2]: value for name, value in wanted.items()}
     for place, suffixes in (
         (folders.exposures, EXPOSURE_SUFFIXES),
         (folders.mosaics, ("i2d", "segm")),
@@ -231,23 +234,20 @@ def _products(
                     damaged.append(str(error))
                     continue
                 hashes[path.name] = stored.content_hash
-                why = _why_outdated(stored, hashes, record)
+                why = _why_outdated(stored, hashes, last)
                 yield Product(path=path, suffix=suffix, stored=stored, outdated=why)
 
 
 def _why_outdated(
-    stored: StoredProvenance, hashes: dict[str, str], record: RunRecord | None
+    stored: StoredProvenance, hashes: Mapping[str, str], last: Mapping[str, str]
 ) -> str:
     """Return why a product would be made again, as far as files tell."""
     for name, content in stored.inputs.items():
         if hashes.get(name, content) != content:
             return f"{name} was made anew since"
-    if record is None:
-        return ""
     for name, value in stored.parameters.items():
-        for full, wanted in record.parameters.items():
-            if full.partition(".")[2] == name and wanted != value:
-                return f"made with {name} {value}, the last run has {wanted}"
+        if last.get(name, value) != value:
+            return f"made with {name} {value}, the last run has {last[name]}"
     return ""
 
 
