@@ -1,176 +1,207 @@
-"""Scattered light against the truth: what two rounds of a reduction leave of it.
+"""Scattered light of every kind, alone and together, against what the issue of it asks.
 
-    python benchmarks/artifacts.py [--out DIR] [--points 6] [--seed 1] [--workers 2]
-                                   [--detectors NRCB1 NRCB4 NRCBLONG]
-                                   [--kinds wisps claws]
+    python benchmarks/artifacts.py [table] [templates] [build] [claws] [time]
+                                   [--points 6] [--seeds 1] [--detectors NRCB4 ...]
 
-Simulates full-frame dithers with every kind of scattered light, reduces them with
-``--rounds 2`` and the true stars around the field, and compares with the truth of each
-exposure: how much of wisps and claws is left where they are, how much of the light from beside
-the detectors is masked, and which part of the area was masked or changed for nothing.
+Full-frame slope images of dithers are drawn (`benchmarks/drawn_visit.py`) and go through
+1/f correction, templates and the second round as in the path.
+
+table      each kind alone, none, and all together: what is left of the light, smoothed over
+           5 pixels, where it is; the share of light beside the detector that is masked;
+           the area that is changed for nothing; noise of the sky over that without artifacts
 """
 
 import argparse
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
-from astropy.table import QTable, Table
 from scipy import ndimage
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-AB_MINUS_VEGA_K = 1.85
-STRAY = ("WISPS", "CLAWS", "STRIPES")
-BESIDE = ("BREATH1", "BREATH2", "GINKGO")
-FAINT = 0.1
-"""Light below this share of its peak does not count as the place of a wisp or claw."""
+from benchmarks.drawn_visit import KINDS, Visit  # noqa: E402
+from rampline.detector.flicker_noise import (  # noqa: E402
+    FlickerNoiseParams,
+    remove_flicker_noise,
+)
+from rampline.flags import DO_NOT_USE  # noqa: E402
+from rampline.pipeline.expect_artifacts import expect_artifacts  # noqa: E402
+from rampline.pipeline.second_round import (  # noqa: E402
+    FieldKnowledge,
+    SecondRound,
+    Sight,
+    clean_exposure,
+    make_template,
+    stray_residual,
+)
+
+STRAY, BESIDE = ("WISPS", "CLAWS", "STRIPES"), ("BREATH1", "BREATH2", "GINKGO")
+FAINT, DARK = 0.1, 0.01
+"""Shares of the peak from which light counts, and below which there is none."""
+KIND_OF = {
+    "NRCB4": ("wisps", "claws", "stripes"),
+    "NRCB1": ("claws", "breath_2", "stripes"),
+    "NRCA3": ("wisps", "claws", "breath_1", "stripes"),
+    "NRCBLONG": ("breath_1", "stripes"),
+    "NRCALONG": ("breath_1", "ginkgo", "stripes"),
+}
+FLICKER, PARAMS = FlickerNoiseParams(), SecondRound()
 
 
-def simulate_scene(out, options):
-    from rampline.simulation.presets import artifacts_scene
-    from rampline.simulation.simulate import simulate
-
-    scene = artifacts_scene(points=options.points)
-    imaging = scene.activities[0].model_copy(
-        update={"detectors": tuple(options.detectors)}
-    )
-    light = scene.light
-    if options.kinds:
-        kinds = {name: {"enabled": True} for name in options.kinds}
-        scattered = type(light.scattered).model_validate(kinds)
-        light = light.model_copy(update={"scattered": scattered})
-    changes = {"activities": (imaging,), "seed": options.seed, "light": light}
-    scene = scene.model_copy(update=changes)
-    if not list((out / "truth").glob("*_truth.fits")):
-        simulate(scene, out, options.workers)
-    return scene
+def first_round(visit, drawn):
+    images = []
+    for d in drawn:
+        args = d.slope, visit.image(d, d.slope, d.slope).planes.flags
+        found = remove_flicker_noise(*args, visit.noise.readout, FLICKER, visit.flat)
+        images.append(visit.image(d, found.slope, found.stripes))
+    return images
 
 
-def write_true_stars(out, scene):
-    """Write the stars whose light may get in, as 2MASS would have them."""
-    catalog = QTable.read(out / "truth_catalog.ecsv")
-    stars = catalog[catalog["kind"] == "star"]
-    band = next(name for name in stars.colnames if name.endswith("_abmag"))
-    k_mag = np.asarray(stars[band], float) - AB_MINUS_VEGA_K
-    bright = k_mag < 17.0
-    table = Table(
-        {
-            "RA": np.asarray(stars["ra"].value)[bright],
-            "DEC": np.asarray(stars["dec"].value)[bright],
-            "Kmag": k_mag[bright],
-        }
-    )
-    truth = min((out / "truth").glob("*_truth.fits"))
-    causes = fits.getdata(truth, "CAUSES")
-    for star in scene.light.stars:
-        # pointing errors move the stars in the focal plane by a tenth of an arcsecond
-        near = np.hypot(causes["v2"] - star.v2, causes["v3"] - star.v3) < 1.0
-        if near.any():
-            cause = causes[near][0]
-            table.add_row((cause["ra"], cause["dec"], star.magnitude - AB_MINUS_VEGA_K))
-    path = out / "stars.ecsv"
-    table.write(path, format="ascii.ecsv", overwrite=True)
-    return path
-
-
-def reduce_twice(simulated, out, options):
-    command = [sys.executable, "-m", "rampline.cli", "reduce", str(simulated / "raw")]
-    command += ["--references", str(simulated / "references"), "--out", str(out)]
-    command += ["--align-to", str(simulated / "alignment_catalog.ecsv")]
-    command += ["--stars", str(simulated / "stars.ecsv"), "--rounds", "2"]
-    command += ["--workers", str(options.workers), "--no-progress"]
-    started = time.perf_counter()
-    subprocess.run(command, check=True)
-    print(f"both rounds: {time.perf_counter() - started:.0f} s")
+def second_round(visit, drawn, images, masks):
+    """Return the exposures as the second round leaves them, and its CPU seconds."""
+    scenes = visit.scenes(drawn, images, masks)
+    started = time.process_time()
+    sights = []
+    for image, (mask, _) in zip(images, masks, strict=True):
+        expected = expect_artifacts(image.header, visit.stars, PARAMS.expect)
+        sights.append(Sight(is_source=mask, planes=visit.planes, expected=expected))
+    template = None
+    if images[0].header.channel == "SHORT":
+        pairs = zip(images, sights, strict=True)
+        residuals = [stray_residual(image, sight, PARAMS) for image, sight in pairs]
+        template = make_template(residuals, images[0].header, PARAMS.stray_light)
+    built = time.process_time()
+    cleaned = []
+    for image, sight, scene in zip(images, sights, scenes, strict=True):
+        known = FieldKnowledge(
+            is_source=sight.is_source,
+            planes=visit.planes,
+            expected=sight.expected,
+            scene=scene,
+            template=template,
+        )
+        cleaned.append(clean_exposure(image, known, FLICKER, PARAMS))
+    return cleaned, (built - started, time.process_time() - built)
 
 
 def rms(values):
-    return float(np.sqrt(np.nanmean(np.square(values))))
+    return float(np.sqrt(np.mean(np.square(values)))) if values.size else np.nan
 
 
-def score_stray(truth, cal):
-    """Return rms of stray light before and after, smoothed over 5 pixels, MJy/sr."""
-    planes = [hdu.data for hdu in truth if hdu.name in STRAY]
-    if not planes:
-        return None
-    scale = cal["SCI"].header["PHOTMJSR"]
-    response = truth["FLAT"].data
-    with np.errstate(divide="ignore", invalid="ignore"):
-        light = np.where(response > 0, np.sum(planes, axis=0) / response * scale, 0.0)
-    removed = (
-        np.nan_to_num(cal["STRAY"].data) if "STRAY" in cal else np.zeros_like(light)
+class Score:
+    """One exposure after the second round against its truth, MJy/sr."""
+
+    def __init__(self, visit, drawn, clean):
+        scale = visit.mjy_sr_per_dn_s
+        image, empty = clean.image, np.zeros_like(drawn.slope)
+        self.removed = image.extras.get("STRAY", empty) / visit.flat * scale
+        self.artifact = image.extras.get("ARTIFACT", np.zeros(empty.shape, np.uint16))
+        self.masked = (image.planes.flags & DO_NOT_USE != 0) & (self.artifact != 0)
+        self.names = tuple(drawn.stray)
+        stray = {name: plane * scale for name, plane in drawn.stray.items()}
+        self.light = sum((stray[n] for n in STRAY if n in stray), empty)
+        self.beside = sum((stray[n] for n in BESIDE if n in stray), empty)
+        self.place = {n: p > FAINT * p.max() for n, p in stray.items() if p.any()}
+        self.stray = stray
+        self.sources = drawn.sources * scale
+        slope = image.planes.slope / visit.flat * scale - self.removed
+        self.noise = slope - self.sources
+        self.sigma = visit.noise.sigma * scale
+
+    def left(self, name):
+        """Return rms of the light in the place of one kind before and after, smoothed."""
+        left = self.light - self.removed
+        left = left - np.median(left[4:-4:4, 4:-4:4])
+        place = self.place[name] & ~self.masked
+        light = self.light - np.median(self.light[4:-4:4, 4:-4:4])
+        return [rms(ndimage.uniform_filter(p, 5)[place]) for p in (light, left)]
+
+    def masked_share(self, name):
+        """Return mean of the light beside the detector where it is, and its masked share."""
+        light = self.stray[name]
+        lost = float(light[self.masked].sum() / light.sum())
+        return float(light[self.place[name]].mean()), lost
+
+    def for_nothing(self):
+        """Return the shares of the area subtracted from, and masked, where nothing was."""
+        reached = np.abs(self.light) > DARK * max(self.light.max(), 1e-9)
+        changed = (self.removed != 0) & ~reached
+        near = self.beside > DARK * max(self.beside.max(), 1e-9)
+        return float(changed.mean()), float((self.masked & ~near & ~reached).mean())
+
+    def sky_noise(self):
+        """Return the noise of 17-pixel boxes of sky, MJy/sr."""
+        n = (2048 - 8) // 17
+        inner, shape = slice(4, 4 + 17 * n), (n, 17, n, 17)
+        mean = self.noise[inner, inner].reshape(shape).mean((1, 3))
+        hidden = self.masked | (self.sources > 0.1 * self.sigma)
+        free = ~hidden[inner, inner].reshape(shape).any((1, 3))
+        return float(mean[free].std()), free
+
+
+def report_table(options):
+    """Print one line for each kind in each case."""
+    print("detector case       kind      before     left        %   masked %  CPU s")
+    for seed in options.seeds:
+        for detector in options.detectors:
+            visit = Visit(detector, options.points, seed)
+            kinds = KIND_OF[detector]
+            cases = ((), *((kind,) for kind in kinds), KINDS)
+            quiet = None
+            for case in cases:
+                title = "none" if not case else "all" if case == KINDS else case[0]
+                scores, seconds = run_case(visit, case)
+                quiet = report_case(f"{detector:<9}{title:<11}", scores, quiet, seconds)
+
+
+def run_case(visit, kinds):
+    drawn = visit.expose(kinds)
+    images = first_round(visit, drawn)
+    masks = visit.long_masks(drawn)
+    cleaned, seconds = second_round(visit, drawn, images, masks)
+    pairs = zip(drawn, cleaned, strict=True)
+    return [Score(visit, *pair) for pair in pairs], sum(seconds) / len(drawn)
+
+
+def report_case(title, scores, quiet, seconds):
+    noise = np.array([score.sky_noise()[0] for score in scores])
+    quiet = noise if quiet is None else quiet
+    nothing = 100 * np.mean([score.for_nothing() for score in scores], axis=0)
+    print(
+        f"{title} {'':<8} for nothing: {nothing[0]:.3f} % subtracted, "
+        f"{nothing[1]:.3f} % masked; sky noise {np.mean(noise / quiet):.3f} "
+        f"(worst {np.max(noise / quiet):.3f}); {seconds:.2f} s"
     )
-    left = light - removed
-    place = light > FAINT * light.max()
-    # a constant left everywhere is sky
-    left = left - np.median(left[~place])
-    before, after = (
-        rms(ndimage.uniform_filter(plane, 5)[place]) for plane in (light, left)
-    )
-    elsewhere = removed[light < 0.01 * light.max()]
-    return before, after, float((elsewhere != 0).mean())
-
-
-def score_beside(truth, cal):
-    """Return for each kind: mean surface brightness, share of light masked."""
-    masked = cal["DQ"].data & 1 != 0
-    artifact = (
-        cal["ARTIFACT"].data if "ARTIFACT" in cal else np.zeros(masked.shape, int)
-    )
-    rows, reached = {}, np.zeros(masked.shape, bool)
-    for name in BESIDE:
-        if name in truth:
-            light = truth[name].data * cal["SCI"].header["PHOTMJSR"]
-            where = light > FAINT * light.max()
-            reached |= light > 0.01 * light.max()
-            lost = light[masked & (artifact & 0b1110000 != 0)].sum()
-            rows[name] = (light[where].mean(), lost / light.sum())
-    for_nothing = masked & (artifact & 0b1110000 != 0) & ~reached
-    return rows, for_nothing.mean()
-
-
-def report(simulated, reduced):
-    print(f"{'exposure':<44} kind      MJy/sr   left or masked   area for nothing")
-    for path in sorted((reduced / "round2/exposures").glob("*_cal.fits")):
-        root = path.name.removesuffix("_cal.fits")
-        with (
-            fits.open(path) as cal,
-            fits.open(simulated / "truth" / f"{root}_truth.fits") as truth,
-        ):
-            stray, (beside, for_nothing) = (
-                score_stray(truth, cal),
-                score_beside(truth, cal),
+    for name in dict.fromkeys(name for score in scores for name in score.place):
+        if name in STRAY:
+            rows = np.array([s.left(name) for s in scores if name in s.place])
+            share = 100 * rows[:, 1] / rows[:, 0]
+            words = (
+                f"{rows[:, 0].mean():9.5f} {rows[:, 1].mean():9.5f} "
+                f"{share.mean():6.1f} % (worst {share.max():.1f})"
             )
-        if stray:
-            before, after, area = stray
-            share = f"{100 * after / before:5.1f} % left ({after:.5f})"
-            print(f"{root:<44} stray     {before:.4f}   {share}   {100 * area:.3f} %")
-        for kind, (mean, share) in beside.items():
-            print(f"{root:<44} {kind:<9} {mean:.4f}   {100 * share:5.1f} % masked")
-        print(f"{root:<44} masked for nothing: {100 * for_nothing:.3f} %")
+        else:
+            rows = np.array([s.masked_share(name) for s in scores if name in s.place])
+            words = f"{rows[:, 0].mean():9.5f} masked {100 * rows[:, 1].mean():6.1f} %"
+        print(f"{title} {name:<9}{words}", flush=True)
+    return quiet
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("benchmark-artifacts"))
+    parser.add_argument("parts", nargs="*", default=["table"])
     parser.add_argument("--points", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--kinds", nargs="+", help="of scattered light; else all")
-    parser.add_argument(
-        "--detectors", nargs="+", default=["NRCB1", "NRCB4", "NRCBLONG"]
-    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--detectors", nargs="+", default=list(KIND_OF))
     options = parser.parse_args()
-    simulated = options.out / "simulated"
-    scene = simulate_scene(simulated, options)
-    write_true_stars(simulated, scene)
-    reduce_twice(simulated, options.out / "reduced", options)
-    report(simulated, options.out / "reduced")
+    for part in options.parts:
+        REPORTS[part](options)
+
+
+REPORTS = {"table": report_table}
 
 
 if __name__ == "__main__":

@@ -3,11 +3,15 @@ import pytest
 from scipy import ndimage
 
 from rampline.artifacts.bits import CLAW_CORRECTED, WISP_CORRECTED
-from rampline.artifacts.stray_light import (
+from rampline.artifacts.stray_fit import (
+    StrayFit,
     StrayLightParams,
+    StrayTemplate,
+    fit_strength,
+)
+from rampline.artifacts.stray_light import (
     _median_of_rows,
     find_stray_light,
-    fit_strength,
     median_stack,
     tell_apart,
 )
@@ -47,7 +51,8 @@ def exposures(rng, light, strengths):
 
 def residual(light, strength, found, fit):
     """Root mean square of what is left, smoothed over five pixels, where there was light."""
-    left = ndimage.uniform_filter(strength * light - fit.strength * found.light, 5)
+    removed, _ = fit.light(found)
+    left = ndimage.uniform_filter(strength * light - removed, 5)
     return np.sqrt((left[light > 0.1 * light.max()] ** 2).mean())
 
 
@@ -65,11 +70,51 @@ def test_stray_light_is_known_from_the_exposures_themselves(rng, n, share):
     assert np.mean(left) < share
 
 
+def test_a_change_of_shape_becomes_a_second_component(rng):
+    first, second = wisp(), np.roll(wisp(), (40, 60), (0, 1))
+    weak = rng.uniform(0.0, 0.5, 9)
+    made = [exposures(rng, first + w * second, [1.0])[0] for w in weak]
+    found = find_stray_light(made, OPTICS, (1200, 600), PARAMS)
+    assert len(found.light) == 2
+    left = []
+    for exposure, share in zip(made, weak, strict=True):
+        fit = fit_strength(exposure, found.light, PARAMS)
+        left.append(residual(first + share * second, 1.0, found, fit))
+    alone = found._replace(light=found.light[:1])
+    one = [
+        residual(first + w * second, 1.0, alone, fit_strength(e, alone.light, PARAMS))
+        for e, w in zip(made, weak, strict=True)
+    ]
+    assert np.mean(left) < 0.7 * np.mean(one)
+
+
+def test_a_mix_of_supplied_templates_is_subtracted_to_half_a_thousandth(rng):
+    light = np.stack([wisp(), 0.6 * np.roll(wisp(), (60, 80), (0, 1))])
+    for mix in ((0.7, 0.4), (1.3, 0.0), (0.0, 1.1)):
+        truth = np.tensordot(np.array(mix, np.float32), light, 1)
+        (made,) = exposures(rng, truth, [1.0])
+        fit = fit_strength(made, light, PARAMS, is_mix=True)
+        assert fit.is_sure
+        assert min(fit.strength, *fit.further) >= 0.0
+        left, _ = fit.light(StrayTemplate(light, np.zeros_like(truth), None, True))
+        where = truth > 0.1 * truth.max()
+        assert np.sqrt(((truth - left)[where] ** 2).mean()) < 0.0005
+
+
+def test_the_error_of_the_light_holds_those_of_all_components():
+    light = np.ones((2, 4, 4), np.float32)
+    template = StrayTemplate(light, np.full((4, 4), 0.1, np.float32), None)
+    fit = StrayFit(2.0, 2.0, 0.3, (0.5,), (0.4,))
+    total, error = fit.light(template)
+    assert np.allclose(total, 2.5)
+    assert np.allclose(error, np.sqrt(0.2**2 + 0.3**2 + 0.4**2))
+
+
 def test_relative_strengths_come_back_without_bias(rng):
     light = wisp()
     strengths = np.linspace(0.5, 1.5, 9)
     made = exposures(rng, light, strengths)
-    fits = [fit_strength(e, light, PARAMS) for e in made]
+    fits = [fit_strength(e, light[None], PARAMS) for e in made]
     pulls = [
         (f.measured - s) / f.strength_err for f, s in zip(fits, strengths, strict=True)
     ]
@@ -83,15 +128,15 @@ def test_nothing_is_found_where_nothing_is(rng):
     made = exposures(rng, none, np.ones(9))
     found = find_stray_light(made, OPTICS, (1200, 600), PARAMS)
     assert (found.bits > 0).mean() < 0.001
-    assert np.array_equal(found.bits > 0, found.light > 0)
+    assert np.array_equal(found.bits > 0, found.light[0] > 0)
 
 
 def test_a_weak_strength_is_measured_but_not_subtracted(rng):
     (made,) = exposures(rng, wisp(), [0.0])
-    fit = fit_strength(made, wisp(), PARAMS)
+    fit = fit_strength(made, wisp()[None], PARAMS)
     assert fit.strength == 0.0
     assert abs(fit.measured) < 5 * fit.strength_err
-    nothing = fit_strength(made, np.zeros_like(made), PARAMS)
+    nothing = fit_strength(made, np.zeros_like(made)[None], PARAMS)
     assert nothing.strength == 0.0
     assert np.isnan(nothing.measured)
 

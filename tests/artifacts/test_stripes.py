@@ -25,7 +25,7 @@ def sky(rng):
     return image
 
 
-@pytest.mark.parametrize("angle_deg", [35.3, -62.0])
+@pytest.mark.parametrize("angle_deg", [57.3, -62.0])
 def test_stripes_are_found_at_their_angle_and_subtracted(rng, angle_deg):
     light = stripes(rng, angle_deg, 0.02)
     found = find_angled_stripes(sky(rng) + light, PARAMS)
@@ -36,11 +36,11 @@ def test_stripes_are_found_at_their_angle_and_subtracted(rng, angle_deg):
 
 
 def test_two_directions_are_taken_one_after_the_other(rng):
-    light = stripes(rng, 40.0, 0.03) + stripes(rng, -25.0, 0.03)
+    light = stripes(rng, 60.4, 0.03) + stripes(rng, -58.0, 0.03)
     found = find_angled_stripes(sky(rng) + light, PARAMS)
-    near = [min(abs(a - wanted) for a in found.angles_deg) for wanted in (40.0, -25.0)]
-    assert max(near) < 0.5
-    assert np.std(light - found.light) < 0.3 * np.std(light)
+    near = [min(abs(a - wanted) for a in found.angles_deg) for wanted in (60.4, -58.0)]
+    assert max(near) < 0.7
+    assert np.std(light - found.light) < 0.2 * np.std(light)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (SIDE, 1), (1, SIDE)])

@@ -10,7 +10,7 @@ from rampline.artifacts.bits import (
     USER,
 )
 from rampline.artifacts.expected import Expected, box
-from rampline.artifacts.stray_light import StrayTemplate
+from rampline.artifacts.stray_fit import StrayTemplate
 from rampline.detector.flicker_noise import FlickerNoiseParams
 from rampline.exposure.drawn import DrawnRegion
 from rampline.exposure.records import Scene
@@ -68,7 +68,8 @@ def glow(height=0.05):
 
 def template(light):
     bits = np.where(light > 0, np.uint16(CLAW_CORRECTED), np.uint16(0))
-    return StrayTemplate(light, np.where(light > 0, np.float32(1e-4), 0), bits)
+    err = np.where(light > 0, np.float32(1e-4), 0)
+    return StrayTemplate(light[None], err, bits)
 
 
 def test_stripes_come_back_before_anything_is_measured(rng, planes):
@@ -198,7 +199,7 @@ def test_the_scene_is_the_sources_alone(planes):
 
 def test_angled_stripes_are_sought_only_where_a_star_may_draw_them(rng, planes):
     y, x = np.indices(SHAPE)
-    across = np.cos(np.radians(35.0)) * y - np.sin(np.radians(35.0)) * x
+    across = np.cos(np.radians(57.0)) * y - np.sin(np.radians(57.0)) * x
     light = 0.05 * np.exp(-0.5 * ((across - 10.0) / 6.0) ** 2)
     image, _ = exposure(rng, planes, light)
     assert clean_exposure(image, knowledge(planes), FLICKER, PARAMS).angled is None
@@ -207,9 +208,10 @@ def test_angled_stripes_are_sought_only_where_a_star_may_draw_them(rng, planes):
     found = clean_exposure(image, known, FLICKER, PARAMS)
     assert found.angled.angles_deg
     # a stripe 14 pixels wide on 96 is this sharp
-    assert found.angled.angles_deg[0] == pytest.approx(35.0, abs=6.0)
+    assert found.angled.angles_deg[0] == pytest.approx(57.0, abs=6.0)
+    # and on so few rows its level is in part that of the rows
     left = light - found.image.extras["STRAY"] / planes.flat
-    assert np.std(left) < 0.4 * np.std(light)
+    assert np.std(left) < 0.55 * np.std(light)
     bits = found.image.extras["ARTIFACT"]
     assert (bits & STRIPE_CORRECTED != 0).any()
     assert not (found.image.planes.flags & DO_NOT_USE).any()

@@ -135,10 +135,12 @@ def _copies(
     """Yield where the same shape may lie elsewhere along its rows and its columns."""
     for axis in (0, 1):
         size = inside.shape[axis]
-        step = max(size, shape[axis] // (2 * STEPS))
+        # copies of large places overlap by half, but none the place itself
+        step = max(size // 2, shape[axis] // (2 * STEPS))
         for k in range(-STEPS, STEPS + 1):
             at = first[axis] + k * step
-            if k != 0 and at >= 0 and at + size <= shape[axis]:
+            is_free = abs(at - first[axis]) >= size
+            if is_free and at >= 0 and at + size <= shape[axis]:
                 yield (at, first[1]) if axis == 0 else (first[0], at)
 
 

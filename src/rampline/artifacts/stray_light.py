@@ -2,85 +2,75 @@
 
 Stars and galaxies move over a detector from dither to dither, wisps stay and claws hardly
 move. The median of source-masked exposures of one detector and filter is therefore a picture
-of the stray light. What stands out of its smoothed noise over a large connected area becomes
-the template; in each exposure it is fitted with a constant and a slope of the sky, because its
-strength changes, and subtracted where the fit is sure. Least squares with asymmetric clipping
-rather than a minimum of the scatter: the latter is biased low where stray light leaks into
-the source mask.
+of the stray light. Detail is kept at each of three scales where it stands out of the noise
+of that scale, so that bright filaments stay sharp and faint haze is smooth. How the shape
+changes from exposure to exposure is the leading mode of what the picture leaves over (a
+singular vector, where it stands out of the others). Fit and subtraction: `stray_fit`.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
 from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics.jit import kernel
-from ..numerics.selection import MAD_TO_SIGMA, select_median
-from ..params import Count, Factor, Pixels, PixelsFloat, Sigma, StepParams
+from ..numerics.selection import robust_scatter, select_median
 from .bits import CLAW_CORRECTED, WISP_CORRECTED
+from .stray_fit import (
+    CLIP_HIGH,
+    CLIP_LOW,
+    SKY_TERMS,
+    StrayLightParams,
+    StrayTemplate,
+    Vector,
+    average_blocks,
+    find_box,
+    fit_strength,
+)
 from .wisps import FILTERS, WINDOWS
 
-BLOCK: Final = 4
-"""Pixels a block of the fit is wide: finer detail has no say in a template this smooth."""
-CLIP_LOW, CLIP_HIGH = -4.0, 2.5
-"""Blocks further from the fit are left out, sigma; sources are brighter than the sky."""
-ROUNDS: Final = 6
-MARGIN_PX: Final = 128
-"""Sky around the stray light that takes part in the fit."""
-WING: Final = 0.5
-"""Share of the detection threshold down to which a template follows what it found."""
+CELL: Final = 2
+"""Pixels a cell of the picture is wide: its finest smoothing is wider."""
+SCALES: Final = (1.0, 4.0, 13.0)
+"""Standard deviations of the Gaussians over the finest."""
+FILLED: Final = 0.2
+"""Weight of known pixels under a Gaussian from which on its mean counts."""
+OPEN: Final = (0.05, 0.3)
+"""Shares of cells around that stand out: below the first no detail is kept, above the
+second all. Noise alone reaches 0.003 beyond three sigma."""
 MEDIAN_NOISE: Final = float(np.sqrt(np.pi / 2))
 """Noise of a median of many values over that of their mean."""
 LEAST_VALUES: Final = 2
 """Exposures that must show sky at a pixel; other pixels are filled from around."""
-REBUILDS: Final = 1
-"""Times that the template is made again of exposures scaled to one strength."""
+OUTPUT_PX: Final = 512
+"""Columns of an amplifier of a full frame."""
+LEAST_OF_ROW: Final = 0.25
+"""Share of an amplifier's row beside the light that tells its level; else the whole row's."""
 WEAKEST: Final = 0.3
 """Scaling up weaker exposures would add more noise than light."""
-HOLE_FACTORS: Final = (4.0, 16.0)
-"""How much wider holes are smoothed over than the rest, the larger ones wider."""
+MODE_CELL: Final = 8
+"""Pixels a cell is wide in which a change of shape is looked for."""
+MODE_SMOOTHING: Final = 1.5
+"""Of the Gaussian, cells."""
+LEAST_FOR_MODE: Final = 5
+"""Exposures: fewer modes of noise say nothing about their scatter."""
+MODE_STANDS_OUT: Final = 2.0
+"""Variance of a mode over the mean of the weaker ones. Of noise in p cells and n exposures
+it is at most (1 + (n / p)**0.5)**2 (Marchenko and Pastur 1967), 1.3 at worst here."""
+
+PLANE_ROUNDS: Final = 20
 
 
-class StrayLightParams(StepParams):
-    """How wisps and claws are found and subtracted."""
-
-    least_exposures: Annotated[Count, Field(ge=2)] = 3
-    """Fewer exposures of a detector and filter make no template."""
-    smoothing: PixelsFloat = 3.0
-    """Standard deviation of the Gaussian that smooths the median."""
-    threshold: Sigma = 3.0
-    """A template starts where the smoothed median stands this far out."""
-    least_area: Pixels = 500
-    """Smaller regions are left alone."""
-    significance: Sigma = 5.0
-    """Only strengths this sure are subtracted."""
-    strongest: Factor = 3.0
-    """Strengths above this many times the template's are not believed."""
-
-
-class StrayTemplate(NamedTuple):
-    """Stray light on one detector in one filter."""
+class Picture(NamedTuple):
+    """Stray light that all exposures share."""
 
     light: Plane
-    """(rows, cols), in the unit of the exposures; 0 where none was found."""
-    err: Plane
-    """(rows, cols): its standard error; 0 where ``light`` is 0."""
-    bits: NDArray[np.uint16]
-    """(rows, cols): of the ``ARTIFACT`` plane."""
-
-
-class StrayFit(NamedTuple):
-    """How strong the stray light is in one exposure."""
-
-    strength: float
-    """Times the template; 0 where it is not subtracted."""
-    measured: float
-    """The fitted strength, subtracted or not; NaN where it could not be fitted."""
-    strength_err: float
+    """(rows, cols), 0 where none stands out."""
+    noise: float
+    """Of its finest detail."""
 
 
 def median_stack(exposures: Sequence[Plane]) -> tuple[Plane, NDArray[np.int32]]:
@@ -131,44 +121,17 @@ def find_stray_light(
     StrayTemplate
         All zero where nothing stands out.
     """
-    light, scatter = _picture(exposures, params)
-    for _ in range(REBUILDS):
-        alike = _of_equal_strength(exposures, light, params)
-        if len(alike) < params.least_exposures:
-            break
-        light, scatter = _picture(alike, params)
-    region = light > 0
+    found = _picture(exposures, params)
+    exposures = [_without_rows(exposure, found.light > 0) for exposure in exposures]
+    alike = _of_equal_strength(exposures, found.light, params)
+    if len(alike) >= params.least_exposures:
+        found = _picture(alike, params)
+    region = found.light > 0
+    change = _change_of_shape(exposures, found.light, params)
+    components = [found.light] if change is None else [found.light, change]
+    err = np.where(region, np.float32(found.noise), np.float32(0))
     bits = tell_apart(region, optics, first_pixel)
-    err = np.where(region, np.float32(scatter), np.float32(0))
-    return StrayTemplate(light, err, bits)
-
-
-def _picture(
-    exposures: Sequence[Plane], params: StrayLightParams
-) -> tuple[Plane, float]:
-    """Return what stands out of the smoothed median, 0 elsewhere, and its noise."""
-    median, count = median_stack(exposures)
-    known = np.where(count >= LEAST_VALUES, median, np.float32(np.nan))
-    smooth = _smooth(known, params.smoothing)
-    for factor in HOLE_FACTORS:
-        wide = _smooth(known, factor * params.smoothing)
-        smooth = np.where(np.isfinite(smooth), smooth, wide)
-    smooth = smooth - _plane(smooth)
-    scatter = _scatter(smooth)
-    region = _regions(smooth, scatter, params)
-    return np.where(region, smooth, 0).astype(np.float32), scatter
-
-
-def _of_equal_strength(
-    exposures: Sequence[Plane], light: Plane, params: StrayLightParams
-) -> list[Plane]:
-    """Return the exposures over the strength of their stray light, the weak ones left out."""
-    strengths = [fit_strength(exposure, light, params) for exposure in exposures]
-    return [
-        np.asarray(exposure / np.float32(fit.strength), np.float32)
-        for exposure, fit in zip(exposures, strengths, strict=True)
-        if fit.strength > WEAKEST
-    ]
+    return StrayTemplate(np.stack(components), err, bits)
 
 
 def tell_apart(
@@ -201,154 +164,188 @@ def tell_apart(
     return bits
 
 
-def fit_strength(exposure: Plane, light: Plane, params: StrayLightParams) -> StrayFit:
-    """Fit the strength of stray light in one exposure.
+def _picture(exposures: Sequence[Plane], params: StrayLightParams) -> Picture:
+    """Return what stands out of the median of the exposures."""
+    median, count = median_stack(exposures)
+    cells = _shrink(np.where(count >= LEAST_VALUES, median, np.float32(np.nan)))
+    layers = _layers(cells, params.smoothing / CELL)
+    scatter = [_scatter(layers[0]), *(robust_scatter(layer) for layer in layers[1:])]
+    scales = [factor * params.smoothing / CELL for factor in SCALES]
+    gate, total = np.zeros((2, *cells.shape), np.float32)
+    seeds = np.zeros(cells.shape, np.bool_)
+    # finer detail shows on light only: where it is kept, all coarser layers are
+    for layer, noise, scale in zip(layers[::-1], scatter[::-1], scales, strict=True):
+        limit = params.threshold * noise
+        gate = np.maximum(gate, _gate(np.abs(layer) > limit, scale))
+        total += gate * layer
+        # single peaks of smoothed noise are as large as the Gaussian
+        area = max(params.least_area / CELL**2, 4.0 * np.pi * scale**2)
+        seeds |= _large(layer > limit, area)
+    region = ndimage.binary_propagation(seeds, mask=(total > 0.0) | seeds)
+    light = np.where(region & (total > 0.0), total, np.float32(0))
+    return Picture(_spread(light, median.shape), float(scatter[-1]))
 
-    Parameters
-    ----------
-    exposure : (rows, cols) float32
-        As for `median_stack`.
-    light : (rows, cols) float32
-        Of a `StrayTemplate`, same unit.
-    params : StrayLightParams
 
-    Returns
-    -------
-    StrayFit
+def _layers(cells: Plane, finest: float) -> list[Plane]:
+    """Return the light by scale, the coarsest first: each less the next coarser one.
+
+    What no exposure shows is filled from coarser scales; far from what one shows it is 0.
     """
-    box = _box(light > 0)
-    if box is None:
-        return StrayFit(0.0, np.nan, np.inf)
-    values, weight = _blocks(exposure[box])
-    shape, _ = _blocks(light[box])
-    rows, cols = np.indices(values.shape) / max(values.shape)
-    basis = np.stack([np.ones_like(values), rows, cols, shape], axis=-1)
-    used = weight > 0.5
-    if used.sum() < 10 * basis.shape[-1]:
-        return StrayFit(0.0, np.nan, np.inf)
-    strength, error = _clipped_fit(values[used], basis[used])
-    sure = strength > params.significance * error and strength < params.strongest
-    return StrayFit(strength if sure else 0.0, strength, error)
+    fine, middle, wide = (_smooth(cells, factor * finest) for factor in SCALES)
+    unknown = ~np.isfinite(wide)
+    wide = np.where(unknown, np.float32(0), wide)
+    middle = np.where(np.isfinite(middle), middle, wide)
+    fine = np.where(np.isfinite(fine), fine, middle)
+    level = np.where(unknown, np.float32(0), wide - _plane(wide))
+    return [level, middle - wide, fine - middle]
 
 
-def _clipped_fit(
-    values: NDArray[np.float64], basis: NDArray[np.float64]
-) -> tuple[float, float]:
-    """Return the last coefficient and its error, sources clipped."""
-    used = np.ones(len(values), np.bool_)
-    solution: NDArray[np.float64] = np.zeros(basis.shape[1])
-    scatter = 0.0
-    for _ in range(ROUNDS):
-        solution = np.asarray(np.linalg.lstsq(basis[used], values[used], rcond=None)[0])
-        residual = values - basis @ solution
-        scatter = float(np.median(np.abs(residual[used]))) * MAD_TO_SIGMA
-        inside = (residual > CLIP_LOW * scatter) & (residual < CLIP_HIGH * scatter)
-        if scatter == 0.0 or (inside == used).all():
-            break
-        used = inside
-    normal = basis[used].T @ basis[used]
-    variance = np.linalg.pinv(normal, hermitian=True)[-1, -1] * scatter**2
-    return float(solution[-1]), float(np.sqrt(variance))
+def _gate(core: NDArray[np.bool_], scale: float) -> NDArray[np.float32]:
+    """Return the share of a layer that is kept, from 0 to 1, by how much there stands out."""
+    share = ndimage.gaussian_filter(core.astype(np.float32), 2.0 * scale, truncate=3.0)
+    low, high = OPEN
+    return np.asarray(np.clip((share - low) / (high - low), 0.0, 1.0), np.float32)
 
 
-def _regions(
-    smooth: Plane, scatter: float, params: StrayLightParams
-) -> NDArray[np.bool_]:
-    """Return the large connected areas that stand out, with their wings."""
-    limit = params.threshold * scatter
-    with np.errstate(invalid="ignore"):
-        core = smooth > limit
-        wide = smooth > WING * limit
-    labels, n_labels = ndimage.label(core)
+def _large(found: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
+    """Return the connected areas of so many cells or more."""
+    labels, n_labels = ndimage.label(found)
     sizes = np.bincount(labels.ravel(), minlength=n_labels + 1)
     sizes[0] = 0
-    large = (sizes >= params.least_area)[labels]
-    return np.asarray(ndimage.binary_propagation(large, mask=wide), np.bool_)
+    return np.asarray((sizes >= least_area)[labels], np.bool_)
 
 
-def _smooth(values: Plane, sigma_px: float) -> Plane:
-    """Return the Gaussian mean of the known values around each pixel; NaN where few."""
-    finite = np.isfinite(values)
-    filled = np.where(finite, values, np.float32(0))
-    weight = ndimage.gaussian_filter(finite.astype(np.float32), sigma_px)
-    total = ndimage.gaussian_filter(filled, sigma_px)
+def _without_rows(exposure: Plane, region: NDArray[np.bool_]) -> Plane:
+    """Return an exposure less the levels of its amplifier rows, measured beside the light."""
+    n_rows, n_cols = exposure.shape
+    width = OUTPUT_PX if n_cols % OUTPUT_PX == 0 else n_cols
+    known = (np.isfinite(exposure) & ~region).reshape(n_rows, -1, width)
+    parts = exposure.reshape(n_rows, -1, width)
+    count = known.sum(axis=2)
+    total = np.where(known, parts, np.float32(0)).sum(axis=2)
+    row = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1)
+    enough = count >= LEAST_OF_ROW * width
+    level = np.where(enough, total / np.maximum(count, 1), row[:, None])
+    even = parts - level[:, :, None].astype(np.float32)
+    return np.asarray(even.reshape(exposure.shape), np.float32)
+
+
+def _of_equal_strength(
+    exposures: Sequence[Plane], light: Plane, params: StrayLightParams
+) -> list[Plane]:
+    """Return the exposures over the strength of their stray light, the weak ones left out."""
+    strengths = [fit_strength(exposure, light[None], params) for exposure in exposures]
+    return [
+        np.asarray(exposure / np.float32(fit.strength), np.float32)
+        for exposure, fit in zip(exposures, strengths, strict=True)
+        if fit.strength > WEAKEST
+    ]
+
+
+def _change_of_shape(
+    exposures: Sequence[Plane], light: Plane, params: StrayLightParams
+) -> Plane | None:
+    """Return the leading mode of what the light leaves over, None where it is noise."""
+    box = find_box(light > 0)
+    if box is None or len(exposures) < LEAST_FOR_MODE:
+        return None
+    (shape, _), inside = average_blocks(light[box], MODE_CELL), light[box] > 0
+    region = average_blocks(np.where(inside, 1.0, 0.0), MODE_CELL)[0] > 0.5
+    rows = []
+    for exposure in exposures:
+        fit = fit_strength(exposure, light[None], params)
+        values, weight = average_blocks(exposure[box], MODE_CELL)
+        left = values - fit.strength * shape
+        known = weight > 0.5
+        left -= np.median(left[known & ~region]) if (known & ~region).any() else 0.0
+        left = np.where(known & region, left, 0.0)
+        rows.append(ndimage.gaussian_filter(left, MODE_SMOOTHING)[region])
+    modes, strengths, across = np.linalg.svd(np.array(rows), full_matrices=False)
+    if not strengths[0] ** 2 > MODE_STANDS_OUT * np.mean(strengths[1:-1] ** 2):
+        return None
+    mode = np.zeros(region.shape)
+    mode[region] = across[0] * strengths[0] * np.abs(modes[:, 0]).max()
+    change = np.zeros(light.shape, np.float32)
+    change[box] = _spread(mode.astype(np.float32), light[box].shape, MODE_CELL)
+    return np.where(light > 0, change, np.float32(0))
+
+
+def _shrink(values: Plane) -> Plane:
+    """Return cells of 2 x 2 pixels: the mean without the extremes, against hot pixels.
+
+    NaN where nothing is known; an odd last row or column is left out.
+    """
+    rows, cols = (n // CELL for n in values.shape)
+    cut = values[: rows * CELL, : cols * CELL]
+    four = np.stack([cut[i::CELL, j::CELL] for i in range(CELL) for j in range(CELL)])
+    known = np.isfinite(four)
+    count = known.sum(axis=0)
+    total = np.where(known, four, np.float32(0)).sum(axis=0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > 0.2, total / weight, np.float32(np.nan))
+        middle = (total - four.max(axis=0) - four.min(axis=0)) / np.float32(CELL)
+        mean = total / count
+    return np.asarray(np.where(count == CELL**2, middle, mean), np.float32)
+
+
+def _spread(cells: Plane, shape: tuple[int, ...], width: int = CELL) -> Plane:
+    """Return cells as pixels, interpolated; 0 where cells and their neighbours are."""
+    wide = ndimage.zoom(cells, width, order=1, mode="nearest", grid_mode=True)
+    beyond = [(0, n - k) for n, k in zip(shape, wide.shape, strict=True)]
+    return np.asarray(np.pad(wide, beyond, mode="edge"), np.float32)
+
+
+def _smooth(values: Plane, sigma: float, filled: float = FILLED) -> Plane:
+    """Return the Gaussian mean of the known values around each cell; NaN where few."""
+    finite = np.isfinite(values)
+    bare = np.where(finite, values, np.float32(0))
+    weight = ndimage.gaussian_filter(finite.astype(np.float32), sigma, truncate=3.0)
+    total = ndimage.gaussian_filter(bare, sigma, truncate=3.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(weight > filled, total / weight, np.float32(np.nan))
 
 
 def _plane(values: Plane) -> NDArray[np.float32]:
-    """Return the plane through the median of large cells: the sky's slope."""
-    step = max(16, min(values.shape) // 16)
-    rows = np.arange(step // 2, values.shape[0], step)
-    cols = np.arange(step // 2, values.shape[1], step)
+    """Return the plane through the median of large areas: the sky's slope."""
+    step = max(8, min(values.shape) // 16)
+    rows, cols = (np.arange(step // 2, n, step) for n in values.shape)
     half = step // 2
-    cells = np.full((len(rows), len(cols)), np.nan)
-    for i, row in enumerate(rows):
-        for j, col in enumerate(cols):
-            cell = values[row - half : row + half, col - half : col + half]
-            cell = cell[np.isfinite(cell)]
-            if cell.size:
-                cells[i, j] = np.median(cell)
-    at = np.isfinite(cells)
-    if at.sum() < 3:
-        return np.zeros((1, 1), np.float32)
-    basis = np.stack(
+    at = np.array(
         [
-            np.ones(at.sum()),
-            *(axis[at] for axis in np.meshgrid(rows, cols, indexing="ij")),
-        ],
-        axis=-1,
-    ).astype(np.float64)
-    level, by_row, by_col = _robust_plane(basis, cells[at])
+            (i, j, np.median(values[i - half : i + half, j - half : j + half]))
+            for i in rows
+            for j in cols
+        ]
+    )
+    if len(at) < SKY_TERMS:
+        return np.zeros((1, 1), np.float32)
+    basis = np.column_stack([np.ones(len(at)), at[:, :2]])
+    level, by_row, by_col = _robust_plane(basis, at[:, 2])
     row, col = np.ogrid[: values.shape[0], : values.shape[1]]
     return np.asarray(level + by_row * row + by_col * col, np.float32)
 
 
-def _robust_plane(
-    basis: NDArray[np.float64], values: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the coefficients of a plane; cells with stray light stand above and go."""
+def _robust_plane(basis: Vector, values: Vector) -> Vector:
+    """Return the coefficients of a plane; areas with stray light stand above and go."""
     used = np.ones(len(values), np.bool_)
-    solution: NDArray[np.float64] = np.zeros(3)
-    for _ in range(ROUNDS):
+    solution: Vector = np.zeros(SKY_TERMS)
+    for _ in range(PLANE_ROUNDS):
         solution = np.asarray(np.linalg.lstsq(basis[used], values[used], rcond=None)[0])
         residual = values - basis @ solution
-        scatter = np.median(np.abs(residual[used])) * MAD_TO_SIGMA
-        inside = np.abs(residual) <= -CLIP_LOW * scatter
+        scatter = _scatter(residual[used])
+        inside = (residual > CLIP_LOW * scatter) & (residual < CLIP_HIGH * scatter)
         if inside.sum() < 6 or (inside == used).all():
             break
         used = inside
     return np.asarray(solution)
 
 
-def _scatter(values: Plane) -> float:
+def _scatter(values: NDArray[np.floating[Any]]) -> float:
     """Return the standard deviation of the lower half: stray light only adds."""
     known = values[np.isfinite(values)]
     if known.size == 0:
         return 0.0
     low, middle = np.percentile(known, (15.87, 50.0))
     return float(middle - low)
-
-
-def _box(found: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-    """Return the part of the frame that takes part in a fit; None where nothing is."""
-    rows, cols = (np.flatnonzero(found.any(axis=axis)) for axis in (1, 0))
-    if rows.size == 0:
-        return None
-    first, last = (max(0, int(k[0]) - MARGIN_PX) for k in (rows, cols)), (rows, cols)
-    return tuple(  # type: ignore[return-value]
-        slice(low, int(k[-1]) + MARGIN_PX) for low, k in zip(first, last, strict=True)
-    )
-
-
-def _blocks(values: Plane) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return means of blocks and the share of known pixels in each; whole blocks only."""
-    rows, cols = (n // BLOCK for n in values.shape)
-    cut = values[: rows * BLOCK, : cols * BLOCK].reshape(rows, BLOCK, cols, BLOCK)
-    finite = np.isfinite(cut)
-    count = finite.sum(axis=(1, 3))
-    total = np.where(finite, cut, 0.0).sum(axis=(1, 3), dtype=np.float64)
-    return total / np.maximum(count, 1), count / BLOCK**2
 
 
 @kernel

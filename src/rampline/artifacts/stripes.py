@@ -1,38 +1,55 @@
 """Angled stripes: spikes of extremely bright stars a few degrees away.
 
-They cross a whole detector at one angle each. The angle is that at which the means of bins
-along it differ most; a direction counts if it stands out of all others. What is subtracted is
-the profile of the clipped means across it. Rows and columns are left to the correction of 1/f
-noise.
+They cross a whole detector, 30 degrees to either side of V3 wherever they were seen, so they
+are sought there only: the angle is that at which the means of bins along it differ most, and
+a direction counts if it stands out of those around. 1/f noise varies along rows as stripes
+do along theirs; levels of amplifier rows and profiles of all directions are therefore fitted
+in turn, each on what the others leave (backfitting). What is subtracted is the profile of
+the clipped means across each direction.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics.selection import MAD_TO_SIGMA, robust_scatter
-from ..params import Count, Sigma, StepParams
+from ..params import Sigma, StepParams
 
 BLOCK: Final = 4
 """Pixels that a block of the search and a bin of a profile are wide."""
+SPIKES_DEG: Final = (60.0, -60.0)
+"""Directions of the spikes, from the columns' axis: V3 is along the columns."""
+SEARCH_DEG: Final = 8.0
+"""Either way: the detectors are turned by less than a degree; the rest is for safety."""
+AROUND_DEG: Final = 24.0
+"""Power at a direction is compared with that of all directions as far as this."""
 COARSE_DEG, FINE_DEG = 1.0, 0.1
-NEAR_AXIS_DEG: Final = 3.0
-"""Directions this close to rows or columns are not searched."""
 CLIP: Final = 3.0
 CLIP_ROUNDS: Final = 3
+SWEEPS, ANGLE_SWEEPS = 6, 2
+BRIGHT: Final = 4.0
+"""Blocks this far from the others are no stripes, sigma."""
+SMOOTHING_BINS: Final = 1.5
+"""Of a profile, where no bin stands out of its neighbours."""
 LEAST_BLOCKS: Final = 16
 """In a bin, for its mean to count."""
+SLOW_ROWS: Final = 16.0
+"""Blocks: standard deviation of the Gaussian that tells slow changes from 1/f noise."""
+OUTPUT_PX: Final = 512
+"""Columns of an amplifier of a full frame."""
+Vector = NDArray[np.float64]
+Place = tuple[Vector, Vector]
 
 
 class AngledStripeParams(StepParams):
     """When angled stripes are believed."""
 
     significance: Sigma = 5.0
-    """Of a direction over the scatter of all others."""
-    most: Count = 6
-    """Directions at most."""
+    """Of a direction over the scatter of those around."""
 
 
 class AngledStripes(NamedTuple):
@@ -44,6 +61,41 @@ class AngledStripes(NamedTuple):
     """Standard error of a bin of the profiles, all directions together."""
     angles_deg: tuple[float, ...]
     """Directions along the stripes, from the columns' axis (+x) towards the rows' (+y)."""
+
+
+class _Profile(NamedTuple):
+    """Stripes of one direction."""
+
+    angle_deg: float
+    centres: Vector
+    """Of the bins across it, pixels."""
+    means: Vector
+    err: float
+
+    def at(self, place: Place) -> Vector:
+        """Return the light at rows and columns."""
+        across = _across(place, self.angle_deg)
+        return np.asarray(np.interp(across, self.centres, self.means))
+
+
+class _Rows(NamedTuple):
+    """Which amplifier row each block lies on."""
+
+    number: NDArray[np.intp]
+    shape: tuple[int, int]
+    """Rows and amplifiers."""
+
+    def level(self, values: Vector) -> Vector:
+        """Return values less the levels of the amplifier rows, slow changes kept.
+
+        Two profiles crossing make a slope along the rows as well as levels do.
+        """
+        size = self.shape[0] * self.shape[1]
+        count = np.maximum(np.bincount(self.number, minlength=size), 1)
+        mean = np.bincount(self.number, weights=values, minlength=size) / count
+        mean = mean.reshape(self.shape)
+        fast = mean - ndimage.gaussian_filter1d(mean, SLOW_ROWS, axis=0)
+        return np.asarray(values - fast.ravel()[self.number])
 
 
 def find_angled_stripes(residual: Plane, params: AngledStripeParams) -> AngledStripes:
@@ -60,42 +112,88 @@ def find_angled_stripes(residual: Plane, params: AngledStripeParams) -> AngledSt
     AngledStripes
     """
     blocks, place = _blocks(residual)
-    light = np.zeros(residual.shape, np.float32)
-    found: list[float] = []
-    variance = 0.0
-    for _ in range(params.most):
-        angle = _direction(_even(blocks, place), place, params.significance)
-        if angle is None:
+    rows = _amplifier_rows(place, residual.shape)
+    found: list[_Profile] = []
+    spikes = list(SPIKES_DEG)
+    while spikes:
+        left = rows.level(blocks - _total(found, place))
+        best = max((_direction(left, place, spike), spike) for spike in spikes)
+        (ratio, angle), spike = best
+        if not ratio > params.significance:
             break
-        centres, means, error = _profile(blocks, place, angle)
-        found.append(angle)
-        variance += error**2
-        blocks = blocks - np.interp(_across(place, angle), centres, means)
-        rows, cols = np.ogrid[: residual.shape[0], : residual.shape[1]]
-        s, c = np.sin(np.radians(angle)), np.cos(np.radians(angle))
-        across = (c * rows - s * cols).ravel()
-        light += (
-            np.interp(across, centres, means).reshape(residual.shape).astype(np.float32)
-        )
-    return AngledStripes(light, float(np.sqrt(variance)), tuple(found))
+        spikes.remove(spike)
+        empty: Vector = np.zeros(2)
+        found.append(_Profile(angle, empty, empty, 0.0))
+        _fit_in_turn(found, blocks, place, rows)
+    error = float(np.sqrt(sum(profile.err**2 for profile in found)))
+    angles = tuple(profile.angle_deg for profile in found)
+    return AngledStripes(_draw(found, residual.shape), error, angles)
 
 
-Vector = NDArray[np.float64]
-Place = tuple[Vector, Vector]
+def _fit_in_turn(
+    found: list[_Profile], blocks: Vector, place: Place, rows: _Rows
+) -> None:
+    """Replace each direction, angle and profile, by what the others and the rows leave."""
+    for sweep in range(SWEEPS):
+        for k, profile in enumerate(found):
+            others = _total([p for p in found if p is not profile], place)
+            own = profile.at(place)
+            even = rows.level(blocks - others - own) + own
+            angle = profile.angle_deg
+            if sweep < ANGLE_SWEEPS:
+                angle = _refine(even, place, angle)
+            found[k] = _profile(even, place, angle)
+
+
+def _total(profiles: Sequence[_Profile], place: Place) -> Vector:
+    """Return the light of several directions at rows and columns."""
+    total: Vector = np.zeros(place[0].shape)
+    for profile in profiles:
+        total = total + profile.at(place)
+    return total
+
+
+def _draw(profiles: Sequence[_Profile], shape: tuple[int, ...]) -> Plane:
+    """Return the light of all directions on the frame: evaluated on blocks, interpolated."""
+    light = np.zeros(shape, np.float32)
+    if profiles:
+        n_blocks = [-(-n // BLOCK) for n in shape]
+        middle = (BLOCK - 1) / 2.0
+        rows, cols = (BLOCK * index + middle for index in np.indices(n_blocks))
+        blocks = _total(profiles, (rows, cols)).astype(np.float32)
+        wide = ndimage.zoom(blocks, BLOCK, order=1, mode="nearest", grid_mode=True)
+        light[...] = wide[: shape[0], : shape[1]]
+    return light
 
 
 def _blocks(residual: Plane) -> tuple[Vector, Place]:
-    """Return the means of blocks, extremes clipped, and the rows and columns of their centres."""
+    """Return means of blocks, bright ones left out, and the places of their centres."""
     rows, cols = (n // BLOCK for n in residual.shape)
     cut = residual[: rows * BLOCK, : cols * BLOCK].reshape(rows, BLOCK, cols, BLOCK)
     finite = np.isfinite(cut)
     count = finite.sum(axis=(1, 3))
-    total = np.where(finite, cut, 0.0).sum(axis=(1, 3), dtype=np.float64)
+    total = np.where(finite, cut, np.float32(0)).sum(axis=(1, 3), dtype=np.float64)
+    mean = total / np.maximum(count, 1)
     used = count >= BLOCK * BLOCK // 2
-    values = np.asarray(total[used] / count[used], np.float64)
+    if used.any():
+        used &= np.abs(mean - np.median(mean[used])) < BRIGHT * robust_scatter(
+            mean[used]
+        )
     row, col = (index.astype(np.float64) for index in np.nonzero(used))
     middle = (BLOCK - 1) / 2.0
-    return values, (BLOCK * row + middle, BLOCK * col + middle)
+    return np.asarray(mean[used]), (BLOCK * row + middle, BLOCK * col + middle)
+
+
+def _amplifier_rows(place: Place, shape: tuple[int, ...]) -> _Rows:
+    """Return the amplifier rows of blocks of a frame."""
+    n_rows, n_cols = shape
+    width = OUTPUT_PX if n_cols % OUTPUT_PX == 0 else n_cols
+    row, output = (
+        (place[0] // BLOCK).astype(np.intp),
+        (place[1] // width).astype(np.intp),
+    )
+    n_outputs = n_cols // width
+    return _Rows(row * n_outputs + output, (-(-n_rows // BLOCK), n_outputs))
 
 
 def _across(place: Place, angle_deg: float) -> Vector:
@@ -104,30 +202,24 @@ def _across(place: Place, angle_deg: float) -> Vector:
     return np.asarray(c * place[0] - s * place[1])
 
 
-def _even(values: Vector, place: Place) -> Vector:
-    """Return blocks less the means of their rows and columns: what 1/f noise leaves."""
-    for along in place:
-        index = (along / BLOCK).astype(np.intp)
-        count = np.maximum(np.bincount(index), 1)
-        means = np.bincount(index, weights=values) / count
-        values = np.asarray(values - means[index], np.float64)
-    return values
-
-
-def _direction(values: Vector, place: Place, significance: float) -> float | None:
-    """Return the direction along which stripes run, None where none stands out."""
+def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, float]:
+    """Return the significance of the best direction near a spike, and the direction."""
     if values.size == 0:
-        return None
-    angles = np.arange(-90.0, 90.0, COARSE_DEG)
-    to_axis = np.abs((angles + 45.0) % 90.0 - 45.0)
-    angles = angles[to_axis > NEAR_AXIS_DEG]
-    power = np.array([_power(values, place, angle) for angle in angles])
-    middle = float(np.median(power))
-    scatter = robust_scatter(power)
-    best = int(power.argmax())
-    if not power[best] > middle + significance * scatter:
-        return None
-    fine = angles[best] + np.arange(-COARSE_DEG, COARSE_DEG + FINE_DEG / 2, FINE_DEG)
+        return 0.0, spike_deg
+    off = np.arange(-AROUND_DEG, AROUND_DEG + COARSE_DEG / 2, COARSE_DEG)
+    power = np.array([_power(values, place, spike_deg + angle) for angle in off])
+    # slow changes of the power with the angle are those of compact light
+    near = np.abs(off) <= SEARCH_DEG
+    excess = power - np.polynomial.Polynomial.fit(off[~near], power[~near], 2)(off)
+    best = int(np.where(near, excess, -np.inf).argmax())
+    scatter = robust_scatter(excess[~near])
+    ratio = float(excess[best] / scatter) if scatter > 0.0 else 0.0
+    return ratio, float(spike_deg + off[best])
+
+
+def _refine(values: Vector, place: Place, angle_deg: float) -> float:
+    """Return the best direction near one."""
+    fine = angle_deg + np.arange(-COARSE_DEG, COARSE_DEG + FINE_DEG / 2, FINE_DEG)
     return float(fine[int(np.argmax([_power(values, place, angle) for angle in fine]))])
 
 
@@ -140,10 +232,8 @@ def _power(values: Vector, place: Place, angle_deg: float) -> float:
     return float((count[good] * (means - level) ** 2).sum())
 
 
-def _profile(
-    values: Vector, place: Place, angle_deg: float
-) -> tuple[Vector, Vector, float]:
-    """Return centres and clipped means of the bins across a direction, and their error."""
+def _profile(values: Vector, place: Place, angle_deg: float) -> _Profile:
+    """Return the clipped means of the bins across a direction."""
     across = _across(place, angle_deg)
     used = np.ones(values.size, np.bool_)
     means: Vector = np.zeros(1)
@@ -159,7 +249,9 @@ def _profile(
         scatter = float(np.median(np.abs(residual[used]))) * MAD_TO_SIGMA
         error = scatter / float(np.sqrt(np.median(count[good])))
         used = np.abs(residual) < CLIP * scatter
-    return centres, means - np.median(means), error
+    smooth = ndimage.gaussian_filter1d(means, SMOOTHING_BINS, mode="nearest")
+    means = np.where(np.abs(means - smooth) > CLIP * error, means, smooth)
+    return _Profile(angle_deg, centres, means - np.median(means), error)
 
 
 def _binned(values: Vector, across: Vector) -> tuple[Vector, Vector, float]:

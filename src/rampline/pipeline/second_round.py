@@ -15,16 +15,16 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifacts.bits import STRIPE_CORRECTED, USER
+from ..artifacts.bits import CLAW_CORRECTED, STRIPE_CORRECTED, USER, WISP_CORRECTED
 from ..artifacts.confirm import Confirmed, ConfirmParams, confirm_light
 from ..artifacts.expected import Expected
-from ..artifacts.stray_light import (
+from ..artifacts.stray_fit import (
     StrayFit,
     StrayLightParams,
     StrayTemplate,
-    find_stray_light,
     fit_strength,
 )
+from ..artifacts.stray_light import find_stray_light
 from ..artifacts.stripes import (
     AngledStripeParams,
     AngledStripes,
@@ -32,6 +32,7 @@ from ..artifacts.stripes import (
 )
 from ..detector.bad_pixels import BadPixelParams
 from ..detector.flicker_noise import (
+    FlickerNoise,
     FlickerNoiseParams,
     Sources,
     describe_rows,
@@ -40,6 +41,7 @@ from ..detector.flicker_noise import (
 from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import Flags32, Plane, Scene, SlopeImage
+from ..exposure.timing import Readout
 from ..flags import DO_NOT_USE, NON_SCIENCE, OTHER_BAD_PIXEL
 from ..numerics.polygon import fill_polygon
 from ..params import Params
@@ -51,6 +53,8 @@ STRIPES = "STRIPES"
 LOOKED_FOR = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf", "stripes")
 """What is looked for in single exposures; wisps and claws have templates."""
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE
+_ON_PLACE = WISP_CORRECTED | CLAW_CORRECTED
+"""What stays on its place of the detector."""
 
 
 class SecondRound(Params):
@@ -92,10 +96,16 @@ class Sight:
 
         Light expected beside the detector is bright enough to spoil every fit.
         """
-        hidden = self.is_source.copy()
-        for item in self.looked_for:
-            hidden |= fill_polygon(item.corners, (hidden.shape[0], hidden.shape[1]))
-        return hidden
+        return self.is_source | self.outlines(LOOKED_FOR)
+
+    def outlines(self, kinds: Sequence[str]) -> NDArray[np.bool_]:
+        """Return where artifacts of some kinds are expected, (rows, cols) bool."""
+        shape = (self.is_source.shape[0], self.is_source.shape[1])
+        inside = np.zeros(shape, np.bool_)
+        for item in self.expected:
+            if item.kind in kinds:
+                inside |= fill_polygon(item.corners, shape)
+        return inside
 
     @property
     def looked_for(self) -> list[Expected]:
@@ -172,21 +182,17 @@ def clean_exposure(
     hidden = known.hidden()
     fit = _fit_stray(striped, known, hidden, params, found)
     angled = _find_angled(striped, known, hidden, params, found)
+    clean = image.planes.slope - found.light
+    seen = _confirm(clean, known, params.confirm, found)
     extras = dict(image.extras)
     if found.light.any():
         extras |= {STRAY: found.light, STRAY_ERR: np.sqrt(found.variance)}
-    scene = Sources(
-        scene_slope(known.scene, known.planes) + found.light, known.scene.is_source
-    )
     stripes = image.extras.get(STRIPES, np.zeros((), np.float32))
     if flicker.enabled:
-        readout = image.header.readout
-        args = (striped, found.flags, readout, flicker, known.planes.flat, scene)
-        removed = remove_flicker_noise(*args)
+        means = (image.header.readout, flicker)
+        removed = _measure_stripes(striped, known, angled, found, means)
         stripes = extras[STRIPES] = removed.stripes
         extras |= describe_rows(removed.stripe_err, removed.usable)
-    clean = striped - stripes - found.light
-    seen = _confirm(clean, known, params.confirm, found)
     if found.bits.any():
         extras[ARTIFACT] = found.bits
     slope = np.asarray(striped - stripes, np.float32)
@@ -247,10 +253,10 @@ def _fit_stray(
     if template is None or not params.stray_light.enabled:
         return None
     residual = sky_residual(striped, found.flags, known.planes, hidden)
-    fit = fit_strength(residual, template.light, params.stray_light)
-    if fit.strength > 0:
-        error = np.hypot(fit.strength * template.err, fit.strength_err * template.light)
-        found.subtract(fit.strength * template.light, error, known.planes)
+    light, is_mix = template.light, template.is_mix
+    fit = fit_strength(residual, light, params.stray_light, is_mix=is_mix)
+    if fit.is_sure:
+        found.subtract(*fit.light(template), known.planes)
         found.mark(template.bits > 0, template.bits, OTHER_BAD_PIXEL)
     return fit
 
@@ -274,6 +280,31 @@ def _find_angled(
     return angled
 
 
+def _measure_stripes(
+    striped: Plane,
+    known: FieldKnowledge,
+    angled: AngledStripes | None,
+    found: _Findings,
+    means: tuple[Readout, FlickerNoiseParams],
+) -> FlickerNoise:
+    """Return the stripes of 1/f noise, sources and stray light subtracted first.
+
+    The draft mosaic shows stray light, too. Angled stripes stay on their place of the sky, so
+    they are taken off it; under wisps and claws, which do not, sources are left out.
+    """
+    readout, flicker = means
+    scene, planes = known.scene, known.planes
+    if angled is not None:
+        seen = angled.light * np.float32(planes.mjy_sr_per_dn_s)
+        scene = replace(scene, sky=scene.sky - seen)
+    under = scene.is_source & ((found.bits & np.uint16(_ON_PLACE)) != 0)
+    light = np.where(under, np.float32(0), scene_slope(scene, planes)) + found.light
+    flags = np.where(under, found.flags | np.uint32(DO_NOT_USE), found.flags)
+    sources = Sources(light, scene.is_source & ~under)
+    args = (striped, flags, readout, flicker, planes.flat, sources)
+    return remove_flicker_noise(*args)
+
+
 def _confirm(
     clean: Plane, known: FieldKnowledge, params: ConfirmParams, found: _Findings
 ) -> tuple[tuple[Expected, Confirmed], ...]:
@@ -293,7 +324,10 @@ def _confirm(
 
 
 def make_template(
-    residuals: Sequence[Plane], header: Header, params: StrayLightParams
+    residuals: Sequence[Plane],
+    header: Header,
+    params: StrayLightParams,
+    supplied: Plane | None = None,
 ) -> StrayTemplate | None:
     """Make the stray-light template of a detector and filter from its exposures.
 
@@ -304,17 +338,40 @@ def make_template(
     header : Header
         Of any of them.
     params : StrayLightParams
+    supplied : (components, rows, cols) float32, DN/s, optional
+        Known templates of the wisp: only the rest comes from the exposures.
 
     Returns
     -------
     StrayTemplate or None
-        None where there are too few exposures.
+        None where there are too few exposures and nothing is supplied.
     """
-    if len(residuals) < params.least_exposures:
-        return None
     first_pixel = (header.readout.row_start, header.readout.col_start)
     optics = (header.detector, header.filter)
-    return find_stray_light(residuals, optics, first_pixel, params)
+    if supplied is None:
+        if len(residuals) < params.least_exposures:
+            return None
+        return find_stray_light(residuals, optics, first_pixel, params)
+    err = np.zeros(supplied.shape[1:], np.float32)
+    bits = np.where(
+        (supplied != 0).any(axis=0), np.uint16(WISP_CORRECTED), np.uint16(0)
+    )
+    known = StrayTemplate(supplied, err, bits, is_mix=True)
+    if len(residuals) < params.least_exposures:
+        return known
+    left = []
+    for residual in residuals:
+        fit = fit_strength(residual, supplied, params, is_mix=True)
+        left.append(residual - fit.light(known)[0])
+    found = find_stray_light(left, optics, first_pixel, params)
+    # wisps are as supplied: what else stays on its place are claws
+    rest = np.where(found.bits == CLAW_CORRECTED, found.light[0], np.float32(0))
+    if not rest.any():
+        return known
+    own = np.where(rest > 0, found.err, np.float32(0))
+    bits |= np.where(rest > 0, found.bits, np.uint16(0))
+    light = np.concatenate([rest[None], supplied])
+    return StrayTemplate(light, own, bits, is_mix=True)
 
 
 def stray_residual(image: SlopeImage, sight: Sight, params: SecondRound) -> Plane:
@@ -335,7 +392,8 @@ def stray_residual(image: SlopeImage, sight: Sight, params: SecondRound) -> Plan
     found = _Findings.none(image)
     striped = with_stripes(image)
     hidden = sight.hidden()
-    _find_angled(striped, sight, hidden, params, found)
+    # nothing is known of wisps yet: their window tells no stripes
+    _find_angled(striped, sight, hidden | sight.outlines(("wisp",)), params, found)
     bare = striped - found.light
     return sky_residual(bare, found.flags, sight.planes, hidden)
 

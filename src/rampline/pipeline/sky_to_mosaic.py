@@ -33,6 +33,7 @@ from ..astrometry.pixel_map import map_pixels, map_to_grid
 from ..astrometry.point_spread import predict_point_spread
 from ..astrometry.reference_catalog import ReferenceStars
 from ..astrometry.sources import PointSources, SourceParams, find_point_sources
+from ..background.cores import mask_cores
 from ..background.level_matching import (
     LevelMatchingParams,
     SkyCells,
@@ -361,6 +362,18 @@ def mask_mosaic(sky: Plane, *, diffuse: bool = True) -> NDArray[np.bool_]:
     """
     params = SkyModelParams() if diffuse else SkyModelParams(diffuse=NEVER)
     return model_sky(sky, np.isfinite(sky), params).is_source
+
+
+def mask_mosaic_cores(sky: Plane) -> NDArray[np.bool_]:
+    """Return the pixels of a draft mosaic that sources with a core reach, (rows, cols) bool.
+
+    Stray light, which has none, is not among them.
+
+    Parameters
+    ----------
+    sky : (rows, cols) float32, MJy/sr
+    """
+    return mask_cores(sky, mask_mosaic(sky, diffuse=False))
 
 
 def see_scene(

@@ -1,6 +1,6 @@
 """What the field says about one exposure, read from the products of the first round."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,10 +61,17 @@ class Lookout:
     geometry: Geometry
 
     def scene(self) -> Scene:
-        """Return what the draft mosaic of its filter says."""
-        sky, sources = read_surface(self.view.mosaic), self.view.sources
-        mask = _read_mask(sources, SOURCES)
-        return see_scene(sky, mask, self.grid, self.geometry)
+        """Return what the draft mosaic of its filter says: sources that others show, too."""
+        sky, own = read_surface(self.view.mosaic), self.view.sources
+        scene = see_scene(sky, _read_mask(own, SOURCES), self.grid, self.geometry)
+        others = [path for path in self.view.hidden if path != own]
+        if not others:
+            return scene
+        # what no other mosaic shows is stray light: it stays with the exposure
+        elsewhere = np.zeros(self.geometry.shape, np.bool_)
+        for path in others:
+            elsewhere |= self._see(path, SOURCES) | self._see(path, UNKNOWN)
+        return replace(scene, is_source=scene.is_source & elsewhere)
 
     def sources(self) -> NDArray[np.bool_]:
         """Return the pixels that light of its own filter reaches, (rows, cols) bool."""

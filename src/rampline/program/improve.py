@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..artifacts.stray_light import StrayTemplate
 from ..detector.flicker_noise import FlickerNoiseParams
 from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
+from ..files.supplied_light import find_supplied
 from ..files.templates import read_planes
 from ..files.write import write_slope
 from ..params import Params
@@ -25,7 +25,7 @@ from .artifact_list import known_number, write_artifact_list
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field_view import FieldView, open_view
 from .make_bad_pixels import FLAGS
-from .make_stray import BITS, LIGHT, LIGHT_ERR
+from .make_stray import read_template
 from .parameter_tree import Parameters
 from .pictures import draw_slope
 from .products import Workplace, input_file, is_current, reference_source, trace
@@ -107,7 +107,9 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     inputs = [input_file(path) for path in read]
     hashes = [file.content_hash for file in inputs]
     hashes += [hash_file(path) for path in (request.view.alignment, request.stars)]
-    hashes += request.drawn.words()
+    folder = request.parameters.second_round.stray_light.templates
+    unusable = find_supplied(folder, header).problems
+    hashes += [*request.drawn.words(), *unusable]
     params = ImproveParams(
         flicker_noise=request.parameters.ramp_to_slope.flicker_noise,
         second_round=request.parameters.second_round,
@@ -117,8 +119,7 @@ def _clean(request: SecondRequest, path: Path) -> bool:
         return False
     outlook, template = open_view(request.view), None
     if request.template is not None:
-        planes = read_planes(request.template, LIGHT, LIGHT_ERR, BITS)
-        template = StrayTemplate(*planes)
+        template = read_template(request.template)
     stars = read_stars(request.stars)
     drawn = place_regions(
         request.drawn.regions, outlook.geometry, outlook.geometry.shape
@@ -138,7 +139,7 @@ def _clean(request: SecondRequest, path: Path) -> bool:
         image = replace(image, planes=flagged)
     found = clean_exposure(image, known, params.flicker_noise, params.second_round)
     steps = _steps(found, request)
-    problems = (*request.drawn.problems, *star_problems(request.stars))
+    problems = (*request.drawn.problems, *star_problems(request.stars), *unusable)
     provenance = trace(steps, params, files, inputs, key)
     write_slope(path, found.image, replace(provenance, problems=problems))
     slope = found.image.planes.slope
@@ -171,10 +172,11 @@ def _rows(found: CleanExposure) -> list[dict[str, Any]]:
         rows.append(
             {
                 "kind": "stray_light",
-                "found": fit.strength > 0,
-                "action": "subtracted" if fit.strength > 0 else "none",
+                "found": fit.is_sure,
+                "action": "subtracted" if fit.is_sure else "none",
                 "strength": known_number(fit.measured),
                 "strength_err": known_number(fit.strength_err),
+                "further": [known_number(value) for value in fit.further],
                 "unit": "template",
             }
         )

@@ -10,7 +10,7 @@ from ..background.sky_model import SkyModelParams
 from ..files.provenance import Provenance
 from ..files.read_mosaic import read_surface
 from ..files.templates import write_planes
-from ..pipeline.sky_to_mosaic import mask_mosaic
+from ..pipeline.sky_to_mosaic import mask_mosaic, mask_mosaic_cores
 from .field_view import COMPACT, SOURCES, UNKNOWN
 from .products import input_file, is_current
 from .task_key import make_key
@@ -49,7 +49,7 @@ def make_sources(request: SourcesRequest) -> SourcesResult:
     sky = read_surface(request.mosaic)
     masks = {
         SOURCES: mask_mosaic(sky).astype(np.uint8),
-        COMPACT: mask_mosaic(sky, diffuse=False).astype(np.uint8),
+        COMPACT: mask_mosaic_cores(sky).astype(np.uint8),
         UNKNOWN: (~np.isfinite(sky)).astype(np.uint8),
     }
     provenance = Provenance(version=__version__, inputs=(mosaic,), task_key=key)

@@ -1,16 +1,18 @@
 """The stray light of a detector and filter, from the exposures of one visit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..artifacts.stray_fit import StrayTemplate
 from ..exposure.records import Plane
 from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
-from ..files.templates import write_planes
+from ..files.supplied_light import find_supplied, read_supplied
+from ..files.templates import read_planes, write_planes
 from ..pipeline.expect_artifacts import expect_artifacts
 from ..pipeline.second_round import Sight, make_template, stray_residual
 from ..reference.planes import load_sky_planes
@@ -22,7 +24,8 @@ from .stars import read_stars
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_stray"
-LIGHT, LIGHT_ERR, BITS = "LIGHT", "LIGHT_ERR", "ARTIFACT"
+LIGHT, LIGHT_ERR, BITS, MIX = "LIGHT", "LIGHT_ERR", "ARTIFACT", "MIX"
+"""Extensions; the last says with one pixel whether all components are light."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +85,8 @@ def make_stray(request: StrayRequest) -> StrayResult:
     inputs = [input_file(path) for path in (*request.rates, *seen)]
     hashes = [file.content_hash for file in inputs]
     hashes += [hash_file(path) for path in (request.views[0].alignment, request.stars)]
+    supplied = find_supplied(params.stray_light.templates, header)
+    hashes += [*map(hash_file, supplied.paths), *supplied.problems]
     key = make_key(MODULE, hashes, params, files.used)
     if is_current(request.path, key):
         return StrayResult(path=request.path, made=())
@@ -94,18 +99,37 @@ def make_stray(request: StrayRequest) -> StrayResult:
         hidden = open_view(view).hidden()
         sight = Sight(is_source=hidden, planes=planes, expected=expected)
         residuals.append(stray_residual(image, sight, params))
-    template = make_template(residuals, header, params.stray_light)
+    known = None
+    if supplied.paths:
+        scale = planes.mjy_sr_per_dn_s
+        known = read_supplied(supplied.paths, header, planes.flat, scale)
+    template = make_template(residuals, header, params.stray_light, known)
     if template is None:
         raise ValueError(f"{request.path.name}: too few exposures")
     found: dict[str, NDArray[Any]] = {
         LIGHT: template.light,
         LIGHT_ERR: template.err,
         BITS: template.bits,
+        MIX: np.full((1, 1), template.is_mix, np.uint8),
     }
     steps = (StepRun("stray_light", 0.0),)
-    write_planes(request.path, found, trace(steps, params, files, inputs, key))
+    provenance = trace(steps, params, files, inputs, key)
+    write_planes(request.path, found, replace(provenance, problems=supplied.problems))
     share = 100.0 * float(np.mean(template.bits > 0))
     note = (
         f"{header.detector} {header.filter}: stray light on {share:.1f} % of the pixels"
     )
+    note = "; ".join((note, *supplied.problems))
     return StrayResult(path=request.path, made=("stray",), note=note)
+
+
+def read_template(path: Path) -> StrayTemplate:
+    """Read what `make_stray` wrote.
+
+    Raises
+    ------
+    InputError
+        A file that is no longer whole.
+    """
+    light, err, bits, mix = read_planes(path, LIGHT, LIGHT_ERR, BITS, MIX)
+    return StrayTemplate(light, err, bits, is_mix=bool(mix.any()))

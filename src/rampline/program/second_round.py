@@ -163,6 +163,7 @@ def _find_stray_light(
     if not params.enabled:
         return {}
     short = [member for member in members if member.header.channel == "SHORT"]
+    least = 1 if params.templates else params.least_exposures
     requests = {
         key: StrayRequest(
             rates=tuple(m.rate for m in inside),
@@ -173,7 +174,7 @@ def _find_stray_light(
             place=place,
             parameters=run.parameters,
         )
-        for key, inside in _groups(short, visit_group, params.least_exposures).items()
+        for key, inside in _groups(short, visit_group, least).items()
     }
     return _made(desk, "second round: stray light", make_stray, requests)
 

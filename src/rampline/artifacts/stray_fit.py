@@ -1,0 +1,195 @@
+"""How strong known stray light is in one exposure.
+
+Least squares of its components with a constant and a slope of the sky, on means of blocks,
+clipped asymmetrically: sources are brighter than the sky, so blocks go sooner where they are
+too bright. A minimum of the scatter instead would be biased low where stray light leaks into
+the source mask.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from ..exposure.records import Plane
+from ..numerics.selection import MAD_TO_SIGMA
+from ..params import Count, Factor, Pixels, PixelsFloat, Sigma, StepParams
+
+BLOCK: Final = 4
+"""Pixels a block of the fit is wide: finer detail has no say in light this smooth."""
+CLIP_LOW, CLIP_HIGH = -4.0, 2.5
+"""Blocks further from the fit are left out, sigma."""
+ROUNDS: Final = 6
+MARGIN_PX: Final = 128
+"""Sky around the stray light that takes part in the fit."""
+SKY_TERMS: Final = 3
+Vector = NDArray[np.float64]
+
+
+class StrayLightParams(StepParams):
+    """How wisps and claws are found and subtracted."""
+
+    least_exposures: Annotated[Count, Field(ge=2)] = 3
+    """Fewer exposures of a detector and filter make no template."""
+    smoothing: PixelsFloat = 3.0
+    """Standard deviation of the Gaussian that smooths the finest detail of a template."""
+    threshold: Sigma = 3.0
+    """A template starts where the smoothed median stands this far out."""
+    least_area: Pixels = 500
+    """Smaller regions are left alone."""
+    significance: Sigma = 5.0
+    """Only strengths this sure are subtracted."""
+    strongest: Factor = 3.0
+    """Strengths above this many times the template's are not believed."""
+    templates: str = ""
+    """Folder of wisp templates, FITS files with detector and filter in their names, one or
+    more of each; empty: templates are made of the exposures themselves."""
+
+
+class StrayTemplate(NamedTuple):
+    """Stray light on one detector in one filter."""
+
+    light: Plane
+    """(components, rows, cols), in the unit of the exposures; 0 where none was found. The
+    first is the light itself, further ones how its shape changes."""
+    err: Plane
+    """(rows, cols): standard error of the first; 0 where it is 0."""
+    bits: NDArray[np.uint16]
+    """(rows, cols): of the ``ARTIFACT`` plane."""
+    is_mix: bool = False
+    """Whether all components are light, which no exposure has less than none of."""
+
+
+class StrayFit(NamedTuple):
+    """How strong the stray light is in one exposure."""
+
+    strength: float
+    """Times the first component; 0 where it is not subtracted."""
+    measured: float
+    """The fitted strength, subtracted or not; NaN where it could not be fitted."""
+    strength_err: float
+    further: tuple[float, ...] = ()
+    """Times the further components; 0 where nothing is subtracted."""
+    further_err: tuple[float, ...] = ()
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether there is something to subtract."""
+        return any(value != 0.0 for value in (self.strength, *self.further))
+
+    def light(self, template: StrayTemplate) -> tuple[Plane, Plane]:
+        """Return what the fit says of a template, and its error, each (rows, cols)."""
+        total = np.float32(self.strength) * template.light[0]
+        variance = (np.float32(self.strength) * template.err) ** 2
+        variance += (np.float32(self.strength_err) * template.light[0]) ** 2
+        more = zip(template.light[1:], self.further, self.further_err, strict=True)
+        for component, strength, error in more:
+            total += np.float32(strength) * component
+            variance += (np.float32(error) * component) ** 2
+        return total, np.sqrt(variance)
+
+
+NO_FIT: Final = StrayFit(0.0, np.nan, np.inf)
+
+
+def fit_strength(
+    exposure: Plane, light: Plane, params: StrayLightParams, *, is_mix: bool = False
+) -> StrayFit:
+    """Fit the strength of stray light in one exposure.
+
+    Parameters
+    ----------
+    exposure : (rows, cols) float32
+        Less its sky, any unit; NaN on sources and bad pixels.
+    light : (components, rows, cols) float32
+        Of a `StrayTemplate`, same unit.
+    params : StrayLightParams
+    is_mix : bool
+        Of the template: components whose strength is negative are left out, and any that
+        is sure is enough.
+
+    Returns
+    -------
+    StrayFit
+        Not subtracted unless the first component is ``params.significance`` errors strong
+        and at most ``params.strongest``. Strengths of further components are of either sign.
+    """
+    nothing = (0.0,) * (len(light) - 1)
+    box = find_box((light != 0).any(axis=0))
+    if box is None:
+        return NO_FIT._replace(further=nothing, further_err=nothing)
+    values, weight = average_blocks(exposure[box])
+    shapes = [average_blocks(component[box])[0] for component in light]
+    used = weight > 0.5
+    if used.sum() < 10 * (SKY_TERMS + len(shapes)):
+        return NO_FIT._replace(further=nothing, further_err=nothing)
+    basis = np.stack([*_sky_terms(values.shape), *shapes], axis=-1)
+    found, error = clipped_fit(values[used], basis[used])
+    while is_mix and (found[SKY_TERMS:] < 0.0).any():
+        # one at a time: what is left may change sign
+        basis[:, :, SKY_TERMS + int(found[SKY_TERMS:].argmin())] = 0.0
+        found, error = clipped_fit(values[used], basis[used])
+    strength, *further = (float(value) for value in found[SKY_TERMS:])
+    strength_err, *further_err = (float(value) for value in error[SKY_TERMS:])
+    counted = slice(None) if is_mix else slice(1)
+    strengths, errors = (k[SKY_TERMS:][counted] for k in (found, error))
+    sure = (strengths > params.significance * errors).any()
+    if not (sure and strengths.max() < params.strongest):
+        return StrayFit(0.0, strength, strength_err, nothing, nothing)
+    return StrayFit(
+        strength, strength, strength_err, tuple(further), tuple(further_err)
+    )
+
+
+def _sky_terms(shape: tuple[int, ...]) -> Sequence[Vector]:
+    """Return a constant and the slopes along rows and columns."""
+    rows, cols = np.indices(shape) / max(shape)
+    return np.ones(shape), rows, cols
+
+
+def clipped_fit(values: Vector, basis: Vector) -> tuple[Vector, Vector]:
+    """Return coefficients and their errors, sources clipped.
+
+    Parameters
+    ----------
+    values : (n,) float64
+    basis : (n, m) float64
+        A component without light has the coefficient 0.
+    """
+    used = np.ones(len(values), np.bool_)
+    solution: Vector = np.zeros(basis.shape[1])
+    scatter = 0.0
+    for _ in range(ROUNDS):
+        solution = np.asarray(np.linalg.lstsq(basis[used], values[used], rcond=None)[0])
+        residual = values - basis @ solution
+        scatter = float(np.median(np.abs(residual[used]))) * MAD_TO_SIGMA
+        inside = (residual > CLIP_LOW * scatter) & (residual < CLIP_HIGH * scatter)
+        if scatter == 0.0 or (inside == used).all():
+            break
+        used = inside
+    normal = basis[used].T @ basis[used]
+    variance = np.diag(np.linalg.pinv(normal, hermitian=True)) * scatter**2
+    return solution, np.sqrt(np.maximum(variance, 0.0))
+
+
+def find_box(found: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+    """Return the part of the frame that takes part in a fit; None where nothing is."""
+    rows, cols = (np.flatnonzero(found.any(axis=axis)) for axis in (1, 0))
+    if rows.size == 0:
+        return None
+    first, last = (max(0, int(k[0]) - MARGIN_PX) for k in (rows, cols)), (rows, cols)
+    return tuple(  # type: ignore[return-value]
+        slice(low, int(k[-1]) + MARGIN_PX) for low, k in zip(first, last, strict=True)
+    )
+
+
+def average_blocks(values: Plane, width: int = BLOCK) -> tuple[Vector, Vector]:
+    """Return means of blocks and the share of known pixels in each; whole blocks only."""
+    rows, cols = (n // width for n in values.shape)
+    cut = values[: rows * width, : cols * width].reshape(rows, width, cols, width)
+    finite = np.isfinite(cut)
+    count = finite.sum(axis=(1, 3))
+    total = np.where(finite, cut, np.float32(0)).sum(axis=(1, 3), dtype=np.float64)
+    return total / np.maximum(count, 1), count / width**2
