@@ -47,7 +47,7 @@ from ..calibration.zero_points import ZeroPointParams
 from ..exposure.geometry import Geometry
 from ..exposure.grid import Grid
 from ..exposure.header import Header
-from ..exposure.records import Plane, Scene, SkyImage
+from ..exposure.records import Flags32, Plane, Scene, SkyImage
 from ..flags import BAD_FOR_MOSAIC, SATURATED
 from ..mosaic.blot import blot_mask, make_scene
 from ..mosaic.drizzle import DrizzleParams
@@ -165,9 +165,9 @@ def survey_exposure(image: SkyImage, params: SkyToMosaic) -> Survey:
     Survey
     """
     header, shape = image.header, image.geometry.shape
-    usable = (image.flags & np.uint32(BAD_FOR_MOSAIC)) == 0
+    usable = _without(image.flags, BAD_FOR_MOSAIC)
     spread = predict_point_spread(header.filter, header.pupil, header.channel)
-    unsaturated = usable & ((image.flags & np.uint32(SATURATED)) == 0)
+    unsaturated = _without(image.flags, BAD_FOR_MOSAIC | SATURATED)
     sources = find_point_sources(
         image.sky, image.err, unsaturated, spread, params.sources
     )
@@ -177,6 +177,15 @@ def survey_exposure(image: SkyImage, params: SkyToMosaic) -> Survey:
     places = np.stack(cell_centres(shape, params.levels), axis=-1)
     cells = measure_sky_cells(image.sky, is_sky, places, params.levels)
     return Survey(header=header, geometry=image.geometry, sources=sources, sky=cells)
+
+
+def _without(flags: Flags32, bits: int) -> NDArray[np.bool_]:
+    """Return the pixels without any of the bits, some rows at a time, from cache."""
+    out = np.empty(flags.shape, np.bool_)
+    for first in range(0, len(flags), 32):
+        rows = slice(first, first + 32)
+        np.equal(flags[rows] & np.uint32(bits), 0, out=out[rows])
+    return out
 
 
 def align_field(
