@@ -189,6 +189,19 @@ def test_the_header_tells_the_rates_of_hits_and_snowballs(rng):
     assert image.header.primary == raw.header.primary
 
 
+def test_the_header_counts_a_snowball(rng):
+    readout = make_readout("RAPID", (1, 11, 40, 50), 1, (500, 500))
+    samples = simulate(rng, readout)
+    row, col = np.ogrid[:40, :50]
+    apart = np.hypot(row - 20, col - 25)
+    samples[0, 4:, apart < 7] += 9000
+    samples[0, 4:, apart < 3] = 65000
+    image, _ = reduce(make_ramp(samples, readout), make_planes((40, 50), 11))
+    cards = {card.keyword: card.value for card in image.header.primary}
+    exposed = 10 * readout.group_s * 2000
+    assert cards["EXTNCRS"] * exposed / 1e6 == pytest.approx(1)
+
+
 @pytest.mark.parametrize("zero", [True, False])
 def test_one_group_gives_no_slope_unless_asked_for(rng, zero):
     readout = make_readout("RAPID", (1, 1, 16, 16), 1, (500, 500))

@@ -48,12 +48,13 @@ from ..detector.saturation import (
 from ..detector.snowballs import SnowballParams, flag_snowballs
 from ..detector.stripes import Levels
 from ..detector.superbias import SuperbiasParams, subtract_superbias
-from ..exposure.header import Card, Header
+from ..exposure.header import Header
 from ..exposure.planes import RampPlanes
 from ..exposure.ramp_state import LinearRamp
 from ..exposure.records import Flags32, Plane, Ramp, SlopeImage, SlopePlanes
 from ..flags import NO_LINEARITY, NO_SATURATION_CHECK
 from ..numerics.workspace import Workspace
+from .event_rates import with_event_rates
 from .runner import Banded
 
 
@@ -281,7 +282,9 @@ def snowballs(
     ramp: LinearRamp, _planes: RampPlanes, params: SnowballParams
 ) -> LinearRamp:
     """Enlarge the flags of large events."""
-    flag_snowballs(ramp.group_flags, ramp.counts, ramp.header.readout, params)
+    readout = ramp.header.readout
+    found = flag_snowballs(ramp.group_flags, ramp.counts, readout, params)
+    ramp.tally["snowballs"] = len(found)
     return ramp
 
 
@@ -296,7 +299,7 @@ def slopes(
     if readout.n_ints > 1 or ramp.header.exp_type == "NRC_TSIMAGE":
         integrations = _lent_planes(workspace, (readout.n_ints, *shape))
     image = SlopeImage(
-        header=_with_event_rates(ramp),
+        header=with_event_rates(ramp),
         planes=exposure,
         integrations=integrations,
         int_times=ramp.raw.int_times,
@@ -311,6 +314,7 @@ def slopes(
     def work(rows: slice) -> None:
         pair = cut_planes(exposure, rows), cut_planes(parts, rows)
         noise = _noise(ramp, planes, rows, params.algorithm)
+        noise = _with_dark(noise, planes, rows)
         fit_slopes(
             _band(ramp, rows), noise, readout, params, SlopeFit(*pair, chi2[rows])
         )
@@ -360,25 +364,6 @@ def flicker_noise(
     return Banded(replace(image, extras=extras), work)
 
 
-def _with_event_rates(ramp: LinearRamp) -> Header:
-    """Return the header with the rates of hits and snowballs, as ``jwst`` gives them."""
-    header, readout = ramp.header, ramp.header.readout
-    seconds = readout.group_s * readout.n_ints * (readout.n_groups - 1)
-    exposed = seconds * readout.n_rows * readout.n_cols
-    if not ramp.found or exposed <= 0.0:
-        return header
-    n_jumps = sum(len(found.row) for found in ramp.found.values())
-    per_thousand = "Cosmic rays per thousand pixels and second"
-    per_million = "Snowballs per million pixels and second"
-    rates = (
-        Card("PRIMECRS", 1.0e3 * n_jumps / exposed, per_thousand),
-        Card("EXTNCRS", 1.0e6 * ramp.tally.get("snowballs", 0) / exposed, per_million),
-    )
-    names = {card.keyword for card in rates}
-    others = (card for card in header.primary if card.keyword not in names)
-    return replace(header, primary=(*others, *rates))
-
-
 def _band(ramp: LinearRamp, rows: slice) -> RampBand:
     """Return a band of ramps as the search for jumps and the fit take it."""
     own = ramp.rows(rows)
@@ -394,16 +379,21 @@ def _noise(
     read, nor in what `jwst` takes for the noise; no more is the noise of the dark.
     """
     gain, read = planes.gain[rows], planes.read_noise_dn[rows]
-    dark, average = None, planes.average_dark_e_s
-    if average.ndim or average.any():
-        own = average[rows] if average.ndim else average
-        dark = (own / gain).astype(np.float32)
     n_frames = ramp.header.readout.n_frames
     rounding = n_frames / 12.0 if n_frames > 1 else 0.0
     if algorithm != "jwst" and (rounding or ramp.read_variance != 1.0):
         own = np.float32(ramp.read_variance) * read**2
         read = np.sqrt(own + np.float32(rounding))
-    return PixelNoise(gain, read, dark)
+    return PixelNoise(gain, read)
+
+
+def _with_dark(noise: PixelNoise, planes: RampPlanes, rows: slice) -> PixelNoise:
+    """Add the dark current, whose shot noise the slopes have."""
+    average = planes.average_dark_e_s
+    if not (average.ndim or average.any()):
+        return noise
+    own = average[rows] if average.ndim else average
+    return noise._replace(dark_dn_s=(own / noise.gain).astype(np.float32))
 
 
 def _lent_planes(workspace: Workspace, shape: tuple[int, ...]) -> SlopePlanes:

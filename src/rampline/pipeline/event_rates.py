@@ -1,0 +1,25 @@
+"""How often cosmic rays were found, for the header."""
+
+from dataclasses import replace
+
+from ..exposure.header import Card, Header
+from ..exposure.ramp_state import LinearRamp
+
+
+def with_event_rates(ramp: LinearRamp) -> Header:
+    """Return the header with the rates of hits and snowballs, as ``jwst`` gives them."""
+    header, readout = ramp.header, ramp.header.readout
+    seconds = readout.group_s * readout.n_ints * (readout.n_groups - 1)
+    exposed = seconds * readout.n_rows * readout.n_cols
+    if not ramp.found or exposed <= 0.0:
+        return header
+    n_jumps = sum(len(found.row) for found in ramp.found.values())
+    per_thousand = "Cosmic rays per thousand pixels and second"
+    per_million = "Snowballs per million pixels and second"
+    rates = (
+        Card("PRIMECRS", 1.0e3 * n_jumps / exposed, per_thousand),
+        Card("EXTNCRS", 1.0e6 * ramp.tally.get("snowballs", 0) / exposed, per_million),
+    )
+    names = {card.keyword for card in rates}
+    others = (card for card in header.primary if card.keyword not in names)
+    return replace(header, primary=(*others, *rates))
