@@ -209,6 +209,28 @@ def predict(*raw: Path, out: Path = Path("predicted"), stars: str = "2mass") -> 
     return run_prediction(raw, out, stars)
 
 
+@app.command(name="sky-flat")
+def sky_flat(
+    *cals: Path, out: Path, references: str = "crds", min_exposures: int = 20
+) -> int:
+    """Correct flats by the sky of many exposures; each becomes a reference file.
+
+    Parameters
+    ----------
+    cals
+        Calibrated exposures, or folders of them, wisps taken off (second round).
+    out
+        Folder of the flats: one for each detector, filter and subarray.
+    references
+        What the exposures were calibrated with: crds, or a folder.
+    min_exposures
+        Fewest exposures that make a flat.
+    """
+    from .program.make_sky_flat import run_sky_flats
+
+    return run_sky_flats(cals, references, out, min_exposures)
+
+
 @app.command
 def status(folder: Path) -> int:
     """Show how far a reduction is, what failed and how to go on.
