@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
+from scipy.interpolate import CubicSpline
 
-from rampline.photometry.background import measure_background, subtract_background
+from rampline.photometry.background import (
+    _weights,
+    measure_background,
+    subtract_background,
+)
 
 from .scenes import gaussian_stars
 
@@ -55,3 +60,17 @@ def test_it_is_subtracted_row_by_row(rng):
     valid = np.isfinite(sky)
     expected = sky - _measure(sky, valid, 32)
     np.testing.assert_allclose(subtract_background(sky, valid, 32), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("n_cells", "size", "n_pixels"), [(2, 16, 20), (3, 8, 24), (9, 32, 270)]
+)
+def test_cells_are_joined_by_a_natural_spline(n_cells, size, n_pixels):
+    weights = _weights(n_cells, size, n_pixels)
+    first = np.arange(n_cells) * size
+    centres = (first + np.minimum(first + size, n_pixels) - 1) / 2
+    spline = CubicSpline(centres, np.eye(n_cells), bc_type="natural")
+    pixels = np.arange(n_pixels)
+    inside = np.clip(pixels, centres[0], centres[-1])
+    expected = spline(inside) + spline(inside, 1) * (pixels - inside)[:, None]
+    np.testing.assert_allclose(weights, expected, rtol=1e-6, atol=1e-7)

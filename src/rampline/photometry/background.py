@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.interpolate import CubicSpline
 
 from ..exposure.records import Plane
 from ..numerics.meshes import measure_mesh
@@ -120,14 +119,40 @@ def _join(
 def _weights(n_cells: int, size: int, n_pixels: int) -> NDArray[np.float32]:
     """Return the weight of each cell in each pixel along one axis, (pixels, cells).
 
-    A cubic spline through the cells' centres; straight beyond the outermost ones.
+    A natural cubic spline through the cells' centres; straight beyond the outermost ones.
     """
     if n_cells == 1:
         return np.ones((n_pixels, 1), np.float32)
     first = np.arange(n_cells) * size
     centres = (first + np.minimum(first + size, n_pixels) - 1) / 2.0
-    spline = CubicSpline(centres, np.eye(n_cells), bc_type="natural")
+    bend = _second_derivatives(centres)
     pixels = np.arange(n_pixels)
     inside = np.clip(pixels, centres[0], centres[-1])
-    straight = spline(inside, 1) * (pixels - inside)[:, None]
-    return np.asarray(spline(inside) + straight, np.float32)
+    k = np.clip(np.searchsorted(centres, inside, side="right") - 1, 0, n_cells - 2)
+    width = (centres[k + 1] - centres[k])[:, None]
+    right = (inside - centres[k])[:, None] / width
+    left, unit = 1.0 - right, np.eye(n_cells)
+    value = left * unit[k] + right * unit[k + 1]
+    value += (
+        width**2 / 6 * ((left**3 - left) * bend[k] + (right**3 - right) * bend[k + 1])
+    )
+    slope = (unit[k + 1] - unit[k]) / width
+    slope += (
+        width / 6 * ((3 * right**2 - 1) * bend[k + 1] - (3 * left**2 - 1) * bend[k])
+    )
+    return np.asarray(value + slope * (pixels - inside)[:, None], np.float32)
+
+
+def _second_derivatives(knots: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the natural spline's second derivatives at its knots for unit values at each.
+
+    (knots, knots); de Boor, A Practical Guide to Splines (2001), chapter IV.
+    """
+    n, step = len(knots), np.diff(knots)
+    matrix, right = np.eye(n), np.zeros((n, n))
+    inner = np.arange(1, n - 1)
+    matrix[inner, inner] = (step[:-1] + step[1:]) / 3
+    matrix[inner, inner - 1], matrix[inner, inner + 1] = step[:-1] / 6, step[1:] / 6
+    right[inner, inner - 1], right[inner, inner + 1] = 1 / step[:-1], 1 / step[1:]
+    right[inner, inner] = -1 / step[:-1] - 1 / step[1:]
+    return np.asarray(np.linalg.solve(matrix, right))
