@@ -435,7 +435,8 @@ def noise_table(field, rng):
     empty &= np.isfinite(mosaic.sky)
     ratio = field.grid.scale_arcsec / pixel_scale(field.dithers[0].geometry)
     correlation = noise_autocorrelation(1.0, ratio)
-    curve = measure_mosaic_noise(mosaic, (1.0, ratio), NoiseCurveParams())
+    with Bench(2) as bench:
+        curve = measure_mosaic_noise(mosaic, (1.0, ratio), bench, NoiseCurveParams())
     print("    mosaic: ", end="")
     noise_of(mosaic.sky - truth, mosaic.err, empty, correlation, rng, curve)
     white = [

@@ -9,6 +9,7 @@ from rampline.mosaic.noise_curve import (
     Piece,
     box_factor,
     measure_noise_curve,
+    sum_all_boxes,
     sum_boxes,
 )
 from rampline.mosaic.window import Window
@@ -23,6 +24,10 @@ def piece(signal, err=1.0, is_sky=True):
     signal = np.asarray(signal, np.float32)
     whole = np.full(signal.shape, err, np.float32)
     return Piece(signal, whole, np.broadcast_to(is_sky, signal.shape).copy())
+
+
+def measure(one, drop=POINTS):
+    return measure_noise_curve([sum_all_boxes(one, NoiseCurveParams())], drop)
 
 
 def test_a_box_is_counted_in_units_of_the_root_of_its_summed_variances():
@@ -41,7 +46,7 @@ def test_boxes_on_sources_and_beyond_the_edge_do_not_count():
 
 def test_independent_pixels_need_no_factor(rng):
     one = piece(rng.normal(0, 3, (2048, 2048)), err=3.0)
-    curve = measure_noise_curve([one], POINTS, NoiseCurveParams())
+    curve = measure(one)
     np.testing.assert_allclose(curve.predicted, 1.0, atol=1e-3)
     np.testing.assert_array_less(np.abs(curve.measured - 1.0), 3 * curve.error)
     assert curve.error[5] < 0.03
@@ -58,7 +63,7 @@ def test_on_a_drizzle_of_white_noise_measured_and_predicted_agree(rng):
     # the variance of the scenery's exposures, 7/4 of 0.04, is not that of their noise
     err = made.err * np.sqrt(4 / 7)
     one = Piece(made.sky, err, known)
-    curve = measure_noise_curve([one], (1.0, 1 / 1.7), NoiseCurveParams())
+    curve = measure(one, (1.0, 1 / 1.7))
     few = curve.n_boxes > 400
     np.testing.assert_allclose(curve.measured[few], curve.predicted[few], rtol=0.08)
     assert few.sum() >= 5
@@ -67,7 +72,7 @@ def test_on_a_drizzle_of_white_noise_measured_and_predicted_agree(rng):
 def test_what_pixels_have_in_common_grows_with_the_box(rng):
     white = rng.normal(size=(1024, 1024))
     slow = np.repeat(np.repeat(rng.normal(0, 0.05, (16, 16)), 64, 0), 64, 1)
-    curve = measure_noise_curve([piece(white + slow)], POINTS, NoiseCurveParams())
+    curve = measure(piece(white + slow))
     expected = np.sqrt(1 + 0.05**2 * curve.side_px**2)
     seen = np.isfinite(curve.measured)
     np.testing.assert_allclose(curve.measured[seen], expected[seen], rtol=0.2)
@@ -76,9 +81,9 @@ def test_what_pixels_have_in_common_grows_with_the_box(rng):
 
 def test_faint_sources_hardly_count(rng):
     signal = rng.normal(size=(1024, 1024))
-    clean = measure_noise_curve([piece(signal)], POINTS, NoiseCurveParams())
+    clean = measure(piece(signal))
     signal[5::16, 5::16] += np.where(rng.random((64, 64)) < 0.1, 30.0, 0.0)
-    curve = measure_noise_curve([piece(signal)], POINTS, NoiseCurveParams())
+    curve = measure(piece(signal))
     assert curve.measured[3] == pytest.approx(clean.measured[3], rel=0.05)
 
 
@@ -91,7 +96,7 @@ def test_boxes_tend_to_the_factor_of_a_large_area():
 
 def test_an_area_between_two_boxes_has_a_factor_between_theirs(rng):
     correlated = np.repeat(rng.normal(size=(1024, 512)), 2, axis=1)
-    curve = measure_noise_curve([piece(correlated)], POINTS, NoiseCurveParams())
+    curve = measure(piece(correlated))
     assert curve.factor(1.0) == pytest.approx(curve.measured[0])
     low, high = sorted(curve.measured[[2, 3]])
     assert low <= curve.factor(36.0) <= high
@@ -99,7 +104,7 @@ def test_an_area_between_two_boxes_has_a_factor_between_theirs(rng):
 
 
 def test_without_blank_sky_the_factor_is_as_predicted():
-    curve = measure_noise_curve([], (1.0, 1.0), NoiseCurveParams())
+    curve = measure_noise_curve([], (1.0, 1.0))
     assert np.isnan(curve.measured).all()
     assert curve.factor(64.0) == pytest.approx(curve.predicted[3])
     table = curve.table()

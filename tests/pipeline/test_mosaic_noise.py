@@ -7,8 +7,10 @@ from rampline.exposure.grid import Grid
 from rampline.exposure.records import Mosaic
 from rampline.mosaic.noise_curve import NoiseCurveParams
 from rampline.pipeline.mosaic_noise import choose_pieces, measure_mosaic_noise
+from rampline.pipeline.runner import Bench
 
 INDEPENDENT = (1e-3, 1.0)
+BENCH = Bench()
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def field(rng):
 
 
 def test_neither_sources_nor_a_sloping_sky_are_noise(field):
-    curve = measure_mosaic_noise(field, INDEPENDENT, NoiseCurveParams())
+    curve = measure_mosaic_noise(field, INDEPENDENT, BENCH, NoiseCurveParams())
     seen = curve.n_boxes > 500
     assert seen.sum() >= 5
     off = np.abs(curve.measured - 1.0)[seen]
@@ -44,9 +46,17 @@ def test_neither_sources_nor_a_sloping_sky_are_noise(field):
     assert curve.error[seen].max() < 0.05
 
 
+def test_threads_do_not_change_it(field):
+    alone = measure_mosaic_noise(field, INDEPENDENT, BENCH, NoiseCurveParams())
+    with Bench(3) as bench:
+        both = measure_mosaic_noise(field, INDEPENDENT, bench, NoiseCurveParams())
+    for first, second in zip(alone, both, strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 def test_left_out_it_tells_what_is_predicted(field):
     params = NoiseCurveParams(enabled=False)
-    curve = measure_mosaic_noise(field, (1.0, 1.0), params)
+    curve = measure_mosaic_noise(field, (1.0, 1.0), BENCH, params)
     assert np.isnan(curve.measured).all()
     assert curve.factor(1e6) == pytest.approx(1.5, rel=0.02)
 
@@ -58,7 +68,8 @@ def test_pieces_without_data_are_left_out(field):
     assert choose_pieces(sky, 24) == [(slice(550, 1100), slice(0, 700))]
     empty = replace(field, sky=np.full_like(sky, np.nan))
     assert choose_pieces(empty.sky, 24) == []
-    assert measure_mosaic_noise(empty, INDEPENDENT, NoiseCurveParams()).n_boxes[0] == 0
+    curve = measure_mosaic_noise(empty, INDEPENDENT, BENCH, NoiseCurveParams())
+    assert curve.n_boxes[0] == 0
 
 
 def test_of_a_large_mosaic_a_few_pieces_far_apart_are_looked_at():

@@ -101,16 +101,16 @@ class NoiseCurve(NamedTuple):
 
 
 def measure_noise_curve(
-    pieces: Sequence[Piece], drop: tuple[float, float], params: NoiseCurveParams
+    pulls: Sequence[Sequence[NDArray[np.float64]]], drop: tuple[float, float]
 ) -> NoiseCurve:
     """Measure the noise of boxes of blank sky.
 
     Parameters
     ----------
-    pieces : sequence of Piece
+    pulls : sequence of (arrays of (boxes,) float64, one for each of `SIDES`)
+        Of some pieces of the mosaic: `sum_all_boxes`.
     drop : (float, float)
         Side of the drop, and of the mosaic's pixel, over that of the exposures' pixel.
-    params : NoiseCurveParams
 
     Returns
     -------
@@ -124,9 +124,8 @@ def measure_noise_curve(
     correlation = noise_autocorrelation(*drop)
     measured = np.full(len(SIDES), np.nan)
     n_boxes = np.zeros(len(SIDES), np.int64)
-    for k, side in enumerate(SIDES):
-        pulls = [sum_boxes(piece, side, params.least_filled) for piece in pieces]
-        values = np.concatenate(pulls) if pulls else np.empty(0)
+    for k in range(len(SIDES)):
+        values = np.concatenate([piece[k] for piece in pulls]) if pulls else np.empty(0)
         n_boxes[k] = len(values)
         if len(values) >= LEAST_BOXES:
             low, middle = np.quantile(values, QUANTILES)
@@ -138,6 +137,13 @@ def measure_noise_curve(
         error=SCATTER_ERROR * measured / np.sqrt(np.maximum(n_boxes, 1)),
         n_boxes=n_boxes,
     )
+
+
+def sum_all_boxes(
+    piece: Piece, params: NoiseCurveParams
+) -> tuple[NDArray[np.float64], ...]:
+    """Return `sum_boxes` for each of `SIDES`."""
+    return tuple(sum_boxes(piece, side, params.least_filled) for side in SIDES)
 
 
 def sum_boxes(piece: Piece, side: int, least_filled: float) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from itertools import pairwise, product
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..background.sky_model import SkyModelParams, evaluate_sky, model_sky
 from ..exposure.records import Mosaic, Plane
@@ -12,7 +13,9 @@ from ..mosaic.noise_curve import (
     NoiseCurveParams,
     Piece,
     measure_noise_curve,
+    sum_all_boxes,
 )
+from .runner import Bench
 
 PIECE: Final = 1024
 """Pixels a piece is wide: sixteen of the largest boxes."""
@@ -21,7 +24,7 @@ EVERY: Final = 16
 
 
 def measure_mosaic_noise(
-    mosaic: Mosaic, drop: tuple[float, float], params: NoiseCurveParams
+    mosaic: Mosaic, drop: tuple[float, float], bench: Bench, params: NoiseCurveParams
 ) -> NoiseCurve:
     """Measure the noise of areas of blank sky of a mosaic.
 
@@ -31,6 +34,8 @@ def measure_mosaic_noise(
         Its planes may be memory maps: some pieces are read.
     drop : (float, float)
         Side of the drop, and of the mosaic's pixel, over that of the exposures' pixel.
+    bench : Bench
+        Its threads take a piece each.
     params : NoiseCurveParams
 
     Returns
@@ -39,8 +44,13 @@ def measure_mosaic_noise(
         As predicted, without measurement, where the step is left out.
     """
     boxes = choose_pieces(mosaic.sky, params.pieces) if params.enabled else []
-    pieces = [_see_piece(mosaic, box) for box in boxes]
-    return measure_noise_curve(pieces, drop, params)
+    pulls: list[tuple[NDArray[np.float64], ...]] = [()] * len(boxes)
+
+    def look(k: int) -> None:
+        pulls[k] = sum_all_boxes(_see_piece(mosaic, boxes[k]), params)
+
+    bench.over(range(len(boxes)), look)
+    return measure_noise_curve(pulls, drop)
 
 
 def choose_pieces(sky: Plane, most: int) -> list[tuple[slice, slice]]:

@@ -143,7 +143,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     drop = world.pixel_fraction, world.scale_ratio
     world = _with_tables(
         world,
-        measure_mosaic_noise(combined.mosaic, drop, request.params.noise),
+        measure_mosaic_noise(combined.mosaic, drop, run.bench, request.params.noise),
         compare_zero_points(field, members, grid, request.params.zero_points),
     )
     write_mosaic(path, combined.mosaic, world, provenance)
