@@ -38,6 +38,11 @@ def test_nothing_given_is_wrong_use():
         collect_inputs([], (), mixed=False)
 
 
+def test_a_path_that_does_not_exist_is_wrong_use(raw, tmp_path):
+    with pytest.raises(ParameterError, match="no such file"):
+        collect_inputs([raw, tmp_path / "absent.fits"], (), mixed=False)
+
+
 def test_an_exclude_that_excludes_nothing_is_said(raw):
     found = collect_inputs([raw], ("_00001_", "nrcb2"), mixed=False)
     assert len(found.sources) < 2

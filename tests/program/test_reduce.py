@@ -181,7 +181,8 @@ def test_a_stopped_run_leaves_no_half_file_and_goes_on_later(field, tmp_path):
     )
     exposures = out / "exposures"
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not list(exposures.glob("*_rate.fits")):
+    # when the first exposure has begun, in a process that is warm from the ledger
+    while time.monotonic() < deadline and not list((out / "logs").glob("jw*.log")):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)

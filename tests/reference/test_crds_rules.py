@@ -112,6 +112,13 @@ def test_neither_cache_nor_server_is_one_line(tmp_path):
     assert "neither a cache nor the server https://localhost:1" in answer
 
 
+def test_a_variable_that_is_empty_is_one_that_is_not_set(tmp_path):
+    cache = build_cache(tmp_path / "crds_cache")
+    empty = {"CRDS_PATH": "", "CRDS_CONTEXT": "", "CRDS_CLIENT_TIMEOUT_SECONDS": " "}
+    (found,) = ask(cache, [{"kinds": ["gain"]}], HOME=str(tmp_path), **empty)
+    assert found[0]["gain"].startswith(str(cache))
+
+
 def test_a_server_that_never_answers_is_waited_for_once(tmp_path):
     cache = build_cache(tmp_path / "crds")
     with socket.create_server(("127.0.0.1", 0)) as silent:

@@ -17,9 +17,9 @@ from pydantic import Field
 from scipy import ndimage
 
 from ..exposure.records import Plane
-from ..numerics.selection import MAD_TO_SIGMA
+from ..numerics.selection import MAD_TO_SIGMA, MEDIAN_NOISE
 from ..params import Count, Fraction, PixelsFloat, StepParams, Unit
-from .stray_light import MEDIAN_NOISE, median_stack
+from .stray_light import median_stack
 
 LEAST_KNOWN: Final = 0.05
 """Of the weight of the smoothing Gaussian must lie on known pixels."""

@@ -41,8 +41,6 @@ FILLED: Final = 0.2
 OPEN: Final = (0.05, 0.3)
 """Shares of cells around that stand out: below the first no detail is kept, above the
 second all. Noise alone reaches 0.003 beyond three sigma."""
-MEDIAN_NOISE: Final = float(np.sqrt(np.pi / 2))
-"""Noise of a median of many values over that of their mean."""
 LEAST_VALUES: Final = 2
 """Exposures that must show sky at a pixel; other pixels are filled from around."""
 OUTPUT_PX: Final = 512

@@ -13,15 +13,13 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics.selection import MAD_TO_SIGMA, MEDIAN_NOISE
 from ..params import Arcsec, Count, Sigma, StepParams
 
 Floats = NDArray[np.float64]
 MAG_PER_LOG: Final = 2.5 / np.log(10.0)
 SAMPLING: Final = 0.01
 """Relative scatter of a star's flux with its place on the pixels: as little is not known."""
-MAD_TO_SIGMA: Final = 1.4826
-MEDIAN_ERROR: Final = 1.2533
-"""Error of a median over that of a mean, of normal values."""
 
 
 class ZeroPointParams(StepParams):
@@ -165,7 +163,7 @@ def _solve(names: tuple[str, ...], seen: dict[tuple[int, int], Floats]) -> ZeroP
     rows = np.arange(len(pairs))
     design = np.zeros((len(pairs), n))
     design[rows, pairs[:, 0]], design[rows, pairs[:, 1]] = 1.0, -1.0
-    weight = 1.0 / np.maximum(MEDIAN_ERROR * spread, 1e-9) ** 2
+    weight = 1.0 / np.maximum(MEDIAN_NOISE * spread, 1e-9) ** 2
     means = (group == np.unique(group)[:, None]).astype(float)
     scale = weight.mean() if len(weight) else 1.0
     normal = design.T @ (weight[:, None] * design) + scale * means.T @ means

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP, SATURATED
+from ..numerics.selection import MEDIAN_NOISE
 from ..params import Dn, Factor, Params, Pixels, PixelsFloat, Sigma
 from .regions import Event, Regions, filled_areas, find_regions
 
@@ -27,8 +28,6 @@ _MAX_HALO = 100
 """Pixels beyond the jumps up to which a halo is looked for."""
 _MIN_OTHERS = 2
 """Other differences that a pixel's own slope must be known from."""
-_MEDIAN_ERROR = 1.2533
-"""Error of a median over that of a mean."""
 
 
 class HaloParams(Params):
@@ -242,7 +241,7 @@ def _measure_rings(
         outer = min(inner + width, farthest)
         values = excess[usable & (distance > inner) & (distance <= outer)]
         step = float(np.median(values)) - level if values.size > 1 else np.inf
-        noise = _MEDIAN_ERROR * scatter / math.sqrt(max(values.size, 1))
+        noise = MEDIAN_NOISE * scatter / math.sqrt(max(values.size, 1))
         if step < max(params.faintest * scatter, 2.0 * noise):
             break
         rings.append(_Ring(inner, outer, step, step / scatter))

@@ -9,6 +9,8 @@ from .jit import kernel
 
 MAD_TO_SIGMA = 1.482602218505602
 """Standard deviation over median absolute deviation of a normal distribution."""
+MEDIAN_NOISE = 1.2533141373155003
+"""Noise of a median of many normal values over that of their mean: root of pi / 2."""
 
 
 def robust_scatter(values: NDArray[np.floating[Any]]) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError, ParameterError
+from ..errors import ParameterError
 from ..files.catalogs import read_catalog
 from ..files.content import content_hash, counted_cards
 from ..files.fits_layout import Hdu, find_hdu, read_image, scan_fits
@@ -41,7 +41,7 @@ def compare_lines(first: Path, second: Path) -> Iterator[str]:
     """
     for path in (first, second):
         if not path.exists():
-            raise InputError(str(path), "no such file or folder")
+            raise ParameterError(f"{path}: no such file or folder")
     if first.is_dir() != second.is_dir():
         message = f"{first}, {second}: give two files or two folders"
         raise ParameterError(message)

@@ -61,9 +61,9 @@ def collect_inputs(
     Raises
     ------
     InputError
-        Where a given path does not exist or a folder holds no exposure.
+        Where a folder holds no exposure.
     ParameterError
-        Where nothing is given.
+        Where nothing is given, or a path that does not exist.
     """
     if not given:
         raise ParameterError("no files or folders given; see rampline reduce --help")
@@ -101,7 +101,7 @@ def _files(given: Sequence[Path]) -> list[Path]:
         elif path.exists():
             found.append(path)
         else:
-            raise InputError(str(path), "no such file")
+            raise ParameterError(f"{path}: no such file or folder")
     return list(dict.fromkeys(path.resolve() for path in found))
 
 

@@ -4,11 +4,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ParameterError
+from ..errors import ParameterError, RamplineError
+from ..files.fits_output import whole_file
 from .progress import PlainProgress
+from .task_key import hash_file, make_key
 
 if TYPE_CHECKING:
     from ..simulation.scene import SceneParams
+
+MARK = "scene.key"
+"""File that says of which scene the exposures in a folder are."""
 
 
 def run_simulation(
@@ -46,12 +51,14 @@ def run_simulation(
     from ..simulation.simulate import simulate
 
     shown = PlainProgress()
+    scene = restricted(load_scene(name), only or {})
     made = simulate(
-        restricted(load_scene(name), only or {}),
+        scene,
         out,
         workers,
         lambda what, done, total: shown.say(f"  [{done}/{total}] {what}"),
         crds_cache=crds_cache,
+        keep=_goes_on(scene, out),
     )
     shown.say(f"{len(made.raw)} raw exposures in {made.raw[0].parent}")
     shown.say(f"references in {made.references}, truth in {made.truth[0].parent}")
@@ -61,6 +68,31 @@ def run_simulation(
             f"CRDS cache in {crds_cache}; to use it: . {crds_cache}/environment.sh"
         )
     return 0
+
+
+def _goes_on(scene: "SceneParams", out: Path) -> bool:
+    """Return whether a folder has exposures of this very scene, and mark it as having such.
+
+    What part of the scene is made does not matter: a part is the same as in the whole.
+    """
+    from ..simulation.scene import SelectionParams
+
+    files = [Path(picture.file) for picture in scene.light.pictures]
+    if scene.field.catalog:
+        files.append(Path(scene.field.catalog))
+    whole = scene.model_copy(update={"only": SelectionParams()})
+    hashes = [hash_file(path) for path in files if path.is_file()]
+    key = make_key("simulation.simulate", hashes, whole)
+    mark = out / MARK
+    if mark.is_file() and mark.read_text(encoding="utf-8").strip() == key:
+        return True
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with whole_file(mark) as beside:
+            beside.write_text(key + "\n", encoding="utf-8")
+    except OSError as error:
+        raise RamplineError(f"{out}: {error.strerror or error}") from error
+    return False
 
 
 def restricted(scene: "SceneParams", only: Mapping[str, str]) -> "SceneParams":

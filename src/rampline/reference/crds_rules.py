@@ -187,10 +187,15 @@ class _Client:
 
     @staticmethod
     def _set_environment() -> None:
-        """Fill in what the user left open, as STScI's instructions say."""
-        os.environ.setdefault("CRDS_PATH", str(Path.home() / "crds_cache"))
-        os.environ.setdefault("CRDS_SERVER_URL", "https://jwst-crds.stsci.edu")
-        os.environ.setdefault("CRDS_CLIENT_TIMEOUT_SECONDS", str(NETWORK_TIMEOUT_S))
+        """Fill in what the user left open, or empty, as STScI's instructions say."""
+        usual = {
+            "CRDS_PATH": str(Path.home() / "crds_cache"),
+            "CRDS_SERVER_URL": "https://jwst-crds.stsci.edu",
+            "CRDS_CLIENT_TIMEOUT_SECONDS": str(NETWORK_TIMEOUT_S),
+        }
+        for name, value in usual.items():
+            if not os.environ.get(name, "").strip():
+                os.environ[name] = value
 
     def context_name(self, wanted: str) -> str:
         """Return the context in force.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ..errors import ParameterError, RamplineError
 from ..files.write_raw import write_level1b
@@ -19,6 +20,7 @@ from .references import Reference, write_references
 from .scene import SceneParams, SelectionParams
 from .scene_check import check_scene
 from .sky import draw_sky
+from .sources import Sources
 from .truth import write_alignment_catalog, write_catalog, write_truth
 
 Progress = Callable[[str, int, int], None]
@@ -64,6 +66,7 @@ def simulate(
     progress: Progress = _silent,
     *,
     crds_cache: Path | None = None,
+    keep: bool = False,
 ) -> Simulated:
     """Simulate a scene.
 
@@ -79,6 +82,9 @@ def simulate(
         Called after each file, from any thread.
     crds_cache : Path, optional
         Folder of a CRDS cache to be written (`crds_cache.write_crds_cache`).
+    keep : bool
+        Whether exposures that are in the folder stay: the caller knows that they are of
+        this scene. An exposure is there when its truth is, which is written last.
 
     Returns
     -------
@@ -106,7 +112,6 @@ def simulate(
     for exposure in distinct:
         point_spread(exposure.band, exposure.detector)
     threads = max(1, (os.cpu_count() or 1) // workers)
-    chosen = {exposure.root for exposure in exposures}
 
     def make_references(series: list[Exposure]) -> list[Reference]:
         files: list[Reference] = []
@@ -116,22 +121,20 @@ def simulate(
             progress(f"references of {exposure.detector.name}", next(done), total)
         return files
 
-    def make_series(series: list[Exposure]) -> list[tuple[Path, Path]]:
-        traps: Traps | None = None
-        written = []
-        for exposure in series:
-            exposed = expose(scene, exposure, sources, threads, traps)
-            traps = exposed.traps
-            if exposure.root in chosen:
-                written.append(_write_exposure((raw, truth), scene, exposure, exposed))
-                progress(exposure.root, next(done), total)
-        return written
-
+    task = _Task(
+        scene,
+        sources,
+        (raw, truth),
+        threads,
+        frozenset(exposure.root for exposure in exposures),
+        keep,
+        lambda what: progress(what, next(done), total),
+    )
     in_order = scene.events.persistence.enabled
-    series = _histories(planned, chosen) if in_order else [[e] for e in exposures]
+    series = _histories(planned, task.chosen) if in_order else [[e] for e in exposures]
     with ThreadPoolExecutor(workers) as pool:
         files = list(pool.map(make_references, _by_detector(kinds)))
-        made = list(pool.map(make_series, series))
+        made = list(pool.map(lambda some: _make_series(some, task), series))
     bands = tuple(dict.fromkeys(exposure.band for exposure in exposures))
     catalog, alignment = out / "truth_catalog.ecsv", out / "alignment_catalog.ecsv"
     write_catalog(catalog, sources, bands)
@@ -148,6 +151,36 @@ def simulate(
         alignment_catalog=alignment,
         crds_cache=crds_cache,
     )
+
+
+class _Task(NamedTuple):
+    """What the series of all detectors share."""
+
+    scene: SceneParams
+    sources: Sources
+    folders: tuple[Path, Path]
+    threads: int
+    chosen: frozenset[str]
+    keep: bool
+    say: Callable[[str], None]
+
+
+def _make_series(series: list[Exposure], task: _Task) -> list[tuple[Path, Path]]:
+    """Make exposures one after the other, unless all that are wanted are kept."""
+    wanted = [exposure for exposure in series if exposure.root in task.chosen]
+    pairs = [_paths(task.folders, exposure) for exposure in wanted]
+    if task.keep and all(path.is_file() for pair in pairs for path in pair):
+        for exposure in wanted:
+            task.say(f"{exposure.root} is there")
+        return pairs
+    traps: Traps | None = None
+    for exposure in series:
+        exposed = expose(task.scene, exposure, task.sources, task.threads, traps)
+        traps = exposed.traps
+        if exposure.root in task.chosen:
+            _write_exposure(task.folders, task.scene, exposure, exposed)
+            task.say(exposure.root)
+    return pairs
 
 
 def _one_of_each(exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
@@ -221,7 +254,9 @@ def _by_detector(exposures: Iterable[Exposure]) -> list[list[Exposure]]:
     return [list(group) for _, group in groups]
 
 
-def _histories(planned: Iterable[Exposure], chosen: set[str]) -> list[list[Exposure]]:
+def _histories(
+    planned: Iterable[Exposure], chosen: frozenset[str]
+) -> list[list[Exposure]]:
     """Return each detector's exposures up to the last one chosen.
 
     Persistence runs from exposure to exposure: those before are exposed too.
@@ -239,9 +274,15 @@ def _write_exposure(
     scene: SceneParams,
     exposure: Exposure,
     exposed: Exposed,
-) -> tuple[Path, Path]:
-    raw = folders[0] / f"{exposure.root}_uncal.fits"
-    truth = folders[1] / f"{exposure.root}_truth.fits"
+) -> None:
+    raw, truth = _paths(folders, exposure)
+    # an older truth would say that the exposure is there
+    truth.unlink(missing_ok=True)
     write_level1b(raw, exposed.ramp)
     write_truth(truth, scene, exposure, exposed)
-    return raw, truth
+
+
+def _paths(folders: tuple[Path, Path], exposure: Exposure) -> tuple[Path, Path]:
+    """Return where an exposure and its truth go."""
+    raw, truth = folders
+    return raw / f"{exposure.root}_uncal.fits", truth / f"{exposure.root}_truth.fits"
