@@ -20,7 +20,8 @@ from ...exposure.timing import Readout
 from ..band import PixelNoise, RampBand
 from .planes import SlopeFit
 
-_LOST: Final = np.uint32(flags.DO_NOT_USE)
+_NONE, _LOST = np.uint32(0), np.uint32(flags.DO_NOT_USE)
+_UNRELIABLE, _HIT = np.uint32(flags.UNRELIABLE_SLOPE), np.uint32(flags.JUMP)
 _FEW: Final = 2
 """Good groups that such a ramp has at most."""
 _OUTLIER: Final = 16.0
@@ -123,28 +124,21 @@ def _fit_part(
     gain = noise.gain[rows][row, col].astype(np.float64)
     read = noise.read_noise_dn[rows][row, col].astype(np.float64) ** 2
     slope, variance, chi2 = _fit(means, read, reset, gain)
-    is_hit = (n_groups == _FEW) & (chi2 >= _OUTLIER)
-    is_hit &= _rises_faster(means)
-    means.n_reads[is_hit, 2] = 0.0
-    slope[is_hit], variance[is_hit], _ = _fit(
-        _Means(*(plane[is_hit] for plane in means)), read[is_hit], reset, gain[is_hit]
-    )
+    agree = (n_groups == _FEW) & (chi2 < _OUTLIER)
+    is_hit = (n_groups == _FEW) & ~agree & _rises_faster(means)
+    if is_hit.any():
+        means.n_reads[is_hit, 2] = 0.0
+        slope, variance, _ = _fit(means, read, reset, gain)
     no_photons, in_time = np.full(gain.shape, np.inf), reset._replace(time_error_s=0.0)
     _, quiet, _ = _fit(means, read, in_time, no_photons)
-    agree = (n_groups == _FEW) & (chi2 < _OUTLIER)
-    chosen = np.isfinite(slope) & (lost | agree | is_hit)
     photons = np.maximum(variance - quiet, 0.0)
-    at, is_hit = tuple(index[chosen] for index in where), is_hit[chosen]
-    doubtful = is_hit | (out.integrations.flags[at] & _LOST != 0)
+    chosen = np.isfinite(slope) & (lost | agree | is_hit)
     values = slope[chosen], photons[chosen], quiet[chosen]
-    _set(out.integrations, at, values, doubtful)
-    out.integrations.flags[tuple(index[is_hit] for index in at)] |= np.uint32(
-        flags.JUMP
-    )
+    marks = np.where(lost | is_hit, _UNRELIABLE, _NONE) | np.where(is_hit, _HIT, _NONE)
+    at = tuple(index[chosen] for index in where)
+    _set(out.integrations, at, values, marks[chosen])
     if len(band.counts) == 1:
-        _set(out.exposure, at[1:], values, doubtful)
-        hit = tuple(index[is_hit] for index in at[1:])
-        out.exposure.flags[hit] |= np.uint32(flags.JUMP)
+        _set(out.exposure, at[1:], values, marks[chosen])
 
 
 def _rises_faster(means: _Means) -> NDArray[np.bool_]:
@@ -268,17 +262,15 @@ def _set(
     planes: SlopePlanes,
     at: tuple[NDArray[np.intp], ...],
     values: tuple[NDArray[np.float64], ...],
-    is_doubtful: NDArray[np.bool_],
+    marks: NDArray[np.uint32],
 ) -> None:
-    """Write slopes and variances; say which of them are unreliable."""
+    """Write slopes and variances; there is a slope now, whatever the marks say of it."""
     slope, var_poisson, var_read = values
     planes.slope[at] = slope
     planes.var_poisson[at] = var_poisson
     planes.var_read[at] = var_read
     planes.err[at] = np.sqrt(var_poisson + var_read)
-    saved = tuple(index[is_doubtful] for index in at)
-    planes.flags[saved] &= ~_LOST
-    planes.flags[saved] |= np.uint32(flags.UNRELIABLE_SLOPE)
+    planes.flags[at] = (planes.flags[at] & ~_LOST) | marks
 
 
 def _combine(out: SlopeFit) -> None:
@@ -297,4 +289,4 @@ def _combine(out: SlopeFit) -> None:
         )
     ]
     values = means[0], means[1], means[2]
-    _set(out.exposure, where, values, np.ones(where[0].size, np.bool_))
+    _set(out.exposure, where, values, np.full(where[0].size, _UNRELIABLE))
