@@ -1,7 +1,9 @@
+from dataclasses import replace
+
 from rampline.astrometry.pixel_map import grid_from_cards
 from rampline.files.read_mosaic import read_image_cards
 from rampline.program.dry_run import dry_run_lines
-from rampline.program.estimate import grid_shape
+from rampline.program.estimate import grid_shape, mosaic_bytes
 from rampline.program.inputs import collect_inputs
 from rampline.program.options import ReduceOptions
 
@@ -35,3 +37,14 @@ def test_the_grid_is_foreseen_within_a_tenth(reduced, field):
     found = grid_shape([source.header for source in sources], grid.scale_arcsec)
     for expected, true in zip(found, shape, strict=True):
         assert abs(expected / true - 1) < 0.1
+
+
+def test_no_mosaic_needs_more_than_its_share_of_memory_allows(raw):
+    header = collect_inputs([raw], (), mixed=False).sources[0].header
+    readout = replace(header.readout, n_rows=2048, n_cols=2048)
+    member = replace(header, readout=readout)
+    few = mosaic_bytes([member] * 4, 3000**2, 2_000_000_000)
+    many = mosaic_bytes([member] * 72, 20_000**2, 2_000_000_000)
+    huge = mosaic_bytes([member] * 72, 60_000**2, 2_000_000_000)
+    assert few < 1.5e9 < many < 4e9
+    assert huge == many

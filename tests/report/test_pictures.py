@@ -27,6 +27,15 @@ def test_a_large_plane_is_averaged_without_its_missing_pixels():
     np.testing.assert_array_equal(small, 2.0)
 
 
+def test_a_mapped_plane_is_let_go_of_while_it_is_averaged(rng):
+    image = rng.normal(5, 1, (2100, 2050)).astype(np.float32)
+    calls = []
+    small = shrink(image, lambda: calls.append(1))
+    assert len(calls) == 700 // 64
+    blocks = image[:, :2049].reshape(700, 3, 683, 3)
+    np.testing.assert_allclose(small, blocks.mean(axis=(1, 3)), rtol=1e-6)
+
+
 def test_a_source_in_one_band_takes_that_colour(rng):
     bands = rng.normal(0, 1, (3, 16, 16)).astype(np.float32)
     bands[2, 5, 5] = 1e4

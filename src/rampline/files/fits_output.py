@@ -30,6 +30,8 @@ from .fits_layout import BLOCK, whole_blocks
 
 _PIECE: Final = 1 << 18
 """Bytes turned at once: a quarter of a core's cache."""
+_STRETCH: Final = 1 << 26
+"""Bytes of a mapped plane that may stay in memory while it is written."""
 _THREADS: Final = 2
 _NO_HASH: Final = "0" * 64
 """Keeps the place of a content hash, which is as long."""
@@ -114,7 +116,12 @@ def whole_file(path: Path) -> Iterator[Path]:
             beside.unlink()
 
 
-def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> str:
+def write_fits(
+    path: Path,
+    primary: tuple[Card, ...],
+    parts: Sequence[Part],
+    release: Callable[[], None] | None = None,
+) -> str:
     """Write a FITS file with its content hash in the primary header.
 
     Parameters
@@ -122,6 +129,8 @@ def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> 
     path : Path
     primary : tuple of Card
     parts : sequence of Part
+    release : callable, optional
+        Called every `_STRETCH` bytes: what is mapped may leave memory.
 
     Returns
     -------
@@ -147,7 +156,8 @@ def write_fits(path: Path, primary: tuple[Card, ...], parts: Sequence[Part]) -> 
             start = position + len(block.text)
             position = start + whole_blocks(_length(block.data))
             # the planes are on their way while the tables after them are laid out
-            waiting.append(pool.submit(_write_part, file.fileno(), block, part, start))
+            place = file.fileno(), start
+            waiting.append(pool.submit(_write_part, place, block, part, release))
         hashes = [written.result() for written in waiting]
         os.truncate(file.fileno(), position)
         found = combine_hashes(first, [h for h in hashes if h is not None])
@@ -165,8 +175,14 @@ class _Block(NamedTuple):
     data: NDArray[Any] | Derived | bytes
 
 
-def _write_part(file: int, block: _Block, part: Part, start: int) -> DataHash | None:
+def _write_part(
+    place: tuple[int, int],
+    block: _Block,
+    part: Part,
+    release: Callable[[], None] | None,
+) -> DataHash | None:
     """Write header and data of one extension; return the hash of what counts in it."""
+    file, start = place
     images, text, data = block
     os.pwrite(file, text, start - len(text))
     digest = plane_hash(part.name, images)
@@ -185,6 +201,8 @@ def _write_part(file: int, block: _Block, part: Part, start: int) -> DataHash | 
         if digest:
             digest.update(piece)
         start += len(piece)
+        if release and start % _STRETCH < len(piece):
+            release()
     return digest
 
 

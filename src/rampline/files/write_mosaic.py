@@ -1,6 +1,6 @@
 """Writing mosaics and the segmentation maps made from them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,11 @@ class MosaicWorld:
 
 
 def write_mosaic(
-    path: Path, mosaic: Mosaic, world: MosaicWorld, provenance: Provenance
+    path: Path,
+    mosaic: Mosaic,
+    world: MosaicWorld,
+    provenance: Provenance,
+    release: Callable[[], None] | None = None,
 ) -> str:
     """Write ``_i2d``: one filter on the common grid, MJy/sr.
 
@@ -66,6 +70,8 @@ def write_mosaic(
         Planes may be memory maps: they are read piece by piece.
     world : MosaicWorld
     provenance : Provenance
+    release : callable, optional
+        Called now and then: what is mapped may leave memory.
 
     Returns
     -------
@@ -92,7 +98,7 @@ def write_mosaic(
         Part("HDRTAB", header_table(mosaic.headers)),
     ]
     parts += [Part(name, table) for name, table in world.tables.items()]
-    return write_fits(path, primary, [*parts, *_closing(provenance, world)])
+    return write_fits(path, primary, [*parts, *_closing(provenance, world)], release)
 
 
 def write_segmentation(

@@ -24,9 +24,7 @@ from .drizzle_kernel import (
     stamp_exposure,
 )
 from .weights import NoisePlanes, WeightType
-from .window import Window, lattice_of
-
-CONTEXT_BITS = 32
+from .window import CONTEXT_BITS, Window, lattice_of
 
 
 class DrizzleParams(Params):

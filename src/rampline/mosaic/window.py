@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from ..exposure.geometry import PixelMap
 
+CONTEXT_BITS = 32
+"""Exposures whose contributions one plane of the context tells."""
+
 
 class Window(NamedTuple):
     """A rectangle of output pixels, stops excluded."""

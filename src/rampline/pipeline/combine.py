@@ -19,7 +19,6 @@ from ..exposure.header import Header
 from ..exposure.records import Flags32, Mosaic, Plane, SkyImage
 from ..flags import BAD_FOR_MOSAIC, DO_NOT_USE, OUTLIER
 from ..mosaic.drizzle import (
-    CONTEXT_BITS,
     DrizzleInput,
     DrizzleParams,
     MosaicPlanes,
@@ -30,7 +29,7 @@ from ..mosaic.drizzle import (
 )
 from ..mosaic.outliers import OutlierParams
 from ..mosaic.weights import NoisePlanes, weigh_pixels
-from ..mosaic.window import Window, box_of, overlapping
+from ..mosaic.window import CONTEXT_BITS, Window, box_of, overlapping
 from .find_outliers import outliers
 from .runner import Bench, Runner
 from .shelf import Shelf

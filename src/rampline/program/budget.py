@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..exposure.header import Header
+from ..mosaic.window import CONTEXT_BITS
 from .options import ReduceOptions
 
 BASE_BYTES = 400_000_000
@@ -15,9 +16,11 @@ PLANE_BYTES = 120
 """Each pixel: reference planes, results and their copies on the way to disk."""
 RATE_BYTES = 28
 CAL_BYTES = 28
-MOSAIC_BYTES = 32
+MOSAIC_BYTES = 38
 SEGMENTATION_BYTES = 4
 """Each pixel of a product on disk."""
+PLANES = 8
+"""Planes of a mosaic beside its context, the median among them, of four bytes a pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,9 @@ def slope_bytes(header: Header) -> int:
     readout = header.readout
     ints = readout.n_ints if readout.n_ints > 1 else 0
     return readout.n_rows * readout.n_cols * RATE_BYTES * (1 + ints)
+
+
+def planes_bytes(n_pixels: int, n_exposures: int) -> int:
+    """Return what the planes of a mosaic take while it is made, its context included."""
+    context = (n_exposures + CONTEXT_BITS - 1) // CONTEXT_BITS
+    return 4 * (PLANES + context) * n_pixels

@@ -21,6 +21,7 @@ from .budget import (
     SEGMENTATION_BYTES,
     Budget,
     exposure_bytes,
+    planes_bytes,
     slope_bytes,
 )
 from .inputs import Source
@@ -40,10 +41,13 @@ DRIZZLE_S = 1e-6
 """Each pixel that enters a mosaic: outliers and drizzle."""
 GRID_S = 500e-9
 """Each pixel of a mosaic: catalogue."""
-MEMBER_BYTES = 60
-"""Each pixel of an exposure that waits to be combined."""
-GRID_BYTES = 80
-"""Each pixel of a mosaic while it is made."""
+MEMBER_BYTES, FOUND_BYTES, LOADING_BYTES = 20, 1, 56
+"""Each pixel of an exposure that waits to be combined, where room is left; of all of them,
+for their outliers; and of the two that are being loaded."""
+MAPPED_BYTES = 450_000_000
+"""A mosaic whose planes are mapped: windows, and what is looked at of the planes."""
+CATALOG_BYTES = 80
+"""Each pixel of a mosaic whose sources are measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,17 +185,35 @@ def _mosaic(
     pixels = sum(h.readout.n_rows * h.readout.n_cols for h in headers)
     grid = shape[0] * shape[1]
     crf = pixels * CAL_BYTES * ("crf" in options.keep)
-    waiting = min(pixels * MEMBER_BYTES, options.max_memory_bytes // 2)
     disk = grid * MOSAIC_BYTES + crf
     return Expected(
         stage="mosaics",
         name=name,
         detail=f"{len(headers)} exposures on {shape[1]} x {shape[0]} pixels",
         seconds=FIELD_S + pixels * DRIZZLE_S,
-        memory_bytes=BASE_BYTES + waiting + grid * GRID_BYTES,
+        memory_bytes=mosaic_bytes(headers, grid, options.max_memory_bytes // 2),
         disk_bytes=disk,
         kept_bytes=disk,
     )
+
+
+def mosaic_bytes(headers: Sequence[Header], grid: int, max_bytes: int) -> int:
+    """Estimate the memory that a mosaic takes while it is made.
+
+    Parameters
+    ----------
+    headers : sequence of Header
+        Of its exposures.
+    grid : int
+        Its pixels.
+    max_bytes : int
+        For exposures.
+    """
+    sizes = [h.readout.n_rows * h.readout.n_cols for h in headers]
+    members = min(sum(sizes) * MEMBER_BYTES, max_bytes)
+    members += sum(sizes) * FOUND_BYTES + max(sizes) * LOADING_BYTES
+    planes = planes_bytes(grid, len(headers))
+    return BASE_BYTES + members + min(planes, max(max_bytes // 4, MAPPED_BYTES))
 
 
 def _catalog(name: str, shape: tuple[int, int]) -> Expected:
@@ -201,7 +223,7 @@ def _catalog(name: str, shape: tuple[int, int]) -> Expected:
         name=f"{name}_cat",
         detail=f"{shape[1]} x {shape[0]} pixels",
         seconds=FIELD_S + grid * GRID_S,
-        memory_bytes=BASE_BYTES + grid * GRID_BYTES,
+        memory_bytes=BASE_BYTES + grid * CATALOG_BYTES,
         disk_bytes=grid * SEGMENTATION_BYTES,
         kept_bytes=grid * SEGMENTATION_BYTES,
     )

@@ -27,7 +27,6 @@ from ..files.scratch import ScratchPlanes
 from ..files.write import write_sky
 from ..files.write_mosaic import MosaicWorld, write_mosaic
 from ..mosaic.correlation import correlated_noise_factor
-from ..mosaic.drizzle import CONTEXT_BITS
 from ..mosaic.noise_curve import NoiseCurve
 from ..params import walk_params
 from ..pipeline.combine import CombinedDithers, Dither, combine_dithers, mark_outliers
@@ -43,6 +42,7 @@ from ..pipeline.sky_to_mosaic import (
 from ..pipeline.worktable import Room
 from ..pipeline.zero_points import compare_zero_points
 from .alignment_table import read_alignment
+from .budget import planes_bytes
 from .make_survey import load_sky, read_survey
 from .pictures import draw_mosaic
 from .products import bench, input_file, is_current
@@ -53,8 +53,6 @@ COMBINED = ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
 """Extensions of an exposure that its mosaic is computed from."""
 APERTURES = (3, 10, 33)
 """Widths in pixels of the apertures whose noise the header tells."""
-PLANES = 8
-"""Planes of a mosaic beside its context, the median among them, of four bytes a pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +122,8 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     dithers = gather_dithers(field, members, levels, load)
     run: Runner[None] = Runner(None, bench(request.threads))
     steps = (request.params.outliers, request.params.drizzle)
-    combined = combine_dithers(
-        dithers, grid, request.name, run, steps, _room(request, grid, len(cals))
-    )
+    room = _room(request, grid, len(cals))
+    combined = combine_dithers(dithers, grid, request.name, run, steps, room)
     provenance = Provenance(
         version=__version__,
         steps=_steps(run.trail, request.params),
@@ -141,24 +138,22 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     _write_association(request, cals, dithers)
     world = _world(request, grid, dithers, field.alignment)
     drop = world.pixel_fraction, world.scale_ratio
-    world = _with_tables(
-        world,
-        measure_mosaic_noise(combined.mosaic, drop, run.bench, request.params.noise),
-        compare_zero_points(field, members, grid, request.params.zero_points),
-    )
-    write_mosaic(path, combined.mosaic, world, provenance)
+    curve = measure_mosaic_noise(combined.mosaic, drop, run.bench, request.params.noise)
+    room.release()
+    zero_points = compare_zero_points(field, members, grid, request.params.zero_points)
+    world = _with_tables(world, curve, zero_points)
+    write_mosaic(path, combined.mosaic, world, provenance, room.release)
     # those of the mosaic before
     for suffix, ending in (("cat", "ecsv"), ("segm", "fits")):
         name = product_name(request.name, suffix, ending)
         request.folder.joinpath(name).unlink(missing_ok=True)
-    draw_mosaic(request.pictures, combined.mosaic)
+    draw_mosaic(request.pictures, combined.mosaic, room.release)
     return MosaicResult(path=path, made=("i2d",))
 
 
 def _room(request: MosaicRequest, grid: Grid, n_exposures: int) -> Room:
     """Return where exposures and planes are kept: in memory only planes that are small."""
-    planes = PLANES + (n_exposures + CONTEXT_BITS - 1) // CONTEXT_BITS
-    n_bytes = 4 * planes * grid.n_rows * grid.n_cols
+    n_bytes = planes_bytes(grid.n_rows * grid.n_cols, n_exposures)
     if n_bytes <= request.max_bytes // 4:
         return Room(request.max_bytes)
     scratch = ScratchPlanes(request.folder)

@@ -1,5 +1,6 @@
 """Draw the products as they are made: pictures beside every file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from ..exposure.records import Mosaic, SkyImage, SlopeImage
 from ..files.fits_output import whole_file
 from ..files.read_mosaic import read_surface
-from ..report.pictures import colour_picture, picture
+from ..report.pictures import colour_picture, picture, shrink
 
 
 def draw_slope(folder: Path, root: str, slope: SlopeImage) -> None:
@@ -23,10 +24,11 @@ def draw_sky(folder: Path, root: str, sky: SkyImage) -> None:
     _save(folder / f"{root}_cal.png", picture(sky.sky))
 
 
-def draw_mosaic(folder: Path, mosaic: Mosaic) -> None:
-    """Draw a mosaic and its weights."""
-    _save(folder / f"{mosaic.name}_i2d.png", picture(mosaic.sky))
-    _save(folder / f"{mosaic.name}_wht.png", picture(mosaic.weight, low_sigma=10.0))
+def draw_mosaic(folder: Path, mosaic: Mosaic, release: Callable[[], None]) -> None:
+    """Draw a mosaic and its weights; ``release`` lets go of what is mapped."""
+    sky, weight = (shrink(plane, release) for plane in (mosaic.sky, mosaic.weight))
+    _save(folder / f"{mosaic.name}_i2d.png", picture(sky))
+    _save(folder / f"{mosaic.name}_wht.png", picture(weight, low_sigma=10.0))
 
 
 def draw_field(folder: Path, mosaics: list[Path]) -> None:

@@ -5,6 +5,7 @@ stripes and faint wings show and bright cores keep their shape. Rows run upwards
 """
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from ..numerics.selection import MAD_TO_SIGMA
 
 LARGEST = 1024
 """Longest side of a picture, pixels."""
+BANDS = 64
+"""Rows of a picture between which mapped pages are let go."""
 NO_DATA = (24, 40, 72)
 """Colour of pixels without data."""
 BRIGHTEST = 254
@@ -64,19 +67,24 @@ def _box_of(covered: NDArray[np.bool_]) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
 
 
-def shrink(image: Plane) -> Plane:
-    """Average blocks of pixels until the longest side fits; NaN are left out."""
+def shrink(image: Plane, release: Callable[[], None] | None = None) -> Plane:
+    """Average blocks of pixels until the longest side fits; NaN are left out.
+
+    Where the image is mapped, ``release`` may be called now and then to let go of its pages.
+    """
     factor = max(1, -(-max(image.shape) // LARGEST))
-    rows, cols = (side - side % factor for side in image.shape)
-    blocks = image[:rows, :cols].reshape(rows // factor, factor, cols // factor, factor)
-    total, count = np.zeros((2, *blocks.shape[::2]))
-    for i, j in np.ndindex(factor, factor):
-        part = blocks[:, i, :, j]
-        finite = np.isfinite(part)
-        np.add(total, part, out=total, where=finite)
-        count += finite
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(total / count, np.float32)
+    rows, cols = (side // factor for side in image.shape)
+    small = np.empty((rows, cols), np.float32)
+    for row in range(rows):
+        band = image[row * factor : (row + 1) * factor, : cols * factor]
+        blocks = band.reshape(factor, cols, factor)
+        finite = np.isfinite(blocks)
+        total = np.where(finite, blocks, 0).sum(axis=(0, 2), dtype=np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            small[row] = total / finite.sum(axis=(0, 2))
+        if release is not None and row % BANDS == BANDS - 1:
+            release()
+    return small
 
 
 def _stretched(image: Plane, low: float, high: float) -> NDArray[np.float64]:
