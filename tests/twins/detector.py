@@ -733,47 +733,68 @@ def write_whole_ramps(span, model, scratch, out):
     out.own_err[inside] = out.err[inside]
 
 
-def fit_segment(place, noise, model, scratch):
-    (start, n, c), (gain, variance) = place, noise
-    values = scratch.ramp[start : start + n, c].astype(float)
-    power = power_index(values[-1] - values[0], gain, variance) if n > 2 else 0
-    return model.table[n, power, :n] @ values
+def judge_ramps(span, bits, flags, scratch):
+    (start, n), line, seen = span, scratch.line, scratch.seen
+    plain = seen[:n] & ~np.uint8(sum(bits)) == 0
+    plain &= flags[start : start + n] & np.uint32(bits[0] | bits[1]) == 0
+    plain &= (line[ols_rows._GAIN, :n] > 0) & (line[ols_rows._READ, :n] > 0)
+    plain &= np.isfinite(line[ols_rows._SUM, :n])
+    scratch.state[:n] = np.where(plain, seen[:n] != 0, 2)
 
 
-def write_cut_ramp(pixel, sums, out):
-    slope, var_read, var_poisson, both = sums
-    var_read, var_poisson = (v if v < 1e6 else 0 for v in (var_read, var_poisson))
-    out.slope[pixel] = slope if var_read else 0
-    out.var_read[pixel], out.var_poisson[pixel] = var_read, var_poisson
-    out.err[pixel], out.own_err[pixel] = (var_read + var_poisson) ** 0.5, both**-0.5
-
-
-def fit_cut_ramp(place, model, bits, scratch, out):
-    (c, pixel), line = place, scratch.line
-    flags = scratch.flags[:-1, c]
-    gain, variance = line[[ols_rows._GAIN, ols_rows._READ], c].astype(float)
-    n_good, (lost, full, jump) = np.count_nonzero(flags == 0), bits
+def list_segments(n, bits, scratch):
+    (lost, full, jump), found = bits, []
     own = SimpleNamespace(jump=jump)
-    kinds = [kind(int(f), bool(f & (lost | full)), own) for f in flags]
-    segments = np.zeros((len(flags) + 1, 2), int)
-    found = segments[: find_segments(np.array(kinds), segments)]
-    found = found[found[:, 1] > 1]
-    if n_good < 2 or flags[0] & full or len(found) == 0 or scratch.n_used[c] == 0:
-        return False
-    signal = (max(line[ols_rows._RATE, c], 0) + line[ols_rows._DARK, c]) / gain
-    values = [
-        fit_segment((*one, c), (gain, variance), model, scratch) / model.group_s
-        for one in found
-    ]
+    for c in np.flatnonzero(scratch.state[:n] == 1):
+        flags = scratch.flags[:-1, c]
+        kinds = [kind(int(f), bool(f & (lost | full)), own) for f in flags]
+        segments = np.zeros((len(flags) + 1, 2), int)
+        segments = segments[: find_segments(np.array(kinds), segments)]
+        segments = [(c, *one) for one in segments if one[1] > 1]
+        n_good = np.count_nonzero(flags == 0)
+        is_odd = n_good < 2 or not segments or scratch.n_used[c] == 0
+        if is_odd or flags[0] & full:
+            scratch.state[c] = 2
+        else:
+            found += segments
+    scratch.segments[:, : len(found)] = np.array(found, np.int32).reshape(-1, 3).T
+    return len(found)
+
+
+def fit_segments(n_segments, model, scratch):
+    scratch.sums[:] = 0
     times = SimpleNamespace(group=model.group_s)
-    reads = np.array([read_variance(n, variance, times, 0) for _, n in found])
-    photons = signal / (model.group_s * (found[:, 1] - 1))
-    var_read = 1 / np.sum(1 / reads)
-    var_poisson = 1 / np.sum(1 / photons) if signal > 0 else 0
-    sums = np.sum(values / reads) * var_read, var_read, var_poisson
-    write_cut_ramp(pixel, (*sums, np.sum(1 / (reads + photons))), out)
-    out.flags[pixel] |= np.bitwise_or.reduce(flags) & np.uint8(full | jump)
-    return True
+    for c, start, n in scratch.segments[:, :n_segments].T:
+        gain, variance, rate, dark = (
+            float(scratch.line[k, c])
+            for k in (ols_rows._GAIN, ols_rows._READ, ols_rows._RATE, ols_rows._DARK)
+        )
+        values = scratch.ramp[start : start + n, c].astype(float)
+        power = power_index(values[-1] - values[0], gain, variance) if n > 2 else 0
+        slope = model.table[n, power, :n] @ values
+        read = read_variance(n, variance, times, 0)
+        photons = (max(rate, 0) + dark) / gain / (model.group_s * (n - 1))
+        weight = 12 * variance / (read * model.group_s**2)
+        scratch.sums[:, c] += weight * slope, weight, 1 / (read + photons), n - 1
+
+
+def write_cut_ramps(span, model, bits, scratch, out):
+    start, n = span
+    for c in np.flatnonzero(scratch.state[:n] == 1):
+        gain, variance, rate, dark = (
+            float(scratch.line[k, c])
+            for k in (ols_rows._GAIN, ols_rows._READ, ols_rows._RATE, ols_rows._DARK)
+        )
+        slope, weight, both, n_steps = scratch.sums[:, c]
+        var_read = 12 * variance / model.group_s**2 / weight
+        var_poisson = (max(rate, 0) + dark) / gain / (model.group_s * n_steps)
+        var_read, var_poisson = (v if v < 1e6 else 0 for v in (var_read, var_poisson))
+        pixel = start + c
+        out.slope[pixel] = slope / weight / model.group_s if var_read else 0
+        out.var_read[pixel], out.var_poisson[pixel] = var_read, var_poisson
+        out.err[pixel] = (var_read + var_poisson) ** 0.5
+        out.own_err[pixel] = both**-0.5
+        out.flags[pixel] |= scratch.seen[c] & np.uint8(bits[1] | bits[2])
 
 
 def fit_rows(samples, noise, model, bits, out, rest):
@@ -783,16 +804,14 @@ def fit_rows(samples, noise, model, bits, out, rest):
     take_pixels(noise, (0, n), model.n_frames, scratch)
     drop_steps(n, bits, scratch)
     find_rates(n, model.group_s, scratch)
-    plain = (scratch.line[ols_rows._GAIN] > 0) & (scratch.line[ols_rows._READ] > 0)
-    plain &= np.isfinite(scratch.line[ols_rows._SUM])
-    plain &= out.flags & np.uint32(bits[0] | bits[1]) == 0
-    plain &= scratch.seen & ~np.uint8(sum(bits)) == 0
-    scratch.line[:, ~plain], scratch.ramp[:, ~plain] = 1, 1
+    judge_ramps((0, n), bits, out.flags, scratch)
+    odd = scratch.state == 2
+    scratch.line[:, odd], scratch.ramp[:, odd] = 1, 1
     choose_slopes(n, model, scratch)
     write_whole_ramps((0, n), model, scratch, out)
-    for c in np.flatnonzero(plain & (scratch.seen != 0)):
-        plain[c] = fit_cut_ramp((c, c), model, bits, scratch, out)
-    found = np.flatnonzero(~plain)
+    fit_segments(list_segments(n, bits, scratch), model, scratch)
+    write_cut_ramps((0, n), model, bits, scratch, out)
+    found = np.flatnonzero(scratch.state == 2)
     rest[: found.size] = found
     return found.size
 
@@ -806,6 +825,9 @@ def ols_scratch(n_groups, n):
         lost,
         np.zeros(n, np.uint8),
         np.zeros(n, np.int32),
+        np.zeros(n, np.uint8),
+        np.zeros((3, n * n_groups), np.int32),
+        np.zeros((4, n)),
     )
 
 

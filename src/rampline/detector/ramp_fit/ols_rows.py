@@ -1,9 +1,10 @@
 """Ramps of a single integration by segments, some hundred pixels side by side.
 
 Nearly all ramps are one whole segment: these are vector code, with the slopes of all
-weights made and one of them chosen. Ramps cut by jumps or by saturation are fitted one by
-one from the same scratch. What is stranger, a NaN, a single good group, charge loss, is
-named and left to `ols_kernels`.
+weights made and one of them chosen. Of ramps cut by jumps or by saturation the segments
+are listed, then fitted from the same scratch. What is odder, a NaN, a single good group,
+charge loss, is named and left to `ols_kernels`. Loops over pixels are within each part:
+to name an array once a pixel costs more than the fit.
 """
 
 from typing import Final, NamedTuple
@@ -25,6 +26,7 @@ _RATIOS: Final = (0.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 """Ratios of signal to noise at which the power of the weights changes."""
 _LARGE_VARIANCE: Final = 1.0e6
 """Variances from here on are written as 0: they mean that there is no measurement."""
+_WHOLE, _CUT, _ODD = np.uint8(0), np.uint8(1), np.uint8(2)
 # lines of the scratch
 _RATE, _GAIN, _READ, _DARK, _RISE, _SUM = range(6)
 _LINES: Final = 6
@@ -82,6 +84,12 @@ class Scratch(NamedTuple):
     """(pixels,): all bits of the groups."""
     n_used: NDArray[np.int32]
     """(pixels,): differences without a jump or a lost group."""
+    state: NDArray[np.uint8]
+    """(pixels,): whole, cut or odd."""
+    segments: NDArray[np.int32]
+    """(3, n): column, first group and length of the segments of cut ramps."""
+    sums: NDArray[np.float64]
+    """(4, pixels), as `fit_segments` fills them."""
 
 
 def make_model(table: NDArray[np.float64], group_s: float, n_frames: int) -> Model:
@@ -113,10 +121,11 @@ def fit_rows(
         np.full((n_groups + 1, _WIDTH + _GAP), np.uint8(bits[0])),
         np.empty(_WIDTH, np.uint8),
         np.empty(_WIDTH, np.int32),
+        np.empty(_WIDTH, np.uint8),
+        np.empty((3, _WIDTH * (n_groups // 2 + 1)), np.int32),
+        np.empty((4, _WIDTH), np.float64),
     )
-    line, n_rest, zero = scratch.line, 0, np.float32(0.0)
-    known = np.uint8(bits[0] | bits[1] | bits[2])
-    lost = np.uint32(bits[0] | bits[1])
+    state, n_rest = scratch.state, 0
     for row in range(samples.n_rows):
         for first in range(0, samples.n_cols, _WIDTH):
             n = min(_WIDTH, samples.n_cols - first)
@@ -127,16 +136,12 @@ def fit_rows(
             find_rates(n, model.group_s, scratch)
             choose_slopes(n, model, scratch)
             write_whole_ramps((start, n), model, scratch, out)
+            judge_ramps((start, n), bits, out.flags, scratch)
+            fit_segments(list_segments(n, bits, scratch), model, scratch)
+            write_cut_ramps((start, n), model, bits, scratch, out)
             for c in range(n):
-                seen, pixel = scratch.seen[c], start + c
-                is_plain = ((seen | known) == known) & ((out.flags[pixel] & lost) == 0)
-                is_plain &= (line[_GAIN, c] > zero) & (line[_READ, c] > zero)
-                is_plain &= line[_SUM, c] - line[_SUM, c] == zero
-                if is_plain and seen != 0:
-                    where = c, pixel
-                    is_plain = fit_cut_ramp(where, model, bits, scratch, out)
-                if not is_plain:
-                    rest[n_rest] = pixel
+                if state[c] == _ODD:
+                    rest[n_rest] = start + c
                     n_rest += 1
     return n_rest
 
@@ -287,81 +292,120 @@ def write_whole_ramps(
 
 
 @kernel_part
-def fit_cut_ramp(
-    place: tuple[int, int],
+def judge_ramps(
+    span: tuple[int, int],
+    bits: tuple[int, int, int],
+    flags: NDArray[np.uint32],
+    scratch: Scratch,
+) -> None:
+    """Tell whole ramps from those that are cut, and from those that are odd."""
+    line, state, (start, n) = scratch.line, scratch.state, span
+    known, zero = np.uint8(bits[0] | bits[1] | bits[2]), np.float32(0.0)
+    lost = np.uint32(bits[0] | bits[1])
+    for c in range(n):
+        seen = scratch.seen[c]
+        is_plain = ((seen | known) == known) & ((flags[start + c] & lost) == 0)
+        is_plain &= (line[_GAIN, c] > zero) & (line[_READ, c] > zero)
+        # not so for NaN and infinities
+        is_plain &= line[_SUM, c] - line[_SUM, c] == zero
+        cut = _WHOLE if seen == 0 else _CUT
+        state[c] = cut if is_plain else _ODD
+
+
+@kernel_part
+def list_segments(n: int, bits: tuple[int, int, int], scratch: Scratch) -> int:
+    """List the segments of two and more groups of cut ramps; return how many there are.
+
+    A ramp that has none, or a single good group, or is saturated from the start, is odd.
+    """
+    flags, segments, state = scratch.flags, scratch.segments, scratch.state
+    n_used, n_segments = scratch.n_used, 0
+    jump, full = np.uint8(bits[2]), np.uint8(bits[1])
+    for c in range(n):
+        if state[c] != _CUT:
+            continue
+        first, begin, n_good = n_segments, -1, 0
+        for g in range(len(flags)):
+            # the last line is that of a lost group: it ends what is left
+            if flags[g, c] == 0:
+                n_good += 1
+                if begin < 0:
+                    begin = g - 1 if g > 0 and flags[g - 1, c] == jump else g
+            elif begin >= 0:
+                if g - begin > 1:
+                    segments[0, n_segments] = c
+                    segments[1, n_segments] = begin
+                    segments[2, n_segments] = g - begin
+                    n_segments += 1
+                begin = -1
+        is_odd = n_good < 2 or n_segments == first or n_used[c] == 0
+        if is_odd or flags[0, c] & full != 0:
+            state[c] = _ODD
+            n_segments = first
+    return n_segments
+
+
+@kernel_part
+def fit_segments(n_segments: int, model: Model, scratch: Scratch) -> None:
+    """Sum over the segments of each ramp: slopes, weights, both variances and differences.
+
+    The weight of a segment is what is not common in one over its read variance.
+    """
+    ramp, line, sums, segments = (
+        scratch.ramp,
+        scratch.line,
+        scratch.sums,
+        scratch.segments,
+    )
+    table, squares = model.table, model.squares
+    for c in range(sums.shape[1]):
+        sums[0, c] = sums[1, c] = sums[2, c] = sums[3, c] = 0.0
+    for k in range(n_segments):
+        c, start, n = segments[0, k], segments[1, k], segments[2, k]
+        gain, variance = np.float64(line[_GAIN, c]), np.float64(line[_READ, c])
+        signal = np.float64(ramp[start + n - 1, c] - ramp[start, c]) * gain
+        total = variance * gain * gain + signal
+        power, slope = 0, 0.0
+        if n > 2 and signal > 0.0:
+            for j in range(1, squares.size):
+                power += signal * signal >= squares[j] * total
+        for j in range(n):
+            slope += table[n, power, j] * ramp[start + j, c]
+        weight = np.float64(n * (n * n - 1))
+        photons = np.float64(max(line[_RATE, c], np.float32(0.0)) + line[_DARK, c])
+        reads = variance * (12.0 / model.group_s**2)
+        photons /= gain * (model.group_s * (n - 1))
+        sums[0, c] += weight * slope
+        sums[1, c] += weight
+        sums[2, c] += weight / (reads + photons * weight)
+        sums[3, c] += n - 1
+
+
+@kernel_part
+def write_cut_ramps(
+    span: tuple[int, int],
     model: Model,
     bits: tuple[int, int, int],
     scratch: Scratch,
     out: Planes,
-) -> bool:
-    """Fit one ramp by its segments of two and more groups; return whether that is all.
-
-    ``place`` is the column of the scratch and the pixel.
-    """
-    (c, pixel), line, flags = place, scratch.line, scratch.flags
-    gain, variance = np.float64(line[_GAIN, c]), np.float64(line[_READ, c])
-    rate = np.float64(max(line[_RATE, c], np.float32(0.0)) + line[_DARK, c])
-    # variances of a difference, DN**2/s**2
-    photons = rate / (gain * model.group_s)
-    reads = variance * 12.0 / model.group_s**2
-    slope, weights, both, steps, start, n_good = 0.0, 0.0, 0.0, 0, -1, 0
-    for g in range(len(flags)):
-        # the last line is that of a lost group: it ends what is left
-        if flags[g, c] == 0:
-            n_good += 1
-            if start < 0:
-                start = g - 1 if g > 0 and flags[g - 1, c] == bits[2] else g
-        elif start >= 0:
-            n = g - start
-            if n > 1:
-                weight = np.float64(n * (n * n - 1))
-                where = start, n, c
-                slope += weight * fit_segment(where, (gain, variance), model, scratch)
-                weights += weight
-                steps += n - 1
-                both += weight / (reads + photons / (n - 1) * weight)
-            start = -1
-    if n_good < 2 or steps == 0 or scratch.n_used[c] == 0 or flags[0, c] & bits[1]:
-        return False
-    sums = slope / (weights * model.group_s), reads / weights, photons / steps, both
-    write_cut_ramp(pixel, sums, out)
-    out.flags[pixel] |= np.uint32(scratch.seen[c] & (bits[1] | bits[2]))
-    return True
-
-
-@kernel_part
-def fit_segment(
-    place: tuple[int, int, int],
-    noise: tuple[float, float],
-    model: Model,
-    scratch: Scratch,
-) -> float:
-    """Return the slope of a segment, DN/group.
-
-    ``place`` is its first group, its length and the column of the scratch; ``noise`` the
-    gain and the read variance of a group.
-    """
-    (start, n, c), (gain, variance), ramp = place, noise, scratch.ramp
-    signal = np.float64(ramp[start + n - 1, c] - ramp[start, c]) * gain
-    power, slope = 0, 0.0
-    if n > 2 and signal > 0.0:
-        total = variance * gain * gain + signal
-        for square in model.squares[1:]:
-            power += signal * signal >= square * total
-    for k in range(n):
-        slope += model.table[n, power, k] * ramp[start + k, c]
-    return slope
-
-
-@kernel_part
-def write_cut_ramp(
-    pixel: int, sums: tuple[float, float, float, float], out: Planes
 ) -> None:
-    """Write slope, two variances and one over the variance from both, of one ramp."""
-    slope, var_read, var_poisson, both = sums
-    var_read = var_read if var_read < _LARGE_VARIANCE else 0.0
-    var_poisson = var_poisson if var_poisson < _LARGE_VARIANCE else 0.0
-    out.slope[pixel] = slope if var_read > 0.0 else 0.0
-    out.var_read[pixel], out.var_poisson[pixel] = var_read, var_poisson
-    out.own_err[pixel] = np.sqrt(1.0 / both)
-    out.err[pixel] = np.sqrt(var_read + var_poisson)
+    """Write slopes, variances and flags of ramps of several segments."""
+    line, sums, state, seen = scratch.line, scratch.sums, scratch.state, scratch.seen
+    slope, err, own_err, flags = out.slope, out.err, out.own_err, out.flags
+    reads, photons, (start, n) = out.var_read, out.var_poisson, span
+    kept = np.uint8(bits[1] | bits[2])
+    for c in range(n):
+        if state[c] != _CUT:
+            continue
+        pixel, gain = start + c, np.float64(line[_GAIN, c])
+        rate = np.float64(max(line[_RATE, c], np.float32(0.0)) + line[_DARK, c])
+        var_read = 12.0 / model.group_s**2 * line[_READ, c] / sums[1, c]
+        var_poisson = rate / (gain * model.group_s * sums[3, c])
+        var_read = var_read if var_read < _LARGE_VARIANCE else 0.0
+        var_poisson = var_poisson if var_poisson < _LARGE_VARIANCE else 0.0
+        mean = sums[0, c] / (sums[1, c] * model.group_s)
+        slope[pixel] = mean if var_read > 0.0 else 0.0
+        reads[pixel], photons[pixel] = var_read, var_poisson
+        own_err[pixel] = np.sqrt(1.0 / sums[2, c])
+        err[pixel] = np.sqrt(var_read + var_poisson)
+        flags[pixel] |= np.uint32(seen[c] & kept)
