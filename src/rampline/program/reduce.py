@@ -16,12 +16,9 @@ from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field import FieldRun, combine_field
 from .finished import forget_finished, is_finished, note_finished, try_run_key
 from .folders import Folders
-from .grism import run_grisms
 from .inputs import Inputs, Source, collect_inputs
 from .journal import Journal
 from .make_cal import choose_backgrounds, is_background
-from .make_ledger import ledger_requests, make_ledger
-from .make_report import make_report
 from .notices import notices
 from .occupancy import occupy
 from .options import ReduceOptions, Until
@@ -30,7 +27,6 @@ from .parameters import read_parameters
 from .products import Workplace
 from .progress import make_progress
 from .run_record import begin_record, end_record
-from .second_round import run_second_round
 from .stage import Desk
 from .user_regions import drawn_on, read_user_regions
 
@@ -126,14 +122,26 @@ def _reduce(
     second: list[ExposureResult] = []
     if is_field:
         combine_field(desk, surveys, run)
-        second = run_second_round(desk, calibrated, run) if options.rounds == 2 else []
-    if options.reaches("cal"):
+        second = _again(desk, calibrated, run) if options.rounds == 2 else []
+    if options.reaches("cal") and any(r.rate is not None for r in calibrated):
+        # each of these rooms takes as long to open as an exposure its survey
+        from .grism import run_grisms
+
         last = (second, run.second()) if second else (calibrated, run)
         run_grisms(desk, calibrated, *last)
     # what failed is tried again with what there is
     if is_field and not desk.failures:
         _drop_intermediates(second, folders.second, options)
         _drop_intermediates(calibrated, folders, options)
+
+
+def _again(
+    desk: Desk, calibrated: Sequence[ExposureResult], run: FieldRun
+) -> list[ExposureResult]:
+    """Run the second round."""
+    from .second_round import run_second_round
+
+    return run_second_round(desk, calibrated, run)
 
 
 def _calibrate(
@@ -202,8 +210,11 @@ def _follow_persistence(
 ) -> dict[str, Path]:
     """Keep the ledger of each detector; return what is held before each exposure."""
     params = parameters.ramp_to_slope
-    if not params.persistence.enabled:
+    is_raw = any(source.suffix == "uncal" for source in inputs.sources)
+    if not (is_raw and params.persistence.enabled):
         return {}
+    from .make_ledger import ledger_requests, make_ledger
+
     requests = ledger_requests(
         inputs.sources, folders.out / "persistence", options.references, params
     )
@@ -252,4 +263,6 @@ def _summary(
     final = folders.second if options.rounds == 2 else folders
     yield f"products in {final.out}, pictures in {final.pictures}"
     if options.reaches("mosaic"):
+        from .make_report import make_report
+
         yield f"all at a glance: {make_report(folders.out)}"
