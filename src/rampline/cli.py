@@ -98,7 +98,6 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     log_level
         What the log files hold.
     """
-    from .program.dry_run import dry_run_lines
     from .program.options import ReduceOptions, parse_keep, parse_size
     from .program.reduce import reduce_files
     from .program.run_record import missing_out
@@ -124,6 +123,8 @@ def reduce(  # noqa: PLR0913 - the command line's own options
         max_memory_bytes=parse_size(max_memory),
     )
     if dry_run:
+        from .program.dry_run import dry_run_lines
+
         _print_all(dry_run_lines(raw, out, options))
         return 0
     return reduce_files(raw, out, options, progress=progress, log_level=log_level)
