@@ -1,14 +1,19 @@
-"""Scattered light of every kind, alone and together, against what the issue of it asks.
+"""Scattered light of every kind, alone and together, against what is asked of it.
 
-    python benchmarks/artifacts.py [table] [templates] [build] [claws] [time]
-                                   [--points 6] [--seeds 1] [--detectors NRCB4 ...]
+    python benchmarks/artifacts.py [table] [templates] [--points 4] [--seeds 1]
+                                   [--detectors NRCB4 NRCB1 ...] [--cases none all ...]
+                                   [--pictures DIR]
 
 Full-frame slope images of dithers are drawn (`benchmarks/drawn_visit.py`) and go through
 1/f correction, templates and the second round as in the path.
 
-table      each kind alone, none, and all together: what is left of the light, smoothed over
-           5 pixels, where it is; the share of light beside the detector that is masked;
-           the area that is changed for nothing; noise of the sky over that without artifacts
+table      no scattered light, each kind alone, and all together: what is left of the light,
+           smoothed over 5 pixels, where it is, over what there was and over its peak; the
+           share of light beside the detector that is masked; the area changed or masked for
+           nothing; noise of the sky over that without artifacts; change of the flux of
+           sources; CPU seconds of an exposure for templates and for the second round
+           --pictures: first round, second round and truth of the first exposure with all
+templates  the truth is a positive mix of two supplied templates, other in each exposure
 """
 
 import argparse
@@ -17,6 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from scipy import ndimage
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,7 +66,7 @@ def first_round(visit, drawn):
     return images
 
 
-def second_round(visit, drawn, images, masks):
+def second_round(visit, drawn, images, masks, supplied=None):
     """Return the exposures as the second round leaves them, and its CPU seconds."""
     scenes = visit.scenes(drawn, images, masks)
     started = time.process_time()
@@ -72,7 +78,8 @@ def second_round(visit, drawn, images, masks):
     if images[0].header.channel == "SHORT":
         pairs = zip(images, sights, strict=True)
         residuals = [stray_residual(image, sight, PARAMS) for image, sight in pairs]
-        template = make_template(residuals, images[0].header, PARAMS.stray_light)
+        args = residuals, images[0].header, PARAMS.stray_light, supplied
+        template = make_template(*args)
     built = time.process_time()
     cleaned = []
     for image, sight, scene in zip(images, sights, scenes, strict=True):
@@ -94,7 +101,7 @@ def rms(values):
 class Score:
     """One exposure after the second round against its truth, MJy/sr."""
 
-    def __init__(self, visit, drawn, clean):
+    def __init__(self, visit, drawn, first, clean):
         scale = visit.mjy_sr_per_dn_s
         image, empty = clean.image, np.zeros_like(drawn.slope)
         self.removed = image.extras.get("STRAY", empty) / visit.flat * scale
@@ -110,6 +117,8 @@ class Score:
         slope = image.planes.slope / visit.flat * scale - self.removed
         self.noise = slope - self.sources
         self.sigma = visit.noise.sigma * scale
+        self.first = first.planes.slope / visit.flat * scale
+        self.second = np.where(self.masked, np.nan, slope)
 
     def left(self, name):
         """Return rms of the light in the place of one kind before and after, smoothed."""
@@ -126,11 +135,38 @@ class Score:
         return float(light[self.place[name]].mean()), lost
 
     def for_nothing(self):
-        """Return the shares of the area subtracted from, and masked, where nothing was."""
+        """Return the shares of the area changed, and masked, where nothing was.
+
+        Changed is what loses more than a tenth of a pixel's noise.
+        """
         reached = np.abs(self.light) > DARK * max(self.light.max(), 1e-9)
-        changed = (self.removed != 0) & ~reached
+        changed = (np.abs(self.removed) > 0.1 * self.sigma) & ~reached
         near = self.beside > DARK * max(self.beside.max(), 1e-9)
         return float(changed.mean()), float((self.masked & ~near & ~reached).mean())
+
+    def draw(self, path):
+        """Draw the exposure after the first round, after the second, and what was to go."""
+        panels = []
+        for plane in (self.first, self.second, self.light + self.beside):
+            inner = plane[4:-4, 4:-4].reshape(510, 4, 510, 4)
+            mean = inner.mean(axis=(1, 3))
+            level = np.nanmedian(mean)
+            shade = np.clip((mean - level + 0.01) / 0.05, 0.0, 1.0)
+            shade = np.nan_to_num(shade, nan=0.0)
+            panels.append((255 * shade[::-1]).astype(np.uint8))
+            panels.append(np.full((510, 8), 128, np.uint8))
+        Image.fromarray(np.hstack(panels[:-1])).quantize(64).save(path, optimize=True)
+
+    def flux_change(self):
+        """Return the median change of the flux of bright sources, share of it."""
+        bright = self.sources > 3 * self.sigma
+        labels, n = ndimage.label(bright & ~self.masked)
+        number = np.arange(1, n + 1)
+        flux = ndimage.sum_labels(self.sources, labels, number)
+        lost = ndimage.sum_labels(self.light - self.removed, labels, number)
+        level = np.median((self.light - self.removed)[4:-4:4, 4:-4:4])
+        lost = lost - level * np.bincount(labels.ravel(), minlength=n + 1)[1:]
+        return float(np.median(np.abs(lost / flux)))
 
     def sky_noise(self):
         """Return the noise of 17-pixel boxes of sky, MJy/sr."""
@@ -144,26 +180,32 @@ class Score:
 
 def report_table(options):
     """Print one line for each kind in each case."""
-    print("detector case       kind      before     left        %   masked %  CPU s")
+    print("detector case       kind      before     left, MJy/sr")
     for seed in options.seeds:
         for detector in options.detectors:
             visit = Visit(detector, options.points, seed)
             kinds = KIND_OF[detector]
-            cases = ((), *((kind,) for kind in kinds), KINDS)
+            cases = {"none": (), **{kind: (kind,) for kind in kinds}, "all": KINDS}
             quiet = None
-            for case in cases:
-                title = "none" if not case else "all" if case == KINDS else case[0]
+            for title, case in cases.items():
+                if title not in (*(options.cases or cases), "none"):
+                    continue
                 scores, seconds = run_case(visit, case)
+                if title == "all" and options.pictures:
+                    scores[0].draw(options.pictures / f"cleaned_{detector.lower()}.png")
                 quiet = report_case(f"{detector:<9}{title:<11}", scores, quiet, seconds)
 
 
 def run_case(visit, kinds):
-    drawn = visit.expose(kinds)
+    return reduce_drawn(visit, visit.expose(kinds))
+
+
+def reduce_drawn(visit, drawn, supplied=None):
     images = first_round(visit, drawn)
     masks = visit.long_masks(drawn)
-    cleaned, seconds = second_round(visit, drawn, images, masks)
-    pairs = zip(drawn, cleaned, strict=True)
-    return [Score(visit, *pair) for pair in pairs], sum(seconds) / len(drawn)
+    cleaned, seconds = second_round(visit, drawn, images, masks, supplied)
+    three = zip(drawn, images, cleaned, strict=True)
+    return [Score(visit, *each) for each in three], np.divide(seconds, len(drawn))
 
 
 def report_case(title, scores, quiet, seconds):
@@ -173,15 +215,19 @@ def report_case(title, scores, quiet, seconds):
     print(
         f"{title} {'':<8} for nothing: {nothing[0]:.3f} % subtracted, "
         f"{nothing[1]:.3f} % masked; sky noise {np.mean(noise / quiet):.3f} "
-        f"(worst {np.max(noise / quiet):.3f}); {seconds:.2f} s"
+        f"(worst {np.max(noise / quiet):.3f}); flux of sources "
+        f"{100 * np.mean([s.flux_change() for s in scores]):.2f} %; "
+        f"CPU {seconds[0]:.2f} + {seconds[1]:.2f} s"
     )
     for name in dict.fromkeys(name for score in scores for name in score.place):
         if name in STRAY:
             rows = np.array([s.left(name) for s in scores if name in s.place])
             share = 100 * rows[:, 1] / rows[:, 0]
+            peaks = [s.stray[name].max() for s in scores if name in s.place]
             words = (
                 f"{rows[:, 0].mean():9.5f} {rows[:, 1].mean():9.5f} "
-                f"{share.mean():6.1f} % (worst {share.max():.1f})"
+                f"{share.mean():6.1f} % (worst {share.max():.1f}), "
+                f"{100 * (rows[:, 1] / peaks).mean():.1f} % of the peak"
             )
         else:
             rows = np.array([s.masked_share(name) for s in scores if name in s.place])
@@ -190,18 +236,37 @@ def report_case(title, scores, quiet, seconds):
     return quiet
 
 
+def report_templates(options):
+    """Print what is left of wisps that are a mix of two supplied templates."""
+    print("supplied templates: rms of the wisp before and after, MJy/sr")
+    for seed in options.seeds:
+        visit = Visit("NRCB4", options.points, seed)
+        drawn = visit.expose(("wisps",))
+        two = np.stack([d.stray["WISPS"] for d in drawn[:2]])
+        draw = np.random.default_rng([seed, 9])
+        for d in drawn:
+            mix = draw.uniform(0.2, 0.8, 2).astype(np.float32)
+            light = np.tensordot(mix, two, 1)
+            d.slope += (light - d.stray["WISPS"]) * visit.flat
+            d.stray["WISPS"] = light
+        scores, seconds = reduce_drawn(visit, drawn, two)
+        report_case(f"NRCB4    seed {seed:<6}", scores, None, seconds)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=["table"])
-    parser.add_argument("--points", type=int, default=6)
+    parser.add_argument("--points", type=int, default=4)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--detectors", nargs="+", default=list(KIND_OF))
+    parser.add_argument("--cases", nargs="+", help="of the table; else all")
+    parser.add_argument("--pictures", type=Path, help="folder that gets them")
     options = parser.parse_args()
     for part in options.parts:
         REPORTS[part](options)
 
 
-REPORTS = {"table": report_table}
+REPORTS = {"table": report_table, "templates": report_templates}
 
 
 if __name__ == "__main__":

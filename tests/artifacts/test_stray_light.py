@@ -72,7 +72,7 @@ def test_stray_light_is_known_from_the_exposures_themselves(rng, n, share):
 
 def test_a_change_of_shape_becomes_a_second_component(rng):
     first, second = wisp(), np.roll(wisp(), (40, 60), (0, 1))
-    weak = rng.uniform(0.0, 0.5, 9)
+    weak = rng.uniform(0.0, 0.8, 9)
     made = [exposures(rng, first + w * second, [1.0])[0] for w in weak]
     found = find_stray_light(made, OPTICS, (1200, 600), PARAMS)
     assert len(found.light) == 2

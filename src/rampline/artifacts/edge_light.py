@@ -2,7 +2,7 @@
 
 Type I: light scatters off the inner wall of the mask in front of the detectors when a star
 stands within a few arcseconds of an edge, most at 1.9. Type II: a knife edge meant to block
-a stray path sends 2 % of a star 8 to 15 arcseconds outside the outer edge of a module across
+a stray path sends 2 % of a star some 12 arcseconds outside the outer edge of a module across
 two short-wavelength detectors. Ginkgo leaf: a fan on NRCALONG from stars far to its left at
 one height only; how bright they must be is not known well. Facts: JDox, NIRCam Scattered
 Light Artifacts, Dragon's Breath, Dragon's Breath Type II; the zones are not fully mapped.
@@ -38,8 +38,9 @@ WALL_FRACTION: Final = {False: 0.004, True: 0.015}
 WALL_DEPTH_PX: Final = {False: 450, True: 250}
 WALL_HALF_WIDTH_PX: Final = {False: 80, True: 40}
 WALL_AREA_PX: Final = {False: 450 * 160, True: 225 * 80}
-KNIFE_REACH_ARCSEC: Final = (8.0, 15.0)
-"""Distance outside the module, along V2, of stars that give type II."""
+KNIFE_REACH_ARCSEC: Final = (7.0, 18.0)
+"""Distance outside the module, along V2, of stars that may give type II: seen at 10 to 12, and
+sought as far as not excluded, because the zones are not mapped and the pixels decide."""
 KNIFE_FRACTION: Final = 0.02
 KNIFE_HALF_WIDTH_ARCSEC: Final = 4.0
 KNIFE_AREA_ARCSEC2: Final = 6.0 * 55.0

@@ -1,9 +1,10 @@
 """How strong known stray light is in one exposure.
 
-Least squares of its components with a constant and a slope of the sky, on means of blocks,
-clipped asymmetrically: sources are brighter than the sky, so blocks go sooner where they are
-too bright. A minimum of the scatter instead would be biased low where stray light leaks into
-the source mask.
+Least squares of its components with a slope of the sky and a free level for each amplifier
+row, on means of blocks: 1/f noise drifts from row to row and would be taken for light that
+covers hundreds of them. Blocks are clipped asymmetrically, because sources are brighter
+than the sky. A minimum of the scatter instead would be biased low where stray light leaks
+into the source mask.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,8 @@ ROUNDS: Final = 6
 MARGIN_PX: Final = 128
 """Sky around the stray light that takes part in the fit."""
 SKY_TERMS: Final = 3
+OUTPUT_PX: Final = 512
+"""Columns of an amplifier of a full frame."""
 Vector = NDArray[np.float64]
 
 
@@ -123,14 +126,15 @@ def fit_strength(
     values, weight = average_blocks(exposure[box])
     shapes = [average_blocks(component[box])[0] for component in light]
     used = weight > 0.5
+    row = _amplifier_rows(values.shape, exposure.shape[1])[used]
     if used.sum() < 10 * (SKY_TERMS + len(shapes)):
         return NO_FIT._replace(further=nothing, further_err=nothing)
     basis = np.stack([*_sky_terms(values.shape), *shapes], axis=-1)
-    found, error = clipped_fit(values[used], basis[used])
+    found, error = clipped_fit(values[used], basis[used], row)
     while is_mix and (found[SKY_TERMS:] < 0.0).any():
         # one at a time: what is left may change sign
         basis[:, :, SKY_TERMS + int(found[SKY_TERMS:].argmin())] = 0.0
-        found, error = clipped_fit(values[used], basis[used])
+        found, error = clipped_fit(values[used], basis[used], row)
     strength, *further = (float(value) for value in found[SKY_TERMS:])
     strength_err, *further_err = (float(value) for value in error[SKY_TERMS:])
     counted = slice(None) if is_mix else slice(1)
@@ -149,40 +153,64 @@ def _sky_terms(shape: tuple[int, ...]) -> Sequence[Vector]:
     return np.ones(shape), rows, cols
 
 
-def clipped_fit(values: Vector, basis: Vector) -> tuple[Vector, Vector]:
-    """Return coefficients and their errors, sources clipped.
+def _amplifier_rows(shape: tuple[int, ...], n_cols: int) -> NDArray[np.intp]:
+    """Return the number of the amplifier row of each block of whole rows."""
+    width = OUTPUT_PX if n_cols % OUTPUT_PX == 0 else n_cols
+    row, col = np.indices(shape)
+    return np.asarray(row * (-(-n_cols // width)) + col // (width // BLOCK), np.intp)
+
+
+def clipped_fit(
+    values: Vector, basis: Vector, group: NDArray[np.intp]
+) -> tuple[Vector, Vector]:
+    """Return coefficients and their errors, each group at a level of its own, sources clipped.
 
     Parameters
     ----------
     values : (n,) float64
     basis : (n, m) float64
-        A component without light has the coefficient 0.
+        A component without light, or without differences within groups, has the
+        coefficient 0.
+    group : (n,) int
     """
     used = np.ones(len(values), np.bool_)
+    both = np.column_stack([values, basis])
     solution: Vector = np.zeros(basis.shape[1])
-    scatter = 0.0
+    variance, scatter = solution, 0.0
     for _ in range(ROUNDS):
-        solution = np.asarray(np.linalg.lstsq(basis[used], values[used], rcond=None)[0])
-        residual = values - basis @ solution
+        even = _within_groups(both, group, used)
+        normal = even[used].T @ even[used]
+        inverse = np.linalg.pinv(normal[1:, 1:], hermitian=True)
+        solution, variance = inverse @ normal[1:, 0], np.diag(inverse)
+        residual = even[:, 0] - even[:, 1:] @ solution
         scatter = float(np.median(np.abs(residual[used]))) * MAD_TO_SIGMA
         inside = (residual > CLIP_LOW * scatter) & (residual < CLIP_HIGH * scatter)
         if scatter == 0.0 or (inside == used).all():
             break
         used = inside
-    normal = basis[used].T @ basis[used]
-    variance = np.diag(np.linalg.pinv(normal, hermitian=True)) * scatter**2
-    return solution, np.sqrt(np.maximum(variance, 0.0))
+    return solution, np.sqrt(np.maximum(variance, 0.0)) * scatter
+
+
+def _within_groups(
+    columns: Vector, group: NDArray[np.intp], used: NDArray[np.bool_]
+) -> Vector:
+    """Return columns less their means over the used members of each group."""
+    own, size = group[used], int(group.max()) + 1
+    count = np.maximum(np.bincount(own, minlength=size), 1)
+    means = [
+        np.bincount(own, weights=column[used], minlength=size) / count
+        for column in columns.T
+    ]
+    return np.asarray(columns - np.stack(means, axis=1)[group])
 
 
 def find_box(found: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-    """Return the part of the frame that takes part in a fit; None where nothing is."""
-    rows, cols = (np.flatnonzero(found.any(axis=axis)) for axis in (1, 0))
+    """Return the rows that take part in a fit; None where nothing is."""
+    rows = np.flatnonzero(found.any(axis=1))
     if rows.size == 0:
         return None
-    first, last = (max(0, int(k[0]) - MARGIN_PX) for k in (rows, cols)), (rows, cols)
-    return tuple(  # type: ignore[return-value]
-        slice(low, int(k[-1]) + MARGIN_PX) for low, k in zip(first, last, strict=True)
-    )
+    low = max(0, int(rows[0]) - MARGIN_PX) // BLOCK * BLOCK
+    return slice(low, int(rows[-1]) + MARGIN_PX), slice(0, found.shape[1])
 
 
 def average_blocks(values: Plane, width: int = BLOCK) -> tuple[Vector, Vector]:

@@ -255,8 +255,9 @@ def _change_of_shape(
         values, weight = average_blocks(exposure[box], MODE_CELL)
         left = values - fit.strength * shape
         known = weight > 0.5
-        left -= np.median(left[known & ~region]) if (known & ~region).any() else 0.0
         left = np.where(known & region, left, 0.0)
+        # levels of rows are 1/f noise, which the fit leaves free
+        left = _even_rows(left, known & region)
         rows.append(ndimage.gaussian_filter(left, MODE_SMOOTHING)[region])
     modes, strengths, across = np.linalg.svd(np.array(rows), full_matrices=False)
     if not strengths[0] ** 2 > MODE_STANDS_OUT * np.mean(strengths[1:-1] ** 2):
@@ -266,6 +267,17 @@ def _change_of_shape(
     change = np.zeros(light.shape, np.float32)
     change[box] = _spread(mode.astype(np.float32), light[box].shape, MODE_CELL)
     return np.where(light > 0, change, np.float32(0))
+
+
+def _even_rows(values: Vector, used: NDArray[np.bool_]) -> Vector:
+    """Return cells less the means of those used in each amplifier row; 0 elsewhere."""
+    n_rows, n_cols = values.shape
+    width = OUTPUT_PX // MODE_CELL
+    width = width if n_cols % width == 0 else n_cols
+    parts, count = (k.reshape(n_rows, -1, width) for k in (values, used))
+    means = parts.sum(axis=2) / np.maximum(count.sum(axis=2), 1)
+    even = (parts - means[:, :, None]).reshape(values.shape)
+    return np.where(used, even, 0.0)
 
 
 def _shrink(values: Plane) -> Plane:
