@@ -11,7 +11,8 @@ from rampline.mosaic.drizzle import DrizzleParams
 from rampline.mosaic.outliers import OutlierParams
 from rampline.pipeline.combine import MEMORY, Dither, combine_dithers, mark_outliers
 from rampline.pipeline.runner import Bench, Runner
-from rampline.pipeline.worktable import Room
+from rampline.pipeline.shelf import Shelf
+from rampline.pipeline.worktable import Room, Worktable
 
 from ..astrometry.fields import opened_grid
 from . import dithers as field
@@ -235,3 +236,18 @@ def test_the_jwst_pipeline_finds_the_same_outliers(rng, monkeypatch):
     # ours leave the rim alone where one exposure looks, and clip input weights instead of
     # drizzled ones
     assert differing < 0.05 * agreeing
+
+
+@pytest.mark.parametrize(
+    ("shape", "threads", "n_windows"),
+    [((3000, 2000), 2, 12), ((600, 600), 2, 8), ((600, 600), 1, 4), ((100, 90), 4, 2)],
+)
+def test_windows_are_large_but_enough_for_all_threads(shape, threads, n_windows):
+    with Bench(threads) as bench:
+        table = Worktable(
+            shelf=Shelf(float, 0, 1), maps=(), boxes=(), shape=shape,
+            bench=bench, room=MEMORY, fwhm_px=2.0, outliers=[],
+        )  # fmt: skip
+        windows = table.windows()
+    assert len(windows) == n_windows
+    assert sum(np.prod(window.shape) for window in windows) == np.prod(shape)

@@ -14,9 +14,14 @@ from ..mosaic.window import Window, box_of, split_grid
 from .runner import Bench
 from .shelf import Shelf
 
-WINDOW_ROWS, WINDOW_COLS = 256, 1024
-"""At most: small enough that the sums stay in the cache while all exposures are added, large
-enough for few edges, at which pixels are looked at twice."""
+WINDOW_ROWS, WINDOW_COLS = 512, 1024
+"""At most: at edges of windows pixels are looked at twice, and by few at a time. Of turned
+exposures, drizzle takes 18 % more time in windows of 256 rows and 13 % less in windows of
+1024, whose sums and layers take another 100 MB."""
+WINDOWS_A_THREAD = 4
+"""At least, so that no thread waits long for the last."""
+LEAST_ROWS = 64
+"""Lower windows are not worth their edges."""
 
 
 def nothing() -> None:
@@ -72,8 +77,12 @@ class Worktable:
     outliers: list[NDArray[np.bool_]]
 
     def windows(self) -> list[Window]:
-        """Return the windows of the grid."""
-        return split_grid(self.shape, WINDOW_ROWS, WINDOW_COLS)
+        """Return the windows of the grid, lower where there are few for the threads."""
+        rows, cols = self.shape
+        across = -(-cols // WINDOW_COLS)
+        share = -(-rows * across // (WINDOWS_A_THREAD * self.bench.threads))
+        height = min(WINDOW_ROWS, max(LEAST_ROWS, share))
+        return split_grid(self.shape, height, WINDOW_COLS)
 
     @property
     def scale_ratio(self) -> float:
