@@ -44,7 +44,8 @@ def test_a_field_comes_back_from_its_table(observed, enabled, tmp_path):
     statuses = [image.status for image in field.alignment.images]
     assert statuses == ["OK"] * 4 + ["FAILED"] * 2
     path = tmp_path / "alignment.ecsv"
-    write_alignment(path, field, GRID, "key")
+    write_alignment(path, field, GRID, "key", "no answer")
+    assert read_catalog(path).meta["problem"] == "no answer"
     again, grid = read_alignment(path, observed.surveys)
     assert grid == GRID
     for k, (image, back) in enumerate(

@@ -21,7 +21,9 @@ BEND, BEND_ERROR = "bend", "bend_error"
 MEASURED = ("rms_arcsec", "error_arcsec", "roll_deg", "scale")
 
 
-def write_alignment(path: Path, field: AlignedField, grid: Grid, key: str) -> None:
+def write_alignment(
+    path: Path, field: AlignedField, grid: Grid, key: str, problem: str = ""
+) -> None:
     """Write one row for each exposure, and the common grid.
 
     Parameters
@@ -32,6 +34,8 @@ def write_alignment(path: Path, field: AlignedField, grid: Grid, key: str) -> No
     grid : Grid
     key : str
         Of the task.
+    problem : str
+        What could not be done as it was asked for.
     """
     images = field.alignment.images
     table = SourceTable()
@@ -49,6 +53,8 @@ def write_alignment(path: Path, field: AlignedField, grid: Grid, key: str) -> No
     table.meta["rms_arcsec"] = float(field.alignment.rms_arcsec)
     table.meta["catalog_rms_arcsec"] = float(field.alignment.catalog_rms_arcsec)
     table.meta["key"] = key
+    if problem:
+        table.meta["problem"] = problem
     write_table(path, table)
 
 

@@ -31,6 +31,7 @@ from .task_key import hash_file, make_key
 log = logging.getLogger(__name__)
 
 MODULE = "program.make_alignment"
+NO_ANSWER = "Gaia could not be asked: no absolute alignment"
 LARGEST_GRID = 60_000
 """Pixels along a side: a field of half a degree at 0.03 arcsec."""
 
@@ -95,7 +96,8 @@ def make_alignment(request: AlignmentRequest) -> AlignmentResult:
     field = align_field(surveys, stars, request.params.alignment)
     grid = _grid(field, request)
     # what failed for want of a network is tried again the next time
-    write_alignment(request.table, field, grid, "" if problem else key)
+    said = NO_ANSWER if problem else ""
+    write_alignment(request.table, field, grid, "" if problem else key, said)
     note = _note(field, request.align_to, problem)
     return AlignmentResult(table=request.table, made=("alignment",), note=note)
 
