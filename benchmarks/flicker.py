@@ -1,6 +1,6 @@
 """What 1/f noise is left by both rounds, and what they do to galaxies.
 
-    python benchmarks/flicker.py [blank] [field] [galaxies] [peer] [--seeds 1 2]
+    python benchmarks/flicker.py [blank] [field] [galaxies] [groups] [peer] [--seeds 1 2]
 
 Slope images of full frames are drawn from the noise model of the simulator: white noise of
 4.95 DN a read, 1/f noise with its knee at 500 Hz, half of it common to the outputs, 0.15 DN/s
@@ -11,7 +11,10 @@ blank     aperture noise over white noise in boxes of 17, 33 and 65 pixels, no s
 field     the same for a cluster of galaxies and a crowd of stars, in boxes that are free
           of sources, with masks made from the data
 galaxies  Sersic galaxies: flux lost within two effective radii, and bias of the wings
-          from two to four, in sigma of a pixel
+          from two to four, in sigma of a pixel; against the same exposures without the
+          galaxy, means over the seeds, and the white noise of the flux beside them
+groups    the drift followed in each difference of groups instead of in the slopes, on
+          blank sky, the light known exactly
 peer      `jwst` clean_flicker_noise on the slopes of the first of these exposures
 """
 
@@ -28,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.readouts import make_readout  # noqa: E402
+from rampline.detector.clock_order import follow_drift  # noqa: E402
 from rampline.detector.flicker_noise import (  # noqa: E402
     FlickerNoiseParams,
     Sources,
@@ -38,6 +42,7 @@ from rampline.detector.reference_pixels import (  # noqa: E402
     measure_reference_offsets,
     subtract_reference_offsets,
 )
+from rampline.detector.stripes import STRIP, sum_strips  # noqa: E402
 from rampline.exposure.records import Scene  # noqa: E402
 from rampline.flags import REFERENCE_PIXEL  # noqa: E402
 from rampline.pipeline.second_round import scene_slope  # noqa: E402
@@ -87,8 +92,8 @@ class Noise:
         )
         return (noise.mean_of_reads(g * period, n) for g in range(len(self.weights)))
 
-    def flicker(self, draw):
-        """Return what of it the reference pixels leave in the slopes."""
+    def groups_left(self, draw):
+        """Return what of it the reference pixels leave in the groups."""
         groups = np.stack(list(self.groups_of_flicker(draw)))[None]
         white = WHITE_DN / np.sqrt(self.readout.n_frames)
         for edge in EDGES:
@@ -99,7 +104,12 @@ class Noise:
             groups, bias, flags, self.readout, ReferencePixelParams()
         )
         subtract_reference_offsets(groups, offsets, slice(0, SIDE))
-        total = np.einsum("g,grc->rc", self.weights.astype(np.float32), groups[0])
+        return groups[0]
+
+    def flicker(self, draw):
+        """Return what of it the reference pixels leave in the slopes."""
+        groups = self.groups_left(draw)
+        total = np.einsum("g,grc->rc", self.weights.astype(np.float32), groups)
         return total - total[4:-4, 4:-4].mean()
 
 
@@ -272,11 +282,12 @@ GALAXIES = [(n, r_e) for n in (1.0, 4.0) for r_e in (5, 15, 50, 150)]
 def report_galaxies(seeds):
     """Print flux lost and bias of the wings, galaxies in a field of faint sources."""
     print(
-        "\ngalaxies: flux lost (%) and bias of the wings (sigma of a pixel), by round"
+        "\ngalaxies: flux lost (%) and bias of the wings (sigma of a pixel), by round;"
+        " white noise of the flux (%)"
     )
     noise = Noise(make_readout(*READOUTS[1]))
     for n, r_e in GALAXIES:
-        lost, wings = np.zeros((2, 3)), np.zeros((2, 3))
+        lost, wings = np.zeros((2, 2, len(seeds)))
         mu_e = noise.sigma * max(0.5, 10 / r_e)
         for seed in seeds:
             draw = np.random.default_rng([seed, 7])
@@ -300,14 +311,77 @@ def report_galaxies(seeds):
             change = np.array(biased[1:]) - biased[0]
             lost[:, seeds.index(seed)] = -100 * change[:, inside].sum(1) / flux
             wings[:, seeds.index(seed)] = change[:, wing].mean(1) / noise.sigma
+        white = 100 * noise.sigma * np.sqrt(inside.sum()) / flux
         words = "   ".join(
-            f"round {k + 1}: "
-            + " ".join(f"{v:7.3f}" for v in lost[k, : len(seeds)])
-            + " | "
-            + " ".join(f"{v:7.3f}" for v in wings[k, : len(seeds)])
+            f"round {k + 1}: {spread(lost[k], 2)} | {spread(wings[k], 4)}"
             for k in range(2)
         )
-        print(f"n {n:.0f} r_e {r_e:>4}   {words}", flush=True)
+        print(f"n {n:.0f} r_e {r_e:>4}   {words}   {white:5.2f}", flush=True)
+
+
+def spread(values, digits):
+    """Return mean and its error, of as many values as there are seeds."""
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else np.nan
+    return f"{values.mean():7.{digits}f} +- {error:.{digits}f}"
+
+
+def differences(noise, seed):
+    """Yield drift and white noise of differences of groups on blank sky, DN."""
+    groups = noise.groups_left(np.random.default_rng([seed, 0]))
+    draw = np.random.default_rng([seed, 5])
+
+    def scatter(sigma):
+        return np.float32(sigma) * draw.standard_normal((SIDE, SIDE), np.float32)
+
+    read = WHITE_DN / np.sqrt(noise.readout.n_frames)
+    before = scatter(read)
+    for g, seconds in enumerate(np.diff(noise.readout.group_times_s())):
+        after = scatter(read)
+        white = after - before + scatter(np.sqrt(SKY * seconds / GAIN))
+        yield groups[g + 1] - groups[g], white
+        before = after
+
+
+def follow(left, readout):
+    """Return an image of drift and white noise less the drift that is found in it."""
+    clip = 4 * left[4:-4, 4:-4].std()
+    ones = np.ones((1, 1), np.float32)
+    strips = sum_strips(left, edge_flags(), REFERENCE_PIXEL, ones, (0.0, clip))
+    drift = follow_drift(strips.total, strips.used, strips.variance, readout)
+    return left - np.repeat(drift, STRIP, axis=1)
+
+
+def report_groups(seeds):
+    """Print what is left where each difference of groups is cleaned alone."""
+    print("\ngroups: aperture noise over white noise, blank sky, light known exactly")
+    print(f"{'':<36}" + "".join(f"{k:>7}" for k in BOXES) + "   CPU s")
+    for pattern, n_groups in READOUTS:
+        noise = Noise(make_readout(pattern, n_groups))
+        share = np.cumsum(noise.weights[::-1])[::-1][1:].astype(np.float32)
+        for seed in seeds:
+            white, slope, cleaned = np.zeros((3, SIDE, SIDE), np.float32)
+            seconds = 0.0
+            for part, (drift, own) in zip(share, differences(noise, seed), strict=True):
+                started = time.process_time()
+                cleaned += part * follow(own + drift, noise.readout)
+                seconds += time.process_time() - started
+                white += part * own
+                slope += part * (own + drift)
+            started = time.process_time()
+            done = follow(slope, noise.readout)
+            spent = 0.0, time.process_time() - started, seconds
+            nothing = np.zeros_like(white)
+            of_white, _ = box_ratios(white, nothing, noise.sigma)
+            planes = slope, done, cleaned
+            labels = "none", "slopes", "groups"
+            named = zip(labels, planes, spent, strict=True)
+            for title, plane, cpu in named:
+                ratios = np.array(box_ratios(plane, nothing, noise.sigma)[0]) / of_white
+                words = f"{pattern} {n_groups} {seed} {title}"
+                print(
+                    f"{words:<36}" + "".join(f"{r:7.3f}" for r in ratios),
+                    f" {cpu:5.2f}",
+                )
 
 
 def clean_with_peer(slope, by_channel):
@@ -358,6 +432,8 @@ def main():
             report_boxes(part, options.seeds)
         elif part == "galaxies":
             report_galaxies(options.seeds)
+        elif part == "groups":
+            report_groups(options.seeds)
         elif part == "peer":
             report_peer(options.seeds)
 

@@ -4,10 +4,11 @@ The reference voltages of the readout drift with a spectrum that rises towards l
 frequencies. Within the 5 ms that an amplifier takes for a row the drift is nearly
 constant, so it shows as stripes 512 pixels long. What is measured is the mean, not the
 median, of the pixels of a row that show only sky: the correction is linear in the data.
-Common to the amplifiers is a part of it, so rows that sources cover are filled up from
-the others, as much as the noise of their few pixels demands. Where the scene is known,
-drifts within a row are followed, too. What is left over: drifts faster than half a row,
-and drifts that all amplifiers share and that look like a tilted sky.
+Common to the amplifiers is a part of it, and it goes on from row to row, so rows that
+sources cover are filled up from the others and those around, as much as the noise of their
+few pixels demands. Where the scene is known, drifts within a row are followed, too. What is
+left over: drifts faster than half a row, and drifts that all amplifiers share and that look
+like a tilted sky.
 """
 
 from typing import NamedTuple
@@ -126,9 +127,9 @@ def remove_flicker_noise(
     The sky model and the masks come from the image over the flat; the stripes are
     measured on the image less sky times flat, and subtracted from the image as it came.
     The sum of all stripes is zero, so the sky level is kept; a tilt of the sky is kept
-    as far as drift is unlikely to have made it. A level is the conditional mean of a common
-    and an own Gaussian part given the row means of all amplifiers and their white noise;
-    both variances are measured from the row means. With a scene the drift is followed in
+    as far as drift is unlikely to have made it. A level is the conditional mean of common
+    and own drifts, beside light that the mask leaves over: see `tell_light`. The spectrum
+    of the drifts is measured from the row means. With a scene the drift is followed in
     the order of the clock: see `follow_drift`. The uncertainties are those of levels.
     """
     image, is_source = slope, None
