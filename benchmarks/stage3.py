@@ -71,6 +71,16 @@ def measure_rampline(cals, references, catalog, folder, workers):
     }
 
 
+def print_steps(folder):
+    """Print what the steps of the mosaics took, as their PROVENANCE has it."""
+    from astropy.io import fits
+
+    for path in sorted((folder / "mosaics").glob("*_i2d.fits")):
+        rows = fits.getdata(path, "PROVENANCE")
+        taken = [(row["name"], row["seconds"]) for row in rows if row["seconds"] > 0]
+        print(f"  {path.name}: " + ", ".join(f"{n} {s:.2f} s" for n, s in taken))
+
+
 def measure_jwst(cals, references, catalog, out, stepsize):
     from benchmarks.peer import PeerOptions, run_in_process
 
@@ -164,6 +174,7 @@ def main():
         print_run(f"rampline, {state}", runs[-1])
     for task, state, seconds in runs[-1]["tasks"]:
         print(f"  {task:<44}{state:<8}{seconds:8.2f} s")
+    print_steps(ours_folder)
     for stepsize in [1.0] * asked.peer + [10.0] * asked.fast_peer:
         folder = asked.out / f"jwst_step{stepsize:g}"
         theirs = measure_jwst(cals, references, catalog, folder, stepsize)
