@@ -1,8 +1,9 @@
 """Is light that is expected at a place really there, and which pixels does it reach.
 
-The mean surface brightness within the expected outline is compared with that within the same
-outline moved elsewhere in the same exposure: what the sky, its slopes and left-over stripes
-do to such a region is measured, not assumed. A star whose light got in brightens its own
+The mean surface brightness within the expected outline, of medians of blocks, which compact
+sources do not reach, is compared with that within the same outline moved elsewhere in the
+same exposure: what the sky, its slopes and left-over stripes do to such a region is measured,
+not assumed. A star whose light got in brightens its own
 place only; pixels that stand out there after smoothing are masked.
 """
 
@@ -24,6 +25,8 @@ LEAST_KNOWN: Final = 0.3
 """Of the pixels of a place must show sky."""
 MARGIN_PX: Final = 64
 """Of sky around the outline, to tell what stands out."""
+BLOCK: Final = 16
+"""Pixels of a block; every second row and column tells its median."""
 STEPS: Final = 8
 """Copies along each axis at most, to either side."""
 
@@ -79,14 +82,19 @@ def confirm_light(
     whole = fill_polygon(corners, shape)
     if not whole.any():
         return Confirmed(False, np.nan, np.nan, nowhere)
-    first, inside = _cut_out(whole)
+    covered = _block_means(whole.astype(np.float32)) > 0.5
+    if not covered.any():
+        return Confirmed(False, np.nan, np.nan, nowhere)
+    first, inside = _cut_out(covered)
     between = np.where(is_source, np.float32(np.nan), residual)
-    here = _mean(between, inside, first)
+    sky = _block_medians(between)
+    here = _mean(sky, inside, first)
     if not np.isfinite(here):
         between = np.where(whole, residual, between)
-        here = _median(residual[whole])
+        sky = np.where(covered, _block_medians(between), sky)
+        here = _mean(sky, inside, first)
     copies = np.array(
-        [_mean(between, inside, at) for at in _copies(first, inside, shape)]
+        [_mean(sky, inside, at) for at in _copies(first, inside, covered.shape)]
     )
     copies = copies[np.isfinite(copies)]
     if not np.isfinite(here) or len(copies) < LEAST_COPIES:
@@ -112,21 +120,38 @@ def _cut_out(whole: NDArray[np.bool_]) -> tuple[Corner, NDArray[np.bool_]]:
 
 
 def _mean(values: Plane, inside: NDArray[np.bool_], first: Corner) -> float:
-    """Return the mean of the known pixels of a place; NaN where too few are known."""
+    """Return the mean of the known blocks of a place; NaN where too few are known."""
     box = tuple(slice(k, k + n) for k, n in zip(first, inside.shape, strict=True))
     here = values[box][inside]
     known = here[np.isfinite(here)]
     if known.size < max(1.0, LEAST_KNOWN * here.size):
         return np.nan
-    # a mean of the middle: sources that the mask missed are few and bright
-    low, high = np.percentile(known, (5.0, 95.0))
-    return float(known[(known >= low) & (known <= high)].mean(dtype=np.float64))
+    return float(known.mean(dtype=np.float64))
 
 
-def _median(values: Plane) -> float:
-    """Return the median of the known values; NaN where there are none."""
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else np.nan
+def _in_blocks(values: Plane) -> Plane:
+    """Return the pixels of each block, (block_rows, block_cols, pixels), NaN beyond the frame."""
+    beyond = [(0, -n % BLOCK) for n in values.shape]
+    padded = np.pad(values, beyond, constant_values=np.nan)[::2, ::2]
+    side = BLOCK // 2
+    rows, cols = (n // side for n in padded.shape)
+    parts = padded.reshape(rows, side, cols, side).swapaxes(1, 2)
+    return parts.reshape(rows, cols, side * side)
+
+
+def _block_means(values: Plane) -> Plane:
+    """Return means of blocks of known pixels."""
+    return np.asarray(np.nan_to_num(_in_blocks(values)).mean(axis=2), np.float32)
+
+
+def _block_medians(values: Plane) -> Plane:
+    """Return medians of blocks; NaN where few pixels are known."""
+    ordered = np.sort(_in_blocks(values), axis=2)
+    count = np.isfinite(ordered).sum(axis=2)
+    middle = np.maximum(count - 1, 0) // 2
+    median = np.take_along_axis(ordered, middle[:, :, None], axis=2)[:, :, 0]
+    enough = count >= LEAST_KNOWN * ordered.shape[2]
+    return np.asarray(np.where(enough, median, np.nan), np.float32)
 
 
 def _copies(
@@ -135,8 +160,8 @@ def _copies(
     """Yield where the same shape may lie elsewhere along its rows and its columns."""
     for axis in (0, 1):
         size = inside.shape[axis]
-        # copies of large places overlap by half, but none the place itself
-        step = max(size // 2, shape[axis] // (2 * STEPS))
+        # copies of large places overlap each other, but none the place itself
+        step = max(1, size // 4, shape[axis] // (2 * STEPS))
         for k in range(-STEPS, STEPS + 1):
             at = first[axis] + k * step
             is_free = abs(at - first[axis]) >= size
