@@ -73,3 +73,15 @@ def test_a_place_that_is_unknown_is_not_believed(rng):
     image = sky(rng) + breath(0.05)
     image[:250, 460:541] = np.nan
     assert not confirm_light(image, NOWHERE, OUTLINE, PARAMS).is_there
+
+
+@pytest.mark.parametrize("low", [100.0, 400.0, 620.0])
+def test_light_across_the_whole_frame_is_found_wherever_it_lies(rng, low):
+    outline = box((-0.5, SIDE - 0.5), (low, low + 260.0))
+    light = np.zeros((SIDE, SIDE), np.float32)
+    light[int(low) + 100 : int(low) + 150, :400] = 0.05
+    found = confirm_light(sky(rng) + light, NOWHERE, outline, PARAMS)
+    assert found.is_there
+    assert light[found.mask].sum() > 0.9 * light.sum()
+    none = confirm_light(sky(rng), NOWHERE, outline, PARAMS)
+    assert none.mask.mean() < 0.001

@@ -160,13 +160,14 @@ def _copies(
     """Yield where the same shape may lie elsewhere along its rows and its columns."""
     for axis in (0, 1):
         size = inside.shape[axis]
+        apart = shape[axis] // (2 * STEPS)
         # copies of large places overlap each other, but none the place itself
-        step = max(1, size // 4, shape[axis] // (2 * STEPS))
-        for k in range(-STEPS, STEPS + 1):
-            at = first[axis] + k * step
-            is_free = abs(at - first[axis]) >= size
-            if is_free and at >= 0 and at + size <= shape[axis]:
-                yield (at, first[1]) if axis == 0 else (first[0], at)
+        step = apart if size <= apart else max(1, size // 8)
+        for k in range(STEPS):
+            away = max(size, apart, 1) + k * step
+            for at in (first[axis] - away, first[axis] + away):
+                if at >= 0 and at + size <= shape[axis]:
+                    yield (at, first[1]) if axis == 0 else (first[0], at)
 
 
 def _reached(
