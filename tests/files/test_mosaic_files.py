@@ -6,11 +6,12 @@ import json
 import numpy as np
 import pytest
 from astropy import units
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
+from astropy.table import QTable
 
 from rampline.errors import InputError
 from rampline.exposure.header import Card
-from rampline.exposure.source_table import Column, SourceTable
 from rampline.files.catalogs import (
     read_association,
     read_catalog,
@@ -224,37 +225,33 @@ def test_a_file_without_image_gives_no_grid(tmp_path):
 
 @pytest.fixture
 def table():
-    table = SourceTable()
-    table.add(Column("label", np.array([1, 2], np.int32)))
-    position = np.array([[110.1, -73.1], [110.2, -73.2]])
-    table.add(Column("sky_centroid", position, "Where it is", is_sky=True))
-    flux = np.array([1.5e-6, np.nan])
-    table.add(Column("isophotal_flux", flux, "How bright", "Jy", ".6e"))
-    table.add(Column("is_extended", np.array([True, False])))
-    return table
+    position = SkyCoord([110.1, 110.2], [-73.1, -73.2], unit="deg")
+    return QTable(
+        {
+            "label": np.array([1, 2], np.int32),
+            "sky_centroid": position,
+            "isophotal_flux": [1.5e-6, np.nan] * units.Jy,
+            "is_extended": [True, False],
+        }
+    )
 
 
 def test_a_catalogue_comes_back_with_what_made_it(tmp_path, table):
     path = tmp_path / "x_cat.ecsv"
     found = write_catalog(path, table, PROVENANCE)
     back = read_catalog(path)
-    assert back.colnames == list(table.columns)
+    assert back.colnames == table.colnames
     assert back["isophotal_flux"][0] == 1.5e-6 * units.Jy
-    assert back["isophotal_flux"].info.description == "How bright"
-    assert back["isophotal_flux"].info.format == ".6e"
-    assert (back["sky_centroid"].ra.deg == [110.1, 110.2]).all()
-    assert (back["sky_centroid"].dec.deg == [-73.1, -73.2]).all()
-    assert back["sky_centroid"].info.description == "Where it is"
+    assert back["sky_centroid"].separation(table["sky_centroid"]).max() == 0
     assert back.meta["conthash"] == found
     assert back.meta["parameters"]["detector.saturation.grow"] == "1"
     assert "conthash" not in table.meta
 
 
-def test_the_hash_of_a_catalogue_is_that_of_its_values(tmp_path, table):
+def test_a_catalogue_read_and_written_again_has_the_same_hash(tmp_path, table):
     path = tmp_path / "x_cat.ecsv"
     first = write_catalog(path, table, PROVENANCE)
-    other = dataclasses.replace(PROVENANCE, version="other")
-    assert write_catalog(path, table, other) == first
+    assert write_catalog(path, read_catalog(path), PROVENANCE) == first
     table["isophotal_flux"][0] *= 2
     assert write_catalog(path, table, PROVENANCE) != first
 

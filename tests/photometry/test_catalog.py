@@ -50,8 +50,7 @@ def _catalog(flux=((30.0, 10.0), (50.0, 24.0), (70.0, 50.0)), narrowing=1.0, up=
         sky_out_px=13.0,
         ab_minus_vega=1.7,
     )
-    table = build_catalog(measured, sky, planes, AREA_SR, CatalogParams())
-    return table.to_qtable()
+    return build_catalog(measured, sky, planes, AREA_SR, CatalogParams())
 
 
 def test_fluxes_are_in_jansky_and_the_total_is_corrected():

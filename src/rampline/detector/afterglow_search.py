@@ -114,7 +114,7 @@ def find_afterglow(
     if earlier is None:
         return [alone]
     before = _same_sky(earlier, place)
-    shown = np.isfinite(before).all(axis=0)
+    shown = np.asarray(np.isfinite(before).all(axis=0), np.bool_)
     compared = alone._replace(
         rise_dn=rise - before,
         control_dn=_by_side(control - _same_sky(earlier, beside)),

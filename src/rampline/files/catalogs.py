@@ -10,20 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..exposure.source_table import Column, SourceTable
 from .content import HASH_CARD
-from .ecsv import ecsv_text, read_ecsv
 from .fits_output import whole_file
 from .provenance import Provenance
 
 
-def write_catalog(path: Path, table: SourceTable, provenance: Provenance) -> str:
+def write_catalog(path: Path, table: Any, provenance: Provenance) -> str:
     """Write a catalogue, ``_cat.ecsv``, with its content hash in the meta data.
 
     Parameters
     ----------
     path : Path
-    table : SourceTable
+    table : astropy.table.Table
     provenance : Provenance
         Its version, parameters and inputs go into the meta data.
 
@@ -37,53 +35,18 @@ def write_catalog(path: Path, table: SourceTable, provenance: Provenance) -> str
     RamplineError
         Where the file cannot be written.
     """
-    found = _table_hash(table)
-    meta = {
+    described = table.copy(copy_data=False)
+    found = _table_hash(described)
+    described.meta = {
         **table.meta,
         "software": f"rampline {provenance.version}",
         "inputs": {file.name: file.content_hash for file in provenance.inputs},
         "parameters": {row.name: row.value for row in provenance.parameters},
         HASH_CARD.lower(): found,
     }
-    write_table(path, SourceTable(table.columns, meta))
-    return found
-
-
-def write_table(path: Path, table: SourceTable) -> None:
-    """Write a table as ECSV.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
-    """
     with whole_file(path) as beside:
-        beside.write_text(ecsv_text(table), encoding="utf-8")
-
-
-def read_table(path: Path) -> SourceTable:
-    """Read the plain columns of a table: ours, or one the user gives.
-
-    Returns
-    -------
-    SourceTable
-        As `read_ecsv`; kinds of columns that only `astropy` knows as it reads them.
-
-    Raises
-    ------
-    InputError
-        A file that is no ECSV table.
-    """
-    try:
-        return read_ecsv(path)
-    except InputError:
-        found = read_catalog(path)
-    columns = {
-        name: Column(name, np.asarray(found[name]))
-        for name in found.colnames
-        if not hasattr(found[name], "spherical")
-    }
-    return SourceTable(columns, dict(found.meta))
+        described.write(beside, format="ascii.ecsv", overwrite=True)
+    return found
 
 
 def read_catalog(path: Path) -> Any:
@@ -184,14 +147,21 @@ def read_association(path: Path) -> list[Path]:
         raise InputError(str(path), f"no association ({error})") from error
 
 
-def _table_hash(table: SourceTable) -> str:
-    """Hash names, units and values, column by column; sky positions are two."""
+def _table_hash(table: Any) -> str:
+    """Hash names, units and values, column by column."""
     digest = hashlib.sha256()
-    for name, values, _, unit, _, is_sky in table.columns.values():
-        for part in values.T if is_sky else (values,):
-            digest.update(f"{name} {unit or None}".encode())
-            digest.update(_bytes(part))
+    for name in table.colnames:
+        for part in _plain_columns(table[name]):
+            digest.update(f"{name} {getattr(table[name], 'unit', None)}".encode())
+            digest.update(part)
     return digest.hexdigest()
+
+
+def _plain_columns(column: Any) -> list[bytes]:
+    """Return a column's values as bytes; sky positions are two columns."""
+    if hasattr(column, "spherical"):
+        return [_bytes(column.ra.deg), _bytes(column.dec.deg)]
+    return [_bytes(getattr(column, "value", column))]
 
 
 def _bytes(values: Any) -> bytes:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.planes import CatalogPlanes
-from ..exposure.source_table import Column, SourceTable
 from ..params import Factor, Params
 from ..units import JY_PER_MJY
 from .apertures import ApertureFluxes
@@ -103,7 +102,7 @@ def build_catalog(
     planes: CatalogPlanes,
     pixel_area_sr: float,
     params: CatalogParams,
-) -> SourceTable:
+) -> Any:
     """Assemble the table.
 
     Parameters
@@ -119,16 +118,20 @@ def build_catalog(
 
     Returns
     -------
-    SourceTable
+    astropy.table.QTable
         One row a source; columns named and defined as in `jwst`'s ``_cat.ecsv``, then ours.
     """
+    from astropy.table import QTable  # noqa: PLC0415 - only where a catalogue is made
+
     jy = JY_PER_MJY * pixel_area_sr
-    table = SourceTable()
+    table = QTable()
     _add_positions(table, measured, sky)
     _add_apertures(table, measured, planes, jy)
     _add_classes(table, measured, planes, params)
     _add_isophotal(table, measured, sky, planes.ab_minus_vega, jy)
     _add_ours(table, measured, sky, planes.ab_minus_vega, jy)
+    for name in table.colnames:
+        table[name].info.format = _format(name)
     table.meta["aperture_params"] = _aperture_meta(planes)
     table.meta["aperture_narrowing"] = float(measured.narrowing)
     table.meta["abvega_offset"] = planes.ab_minus_vega
@@ -136,14 +139,14 @@ def build_catalog(
     return table
 
 
-def _format(name: str) -> str:
+def _format(name: str) -> str | None:
     """Return how a column is written, as in `jwst`'s catalogues."""
     if "flux" in name:
         return ".6e"
     if name.startswith(("xcentroid", "ycentroid", "CI_")):
         return ".4f"
     words = ("mag", "sharp", "round", "nn_dist", "sigma", "ellip", "orient", "_err")
-    return ".6f" if any(word in name for word in words) else ""
+    return ".6f" if any(word in name for word in words) else None
 
 
 def _aperture_meta(planes: CatalogPlanes) -> dict[str, Any]:
@@ -160,19 +163,18 @@ def _percent(planes: CatalogPlanes) -> list[int]:
     return [round(100 * float(part)) for part in planes.encircled_energy]
 
 
-def _put(
-    table: SourceTable, name: str, values: NDArray[Any], meaning: str, unit: str = ""
-) -> None:
-    if unit and values.dtype.kind != "f":
-        # quantities are real numbers
-        values = values.astype(np.float64)
-    table.add(Column(name, values, meaning, unit, _format(name)))
+def _put(table: Any, name: str, values: Any, meaning: str, unit: str = "") -> None:
+    from astropy.units import Unit  # noqa: PLC0415
+
+    table[name] = values * Unit(unit) if unit else values
+    table[name].info.description = meaning
 
 
-def _put_sky(table: SourceTable, name: str, radec_deg: Values, meaning: str) -> None:
-    # right ascensions as they are written: from 0 to 360 degrees
-    place = np.stack([radec_deg[:, 0] % 360.0, radec_deg[:, 1]], axis=1)
-    table.add(Column(name, place, meaning, is_sky=True))
+def _put_sky(table: Any, name: str, radec_deg: Values, meaning: str) -> None:
+    from astropy.coordinates import SkyCoord  # noqa: PLC0415
+
+    table[name] = SkyCoord(radec_deg[:, 0], radec_deg[:, 1], unit="deg", frame="icrs")
+    table[name].info.description = meaning
 
 
 class Flux(NamedTuple):
@@ -184,7 +186,7 @@ class Flux(NamedTuple):
     what: str
 
 
-def _put_fluxes(table: SourceTable, fluxes: list[Flux], offset: float) -> None:
+def _put_fluxes(table: Any, fluxes: list[Flux], offset: float) -> None:
     """Add fluxes in Jy, then their AB and then their Vega magnitudes, as `jwst` does."""
     for kind, word in (
         ("flux", "Flux"),
@@ -209,9 +211,7 @@ def _magnitudes(flux: Flux, offset: float) -> tuple[Values, Values]:
         return magnitude, 2.5 * np.log10(1.0 + flux.err / positive)
 
 
-def _add_positions(
-    table: SourceTable, measured: Measurements, sky: SkyPositions
-) -> None:
+def _add_positions(table: Any, measured: Measurements, sky: SkyPositions) -> None:
     shapes = measured.shapes
     _put(table, "label", shapes.label, "Number of the source in the segmentation map")
     _put(table, "xcentroid", shapes.col, "Column of the segment's centroid, 0-based")
@@ -220,7 +220,7 @@ def _add_positions(
 
 
 def _add_apertures(
-    table: SourceTable, measured: Measurements, planes: CatalogPlanes, jy: float
+    table: Any, measured: Measurements, planes: CatalogPlanes, jy: float
 ) -> None:
     found = measured.apertures
     _put(
@@ -248,10 +248,7 @@ def _add_apertures(
 
 
 def _add_classes(
-    table: SourceTable,
-    measured: Measurements,
-    planes: CatalogPlanes,
-    params: CatalogParams,
+    table: Any, measured: Measurements, planes: CatalogPlanes, params: CatalogParams
 ) -> None:
     flux, percent = measured.apertures.flux, _percent(planes)
     ratios = {}
@@ -273,11 +270,7 @@ def _add_classes(
 
 
 def _add_isophotal(
-    table: SourceTable,
-    measured: Measurements,
-    sky: SkyPositions,
-    offset: float,
-    jy: float,
+    table: Any, measured: Measurements, sky: SkyPositions, offset: float, jy: float
 ) -> None:
     shapes = measured.shapes
     err = np.sqrt(shapes.variance) * measured.noise_factor * jy
@@ -304,11 +297,7 @@ def _add_isophotal(
 
 
 def _add_ours(
-    table: SourceTable,
-    measured: Measurements,
-    sky: SkyPositions,
-    offset: float,
-    jy: float,
+    table: Any, measured: Measurements, sky: SkyPositions, offset: float, jy: float
 ) -> None:
     centre, shapes = measured.centroids, measured.shapes
     _put(table, "xcentroid_win", centre.col, "Column of the windowed centroid, 0-based")

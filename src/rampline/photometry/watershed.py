@@ -115,7 +115,6 @@ def _flood(
     ``parent[k]`` is the source that k became part of, itself if none; ``place[k]`` the
     flat index of its peak. Returns the number of peaks.
     """
-    least, rise, contrast = limits
     n_rows, n_cols = image.shape
     roots = np.empty(8, np.int32)
     count = 0
@@ -141,16 +140,32 @@ def _flood(
             owner[row, col] = count
             continue
         owner[row, col] = steepest
-        for m in range(n):
-            root = roots[m]
-            if root == top:
-                # nearly always: within a source
-                continue
-            height = image[place[root] // n_cols, place[root] % n_cols]
-            needed = max(rise, contrast * here)
-            if height < least or height - here < needed:
-                parent[root] = top
+        _merge(roots[:n], (top, here), image, limits, (parent, place))
     return count
+
+
+@kernel
+def _merge(
+    roots: NDArray[np.int32],
+    meeting: tuple[int, float],
+    image: Plane,
+    limits: tuple[float, float, float],
+    sources: tuple[NDArray[np.int32], NDArray[np.int64]],
+) -> None:
+    """Make sources that meet part of the highest, but for those that rise above it.
+
+    ``meeting`` is the highest and the brightness where they meet; ``sources`` are
+    ``parent`` and ``place``.
+    """
+    (top, here), (least, rise, contrast), (parent, place) = meeting, limits, sources
+    n_cols = image.shape[1]
+    for root in roots:
+        if root == top:
+            # nearly always: within a source
+            continue
+        height = image[place[root] // n_cols, place[root] % n_cols]
+        if height < least or height - here < max(rise, contrast * here):
+            parent[root] = top
 
 
 @kernel

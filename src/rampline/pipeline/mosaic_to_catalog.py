@@ -5,6 +5,7 @@ are astrometry's, are carried to them.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,6 @@ from ..astrometry.pixel_map import grid_to_sky
 from ..exposure.grid import Grid
 from ..exposure.planes import CatalogPlanes
 from ..exposure.records import Labels, Mosaic
-from ..exposure.source_table import SourceTable
 from ..params import Params
 from ..photometry.apertures import add_flux_error, measure_apertures, noise_factors
 from ..photometry.catalog import (
@@ -104,14 +104,14 @@ class SourceCatalog:
 
     Attributes
     ----------
-    table : SourceTable
+    table : astropy.table.QTable
     labels : (rows, cols) int32
         The segmentation map.
     noise_scale : float
         Scatter of the sky over what ERR predicts for uncorrelated noise.
     """
 
-    table: SourceTable
+    table: Any
     labels: Labels
     noise_scale: float
 
@@ -160,7 +160,7 @@ def tabulate_sources(
     planes: CatalogPlanes,
     optics: MosaicOptics,
     params: CatalogParams,
-) -> SourceTable:
+) -> Any:
     """Measure sources that were detected before, here or elsewhere.
 
     Parameters
@@ -175,7 +175,7 @@ def tabulate_sources(
 
     Returns
     -------
-    SourceTable
+    astropy.table.QTable
     """
     star = see_star(mosaic.grid, optics)
     measured = _measure(mosaic, found, (star, planes, optics), params)

@@ -10,8 +10,8 @@ from ..astrometry.alignment import Alignment, ImageAlignment
 from ..astrometry.bending import SHAPES
 from ..astrometry.distortion_update import DistortionUpdate, detector_frame
 from ..exposure.grid import Grid
-from ..exposure.source_table import Column, SourceTable, plain
-from ..files.catalogs import read_table, write_table
+from ..files.catalogs import read_catalog
+from ..files.fits_output import whole_file
 from ..pipeline.sky_to_mosaic import AlignedField, Survey, lay_alignment
 
 CORRECTION = ("xx", "xy", "x0", "yx", "yy", "y0")
@@ -37,15 +37,17 @@ def write_alignment(
     problem : str
         What could not be done as it was asked for.
     """
+    from astropy.table import Table
+
     images = field.alignment.images
-    table = SourceTable()
-    _put(table, "exposure", [survey.header.root for survey in field.surveys])
+    table = Table()
+    table["exposure"] = [survey.header.root for survey in field.surveys]
     for name in (*PLAIN, *MEASURED):
-        _put(table, name, [getattr(image, name) for image in images])
+        table[name] = [getattr(image, name) for image in images]
     for axis, name in enumerate(("shift_east_arcsec", "shift_north_arcsec")):
-        _put(table, name, [image.shift_arcsec[axis] for image in images])
+        table[name] = [image.shift_arcsec[axis] for image in images]
     for place, name in enumerate(CORRECTION):
-        _put(table, name, [float(image.correction.flat[place]) for image in images])
+        table[name] = [float(image.correction.flat[place]) for image in images]
     _add_updates(table, field)
     table.meta["grid"] = {slot: getattr(grid, slot) for slot in Grid.__slots__}
     table.meta["stars"] = field.alignment.n_stars
@@ -55,28 +57,25 @@ def write_alignment(
     table.meta["key"] = key
     if problem:
         table.meta["problem"] = problem
-    write_table(path, table)
+    with whole_file(path) as beside:
+        table.write(beside, format="ascii.ecsv", overwrite=True)
 
 
-def _put(table: SourceTable, name: str, values: Any) -> None:
-    table.add(Column(name, plain(values)))
-
-
-def _add_updates(table: SourceTable, field: AlignedField) -> None:
+def _add_updates(table: Any, field: AlignedField) -> None:
     """Add what the distortions have wrong: terms in the order of ``bending.DEGREES``."""
     updates = [image.update for image in field.alignment.images]
-    _put(table, "is_bent", [bool(u and u.is_applied) for u in updates])
-    _put(table, "bend_evidence", [u.evidence if u else np.nan for u in updates])
-    _put(table, "bend_stars", [u.n_stars if u else 0 for u in updates])
+    table["is_bent"] = [bool(u and u.is_applied) for u in updates]
+    table["bend_evidence"] = [u.evidence if u else np.nan for u in updates]
+    table["bend_stars"] = [u.n_stars if u else 0 for u in updates]
     frames = [detector_frame(survey.geometry) for survey in field.surveys]
     unknown = np.full((2, SHAPES), np.nan)
     shapes = np.array([u.shapes if u else unknown for u in updates])
     error = np.array([u.error if u else unknown for u in updates])
     for place, axis in enumerate(AXES):
-        _put(table, f"middle_{axis}_arcsec", [frame.middle[place] for frame in frames])
-        _put(table, f"{BEND}_{axis}_arcsec", shapes[:, place])
-        _put(table, f"{BEND_ERROR}_{axis}_arcsec", error[:, place])
-    _put(table, "half_side_arcsec", [frame.half for frame in frames])
+        table[f"middle_{axis}_arcsec"] = [frame.middle[place] for frame in frames]
+        table[f"{BEND}_{axis}_arcsec"] = shapes[:, place]
+        table[f"{BEND_ERROR}_{axis}_arcsec"] = error[:, place]
+    table["half_side_arcsec"] = [frame.half for frame in frames]
 
 
 def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField, Grid]:
@@ -84,8 +83,8 @@ def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField,
 
     The single residuals, which the table leaves out, are empty.
     """
-    table = read_table(path)
-    rows = {str(row["exposure"]): row for row in table.rows()}
+    table = read_catalog(path)
+    rows = {str(row["exposure"]): row for row in table}
     images = tuple(_image(rows[survey.header.root]) for survey in surveys)
     geometries = tuple(
         lay_alignment(survey.geometry, image)
@@ -111,7 +110,7 @@ def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField,
 
 def stored_key(path: Path) -> str:
     """Return the key of the task that wrote the table; empty where there is none."""
-    return str(read_table(path).meta.get("key", "")) if path.is_file() else ""
+    return str(read_catalog(path).meta.get("key", "")) if path.is_file() else ""
 
 
 def _image(row: Any) -> ImageAlignment:
@@ -119,7 +118,8 @@ def _image(row: Any) -> ImageAlignment:
     return ImageAlignment(
         correction=correction,
         status=str(row["status"]),  # type: ignore[arg-type]
-        reason=str(row["reason"]),
+        # an empty word comes back masked
+        reason="" if np.ma.is_masked(row["reason"]) else str(row["reason"]),
         n_sources=int(row["n_sources"]),
         n_matched=int(row["n_matched"]),
         n_catalog=int(row["n_catalog"]),

@@ -14,7 +14,7 @@ from ..astrometry.pixel_map import grid_from_cards
 from ..astrometry.reference_catalog import ReferenceStars, read_reference_stars
 from ..errors import InputError, NetworkError, ParameterError, RamplineError
 from ..exposure.grid import Grid
-from ..files.catalogs import read_table
+from ..files.catalogs import read_catalog
 from ..files.read_mosaic import read_image_cards
 from ..pipeline.sky_to_mosaic import (
     AlignedField,
@@ -126,8 +126,8 @@ def _stars(
     if not path.is_file():
         message = f"--align-to {align_to}: neither gaia, none nor a file"
         raise ParameterError(message)
-    table = read_table(path)
-    columns = {name: column.values for name, column in table.columns.items()}
+    table = read_catalog(path)
+    columns = {name: np.asarray(table[name]) for name in table.colnames}
     try:
         return read_reference_stars(columns, epoch), ""
     except ParameterError as error:

@@ -9,7 +9,7 @@ from ..astrometry.pixel_map import grid_cards, grid_from_cards
 from ..astrometry.point_spread import PIXEL_ARCSEC, predict_point_spread
 from ..exposure.header import Header
 from ..exposure.records import Mosaic
-from ..files.catalogs import read_table, write_catalog
+from ..files.catalogs import read_catalog, write_catalog
 from ..files.names import product_name
 from ..files.provenance import InputFile, Provenance, StepRun
 from ..files.read_mosaic import read_image_cards, read_mosaic, read_world
@@ -88,7 +88,7 @@ def make_catalog(request: CatalogRequest) -> CatalogResult:
     key = make_key(MODULE, inputs, request.params, files.used)
     segmentation = request.mosaic.with_name(product_name(root, "segm"))
     if path.is_file() and segmentation.is_file():
-        table = read_table(path)
+        table = read_catalog(path)
         if table.meta.get("task_key") == key:
             return CatalogResult(path=path, made=(), note=f"{len(table)} sources")
     optics = _optics(mosaic, header, request.pixfrac)

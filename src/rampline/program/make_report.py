@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..files.catalogs import read_table
+from ..files.catalogs import read_catalog
 from ..files.fits_output import whole_file
 from ..files.names import product_name
 from ..files.read_provenance import StoredProvenance
@@ -190,7 +190,7 @@ def _alignment(last: Overview) -> Iterator[Block]:
     table = last.folders.mosaics / "alignment.ecsv"
     if not table.is_file():
         return
-    rows = read_table(table)
+    rows = read_catalog(table)
     by_detector: dict[str, list[int]] = {}
     for k, root in enumerate(rows["exposure"]):
         by_detector.setdefault(str(root).rpartition("_")[2].upper(), []).append(k)
@@ -223,7 +223,10 @@ def _catalogs(last: Overview) -> Iterator[Block]:
         name = product_name(mosaic.root, "cat", "ecsv")
         path = last.folders.mosaics / name
         if path.is_file():
-            magnitudes[_band(mosaic)] = read_table(path)["aper_total_abmag"]
+            column = read_catalog(path)["aper_total_abmag"]
+            magnitudes[_band(mosaic)] = np.asarray(
+                getattr(column, "value", column), float
+            )
     if magnitudes:
         svg = counts_svg(magnitudes, "AB magnitude, total aperture", 0.5)
         yield Drawing(svg, "Sources in bins of half a magnitude.")

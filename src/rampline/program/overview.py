@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import InputError
-from ..files.catalogs import read_table
+from ..files.catalogs import read_catalog
 from ..files.names import optical_element, product_name
 from ..files.read_provenance import StoredProvenance, read_provenance
 from .folders import Folders
@@ -283,7 +283,7 @@ def _verdicts(table: Path) -> dict[str, Verdict]:
     return {
         str(row["exposure"]): Verdict(
             status=str(row["status"]),
-            reason=str(row["reason"]),
+            reason="" if getattr(row["reason"], "mask", False) else str(row["reason"]),
             n_matched=int(row["n_matched"]),
             n_catalog=int(row["n_catalog"]),
             rms_mas=1000.0 * float(row["rms_arcsec"]),
@@ -291,7 +291,7 @@ def _verdicts(table: Path) -> dict[str, Verdict]:
             * float(row["shift_east_arcsec"] ** 2 + row["shift_north_arcsec"] ** 2)
             ** 0.5,
         )
-        for row in read_table(table).rows()
+        for row in read_catalog(table)
     }
 
 
