@@ -38,6 +38,8 @@ PARAMS = SecondRound()
 @pytest.fixture
 def planes(rng):
     return reference_planes(rng)
+
+
 OF_STRIPES = {"STRIPES", "STRIPES_ERR", "STRIPES_SKY"}
 
 
