@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rampline.detector import drift_and_sky, faint_light
-from rampline.detector.drift_and_sky import Cells, Drift, Modes, Powers, Terms
+from rampline.detector.drift_and_sky import Cells, Drift, Modes, Parts, Powers, Terms
 from rampline.detector.drift_spectrum import falling, stream_length
 from rampline.detector.faint_light import tell_light
 from rampline.detector.flicker_noise import (
@@ -11,6 +11,7 @@ from rampline.detector.flicker_noise import (
     remove_flicker_noise,
 )
 from rampline.detector.stripes import Levels, Residual
+from tests.twins import detector as twins
 
 from .test_flicker_noise import make_readout, no_flags, white
 
@@ -44,17 +45,35 @@ def make_fields(rng):
 
 @pytest.mark.parametrize("k", [0, 1, 2])
 def test_each_map_and_its_transposed_agree(rng, k):
-    _, fields = make_fields(rng)
+    cells, fields = make_fields(rng)
     field = fields[k]
     x, plane = rng.normal(size=field.size), rng.normal(size=(SHAPE[0], 12))
-    ahead = (field.plane(x) * plane).sum()
-    assert ahead == pytest.approx(x @ field.transposed(plane), rel=1e-10)
+    ahead = (cells.spread(field.parts(x)) * plane).sum()
+    one = Parts(np.ones((96, 2)), np.zeros((3, 12)))
+    back = x @ field.transposed(cells.add_up(plane, one))
+    assert ahead == pytest.approx(back, rel=1e-10)
+
+
+@pytest.mark.parametrize(("shape", "n_outputs"), [(SHAPE, 2), ((70, 27), 3)])
+def test_an_image_adds_up_in_its_parts_as_when_it_is_spread_out(rng, shape, n_outputs):
+    cells = Cells.of(shape, n_outputs)
+    n_rows, _, n_high, n_wide = cells.shape
+    image = Parts(
+        rng.normal(size=(n_rows, n_outputs)), rng.normal(size=(n_high, n_wide))
+    )
+    weight = rng.random((n_rows, n_wide))
+    ours = cells.add_up(weight, image)
+    theirs = Parts(np.zeros_like(image.rows), np.zeros_like(image.squares))
+    output = cells.output[cells.first_strip]
+    twins.add_weighted(weight, image, cells.first_row, output, theirs)
+    np.testing.assert_allclose(ours.rows, theirs.rows, atol=1e-12)
+    np.testing.assert_allclose(ours.squares, theirs.squares, atol=1e-12)
 
 
 def test_light_scatters_as_its_prior_says(rng):
     cells = Cells.of((2048, 256), 4)
     modes = Modes(cells, np.full((64, 64), 0.3))
-    drawn = [modes.plane(rng.normal(size=modes.size)) for _ in range(60)]
+    drawn = [modes.parts(rng.normal(size=modes.size)).squares for _ in range(60)]
     assert np.std(drawn) == pytest.approx(0.3, rel=0.15)
 
 
@@ -86,7 +105,9 @@ def test_the_answer_is_the_conditional_mean_of_the_explicit_matrices(rng, monkey
         Terms(cells, (3.0 * np.sqrt(0.08), 0.1, 0.2)),
     )
     maps = [
-        np.array([field.plane(unit).ravel() for unit in np.eye(field.size)]).T
+        np.array(
+            [cells.spread(field.parts(unit)).ravel() for unit in np.eye(field.size)]
+        ).T
         for field in fields
     ]
     whole = np.hstack(maps)

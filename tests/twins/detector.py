@@ -1123,3 +1123,11 @@ def average_ways(trial, reads, unit):
     mean = np.average(shift, weights=share)
     second = np.average(variance + shift**2, weights=share)
     return mean, second - mean**2
+
+
+def add_weighted(weight, parts, first_row, output, sums):
+    """Spread the image out over all rows and cells, then sum over rows and squares."""
+    cell_row = np.searchsorted(first_row, np.arange(len(weight)), side="right") - 1
+    seen = weight * (parts.rows[:, output] + parts.squares[cell_row])
+    np.add.at(sums.rows.T, output, seen.T)
+    np.add.at(sums.squares, cell_row, seen)

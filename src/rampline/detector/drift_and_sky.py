@@ -2,7 +2,8 @@
 
 Each is a Gaussian field, a linear map of unknowns of unit variance to the cells of the
 image: 32 pixels wide, every row of them, because drift changes from row to row. The light
-is smooth, so it is the same in all rows of a square cell.
+is smooth, so it is the same in all rows of a square cell. What is a level of amplifier
+rows and what is the same within a square are kept apart: the image is never spread out.
 """
 
 import itertools
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..numerics import fourier
 from ..numerics.conjugate_gradients import conjugate_gradients
+from ..numerics.jit import kernel
 from .drift_spectrum import stream_length
 from .stripes import STRIP, height_of_rows, parabola
 
@@ -40,6 +42,15 @@ class Powers(NamedTuple):
     """(cycles,), (DN/s)**2"""
 
 
+class Parts(NamedTuple):
+    """An image of cells as a sum of two that repeat; or what an image adds up to."""
+
+    rows: Plane
+    """(rows, outputs): the same in all cells of a row of an output."""
+    squares: Plane
+    """(cell rows, cells): the same in all rows of a cell."""
+
+
 class Cells(NamedTuple):
     """Cells within the outputs."""
 
@@ -63,6 +74,12 @@ class Cells(NamedTuple):
         n_strips = np.diff(np.append(strips, shape[1]))
         return cls(strips, n_strips, rows, np.diff(np.append(rows, shape[0])), output)
 
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Return the number of rows, outputs, cell rows and cells of a row."""
+        n_outputs = int(self.output[-1]) + 1
+        return int(self.n_rows.sum()), n_outputs, len(self.n_rows), len(self.n_strips)
+
     def along_rows(self, values: NDArray[np.float32]) -> Plane:
         """Sum the strips of each row over the cells."""
         summed = np.add.reduceat(values, self.first_strip, axis=1)
@@ -71,6 +88,19 @@ class Cells(NamedTuple):
     def along_columns(self, plane: Plane) -> Plane:
         """Sum over the rows of each cell, (cell rows, cells)."""
         return np.asarray(np.add.reduceat(plane, self.first_row, axis=0), np.float64)
+
+    def spread(self, parts: Parts) -> Plane:
+        """Return the image, (rows, cells)."""
+        levels = parts.rows[:, self.output[self.first_strip]]
+        return np.asarray(levels + np.repeat(parts.squares, self.n_rows, axis=0))
+
+    def add_up(self, weight: Plane, parts: Parts) -> Parts:
+        """Return what the image, times a weight, adds up to in rows and in squares."""
+        n_rows, n_outputs, n_high, n_wide = self.shape
+        sums = Parts(np.zeros((n_rows, n_outputs)), np.zeros((n_high, n_wide)))
+        output = self.output[self.first_strip]
+        _add_weighted(weight, parts, self.first_row, output, sums)
+        return sums
 
     def mean(self, values: NDArray[np.floating]) -> Plane:
         """Return the mean of strips over each cell, (cell rows, cells)."""
@@ -90,21 +120,24 @@ class Field(Protocol):
     def weigh(self, weight: Plane) -> None:
         """Prepare the guess; ``weight`` is one over the variance of each cell's mean."""
 
-    def plane(self, part: Vector) -> Plane:
-        """Return the values in all cells."""
+    def parts(self, part: Vector) -> Parts:
+        """Return the image."""
 
-    def transposed(self, plane: Plane) -> Vector:
-        """Return the product with the transposed map."""
+    def transposed(self, sums: Parts) -> Vector:
+        """Return the product of the transposed map with an image that adds up to this."""
 
     def guess(self, part: Vector) -> Vector:
         """Return the solution as if there were no other field, or nearly so."""
 
 
-def find_fields(fields: tuple[Field, ...], weight: Plane, right: Plane) -> list[Vector]:
+def find_fields(
+    cells: Cells, fields: tuple[Field, ...], weight: Plane, right: Plane
+) -> list[Vector]:
     """Return the conditional mean of the unknowns of each field.
 
     Parameters
     ----------
+    cells : Cells
     fields : tuple of Field
     weight : (rows, cells) float64, (DN/s)**-2
         Number of pixels over the variance of one.
@@ -118,15 +151,14 @@ def find_fields(fields: tuple[Field, ...], weight: Plane, right: Plane) -> list[
     for field in fields:
         field.weigh(weight)
     ends = np.cumsum([field.size for field in fields])[:-1]
-    nothing = np.zeros_like(weight)
 
-    def transposed(plane: Plane) -> Vector:
-        return np.concatenate([field.transposed(plane) for field in fields])
+    def transposed(sums: Parts) -> Vector:
+        return np.concatenate([field.transposed(sums) for field in fields])
 
     def image_of(whole: Vector) -> Vector:
         pairs = zip(fields, np.split(whole, ends), strict=True)
-        seen = sum((field.plane(part) for field, part in pairs), start=nothing)
-        return whole + transposed(weight * seen)
+        seen = add_parts([field.parts(part) for field, part in pairs])
+        return whole + transposed(cells.add_up(weight, seen))
 
     def guess_of(whole: Vector) -> Vector:
         pairs = zip(fields, np.split(whole, ends), strict=True)
@@ -136,8 +168,16 @@ def find_fields(fields: tuple[Field, ...], weight: Plane, right: Plane) -> list[
         # not by BLAS, whose threads take longer to meet than to add
         return float((one * other).sum())
 
-    whole = conjugate_gradients(image_of, transposed(right), guess_of, dot, _LIMITS)
+    one = Parts(np.ones(cells.shape[:2]), np.zeros(cells.shape[2:]))
+    told = transposed(cells.add_up(right, one))
+    whole = conjugate_gradients(image_of, told, guess_of, dot, _LIMITS)
     return np.split(whole, ends)
+
+
+def add_parts(images: list[Parts]) -> Parts:
+    """Return the sum of some images."""
+    rows, squares = zip(*images, strict=True)
+    return Parts(sum(rows[1:], start=rows[0]), sum(squares[1:], start=squares[0]))
 
 
 class Drift:
@@ -145,13 +185,11 @@ class Drift:
 
     def __init__(self, cells: Cells, powers: Powers) -> None:
         """Take roots of the prior's eigenvalues, of what outputs share and of the rest."""
-        output = cells.output[cells.first_strip]
-        self._first, self._n_cells = np.unique(
-            output, return_index=True, return_counts=True
-        )[1:]
-        self._outputs, self._rows = len(self._first), int(cells.n_rows.sum())
+        self._rows, self._outputs = cells.shape[:2]
+        self._dark = np.zeros(cells.shape[2:])
         self._length = stream_length(self._rows)
         self._prior = powers.own, powers.own + self._outputs * powers.common
+        self._roots = np.sqrt(self._prior[0]), np.sqrt(self._prior[1])
         self._filters = np.ones(1), np.ones(1)
         self.size = self._outputs * self._length
 
@@ -163,21 +201,16 @@ class Drift:
 
     def levels(self, part: Vector) -> Plane:
         """Return levels, (outputs, rows)."""
-        own, joint = (np.sqrt(prior) for prior in self._prior)
         streams = part.reshape(self._outputs, -1)
-        return self._filtered(streams, own, joint)[:, : self._rows]
+        return self._filtered(streams, *self._roots)[:, : self._rows]
 
-    def plane(self, part: Vector) -> Plane:
-        """Return levels in all cells."""
-        # contiguous, lest the sum of planes goes across memory
-        levels = np.ascontiguousarray(self.levels(part).T)
-        return np.repeat(levels, self._n_cells, axis=1)
+    def parts(self, part: Vector) -> Parts:
+        """Return the levels as an image."""
+        return Parts(np.ascontiguousarray(self.levels(part).T), self._dark)
 
-    def transposed(self, plane: Plane) -> Vector:
+    def transposed(self, sums: Parts) -> Vector:
         """Return the product with the transposed map."""
-        own, joint = (np.sqrt(prior) for prior in self._prior)
-        summed = np.add.reduceat(plane, self._first, axis=1).T
-        return self._filtered(summed, own, joint).ravel()
+        return self._filtered(sums.rows.T, *self._roots).ravel()
 
     def guess(self, part: Vector) -> Vector:
         """Return a solution for equal weights."""
@@ -196,6 +229,7 @@ class Modes:
     def __init__(self, cells: Cells, scatter: Plane) -> None:
         """``scatter`` is the prior's in each cell, (cell rows, cells), DN/s."""
         self._cells, self._scatter = cells, scatter
+        self._level = np.zeros(cells.shape[:2])
         high, wide = (np.arange(min(_MODES, n)) / n for n in scatter.shape)
         wave = np.hypot(high[:, None], wide)
         wave[0, 0] = wave[wave > 0.0].min(initial=1.0)
@@ -209,15 +243,15 @@ class Modes:
         seen = self._cells.along_columns(weight) * self._scatter**2
         self._guess = (1.0 / (1.0 + seen.mean() * self._root**2)).ravel()
 
-    def plane(self, part: Vector) -> Plane:
-        """Return the light in all cells."""
+    def parts(self, part: Vector) -> Parts:
+        """Return the light as an image."""
         modes = self._root * part.reshape(self._root.shape)
         light = fourier.idctn(modes, self._scatter.shape)
-        return np.repeat(self._scatter * light, self._cells.n_rows, axis=0)
+        return Parts(self._level, np.asarray(self._scatter * light))
 
-    def transposed(self, plane: Plane) -> Vector:
+    def transposed(self, sums: Parts) -> Vector:
         """Return the product with the transposed map."""
-        light = self._scatter * self._cells.along_columns(plane)
+        light = self._scatter * sums.squares
         n_high, n_wide = self._root.shape
         modes = fourier.dctn(light)[:n_high, :n_wide]
         return np.asarray(self._root * modes, np.float64).ravel()
@@ -233,7 +267,11 @@ class Terms:
     def __init__(self, cells: Cells, scatter: tuple[float, float, float]) -> None:
         """``scatter`` are those of level and parabola, of pedestals and of the tilt."""
         smooth, pedestals, tilt = scatter
-        self._outputs, self._pedestals = int(cells.output[-1]) + 1, pedestals
+        self._shape, self._outputs, self._pedestals = (
+            cells.shape,
+            cells.shape[1],
+            pedestals,
+        )
         steps = np.arange(self._outputs)[:, None] == cells.output
         across = [smooth * parabola(len(cells.output))]
         across += [pedestals * (steps - 1.0 / self._outputs)]
@@ -253,20 +291,44 @@ class Terms:
         normal[-1, -1] += self._up**2 @ weight.sum(axis=1)
         self._inverse = np.asarray(np.linalg.inv(normal), np.float64)
 
-    def plane(self, part: Vector) -> Plane:
-        """Return terms in all cells."""
-        return np.asarray(part[:-1] @ self._across + (part[-1] * self._up)[:, None])
+    def parts(self, part: Vector) -> Parts:
+        """Return terms as an image."""
+        rows, squares = np.empty(self._shape[:2]), np.empty(self._shape[2:])
+        rows[:] = (part[-1] * self._up)[:, None]
+        squares[:] = part[:-1] @ self._across
+        return Parts(rows, squares)
 
     def pedestal(self, part: Vector) -> Vector:
         """Return the pedestals, (outputs,), zero on average."""
         steps = self._pedestals * part[-1 - self._outputs : -1]
         return np.asarray(steps - steps.mean())
 
-    def transposed(self, plane: Plane) -> Vector:
+    def transposed(self, sums: Parts) -> Vector:
         """Return the product with the transposed map."""
-        across = self._across @ plane.sum(axis=0)
-        return np.append(across, self._up @ plane.sum(axis=1))
+        across = self._across @ sums.squares.sum(axis=0)
+        return np.append(across, self._up @ sums.rows.sum(axis=1))
 
     def guess(self, part: Vector) -> Vector:
         """Return the solution for terms alone."""
         return self._inverse @ part
+
+
+@kernel
+def _add_weighted(
+    weight: Plane,
+    parts: Parts,
+    first_row: NDArray[np.intp],
+    output: NDArray[np.intp],
+    sums: Parts,
+) -> None:
+    """Add the weighted image to ``sums``; ``output`` is that of each cell of a row."""
+    n_rows, n_cells = weight.shape
+    for k in range(len(first_row)):
+        light, squares = parts.squares[k], sums.squares[k]
+        last = first_row[k + 1] if k + 1 < len(first_row) else n_rows
+        for r in range(first_row[k], last):
+            level, total, own = parts.rows[r], sums.rows[r], weight[r]
+            for c in range(n_cells):
+                seen = own[c] * (level[output[c]] + light[c])
+                total[output[c]] += seen
+                squares[c] += seen

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .drift_and_sky import Cells, Drift, Modes, Powers, Terms, find_fields
+from .drift_and_sky import Cells, Drift, Modes, Powers, Terms, add_parts, find_fields
 from .stripes import STRIP, Residual
 
 _REACHES: Final = (1.0, 2.0, 4.0, 8.0)
@@ -80,10 +80,10 @@ def tell_light(
     terms = Terms(cells, (_FREE * np.sqrt(variance), pedestals, scatter[1]))
     weight = cells.along_rows(found.used) / variance
     right = cells.along_rows(found.drifting()) / variance
-    streams, modes, amounts = find_fields((drift, light, terms), weight, right)
+    streams, modes, amounts = find_fields(cells, (drift, light, terms), weight, right)
     pedestal = terms.pedestal(amounts)
     level = drift.levels(streams) + pedestal[:, None]
-    sky = light.plane(modes) + terms.plane(amounts)
+    sky = cells.spread(add_parts([light.parts(modes), terms.parts(amounts)]))
     return Told(
         (level - level.mean()).astype(np.float32),
         pedestal.astype(np.float32),
