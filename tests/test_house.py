@@ -57,7 +57,9 @@ def test_every_kernel_has_a_twin():
 @pytest.mark.parametrize("params", list(_parameter_classes(Parameters)))
 def test_every_parameter_says_what_it_is_and_in_which_unit(params):
     for name, info in params.model_fields.items():
-        assert read_meanings(params).get(name), f"{params.__name__}.{name}: no docstring"
+        assert read_meanings(params).get(name), (
+            f"{params.__name__}.{name}: no docstring"
+        )
         if info.annotation in (int, float):
             units = [item for item in info.metadata if type(item).__name__ == "Unit"]
             assert units, f"{params.__name__}.{name}: a number without a unit"

@@ -37,9 +37,7 @@ def notices(inputs: Inputs, options: ReduceOptions) -> Iterator[str]:
         yield f"--keep crf: there are none without a mosaic (--until {options.until})"
 
 
-def _idle_regions(
-    inputs: Inputs, options: ReduceOptions, n_cal: int
-) -> Iterator[str]:
+def _idle_regions(inputs: Inputs, options: ReduceOptions, n_cal: int) -> Iterator[str]:
     """Yield a line for each file of regions that is left out or masks nothing."""
     files = read_user_regions(options.regions)
     headers = [source.header for source in inputs.sources]
