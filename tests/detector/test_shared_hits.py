@@ -124,5 +124,9 @@ def test_ways_are_averaged_as_by_the_twin(rng):
     trial = np.stack([0.5 * value**2 / weight, along, value, weight])
     trial[0, ::4] = -np.inf
     reads = rng.integers(1, 9, 12).astype(np.float64)
-    ours = shared_hits._average_ways(trial, reads, 0.3)
-    np.testing.assert_allclose(ours, twins.average_ways(trial, reads, 0.3), rtol=1e-4)
+    theirs = twins.average_ways(trial, reads, 0.3)
+    never = trial[0] == -np.inf
+    trial[:, never] = np.array([[shared_hits._NEVER], [0.0], [0.0], [1.0]])
+    best, unit, ours = np.array([trial[0].max()]), np.array([0.3]), np.empty((2, 1))
+    shared_hits._average_ways(trial[:, :, None], best, reads, unit, ours)
+    np.testing.assert_allclose(ours[:, 0], theirs, rtol=1e-4)

@@ -7,6 +7,7 @@ slope with that charge fitted, weighted by how likely the ramp is with it, and a
 over the reads, is unbiased and knows more than a fit without both differences.
 """
 
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -23,6 +24,11 @@ _NEGLIGIBLE = 12.0
 _PRECISION = 0.01
 """How well the share is known: reads are averaged before they are made linear, and a part
 of the charge is the neighbours'."""
+_NEVER = -1e30
+"""Log likelihood of a read at which the hit cannot have been."""
+_MIDDLE = math.exp(-_NEGLIGIBLE / 32.0)
+_CHUNK = 64
+"""Ramps hit in the same differences that are taken through all reads at a time."""
 _MAX_RUN = 2
 _MIN_STEPS = 3
 """Differences from which on light can be told from a charge shared by two of them."""
@@ -83,6 +89,8 @@ def fit_shared_hits(
     shares = list_shares(len(pattern.step_s), readout.n_frames, readout.n_dropped)
     for start in range(0, chosen.size, width):
         own = chosen[start : start + width]
+        # side by side those that were hit in the same differences
+        own = own[np.argsort(first[own] * _MAX_RUN + last[own], kind="stable")]
         if own.size != tile.mean.size or len(out.own) == 0:
             tile = make_tile(len(pattern.step_s), own.size)
             out = make_outliers(len(pattern.step_s), own.size)
@@ -174,29 +182,120 @@ def _find_runs(
 
 
 @fast_kernel
-def _average_ways(
-    trial: NDArray[np.float64], reads: NDArray[np.float64], unit: float
-) -> tuple[float, float]:
-    """Return by how much a hit raised the slope, and the variance of that.
+def _average_ways(  # noqa: C901 - one loop a line
+    trial: NDArray[np.float64],
+    best: NDArray[np.float64],
+    reads: NDArray[np.float64],
+    unit: NDArray[np.float64],
+    found: NDArray[np.float64],
+) -> None:
+    """Fill by how much hits raised the slopes, and the variance of that, (2, ramps).
 
-    ``trial`` are, for each way, half the chi2 it saves (minus infinity for none), its
-    design, its residual and its weight; ``reads`` how many reads it stands for; ``unit``
-    the variance of the slope without a hit.
+    ``trial`` (4, ways, ramps) are, for each way, half the chi2 it saves, of which ``best``
+    is the largest, its design, its residual and its weight, which are used up; ``reads``
+    how many reads it stands for; ``unit`` the variance of the slope without a hit.
     """
-    n, best = trial.shape[1], -np.inf
-    for k in range(n):
-        best = max(best, trial[0, k])
-    total, mean, square = 0.0, 0.0, 0.0
-    for k in range(n):
-        chi2 = trial[0, k]
-        if chi2 > best - _NEGLIGIBLE:
-            share = reads[k] * np.exp(chi2 - best) / np.sqrt(trial[3, k])
-            shift = 2.0 * chi2 * unit * trial[1, k] / trial[2, k]
-            total += share
-            mean += share * shift
-            square += share * (shift * shift + 0.5 * shift * shift / chi2)
-    mean /= total
-    return mean, square / total - mean * mean
+    n, mean, square, total = best.size, found[0], found[1], np.zeros(best.size)
+    for c in range(n):
+        mean[c] = square[c] = 0.0
+    for k in range(reads.size):
+        chi2, design, shift, weight = trial[0, k], trial[1, k], trial[2, k], trial[3, k]
+        number = reads[k]
+        for c in range(n):
+            below = chi2[c] - best[c]
+            # the exponential is the 16th power of a short series, which is vector code
+            z = max(below, -_NEGLIGIBLE) / 16.0 + 0.375
+            e = 1.0 + z / 6.0 * (1.0 + z / 7.0 * (1.0 + z / 8.0 * (1.0 + z / 9.0)))
+            e = 1.0 + z / 3.0 * (1.0 + z / 4.0 * (1.0 + z / 5.0 * e))
+            e = _MIDDLE * (1.0 + z * (1.0 + z / 2.0 * e))
+            e *= e
+            e *= e
+            e *= e
+            e *= e
+            share = number * e / np.sqrt(weight[c])
+            chi2[c] = share if below > -_NEGLIGIBLE else 0.0
+        for c in range(n):
+            total[c] += chi2[c]
+        for c in range(n):
+            design[c] *= unit[c] / weight[c]
+        for c in range(n):
+            shift[c] *= design[c]
+        for c in range(n):
+            mean[c] += chi2[c] * shift[c]
+        for c in range(n):
+            spread = design[c] * design[c] * weight[c]
+            square[c] += chi2[c] * (shift[c] * shift[c] + spread)
+    for c in range(n):
+        mean[c] /= total[c]
+    for c in range(n):
+        square[c] = square[c] / total[c] - mean[c] * mean[c]
+
+
+@fast_kernel
+def _try_ways(  # noqa: C901, PLR0912 - one loop a line
+    tile: Tile,
+    out: Outliers,
+    inside: tuple[int, int],
+    ways: NDArray[np.float64],
+    trial: NDArray[np.float64],
+    best: NDArray[np.float64],
+) -> None:
+    """Fill ``trial`` and ``best``, as `_average_ways` takes them, for some ramps.
+
+    A way that cannot be has harmless values and `_NEVER` for its chi2. ``ways`` are those
+    of `list_shares` for the differences in which all these ramps were hit.
+    """
+    start, stop = inside
+    n = stop - start
+    for c in range(n):
+        best[c] = _NEVER
+    for k in range(ways.shape[1]):
+        i, one = int(ways[0, k]), ways[1, k]
+        two = 1.0 - one
+        chi2, design, value, weight = trial[0, k], trial[1, k], trial[2, k], trial[3, k]
+        residual, along = out.residual[i, start:stop], tile.design[i, start:stop]
+        own, used = out.own[i, start:stop], tile.used[i, start:stop]
+        if one < 1.0:
+            residual_1 = out.residual[i + 1, start:stop]
+            along_1, used_1 = (
+                tile.design[i + 1, start:stop],
+                tile.used[i + 1, start:stop],
+            )
+            own_1, cross = out.own[i + 1, start:stop], out.cross[i, start:stop]
+            for c in range(n):
+                value[c] = one * residual[c] + two * residual_1[c]
+            for c in range(n):
+                design[c] = one * along[c] + two * along_1[c]
+            for c in range(n):
+                chi2[c] = used[c] * used_1[c]
+            for c in range(n):
+                shared = two * own_1[c] + 2.0 * one * cross[c]
+                weight[c] = one * one * own[c] + two * shared
+        else:
+            for c in range(n):
+                value[c] = residual[c]
+            for c in range(n):
+                design[c] = along[c]
+            for c in range(n):
+                weight[c] = own[c]
+            for c in range(n):
+                chi2[c] = used[c]
+        for c in range(n):
+            v, w, least = value[c], weight[c], chi2[c]
+            can_be = (least > 0.0) & (v > 0.0) & (w > 0.0) & (w < np.inf)
+            saved = 0.5 * v * v / w
+            chi2[c] = saved if can_be else _NEVER
+        for c in range(n):
+            v = value[c]
+            value[c] = v if chi2[c] >= 0.0 else 0.0
+        for c in range(n):
+            w = weight[c]
+            weight[c] = w if chi2[c] >= 0.0 else 1.0
+        for c in range(n):
+            d = design[c]
+            design[c] = d if chi2[c] >= 0.0 else 0.0
+        for c in range(n):
+            best[c] = max(best[c], chi2[c])
 
 
 @fast_kernel
@@ -211,39 +310,33 @@ def _average_reads(
 
     ``hits`` are first and last difference, ``shares`` as `list_shares` gives them. Both
     stay 0 where no read can be told from light, and after hits so strong that what is not
-    known of their share counts: there both differences are better left out.
+    known of their share counts: there both differences are better left out. Neighbours
+    that were hit in the same differences are taken together.
     """
-    n_pixels, most = tile.rate.shape[1], shares.shape[3]
+    n_pixels, most = hits.shape[1], shares.shape[3]
     right, sums = tile.sums[1], tile.sums[2]
-    residual, design, used = out.residual, tile.design, tile.used
-    own, cross = out.own, out.cross
-    trial = np.empty((4, most), np.float64)
-    coarse = 0.5 / _PRECISION**2
-    for c in range(n_pixels):
-        begin, more = hits[0, c], hits[1, c] - hits[0, c]
-        best, n = -np.inf, 0
-        for k in range(most):
-            i, one = int(shares[begin, more, 0, k]), shares[begin, more, 1, k]
-            if i < 0:
-                break
-            value, along = one * residual[i, c], one * design[i, c]
-            weight, least = one * one * own[i, c], used[i, c]
-            if one < 1.0:
-                two = 1.0 - one
-                value += two * residual[i + 1, c]
-                along += two * design[i + 1, c]
-                weight += two * (two * own[i + 1, c] + 2.0 * one * cross[i, c])
-                least *= used[i + 1, c]
-            trial[0, k], trial[1, k] = -np.inf, along
-            trial[2, k], trial[3, k] = value, weight
-            if least > 0.0 and value > 0.0 and weight > 0.0 and weight < np.inf:
-                trial[0, k] = 0.5 * value * value / weight
-                best = max(best, trial[0, k])
-            n += 1
-        # neither light alone, nor a hit too strong for what is known of its shares
-        if not 0.0 <= best <= coarse:
-            continue
-        unit = 1.0 / sums[c]
-        shift, variance = _average_ways(trial[:, :n], shares[begin, more, 2], unit)
-        found[0, c] = right[c] * unit - shift
-        found[1, c] = unit + variance
+    trial, best = np.empty((4, most, _CHUNK)), np.empty(_CHUNK)
+    unit, average = np.empty(_CHUNK), np.empty((2, _CHUNK))
+    coarse, start = 0.5 / _PRECISION**2, 0
+    while start < n_pixels:
+        begin, end, stop = hits[0, start], hits[1, start], start + 1
+        while (
+            stop < min(n_pixels, start + _CHUNK)
+            and hits[0, stop] == begin
+            and hits[1, stop] == end
+        ):
+            stop += 1
+        n, n_ways, every = stop - start, 0, shares[begin, end - begin]
+        while n_ways < most and every[0, n_ways] >= 0.0:
+            n_ways += 1
+        ways = every[:, :n_ways]
+        _try_ways(tile, out, (start, stop), ways, trial, best)
+        for c in range(n):
+            unit[c] = 1.0 / sums[start + c]
+        _average_ways(trial, best[:n], ways[2], unit, average)
+        for c in range(n):
+            # neither light alone, nor a hit too strong for what is known of its shares
+            if 0.0 <= best[c] <= coarse:
+                found[0, start + c] = right[start + c] * unit[c] - average[0, c]
+                found[1, start + c] = unit[c] + average[1, c]
+        start = stop
