@@ -163,7 +163,9 @@ def _test_neighbors(
     best = np.full(planes[0].shape, -1, np.int64)
     unit = _unit_noise(pattern)
     _choose_strongest(ramps, planes, strikes.where[1:], strikes.steps, unit, best)
-    pixels, found = np.stack(np.nonzero(best >= 0)), 0
+    # one index is found faster than two
+    pixels = np.stack(np.unravel_index(np.flatnonzero(best >= 0), best.shape))
+    found = 0
     width = tile_width(len(pattern.step_s), max(pixels.shape[1], 1))
     for start in range(0, pixels.shape[1], width):
         row, col = pixels[:, start : start + width]

@@ -102,7 +102,9 @@ def _find_ramps(
     """Return rows and columns of the ramps to fit."""
     bits = band.group_flags[0, :, rows]
     zero = band.zero_frame
-    row, col = np.nonzero(bits[-1] & np.uint8(flags.SATURATED))
+    saturated = bits[-1] & np.uint8(flags.SATURATED) != 0
+    # one index is found faster than two
+    row, col = np.unravel_index(np.flatnonzero(saturated), saturated.shape)
     own = bits[:, row, col]
     is_good = own & np.uint8(flags.BAD_FOR_SLOPE) == 0
     n_good = np.count_nonzero(is_good, axis=0)
