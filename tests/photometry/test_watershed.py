@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rampline.photometry.watershed import _flood, _root, flood_peaks
+from rampline.photometry.watershed import _flood, _merge, _root, flood_peaks
 
 from ..twins import photometry as twin
 
@@ -73,3 +73,15 @@ def test_chains_are_followed_to_their_root_and_shortened():
     parent = np.array([0, 1, 1, 2, 3], np.int32)
     assert _root(parent, 4) == twin.root(np.array([0, 1, 1, 2, 3]), 4) == 1
     assert parent[4] == 2
+
+
+def test_the_kernel_merges_like_its_twin(rng):
+    image = rng.random((6, 7)).astype(np.float32)
+    place = rng.permutation(42)[:9].astype(np.int64)
+    for here in (0.1, 0.4, 0.8):
+        roots = rng.integers(1, 9, 6).astype(np.int32)
+        found, slow = np.arange(9, dtype=np.int32), np.arange(9, dtype=np.int32)
+        rest = (int(roots.min()), here), image, (0.3, 0.1, 0.2)
+        _merge(roots, *rest, (found, place))
+        twin.merge(roots, *rest, (slow, place))
+        np.testing.assert_array_equal(found, slow)

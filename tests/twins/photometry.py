@@ -105,6 +105,15 @@ def flood(image, order, limits, owner, parent, place):
     return len(groups)
 
 
+def merge(roots, meeting, image, limits, sources):
+    (top, here), (least, rise, contrast), (parent, place) = meeting, limits, sources
+    peaks = image.ravel()[place]
+    low = (peaks < least) | (peaks - here < max(rise, contrast * here))
+    for root in set(roots.tolist()) - {top}:
+        if low[root]:
+            parent[root] = top
+
+
 def share(dy, dx, ellipse):
     major, minor, cosine, sine, scale, fine = ellipse
     part = (np.arange(fine) + 0.5) / fine - 0.5
