@@ -98,8 +98,9 @@ class Cells(NamedTuple):
         """Return what the image, times a weight, adds up to in rows and in squares."""
         n_rows, n_outputs, n_high, n_wide = self.shape
         sums = Parts(np.zeros((n_rows, n_outputs)), np.zeros((n_high, n_wide)))
-        output = self.output[self.first_strip]
-        _add_weighted(weight, parts, self.first_row, output, sums)
+        border = np.arange(n_outputs + 1)
+        first_cell = np.searchsorted(self.output[self.first_strip], border)
+        _add_weighted(weight, parts, (self.first_row, first_cell), sums)
         return sums
 
     def mean(self, values: NDArray[np.floating]) -> Plane:
@@ -317,18 +318,24 @@ class Terms:
 def _add_weighted(
     weight: Plane,
     parts: Parts,
-    first_row: NDArray[np.intp],
-    output: NDArray[np.intp],
+    first: tuple[NDArray[np.intp], NDArray[np.intp]],
     sums: Parts,
 ) -> None:
-    """Add the weighted image to ``sums``; ``output`` is that of each cell of a row."""
-    n_rows, n_cells = weight.shape
-    for k in range(len(first_row)):
-        light, squares = parts.squares[k], sums.squares[k]
-        last = first_row[k + 1] if k + 1 < len(first_row) else n_rows
-        for r in range(first_row[k], last):
+    """Add the weighted image to ``sums``.
+
+    ``first`` are the first row of each square, and the first cell of each output and the
+    number of cells.
+    """
+    first_row, first_cell = first
+    for high in range(len(first_row)):
+        light, squares = parts.squares[high], sums.squares[high]
+        last = first_row[high + 1] if high + 1 < len(first_row) else len(weight)
+        for r in range(first_row[high], last):
             level, total, own = parts.rows[r], sums.rows[r], weight[r]
-            for c in range(n_cells):
-                seen = own[c] * (level[output[c]] + light[c])
-                total[output[c]] += seen
-                squares[c] += seen
+            for k in range(len(level)):
+                height, summed = level[k], 0.0
+                for c in range(first_cell[k], first_cell[k + 1]):
+                    seen = own[c] * (height + light[c])
+                    summed += seen
+                    squares[c] += seen
+                total[k] += summed

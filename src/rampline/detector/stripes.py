@@ -128,6 +128,7 @@ def find_levels(
     """
     n_rows, n_strips = strips.total.shape
     output = np.arange(n_strips) * n_outputs // n_strips
+    first_strip = np.searchsorted(output, np.arange(n_outputs))
     blocks = _block_sums(strips.total, strips.used)
     is_source = _find_sources(*blocks, source_clip)
     excess = fit_excess(blocks, is_source, output, n_rows)
@@ -135,14 +136,14 @@ def find_levels(
     total = strips.total - strips.used * excess.plane
     level = _first_levels(total, strips.used, output)
     for _ in range(_ROUNDS):
-        blocks = _block_sums(total - strips.used * level[output].T, strips.used)
+        blocks = _block_sums(total - strips.used * level.T[:, output], strips.used)
         is_source = _find_sources(*blocks, source_clip)
         excess = fit_excess(blocks, is_source, output, n_rows)
         pedestal, tilt = pedestal + excess.pedestal, tilt + excess.tilt
         total = total - strips.used * excess.plane
         seen = np.repeat(~is_source, STRIP, axis=0)[:n_rows]
         sums = np.stack([total * seen, strips.used * seen])
-        summed = np.stack([sums[:, :, output == k].sum(2) for k in range(n_outputs)])
+        summed = np.add.reduceat(sums, first_strip, axis=2).transpose(2, 0, 1)
         args = summed[:, 0], summed[:, 1], strips, strength
         best, err, scatter = _conditional_mean(*args)
         usable = np.asarray(summed[:, 1] / (n_strips * STRIP / n_outputs), np.float32)
