@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...exposure.timing import Readout
-from ...numerics.jit import fast_kernel, kernel
+from ...numerics.jit import fast_kernel, kernel, kernel_part
 from ..leave_out import Outliers, invert, make_outliers, project
 from .covariance import Pattern
 from .gls_kernels import Tile, eliminate, load_steps, make_tile, move_origin, tile_width
@@ -181,7 +181,7 @@ def _find_runs(
             first[c], last[c] = start, stop
 
 
-@fast_kernel
+@kernel_part
 def _average_ways(  # noqa: C901 - one loop a line
     trial: NDArray[np.float64],
     best: NDArray[np.float64],
@@ -231,7 +231,7 @@ def _average_ways(  # noqa: C901 - one loop a line
         square[c] = square[c] / total[c] - mean[c] * mean[c]
 
 
-@fast_kernel
+@kernel_part
 def _try_ways(  # noqa: C901, PLR0912 - one loop a line
     tile: Tile,
     out: Outliers,
