@@ -1,5 +1,6 @@
 """The noise of areas of a mosaic: its sky is `background`'s, the measurement `mosaic`'s."""
 
+from collections.abc import Callable
 from itertools import pairwise, product
 from typing import Final
 
@@ -16,6 +17,7 @@ from ..mosaic.noise_curve import (
     sum_all_boxes,
 )
 from .runner import Bench
+from .worktable import nothing
 
 PIECE: Final = 1024
 """Pixels a piece is wide: sixteen of the largest boxes."""
@@ -24,7 +26,11 @@ EVERY: Final = 16
 
 
 def measure_mosaic_noise(
-    mosaic: Mosaic, drop: tuple[float, float], bench: Bench, params: NoiseCurveParams
+    mosaic: Mosaic,
+    drop: tuple[float, float],
+    bench: Bench,
+    params: NoiseCurveParams,
+    release: Callable[[], None] = nothing,
 ) -> NoiseCurve:
     """Measure the noise of areas of blank sky of a mosaic.
 
@@ -37,23 +43,29 @@ def measure_mosaic_noise(
     bench : Bench
         Its threads take a piece each.
     params : NoiseCurveParams
+    release : callable
+        Called after each piece: what is mapped may leave memory.
 
     Returns
     -------
     NoiseCurve
         As predicted, without measurement, where the step is left out.
     """
-    boxes = choose_pieces(mosaic.sky, params.pieces) if params.enabled else []
+    most = params.pieces if params.enabled else 0
+    boxes = choose_pieces(mosaic.sky, most, release) if most else []
     pulls: list[tuple[NDArray[np.float64], ...]] = [()] * len(boxes)
 
     def look(k: int) -> None:
         pulls[k] = sum_all_boxes(_see_piece(mosaic, boxes[k]), params)
+        release()
 
     bench.over(range(len(boxes)), look)
     return measure_noise_curve(pulls, drop)
 
 
-def choose_pieces(sky: Plane, most: int) -> list[tuple[slice, slice]]:
+def choose_pieces(
+    sky: Plane, most: int, release: Callable[[], None] = nothing
+) -> list[tuple[slice, slice]]:
     """Choose pieces of at most 1024 x 1024 pixels, half of which have data, evenly."""
     edges = [
         np.linspace(0, n, -(-n // PIECE) + 1).astype(int).tolist() for n in sky.shape
@@ -64,6 +76,8 @@ def choose_pieces(sky: Plane, most: int) -> list[tuple[slice, slice]]:
         some = slice(row.start, row.stop, EVERY), slice(col.start, col.stop, EVERY)
         if np.isfinite(sky[some]).mean() > 0.5:
             filled.append((row, col))
+        if col is cols[-1]:
+            release()
     if not filled or most == 0:
         return []
     chosen = np.linspace(0, len(filled) - 1, min(most, len(filled)))

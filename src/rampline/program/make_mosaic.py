@@ -138,8 +138,9 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     _write_association(request, cals, dithers)
     world = _world(request, grid, dithers, field.alignment)
     drop = world.pixel_fraction, world.scale_ratio
-    curve = measure_mosaic_noise(combined.mosaic, drop, run.bench, request.params.noise)
-    room.release()
+    curve = measure_mosaic_noise(
+        combined.mosaic, drop, run.bench, request.params.noise, room.release
+    )
     zero_points = compare_zero_points(field, members, grid, request.params.zero_points)
     world = _with_tables(world, curve, zero_points)
     write_mosaic(path, combined.mosaic, world, provenance, room.release)
