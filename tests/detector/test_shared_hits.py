@@ -119,6 +119,28 @@ def test_ways_to_share_a_hit_are_those_of_the_twin(hit):
     np.testing.assert_allclose(ours, theirs)
 
 
+def test_ways_are_tried_as_by_the_twin(rng):
+    n_steps, n = 7, 40
+    tile = gls_kernels.make_tile(n_steps, n)
+    out = leave_out.make_outliers(n_steps, n)
+    for plane in (tile.design, out.residual, out.cross):
+        plane[:] = rng.normal(0, 1, plane.shape)
+    out.own[:] = rng.uniform(-0.2, 3, out.own.shape)
+    tile.used[:] = rng.random(tile.used.shape) < 0.8
+    shares = shared_hits.list_shares(n_steps, 4, 1)[2, 1]
+    ways, inside = shares[:, shares[0] >= 0], (5, 30)
+    found, slow = np.empty((2, 4, ways.shape[1], 25))
+    best, top = np.empty((2, 25))
+    shared_hits._try_ways(tile, out, inside, ways, found, best)
+    twins.try_ways(tile, out, inside, ways, slow, top)
+    never = np.isinf(slow[0])
+    assert 0.1 < never.mean() < 0.95
+    np.testing.assert_array_equal(found[0] == shared_hits._NEVER, never)
+    np.testing.assert_allclose(found[:, ~never], slow[:, ~never], rtol=1e-5)
+    assert (found[1:, never].T == [0.0, 0.0, 1.0]).all()
+    np.testing.assert_allclose(best, np.maximum(top, shared_hits._NEVER), rtol=1e-5)
+
+
 def test_ways_are_averaged_as_by_the_twin(rng):
     value, weight, along = rng.uniform(1, 5, (3, 12))
     trial = np.stack([0.5 * value**2 / weight, along, value, weight])

@@ -172,16 +172,17 @@ def test_wrong_use_is_status_2_and_one_line(raw, tmp_path, field):
 
 def test_a_stopped_run_leaves_no_half_file_and_goes_on_later(field, tmp_path):
     out = tmp_path / "out"
+    # without a ledger before them the exposures begin in processes that know no kernel
+    cold = ("--set", "persistence.enabled=false")
     folder = field.raw[0].parent
     process = subprocess.Popen(
-        _words(folder, out, field, "--engine", "processes", "--workers", "2"),
+        _words(folder, out, field, "--engine", "processes", "--workers", "2", *cold),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     exposures = out / "exposures"
     deadline = time.monotonic() + 120
-    # when the first exposure has begun, in a process that is warm from the ledger
     while time.monotonic() < deadline and not list((out / "logs").glob("jw*.log")):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -191,7 +192,7 @@ def test_a_stopped_run_leaves_no_half_file_and_goes_on_later(field, tmp_path):
     for path in exposures.glob("*.fits"):
         with fits.open(path) as hdus:
             assert np.isfinite(hdus["SCI"].data).any()
-    done = _command(folder, out, field)
+    done = _command(folder, out, field, *cold)
     assert done.returncode == 0
     assert len(list(exposures.glob("*_cal.fits"))) == len(field.raw)
 

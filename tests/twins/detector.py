@@ -1115,6 +1115,24 @@ def list_shares(hit, n_steps, frames, shares):
     return ways.shape[1]
 
 
+def try_ways(tile, out, inside, ways, trial, best):
+    """Half the chi2 that each way saves: minus infinity where it cannot be."""
+    some = slice(*inside)
+    for k, (first, one) in enumerate(ways[:2].T):
+        i, two = int(first), 1.0 - one
+        pair = [i] if one == 1.0 else [i, i + 1]
+        part = np.array([[one], [two]])[: len(pair)]
+        value = (part * out.residual[pair, some]).sum(axis=0)
+        along = (part * tile.design[pair, some]).sum(axis=0)
+        weight = (part**2 * out.own[pair, some]).sum(axis=0)
+        if len(pair) == 2:
+            weight = weight + 2.0 * one * two * out.cross[i, some]
+        can_be = tile.used[pair, some].all(axis=0) & (value > 0) & (weight > 0)
+        trial[1:, k] = along, value, weight
+        trial[0, k] = np.where(can_be, 0.5 * value**2 / np.abs(weight), -np.inf)
+    best[:] = trial[0].max(axis=0)
+
+
 def average_ways(trial, reads, unit):
     chi2, along, value, weight = trial[:, np.isfinite(trial[0])]
     share = reads[np.isfinite(trial[0])] * np.exp(chi2 - chi2.max()) / weight**0.5
