@@ -5,7 +5,7 @@ are looked at. Its result, the charge held at the start of each exposure, then t
 the reference planes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -25,11 +25,14 @@ from ..detector.persistence import (
 )
 from ..detector.trap_amplitudes import Afterglow
 from ..detector.trapped_charge import (
+    HALF_WELL,
     Illumination,
     TrapAmplitudes,
     Traps,
+    carry_shares,
     cut_traps,
     empty_traps,
+    expose_traps,
     find_bright,
     released_shares,
 )
@@ -53,6 +56,13 @@ class Look(NamedTuple):
     full_well_dn: Plane
     clean: NDArray[np.bool_]
     """(rows, cols): usable pixels that had no history."""
+
+
+class Page(NamedTuple):
+    """One exposure of the ledger."""
+
+    header: Header
+    lit: Illumination
 
 
 def persistence(
@@ -99,6 +109,64 @@ def afterglow_error(
             slopes.append(image.integrations)
         add_afterglow_error(slopes, held, removed[held.row, held.col])
     return image
+
+
+def follow_exposures(
+    exposures: Iterable[tuple[Ramp, RampPlanes]], traps: Traps
+) -> tuple[list[Page], list[Afterglow]]:
+    """Look at the raw exposures of a detector in the order of time.
+
+    Parameters
+    ----------
+    exposures : iterable of (Ramp, RampPlanes)
+        One is held in memory beside the one before it.
+    traps : Traps
+        Before the first.
+
+    Returns
+    -------
+    pages : list of Page
+        The bright pixels of each exposure.
+    seen : list of Afterglow
+        What pixels with a history show.
+    """
+    pages, seen = [], []
+    everything = np.ones(len(HALF_WELL))
+    share: NDArray[np.float32] = np.ones(traps.row.size, np.float32)
+    look: Look | None = None
+    for raw, planes in exposures:
+        found, look = look_for_afterglow(raw, planes, traps, share, look)
+        seen += found
+        lit = illumination(raw, planes)
+        after = expose_traps(traps, lit, everything)
+        share = carry_shares(traps, share, lit, after)
+        traps = after
+        pages.append(Page(raw.header, lit))
+    return pages, seen
+
+
+def fill_ledger(
+    pages: Sequence[Page], traps: Traps, amplitudes: TrapAmplitudes | None
+) -> tuple[list[HeldCharge | None], Traps]:
+    """Return what is held at the start of each exposure, and the traps after the last.
+
+    Parameters
+    ----------
+    pages : sequence of Page
+    traps : Traps
+        Before the first.
+    amplitudes : TrapAmplitudes or None
+        Without them no charge is known, only how full traps are.
+    """
+    held: list[HeldCharge | None] = []
+    curve = np.array(HALF_WELL) if amplitudes is None else amplitudes.curve
+    for page in pages:
+        charge = None
+        if amplitudes is not None:
+            charge = held_charge(traps, amplitudes, page.header)
+        held.append(charge)
+        traps = expose_traps(traps, page.lit, curve)
+    return held, traps
 
 
 def illumination(raw: Ramp, planes: RampPlanes) -> Illumination:

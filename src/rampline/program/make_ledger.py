@@ -6,35 +6,22 @@ after the last, which the next run can take up (``persistence.take_up``).
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..detector.trap_amplitudes import Afterglow, fit_amplitudes
-from ..detector.trapped_charge import (
-    HALF_WELL,
-    Illumination,
-    TrapAmplitudes,
-    Traps,
-    carry_shares,
-    expose_traps,
-    no_traps,
-)
+from ..detector.trap_amplitudes import fit_amplitudes
+from ..detector.trapped_charge import TrapAmplitudes, Traps, no_traps
 from ..errors import InputError, RamplineError
 from ..exposure.header import Header
-from ..exposure.planes import HeldCharge, UsedFile
+from ..exposure.planes import HeldCharge, RampPlanes, UsedFile
+from ..exposure.records import Ramp
 from ..files.fits_output import whole_file
 from ..files.read import read_ramp
-from ..pipeline.persistence import (
-    Look,
-    held_charge,
-    illumination,
-    look_for_afterglow,
-)
+from ..pipeline.persistence import fill_ledger, follow_exposures
 from ..pipeline.ramp_to_slope import RampToSlope
 from ..reference.planes import load_ramp_planes
 from ..reference.select import RAMP_KINDS
@@ -86,14 +73,6 @@ class LedgerResult:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """One exposure of the ledger."""
-
-    source: Source
-    lit: Illumination
-
-
 def ledger_requests(
     sources: Sequence[Source], folder: Path, references: str, params: RampToSlope
 ) -> list[LedgerRequest]:
@@ -129,19 +108,15 @@ def make_ledger(request: LedgerRequest) -> LedgerResult:
     if (stored := _stored(state, key)) is not None:
         return _result(request, stored, made=())
     traps, amplitudes = (no_traps(), None) if past is None else read_state(past)
-    pages, seen = _look(request, traps)
+    pages, seen = follow_exposures(_exposures(request), traps)
     measured = fit_amplitudes(seen, request.params.persistence.amplitudes)
     amplitudes = measured or amplitudes
+    charges, traps = fill_ledger(pages, traps, amplitudes)
     held = []
-    for page in pages:
-        root = page.source.header.root
-        if amplitudes is not None:
-            charge = held_charge(traps, amplitudes, page.source.header)
-            if charge.row.size:
-                _write(_held_path(request, root), charge._asdict())
-                held.append(root)
-        curve = np.array(HALF_WELL) if amplitudes is None else amplitudes.curve
-        traps = expose_traps(traps, page.lit, curve)
+    for page, charge in zip(pages, charges, strict=True):
+        if charge is not None and charge.row.size:
+            _write(_held_path(request, page.header.root), charge._asdict())
+            held.append(page.header.root)
     _write_state(state, traps, amplitudes, (key, held))
     return _result(request, held, made=("ledger",))
 
@@ -202,12 +177,8 @@ def _references(request: LedgerRequest, header: Header) -> tuple[UsedFile, ...]:
     return found.used
 
 
-def _look(request: LedgerRequest, traps: Traps) -> tuple[list[_Page], list[Afterglow]]:
-    """Return the bright pixels of each exposure, and what pixels with a history show."""
-    pages, seen = [], []
-    everything = np.ones(len(HALF_WELL))
-    share: NDArray[np.float32] = np.ones(traps.row.size, np.float32)
-    look: Look | None = None
+def _exposures(request: LedgerRequest) -> Iterator[tuple[Ramp, RampPlanes]]:
+    """Yield the exposures that can be read, with their reference planes."""
     for source in request.sources:
         if not _references(request, source.header):
             continue
@@ -221,15 +192,7 @@ def _look(request: LedgerRequest, traps: Traps) -> tuple[list[_Page], list[After
             # its own task says so
             log.warning("left out of the persistence ledger: %s", error)
             continue
-        found, look = look_for_afterglow(raw, planes, traps, share, look)
-        seen += found
-        lit = illumination(raw, planes)
-        after = expose_traps(traps, lit, everything)
-        share = carry_shares(traps, share, lit, after)
-        traps = after
-        pages.append(_Page(source, lit))
-        log.info("%s: %d bright pixels", source.header.root, lit.row.size)
-    return pages, seen
+        yield raw, planes
 
 
 def _held_path(request: LedgerRequest, root: str) -> Path:
