@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from benchmarks.readouts import make_readout
 from rampline.astrometry.geometry import make_geometry, pixel_to_sky
 from rampline.astrometry.reference_catalog import ReferenceStars
 from rampline.astrometry.sources import PointSources
 from rampline.background.level_matching import SkyCells
 from rampline.exposure.header import Header
 from rampline.exposure.planes import SkyPlanes
-from rampline.exposure.timing import Readout
 from rampline.pipeline.sky_to_mosaic import Survey
 from rampline.simulation.distortion import distortion_model
 from rampline.simulation.geometry import attitude_from, camera
@@ -29,23 +29,7 @@ FOCUS_ARCSEC = (-0.3, -492.6)
 SHORT = tuple(f"NRC{module}{k}" for module in "AB" for k in (1, 2, 3, 4))
 LONG = ("NRCALONG", "NRCBLONG")
 FILTERS = (("F115W", "F277W"), ("F150W", "F356W"), ("F200W", "F444W"))
-READOUT = Readout(
-    pattern="MEDIUM8",
-    n_ints=1,
-    n_groups=9,
-    n_frames=8,
-    n_dropped=2,
-    frame_s=10.74,
-    group_s=107.4,
-    subarray="FULL",
-    row_start=0,
-    col_start=0,
-    n_rows=2048,
-    n_cols=2048,
-    fast_axis=-1,
-    slow_axis=2,
-    n_outputs=4,
-)
+READOUT = make_readout("MEDIUM8", 9, frame_s=10.74, group_s=107.4)
 
 
 @dataclass(frozen=True, kw_only=True)

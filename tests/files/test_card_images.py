@@ -2,7 +2,8 @@ import numpy as np
 from astropy.io import fits
 
 from rampline.exposure.header import Card
-from rampline.files.card_images import card_images, header_block, read_card_image
+from rampline.files.card_images import card_images, read_card_image
+from rampline.files.fits_layout import header_block
 
 CARDS = (
     Card("SIMPLE", True, "conforms to FITS standard"),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..exposure.records import Plane
+from ..exposure.timing import OUTPUT_COLUMNS
 from ..numerics.selection import MAD_TO_SIGMA
 from ..params import Count, Factor, Pixels, PixelsFloat, Sigma, StepParams
 
@@ -26,8 +27,6 @@ ROUNDS: Final = 6
 MARGIN_PX: Final = 128
 """Sky around the stray light that takes part in the fit."""
 SKY_TERMS: Final = 3
-OUTPUT_PX: Final = 512
-"""Columns of an amplifier of a full frame."""
 Vector = NDArray[np.float64]
 
 
@@ -155,9 +154,14 @@ def _sky_terms(shape: tuple[int, ...]) -> Sequence[Vector]:
 
 def _amplifier_rows(shape: tuple[int, ...], n_cols: int) -> NDArray[np.intp]:
     """Return the number of the amplifier row of each block of whole rows."""
-    width = OUTPUT_PX if n_cols % OUTPUT_PX == 0 else n_cols
+    width = output_width(n_cols)
     row, col = np.indices(shape)
     return np.asarray(row * (-(-n_cols // width)) + col // (width // BLOCK), np.intp)
+
+
+def output_width(n_cols: int) -> int:
+    """Return the columns of an amplifier: all, unless the exposure has whole stripes."""
+    return OUTPUT_COLUMNS if n_cols % OUTPUT_COLUMNS == 0 else n_cols
 
 
 def clipped_fit(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..exposure.records import Plane
+from ..exposure.timing import OUTPUT_COLUMNS
 from ..numerics.jit import kernel
 from ..numerics.selection import robust_scatter, select_median
 from .bits import CLAW_CORRECTED, WISP_CORRECTED
@@ -29,6 +30,7 @@ from .stray_fit import (
     average_blocks,
     find_box,
     fit_strength,
+    output_width,
 )
 from .wisps import FILTERS, WINDOWS
 
@@ -43,8 +45,6 @@ OPEN: Final = (0.05, 0.3)
 second all. Noise alone reaches 0.003 beyond three sigma."""
 LEAST_VALUES: Final = 2
 """Exposures that must show sky at a pixel; other pixels are filled from around."""
-OUTPUT_PX: Final = 512
-"""Columns of an amplifier of a full frame."""
 LEAST_OF_ROW: Final = 0.25
 """Share of an amplifier's row beside the light that tells its level; else the whole row's."""
 WEAKEST: Final = 0.3
@@ -216,7 +216,7 @@ def _large(found: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
 def _without_rows(exposure: Plane, region: NDArray[np.bool_]) -> Plane:
     """Return an exposure less the levels of its amplifier rows, measured beside the light."""
     n_rows, n_cols = exposure.shape
-    width = OUTPUT_PX if n_cols % OUTPUT_PX == 0 else n_cols
+    width = output_width(n_cols)
     known = (np.isfinite(exposure) & ~region).reshape(n_rows, -1, width)
     parts = exposure.reshape(n_rows, -1, width)
     count = known.sum(axis=2)
@@ -272,7 +272,7 @@ def _change_of_shape(
 def _even_rows(values: Vector, used: NDArray[np.bool_]) -> Vector:
     """Return cells less the means of those used in each amplifier row; 0 elsewhere."""
     n_rows, n_cols = values.shape
-    width = OUTPUT_PX // MODE_CELL
+    width = OUTPUT_COLUMNS // MODE_CELL
     width = width if n_cols % width == 0 else n_cols
     parts, count = (k.reshape(n_rows, -1, width) for k in (values, used))
     means = parts.sum(axis=2) / np.maximum(count.sum(axis=2), 1)

@@ -18,6 +18,7 @@ from scipy import ndimage
 from ..exposure.records import Plane
 from ..numerics.selection import MAD_TO_SIGMA, robust_scatter
 from ..params import Sigma, StepParams
+from .stray_fit import output_width
 
 BLOCK: Final = 4
 """Pixels that a block of the search and a bin of a profile are wide."""
@@ -39,8 +40,6 @@ LEAST_BLOCKS: Final = 16
 """In a bin, for its mean to count."""
 SLOW_ROWS: Final = 16.0
 """Blocks: standard deviation of the Gaussian that tells slow changes from 1/f noise."""
-OUTPUT_PX: Final = 512
-"""Columns of an amplifier of a full frame."""
 Vector = NDArray[np.float64]
 Place = tuple[Vector, Vector]
 
@@ -187,7 +186,7 @@ def _blocks(residual: Plane) -> tuple[Vector, Place]:
 def _amplifier_rows(place: Place, shape: tuple[int, ...]) -> _Rows:
     """Return the amplifier rows of blocks of a frame."""
     n_rows, n_cols = shape
-    width = OUTPUT_PX if n_cols % OUTPUT_PX == 0 else n_cols
+    width = output_width(n_cols)
     row, output = (
         (place[0] // BLOCK).astype(np.intp),
         (place[1] // width).astype(np.intp),

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from ..numerics.meshes import Mesh, measure_mesh
+from ..numerics.selection import MAD_TO_SIGMA, MEDIAN_NOISE, robust_scatter
 from ..params import Count, Factor, Fraction, StepParams, Unit
 
 Floats = NDArray[np.float64]
@@ -144,8 +145,7 @@ def measure_sky_cells(
     wanted = params.min_filled * _pixels_per_cell(sky.shape, mesh)
     filled = (mesh.n_used >= wanted) & (mesh.n_used > 0)
     n_used = np.maximum(mesh.n_used, 1)
-    # A median scatters 1.253 times more than a mean (normal noise).
-    error = 1.253 * mesh.scatter / np.sqrt(n_used)
+    error = MEDIAN_NOISE * mesh.scatter / np.sqrt(n_used)
     return SkyCells(
         level=np.where(filled, mesh.level, np.nan).astype(np.float64),
         error=np.where(filled, error, np.nan).astype(np.float64),
@@ -254,12 +254,12 @@ def _join_groups(
     apart = np.abs(left - np.array([middles.get(g, np.nan) for g in group]))[known]
     sizes = np.bincount(group[known], minlength=group.max() + 1)
     several = sizes[group[known]] > 1
-    scatter = 1.4826 * float(np.median(apart[several])) if several.any() else 0.0
+    scatter = MAD_TO_SIGMA * float(np.median(apart[several])) if several.any() else 0.0
     if len(middles) > 1:
         whole = float(np.median(left[known]))
         for k, g in enumerate(group):
             common[k] = middles.get(g, whole) - whole
-            error[k] = 1.253 * scatter / np.sqrt(max(sizes[g], 1))
+            error[k] = MEDIAN_NOISE * scatter / np.sqrt(max(sizes[g], 1))
     return common, error
 
 
@@ -302,14 +302,12 @@ def _compare_levels(
     apart = np.concatenate([there, -here])
     noise = np.concatenate([noise_there, noise_here])
     middle = np.median(apart)
-    sigma = max(
-        1.4826 * float(np.median(np.abs(apart - middle))), float(np.median(noise))
-    )
+    sigma = max(robust_scatter(apart), float(np.median(noise)))
     apart = apart[np.abs(apart - middle) <= params.max_scatter * max(sigma, 1e-12)]
     return LevelDifference(
         *pair,
         difference=float(np.median(apart)),
-        error=1.253 * max(sigma, 1e-12) / np.sqrt(len(apart) / 2),
+        error=MEDIAN_NOISE * max(sigma, 1e-12) / np.sqrt(len(apart) / 2),
         n_cells=(len(apart) + 1) // 2,
     )
 
@@ -367,7 +365,7 @@ def _solve_levels(
         normal = (weighted @ design).toarray() + means.T @ means
         level = np.linalg.solve(normal, weighted @ measured)
         pull = (measured - design @ level) / error
-        scale = max(1.4826 * float(np.median(np.abs(pull))), 1.0)
+        scale = max(MAD_TO_SIGMA * float(np.median(np.abs(pull))), 1.0)
         weight = 1.0 / (error * scale) ** 2 / (1.0 + (pull / (CAUCHY * scale)) ** 2)
     # The noise of an exposure is the same in all its overlaps: half of each difference's
     # variance is taken to be common to all differences of either exposure.

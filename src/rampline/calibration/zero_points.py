@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..numerics.selection import MAD_TO_SIGMA, MEDIAN_NOISE
+from ..numerics.selection import MEDIAN_NOISE, robust_scatter
 from ..params import Arcsec, Count, Sigma, StepParams
 
 Floats = NDArray[np.float64]
@@ -182,5 +182,4 @@ def _solve(names: tuple[str, ...], seen: dict[tuple[int, int], Floats]) -> ZeroP
 
 def _scatter(values: Floats) -> float:
     """Return the robust scatter of ratios, no less than sampling makes it."""
-    apart = np.abs(values - np.median(values))
-    return max(MAD_TO_SIGMA * float(np.median(apart)), SAMPLING)
+    return max(robust_scatter(values), SAMPLING)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.records import Flags32, Plane
-from ..exposure.timing import Readout
+from ..exposure.timing import OUTPUT_COLUMNS, Readout
 from ..flags import DO_NOT_USE, REFERENCE_PIXEL
 from ..numerics.jit import kernel
 from ..params import Count, Factor, Sigma, StepParams
@@ -25,8 +25,6 @@ DETECTOR_SIZE = 2048
 """Rows and columns of the whole detector, reference pixels included."""
 EDGE = 4
 """Rows or columns of reference pixels along each edge."""
-
-_OUTPUT_COLUMNS = 512
 
 
 class ReferencePixelParams(StepParams):
@@ -282,7 +280,7 @@ def _output_levels(
     """Return the level of each column's output and parity, (ints, groups, cols)."""
     offsets = np.zeros((*bottom.counts.shape[:2], readout.n_cols), np.float32)
     every = np.arange(readout.n_cols)
-    output = (readout.col_start + every) // _OUTPUT_COLUMNS
+    output = (readout.col_start + every) // OUTPUT_COLUMNS
     parity = _parity(every, readout, params)
     for amplifier in np.unique(output):
         sets = [

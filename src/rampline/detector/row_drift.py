@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from ..exposure.timing import Readout
+from ..exposure.timing import OUTPUT_COLUMNS, Readout
 from ..flags import DO_NOT_USE, REFERENCE_PIXEL
 from ..numerics.jit import fast_kernel
 from ..params import Sigma, StepParams, Unit
 from .band import PixelNoise, RampBand
 from .ramp_fit.whole_ramps import Samples, samples_of
 
-_OUTPUT_COLUMNS = 512
 _MIN_GROUPS = 3
 
 
@@ -70,7 +69,7 @@ def remove_row_drift(
     photons = np.zeros(noise.gain.shape, np.float32)
     np.divide(1.0, noise.gain, out=photons, where=noise.gain > 0.0)
     read[(band.pixel_flags & bad != 0) | ~(photons > 0.0)] = np.nan
-    width = _OUTPUT_COLUMNS if readout.n_outputs > 1 else readout.n_cols
+    width = OUTPUT_COLUMNS if readout.n_outputs > 1 else readout.n_cols
     first = readout.col_start % width if readout.n_outputs > 1 else 0
     whole = slice(0, len(noise.gain))
     for i in range(n_ints):
@@ -88,8 +87,8 @@ def count_outputs(readout: Readout) -> int:
     """Return how many outputs a row of the exposure was read through."""
     if readout.n_outputs == 1:
         return 1
-    first = readout.col_start % _OUTPUT_COLUMNS
-    return -(-(first + readout.n_cols) // _OUTPUT_COLUMNS)
+    first = readout.col_start % OUTPUT_COLUMNS
+    return -(-(first + readout.n_cols) // OUTPUT_COLUMNS)
 
 
 @fast_kernel

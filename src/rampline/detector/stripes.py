@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics.jit import kernel
+from ..numerics.selection import robust_scatter
 
 STRIP: Final = 8
 """Pixels of a strip, and rows of a block."""
@@ -355,7 +356,7 @@ def _prior_variances(
         return 0.0, 0.0
     white = float(np.median(noise))
     rows = mean.mean(axis=1)
-    spread = 1.4826 * float(np.median(np.abs(rows - np.median(rows))))
+    spread = robust_scatter(rows)
     if n_outputs == 1:
         return 0.0, max(spread**2 - white, 0.0)
     middle = _chi2_median(n_outputs - 1)

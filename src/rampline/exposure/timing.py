@@ -25,6 +25,10 @@ PATTERNS: Final = {
 """NIRCam's readout patterns: frames averaged into a group, frames dropped after it."""
 
 
+OUTPUT_COLUMNS: Final = 512
+"""Columns that an amplifier reads of a detector with four of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Readout:
     """How the detector was read.

@@ -8,8 +8,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from ..exposure.header import Card, CardValue
-from .fits_layout import whole_blocks
-from .stored_cards import CARD_LENGTH, read_card, spell_card, split_cards
+from .stored_cards import read_card, spell_card, split_cards
 
 _KEPT: Final = 1 << 14
 """Cards remembered: some 10 MB."""
@@ -21,12 +20,6 @@ def card_images(cards: Iterable[Card]) -> tuple[str, ...]:
         _image(keyword, value, comment, repr(value))
         for keyword, value, comment in cards
     )
-
-
-def header_block(images: Iterable[str]) -> bytes:
-    """Return a header's blocks."""
-    text = "".join(images) + "END".ljust(CARD_LENGTH)
-    return text.ljust(whole_blocks(len(text))).encode("ascii")
 
 
 @lru_cache(maxsize=_KEPT)

@@ -6,7 +6,7 @@ as signed ones with an offset of half the range: both are undone in one pass.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -216,10 +216,8 @@ def read_table(path: Path, hdu: Hdu) -> NDArray[np.void]:
         return plain
     from astropy.io import fits  # noqa: PLC0415 - a quarter of a second, rarely needed
 
-    block = "".join(hdu.header.images) + "END".ljust(CARD_LENGTH)
     table = fits.BinTableHDU.fromstring(
-        block.ljust(whole_blocks(len(block))).encode("ascii")
-        + read_bytes(path, hdu, padded=True)
+        header_block(hdu.header.images) + read_bytes(path, hdu, padded=True)
     )
     stored = np.asarray(table.data)
     fields = [(name, _native(table.data[name])) for name in stored.dtype.names or ()]
@@ -325,6 +323,12 @@ def _data_bytes(header: StoredCards) -> int:
     if bits not in _IMAGE_DTYPE or min(0, n_axes, extra, groups, *axes) < 0:
         raise ValueError(f"BITPIX {bits}, axes {axes}")
     return abs(bits) // 8 * groups * (extra + math.prod(axes)) if axes else 0
+
+
+def header_block(images: Iterable[str]) -> bytes:
+    """Return a header's blocks from its cards' text."""
+    text = "".join(images) + "END".ljust(CARD_LENGTH)
+    return text.ljust(whole_blocks(len(text))).encode("ascii")
 
 
 def whole_blocks(n_bytes: int) -> int:

@@ -24,9 +24,9 @@ from ..errors import RamplineError
 from ..exposure.header import Card, put_cards
 from ..numerics.byte_order import blank_floats, turn_floats
 from .binary_table import is_plain, table_bytes, table_cards
-from .card_images import card_images, header_block
+from .card_images import card_images
 from .content import HASH_CARD, DataHash, combine_hashes, plane_hash
-from .fits_layout import BLOCK, whole_blocks
+from .fits_layout import BLOCK, header_block, whole_blocks
 
 _PIECE: Final = 1 << 18
 """Bytes turned at once: a quarter of a core's cache."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..exposure.records import Labels, Plane
+from .matched_filter import FWHM_PER_SIGMA
 from .patches import cut_patches
 
 STEPS = 12
@@ -72,7 +73,7 @@ def measure_centroids(
     owner = cut_patches(labels, rows, cols, half)
     own = (owner == 0) | (owner == np.arange(1, len(rows) + 1)[:, None, None])
     steps = np.arange(-half, half + 1, dtype=np.float64)
-    sigma = psf_fwhm_px / 2.354820045030949
+    sigma = psf_fwhm_px / FWHM_PER_SIGMA
     y, x = start[:, 0] - rows, start[:, 1] - cols
     for _ in range(STEPS):
         window, dy, dx = _window(steps, y, x, sigma, own)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
 from ..exposure.records import Plane
+from .matched_filter import FWHM_PER_SIGMA
 from .patches import cut_patches
 
 
@@ -52,7 +53,7 @@ def measure_star_shapes(
     StarShapes
         As `jwst`'s source_catalog defines them.
     """
-    sigma = psf_fwhm_px / 2.354820045030949
+    sigma = psf_fwhm_px / FWHM_PER_SIGMA
     half = int(max(2.0, 1.5 * sigma))
     steps = np.arange(-half, half + 1)
     disk = np.hypot(steps[:, None], steps) <= max(2.0, 1.5 * sigma)

@@ -26,7 +26,7 @@ from .products import Workplace
 from .stage import Desk
 from .stars import find_stars
 from .user_regions import drawn_on, read_user_regions
-from .visit_groups import visit_group, visit_group_name
+from .visit_groups import Key, group_by, visit_group, visit_group_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +126,10 @@ def _catalogs(
 
 def _make_patterns(
     desk: Desk, members: Sequence[Dispersed], run: FieldRun, place: Workplace
-) -> dict[tuple[str, ...], Path]:
+) -> dict[Key, Path]:
     """Make the patterns of the groups that have enough exposures and no reference."""
     params = run.parameters.grism.grism_sky
-    groups: dict[tuple[str, ...], list[Dispersed]] = {}
-    for member in members:
-        groups.setdefault(visit_group(member.header), []).append(member)
+    groups = group_by(members, lambda m: visit_group(m.header), params.least_exposures)
     requests = {
         key: PatternRequest(
             rates=tuple(member.rate for member in inside),
@@ -140,9 +138,7 @@ def _make_patterns(
             params=params,
         )
         for key, inside in groups.items()
-        if params.enabled
-        and len(inside) >= params.least_exposures
-        and not has_pattern_file(inside[0].header, place)
+        if params.enabled and not has_pattern_file(inside[0].header, place)
     }
     if not requests:
         return {}

@@ -140,8 +140,8 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     found = clean_exposure(image, known, params.flicker_noise, params.second_round)
     steps = _steps(found, request)
     problems = (*request.drawn.problems, *star_problems(request.stars), *unusable)
-    provenance = trace(steps, params, files, inputs, key)
-    write_slope(path, found.image, replace(provenance, problems=problems))
+    provenance = trace(steps, params, files, inputs, key, problems)
+    write_slope(path, found.image, provenance)
     slope = found.image.planes.slope
     rows = [*_rows(found), *region_rows(request.drawn, drawn, slope, "DN/s")]
     write_artifact_list(path.parent, header.root, rows, problems=list(problems))

@@ -1,7 +1,7 @@
 """From slopes to a calibrated image: ``_rate`` to ``_cal`` and, of series, ``_calints``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
@@ -134,8 +134,7 @@ def _make_sky(
     drawn = slopes.drawn or DrawnHere()
     sky = slope_to_sky(slopes.read(), run, params, drawn.regions)
     steps = list_steps(run.trail, params)
-    provenance = trace(steps, params, files, inputs, key)
-    provenance = replace(provenance, problems=drawn.problems)
+    provenance = trace(steps, params, files, inputs, key, drawn.problems)
     world = product_wcs(sky.geometry, planes, header)
     if sky.integrations is not None:
         ints = path.with_name(product_name(header.root, "calints"))

@@ -1,7 +1,7 @@
 """A dispersed exposure once the field is known: ``_rate`` to ``_flatfield``, still slopes."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -172,9 +172,9 @@ def make_grism(request: GrismRequest) -> GrismResult:
         masks,
     )
     steps = (*list_steps(run.trail, params.slope_to_sky), *_steps(found))
-    provenance = trace(steps, params, files, inputs, key)
     problems = (*drawn.problems, *star_problems(request.sources))
-    write_slope(path, found.image, replace(provenance, problems=problems))
+    provenance = trace(steps, params, files, inputs, key, problems)
+    write_slope(path, found.image, provenance)
     origin = pattern.origin if pattern else missing
     rows = _rows(found, origin)
     rows += region_rows(drawn, masks, found.image.planes.slope, "DN/s")

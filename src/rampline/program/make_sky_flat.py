@@ -17,6 +17,7 @@ from ..reference.sky_planes import FlatField, load_flat
 from .inputs import collect_inputs
 from .make_survey import SURVEYED, load_sky
 from .progress import PlainProgress
+from .visit_groups import Key, group_by
 
 KEPT = (
     *("DETECTOR", "CHANNEL", "MODULE", "FILTER", "PUPIL", "EXP_TYPE", "SUBARRAY"),
@@ -46,12 +47,7 @@ def run_sky_flats(
         0; 1 where a flat could not be measured.
     """
     shown = PlainProgress()
-    groups: dict[tuple[str, ...], list[Path]] = {}
-    for path in _calibrated(cals):
-        header = read_header(path)
-        window = header.readout.subarray
-        key = header.detector, header.filter, header.pupil, window
-        groups.setdefault(key, []).append(path)
+    groups = group_by(_calibrated(cals), _optics)
     params = SkyFlatParams(min_exposures=min_exposures)
     failed = 0
     for words, members in sorted(groups.items()):
@@ -103,6 +99,12 @@ def _calibrated(cals: Sequence[Path]) -> list[Path]:
     """Return the calibrated exposures among files and folders, by name."""
     sources = collect_inputs(cals, (), mixed=True).sources
     return sorted(source.path for source in sources if "_cal" in source.path.name)
+
+
+def _optics(cal: Path) -> Key:
+    """Return what exposures with the same flat share."""
+    header = read_header(cal)
+    return header.detector, header.filter, header.pupil, header.readout.subarray
 
 
 def _cards(header: Header, n_exposures: int) -> tuple[Card, ...]:

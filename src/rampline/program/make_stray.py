@@ -1,6 +1,6 @@
 """The stray light of a detector and filter, from the exposures of one visit."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -113,8 +113,8 @@ def make_stray(request: StrayRequest) -> StrayResult:
         MIX: np.full((1, 1), template.is_mix, np.uint8),
     }
     steps = (StepRun("stray_light", 0.0),)
-    provenance = trace(steps, params, files, inputs, key)
-    write_planes(request.path, found, replace(provenance, problems=supplied.problems))
+    provenance = trace(steps, params, files, inputs, key, supplied.problems)
+    write_planes(request.path, found, provenance)
     share = 100.0 * float(np.mean(template.bits > 0))
     note = (
         f"{header.detector} {header.filter}: stray light on {share:.1f} % of the pixels"

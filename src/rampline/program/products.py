@@ -67,6 +67,7 @@ def trace(
     files: ReferenceFiles,
     inputs: Iterable[InputFile],
     key: str,
+    problems: Iterable[str] = (),
 ) -> Provenance:
     """Return the provenance of a product of one exposure."""
     return Provenance(
@@ -78,6 +79,7 @@ def trace(
         crds_context=files.context,
         crds_version=_crds_version() if files.context else "",
         task_key=key,
+        problems=tuple(problems),
     )
 
 

@@ -8,7 +8,7 @@ from there on, and the field after them.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
 from ..exposure.header import Header
 from ..files.names import product_name
@@ -26,12 +26,10 @@ from .products import Workplace
 from .stage import Desk
 from .stars import find_stars, write_stars
 from .user_regions import drawn_on, read_user_regions
-from .visit_groups import split_epochs, visit_group, visit_group_name
+from .visit_groups import Key, group_by, split_epochs, visit_group, visit_group_name
 
 EPOCH_DAYS = 30.0
 """Bad pixels change within weeks: exposures of a longer span of time are parted."""
-Key: TypeAlias = tuple[str, ...]
-"""What the exposures of a group share."""
 Request = TypeVar("Request", StrayRequest, BadPixelRequest)
 
 
@@ -164,6 +162,7 @@ def _find_stray_light(
         return {}
     short = [member for member in members if member.header.channel == "SHORT"]
     least = 1 if params.templates else params.least_exposures
+    groups = group_by(short, lambda m: visit_group(m.header), least)
     requests = {
         key: StrayRequest(
             rates=tuple(m.rate for m in inside),
@@ -174,7 +173,7 @@ def _find_stray_light(
             place=place,
             parameters=run.parameters,
         )
-        for key, inside in _groups(short, visit_group, least).items()
+        for key, inside in groups.items()
     }
     return _made(desk, "second round: stray light", make_stray, requests)
 
@@ -190,6 +189,7 @@ def _find_bad_pixels(
     params = run.parameters.second_round.bad_pixels
     if not params.enabled:
         return {}
+    groups = group_by(members, lambda m: key_of(m.header), params.least_exposures)
     requests = {
         key: BadPixelRequest(
             rates=tuple(m.rate for m in inside),
@@ -198,19 +198,9 @@ def _find_bad_pixels(
             place=place,
             parameters=run.parameters,
         )
-        for key, inside in _groups(members, key_of, params.least_exposures).items()
+        for key, inside in groups.items()
     }
     return _made(desk, "second round: bad pixels", make_bad_pixels, requests)
-
-
-def _groups(
-    members: Sequence[Member], key_of: Callable[[Header], Key], least: int
-) -> dict[Key, list[Member]]:
-    """Return the exposures by what they share, without groups of fewer than ``least``."""
-    groups: dict[Key, list[Member]] = {}
-    for member in members:
-        groups.setdefault(key_of(member.header), []).append(member)
-    return {key: inside for key, inside in groups.items() if len(inside) >= least}
 
 
 def _made(
@@ -230,14 +220,11 @@ def _made(
 def _by_epoch(members: Sequence[Member]) -> Callable[[Header], Key]:
     """Return what tells exposures with the same bad pixels: one detector in one epoch."""
     epochs: dict[str, Key] = {}
-    detectors: dict[Key, list[Header]] = {}
-    for member in members:
-        header = member.header
-        optics: Key = (header.detector, header.readout.subarray)
-        detectors.setdefault(optics, []).append(header)
-    for optics, headers in detectors.items():
-        starts = split_epochs([header.start_mjd for header in headers], EPOCH_DAYS)
-        for header, start in zip(headers, starts, strict=True):
+    headers = [member.header for member in members]
+    detectors = group_by(headers, lambda h: (h.detector, h.readout.subarray))
+    for optics, same in detectors.items():
+        starts = split_epochs([header.start_mjd for header in same], EPOCH_DAYS)
+        for header, start in zip(same, starts, strict=True):
             epochs[header.root] = (*optics, f"{start:.1f}")
     return lambda header: epochs[header.root]
 

@@ -3,14 +3,29 @@
 Those of a visit, alike in optics, share stray light; those of an epoch share bad pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
+from typing import TypeAlias, TypeVar
 
 from ..exposure.header import Header
 from ..files.names import optical_element
 
+Member = TypeVar("Member")
+Key: TypeAlias = tuple[str, ...]
+"""What the members of a group share."""
 
-def visit_group(header: Header) -> tuple[str, ...]:
+
+def group_by(
+    members: Iterable[Member], key_of: Callable[[Member], Key], least: int = 1
+) -> dict[Key, list[Member]]:
+    """Return members by what they share, without groups of fewer than ``least``."""
+    groups: dict[Key, list[Member]] = {}
+    for member in members:
+        groups.setdefault(key_of(member), []).append(member)
+    return {key: inside for key, inside in groups.items() if len(inside) >= least}
+
+
+def visit_group(header: Header) -> Key:
     """Return what exposures with the same stray light and the same sky share."""
     return (
         header.program,

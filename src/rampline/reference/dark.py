@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Plane
 from ..exposure.timing import Readout
+from ..numerics.selection import MAD_TO_SIGMA
 from .stored_planes import ROWS_AT_ONCE, StoredPlanes
 
 _MIN_GROUPS: Final = 3
 """Groups from which on they can scatter about a straight line."""
 _SECOND_DIFFERENCE: Final = 6.0
 """Variance of the second difference of three independent numbers, over theirs."""
-_SIGMA_OF_MEDIAN: Final = 1.4826
-"""Standard deviation of normal numbers over the median of their absolute values."""
 
 
 def average_dark(
@@ -122,7 +121,7 @@ def measure_dark_noise(
     bend = np.divide(bend, noise, out=bend, where=known)
     if not known.any():
         return 0.0
-    sigma = _SIGMA_OF_MEDIAN * float(np.median(np.abs(bend[known])))
+    sigma = MAD_TO_SIGMA * float(np.median(np.abs(bend[known])))
     return n_frames * sigma**2 / _SECOND_DIFFERENCE
 
 
