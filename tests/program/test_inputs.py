@@ -46,7 +46,7 @@ def test_a_path_that_does_not_exist_is_wrong_use(raw, tmp_path):
 def test_an_exclude_that_excludes_nothing_is_said(raw):
     found = collect_inputs([raw], ("_00001_", "nrcb2"), mixed=False)
     assert len(found.sources) < 2
-    (line,) = notices(found, ReduceOptions())
+    (line,) = notices(found, ReduceOptions(), ())
     assert line.startswith("--exclude nrcb2")
 
 
@@ -65,12 +65,14 @@ def test_an_exclude_that_excludes_nothing_is_said(raw):
 def test_what_will_not_happen_is_said(given, words, raw):
     found = collect_inputs([raw], (), mixed=False)
     cals = Inputs(tuple(replace(source, suffix="cal") for source in found.sources))
-    assert any(line.startswith(words) for line in notices(cals, ReduceOptions(**given)))
+    assert any(
+        line.startswith(words) for line in notices(cals, ReduceOptions(**given), ())
+    )
 
 
 def test_raw_exposures_need_no_words(raw):
     found = collect_inputs([raw], (), mixed=False)
-    assert not list(notices(found, ReduceOptions(rounds=2)))
+    assert not list(notices(found, ReduceOptions(rounds=2), ()))
 
 
 def test_the_association_of_a_mosaic_names_files_that_are_there(reduced):

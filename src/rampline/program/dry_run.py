@@ -16,6 +16,7 @@ from .notices import notices
 from .options import ReduceOptions
 from .parameter_tree import Parameters
 from .parameters import read_parameters
+from .user_regions import read_user_regions
 
 
 def dry_run_lines(
@@ -39,7 +40,7 @@ def dry_run_lines(
     if options.reaches("mosaic"):
         inputs = set_distant_apart(inputs)
     yield from (f"refused: {error}" for error in (*inputs.refused, *inputs.distant))
-    yield from notices(inputs, options)
+    yield from notices(inputs, options, read_user_regions(options.regions))
     scale = options.pixel_scale_arcsec or parameters.sky_to_mosaic.grid.pixel_scale
     apart = {error.path for error in inputs.distant}
     names = [

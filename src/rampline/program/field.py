@@ -17,7 +17,9 @@ from .make_survey import read_survey
 from .options import ReduceOptions
 from .parameter_tree import Parameters
 from .pictures import draw_field
+from .products import Workplace
 from .stage import Desk
+from .user_regions import RegionFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +32,29 @@ class FieldRun:
     parameters : Parameters
     options : ReduceOptions
     budget : Budget
+    drawn : tuple of RegionFile
+        What the user masks or protects.
     """
 
     folders: Folders
     parameters: Parameters
     options: ReduceOptions
     budget: Budget
+    drawn: tuple[RegionFile, ...] = ()
 
     def second(self) -> "FieldRun":
         """Return the same for the second round, whose products have their own folder."""
         return replace(self, folders=self.folders.second)
+
+    @property
+    def place(self) -> Workplace:
+        """Where exposures are made."""
+        return Workplace(
+            folder=self.folders.exposures,
+            pictures=self.folders.pictures,
+            references=self.options.references,
+            threads=self.budget.threads,
+        )
 
     @property
     def mosaic_params(self) -> SkyToMosaic:

@@ -5,7 +5,7 @@ there is a reference file of it; then each is made alone.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..exposure.header import Header
@@ -25,7 +25,7 @@ from .make_survey import read_survey
 from .products import Workplace
 from .stage import Desk
 from .stars import find_stars
-from .user_regions import drawn_on, read_user_regions
+from .user_regions import drawn_on
 from .visit_groups import Key, group_by, visit_group, visit_group_name
 
 
@@ -60,16 +60,10 @@ def run_grisms(
     members = [member for member in read if member.header.exp_type == DISPERSED]
     if not members:
         return
-    place = Workplace(
-        folder=members[0].rate.parent,
-        pictures=run.folders.pictures,
-        references=run.options.references,
-        threads=run.budget.threads,
-    )
+    place = replace(run.place, folder=members[0].rate.parent)
     run.folders.field.mkdir(parents=True, exist_ok=True)
     sources = _gather_sources(desk, members, direct, run)
     patterns = _make_patterns(desk, members, run, place)
-    drawn = read_user_regions(run.options.regions)
     tasks = [
         desk.task(
             f"{member.header.root}_grism",
@@ -78,7 +72,7 @@ def run_grisms(
                 rate=member.rate,
                 pattern=patterns.get(visit_group(member.header)),
                 sources=sources[member.header.filter],
-                drawn=drawn_on(drawn, member.header),
+                drawn=drawn_on(run.drawn, member.header),
                 place=place,
                 parameters=run.parameters,
             ),

@@ -1,19 +1,23 @@
 """What of the user's wishes will come to nothing: said before the work begins."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .inputs import Inputs
 from .options import ReduceOptions
-from .user_regions import drawn_on, read_user_regions
+from .user_regions import RegionFile, drawn_on
 
 
-def notices(inputs: Inputs, options: ReduceOptions) -> Iterator[str]:
+def notices(
+    inputs: Inputs, options: ReduceOptions, drawn: Sequence[RegionFile]
+) -> Iterator[str]:
     """Yield one line for each wish that has no effect on these inputs.
 
     Parameters
     ----------
     inputs : Inputs
     options : ReduceOptions
+    drawn : sequence of RegionFile
+        What the user masks or protects.
     """
     for word in inputs.idle_excludes:
         yield f"--exclude {word}: in the name of no file given, so nothing is left out"
@@ -21,7 +25,7 @@ def notices(inputs: Inputs, options: ReduceOptions) -> Iterator[str]:
         suffix: sum(source.suffix == suffix for source in inputs.sources)
         for suffix in ("rate", "cal")
     }
-    yield from _idle_regions(inputs, options, count["cal"])
+    yield from _idle_regions(inputs, drawn, count["cal"])
     if options.until == "rate":
         for suffix, n in count.items():
             if n:
@@ -37,9 +41,10 @@ def notices(inputs: Inputs, options: ReduceOptions) -> Iterator[str]:
         yield f"--keep crf: there are none without a mosaic (--until {options.until})"
 
 
-def _idle_regions(inputs: Inputs, options: ReduceOptions, n_cal: int) -> Iterator[str]:
+def _idle_regions(
+    inputs: Inputs, files: Sequence[RegionFile], n_cal: int
+) -> Iterator[str]:
     """Yield a line for each file of regions that is left out or masks nothing."""
-    files = read_user_regions(options.regions)
     headers = [source.header for source in inputs.sources]
     for file in files:
         if file.problem:

@@ -7,28 +7,26 @@ from contextlib import closing
 from pathlib import Path
 
 from ..errors import RamplineError
-from ..exposure.header import Header
 from ..files.names import product_name
-from .budget import Budget, plan_budget
+from .budget import plan_budget
 from .distant import set_distant_apart
-from .engine import Task, make_engine
-from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
+from .engine import make_engine
+from .exposure import ExposureResult
 from .field import FieldRun, combine_field
 from .finished import forget_finished, is_finished, note_finished, try_run_key
+from .first_round import run_first_round
 from .folders import Folders
-from .inputs import Inputs, Source, collect_inputs
+from .inputs import Inputs, collect_inputs
 from .journal import Journal
-from .make_cal import choose_backgrounds, is_background
 from .notices import notices
 from .occupancy import occupy
-from .options import ReduceOptions, Until
+from .options import ReduceOptions
 from .parameter_tree import Parameters
 from .parameters import read_parameters
-from .products import Workplace
 from .progress import make_progress
 from .run_record import begin_record, end_record
 from .stage import Desk
-from .user_regions import drawn_on, read_user_regions
+from .user_regions import read_user_regions
 
 
 def reduce_files(
@@ -78,6 +76,13 @@ def reduce_files(
         make_progress(bars=False).say(line)
         return 0
     budget = plan_budget([source.header for source in inputs.sources], options)
+    run = FieldRun(
+        folders=folders,
+        parameters=parameters,
+        options=options,
+        budget=budget,
+        drawn=read_user_regions(options.regions),
+    )
     with (
         occupy(out),
         closing(make_engine(options.engine, budget.workers)) as engine,
@@ -91,9 +96,9 @@ def reduce_files(
         desk = Desk(engine, here, journal, shown, folders.logs)
         for error in (*inputs.refused, *inputs.distant):
             desk.refuse(str(getattr(error, "path", "input")), error)
-        for line in notices(inputs, options):
+        for line in notices(inputs, options, run.drawn):
             shown.say(line)
-        _reduce(desk, inputs, folders, parameters, options, budget)
+        _reduce(desk, inputs, run)
         end_record(out, record)
         if key and not desk.failures:
             note_finished(folders, key)
@@ -102,21 +107,12 @@ def reduce_files(
     return 1 if desk.failures else 0
 
 
-def _reduce(
-    desk: Desk,
-    inputs: Inputs,
-    folders: Folders,
-    parameters: Parameters,
-    options: ReduceOptions,
-    budget: Budget,
-) -> None:
+def _reduce(desk: Desk, inputs: Inputs, run: FieldRun) -> None:
     """Walk the stages."""
-    calibrated = _calibrate(desk, inputs, folders, parameters, options, budget)
+    options, folders = run.options, run.folders
+    calibrated = run_first_round(desk, inputs, run)
     if not calibrated:
         raise RamplineError("no exposure could be reduced")
-    run = FieldRun(
-        folders=folders, parameters=parameters, options=options, budget=budget
-    )
     surveys = [result.survey for result in calibrated if result.survey is not None]
     is_field = options.reaches("mosaic") and bool(surveys)
     second: list[ExposureResult] = []
@@ -142,94 +138,6 @@ def _again(
     from .second_round import run_second_round
 
     return run_second_round(desk, calibrated, run)
-
-
-def _calibrate(
-    desk: Desk,
-    inputs: Inputs,
-    folders: Folders,
-    parameters: Parameters,
-    options: ReduceOptions,
-    budget: Budget,
-) -> list[ExposureResult]:
-    """Reduce every exposure by itself; those that fail are left out of what follows."""
-    place = Workplace(
-        folder=folders.exposures,
-        pictures=folders.pictures,
-        references=options.references,
-        threads=budget.threads,
-    )
-    drawn = read_user_regions(options.regions)
-    held = _follow_persistence(desk, inputs, folders, parameters, options)
-    skies = [source for source in inputs.sources if is_background(source.header)]
-    apart = {error.path for error in inputs.distant}
-    targets = [source for source in inputs.sources if source not in skies]
-
-    def tasks(sources: Sequence[Source], until: Until) -> list[Task]:
-        return [
-            desk.task(
-                source.header.root,
-                calibrate_exposure,
-                ExposureRequest(
-                    path=source.path,
-                    suffix=source.suffix,
-                    place=place,
-                    parameters=parameters,
-                    until="cal" if str(source.path) in apart else until,
-                    backgrounds=choose_backgrounds(source.header, rates),
-                    held=held.get(source.header.root),
-                    drawn=drawn_on(drawn, source.header),
-                ),
-            )
-            for source in sources
-        ]
-
-    rates: list[tuple[Header, Path]] = []
-    if skies and targets and options.reaches("cal"):
-        for source, outcome in zip(
-            skies,
-            desk.run_stage("background exposures", tasks(skies, "rate")),
-            strict=True,
-        ):
-            if not outcome.error:
-                rates.append((source.header, outcome.value.rate))
-    elif skies:
-        targets = list(inputs.sources)
-    # what is calibrated needs a survey only
-    light = all(source.suffix == "cal" for source in targets)
-    outcomes = desk.run_stage("exposures", tasks(targets, options.until), light=light)
-    return [outcome.value for outcome in outcomes if not outcome.error]
-
-
-def _follow_persistence(
-    desk: Desk,
-    inputs: Inputs,
-    folders: Folders,
-    parameters: Parameters,
-    options: ReduceOptions,
-) -> dict[str, Path]:
-    """Keep the ledger of each detector; return what is held before each exposure."""
-    params = parameters.ramp_to_slope
-    is_raw = any(source.suffix == "uncal" for source in inputs.sources)
-    if not (is_raw and params.persistence.enabled):
-        return {}
-    from .make_ledger import ledger_requests, make_ledger
-
-    requests = ledger_requests(
-        inputs.sources, folders.out / "persistence", options.references, params
-    )
-    # an exposure alone has nothing before it, and cannot say how much traps hold
-    tasks = [
-        desk.task(f"ledger_{request.detector.lower()}", make_ledger, request)
-        for request in requests
-        if len(request.sources) > 1 or params.persistence.take_up
-    ]
-    outcomes = desk.run_stage("persistence", tasks) if tasks else []
-    held: dict[str, Path] = {}
-    for outcome in outcomes:
-        if not outcome.error:
-            held |= outcome.value.held
-    return held
 
 
 def _drop_intermediates(

@@ -22,10 +22,9 @@ from .make_bad_pixels import BadPixelRequest, BadPixelResult, make_bad_pixels
 from .make_sources import SourcesRequest, make_sources
 from .make_stray import StrayRequest, StrayResult, make_stray
 from .make_survey import read_survey
-from .products import Workplace
 from .stage import Desk
 from .stars import find_stars, write_stars
-from .user_regions import drawn_on, read_user_regions
+from .user_regions import drawn_on
 from .visit_groups import Key, group_by, split_epochs, visit_group, visit_group_name
 
 EPOCH_DAYS = 30.0
@@ -64,19 +63,12 @@ def run_second_round(
     second = run.second()
     second.folders.make()
     second.folders.field.mkdir(exist_ok=True)
-    place = Workplace(
-        folder=second.folders.exposures,
-        pictures=second.folders.pictures,
-        references=run.options.references,
-        threads=run.budget.threads,
-    )
     members = _members(first, run)
     _mask_sources(desk, members)
-    stars = _stars(desk, members, run)
-    templates = _find_stray_light(desk, members, stars, run, place)
+    stars = _stars(desk, members, second)
+    templates = _find_stray_light(desk, members, stars, second)
     same_pixels = _by_epoch(members)
-    bad_pixels = _find_bad_pixels(desk, members, same_pixels, run, place)
-    drawn = read_user_regions(run.options.regions)
+    bad_pixels = _find_bad_pixels(desk, members, same_pixels, second)
     tasks = [
         desk.task(
             f"{member.header.root}_2",
@@ -87,8 +79,8 @@ def run_second_round(
                 template=templates.get(visit_group(member.header)),
                 bad_pixels=bad_pixels.get(same_pixels(member.header)),
                 stars=stars,
-                drawn=drawn_on(drawn, member.header),
-                place=place,
+                drawn=drawn_on(run.drawn, member.header),
+                place=second.place,
                 parameters=run.parameters,
             ),
         )
@@ -154,10 +146,10 @@ def _mask_sources(desk: Desk, members: Sequence[Member]) -> None:
 
 
 def _find_stray_light(
-    desk: Desk, members: Sequence[Member], stars: Path, run: FieldRun, place: Workplace
+    desk: Desk, members: Sequence[Member], stars: Path, second: FieldRun
 ) -> dict[Key, Path]:
     """Return the templates of the groups that have enough exposures."""
-    params = run.parameters.second_round.stray_light
+    params = second.parameters.second_round.stray_light
     if not params.enabled:
         return {}
     short = [member for member in members if member.header.channel == "SHORT"]
@@ -168,10 +160,10 @@ def _find_stray_light(
             rates=tuple(m.rate for m in inside),
             views=tuple(m.view for m in inside),
             stars=stars,
-            path=run.folders.second.field
+            path=second.folders.field
             / f"{visit_group_name(inside[0].header)}_stray.fits",
-            place=place,
-            parameters=run.parameters,
+            place=second.place,
+            parameters=second.parameters,
         )
         for key, inside in groups.items()
     }
@@ -182,11 +174,10 @@ def _find_bad_pixels(
     desk: Desk,
     members: Sequence[Member],
     key_of: Callable[[Header], Key],
-    run: FieldRun,
-    place: Workplace,
+    second: FieldRun,
 ) -> dict[Key, Path]:
     """Return the maps of the detectors that have enough exposures in an epoch."""
-    params = run.parameters.second_round.bad_pixels
+    params = second.parameters.second_round.bad_pixels
     if not params.enabled:
         return {}
     groups = group_by(members, lambda m: key_of(m.header), params.least_exposures)
@@ -194,9 +185,9 @@ def _find_bad_pixels(
         key: BadPixelRequest(
             rates=tuple(m.rate for m in inside),
             views=tuple(m.view for m in inside),
-            path=run.folders.second.field / f"{'_'.join(key).lower()}_bad_pixels.fits",
-            place=place,
-            parameters=run.parameters,
+            path=second.folders.field / f"{'_'.join(key).lower()}_bad_pixels.fits",
+            place=second.place,
+            parameters=second.parameters,
         )
         for key, inside in groups.items()
     }
@@ -229,11 +220,11 @@ def _by_epoch(members: Sequence[Member]) -> Callable[[Header], Key]:
     return lambda header: epochs[header.root]
 
 
-def _stars(desk: Desk, members: Sequence[Member], run: FieldRun) -> Path:
+def _stars(desk: Desk, members: Sequence[Member], second: FieldRun) -> Path:
     """Write the stars around the field, fetched once for all exposures."""
-    path = run.folders.second.field / "stars.ecsv"
+    path = second.folders.field / "stars.ecsv"
     if members:
-        stars, problem = find_stars(run.options.stars, [m.header for m in members])
+        stars, problem = find_stars(second.options.stars, [m.header for m in members])
         if problem:
             desk.progress.say(problem)
         write_stars(path, stars, are_all=not problem)

@@ -1,0 +1,124 @@
+"""The first round of a run: every exposure by itself.
+
+What exposures must know of each other comes before: the charge that earlier ones left in
+the traps of a detector, and the sky that exposures taken for it show.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ..exposure.header import Header
+from .engine import Task
+from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
+from .field import FieldRun
+from .inputs import Inputs, Source
+from .make_cal import choose_backgrounds, is_background
+from .options import Until
+from .stage import Desk
+from .user_regions import drawn_on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What other exposures say about each.
+
+    Attributes
+    ----------
+    held : mapping of str to Path
+        By exposure: charge of earlier ones that is held in traps before it.
+    distant : set of str
+        Files of exposures that enter no mosaic.
+    skies : sequence of (Header, Path)
+        Exposures of the sky alone, and their slopes.
+    """
+
+    held: Mapping[str, Path]
+    distant: frozenset[str]
+    skies: Sequence[tuple[Header, Path]] = ()
+
+
+def run_first_round(desk: Desk, inputs: Inputs, run: FieldRun) -> list[ExposureResult]:
+    """Reduce every exposure by itself.
+
+    Parameters
+    ----------
+    desk : Desk
+    inputs : Inputs
+    run : FieldRun
+
+    Returns
+    -------
+    list of ExposureResult
+        Without those that failed: they are left out of what follows.
+    """
+    known = _Known(
+        held=_follow_persistence(desk, inputs.sources, run),
+        distant=frozenset(str(error.path) for error in inputs.distant),
+    )
+    targets = list(inputs.sources)
+    skies = [source for source in targets if is_background(source.header)]
+    if 0 < len(skies) < len(targets) and run.options.reaches("cal"):
+        targets = [source for source in targets if source not in skies]
+        known = replace(known, skies=_reduce_skies(desk, skies, known, run))
+    # what is calibrated needs a survey only
+    light = all(source.suffix == "cal" for source in targets)
+    tasks = [_task(desk, source, run.options.until, known, run) for source in targets]
+    outcomes = desk.run_stage("exposures", tasks, light=light)
+    return [outcome.value for outcome in outcomes if not outcome.error]
+
+
+def _follow_persistence(
+    desk: Desk, sources: Sequence[Source], run: FieldRun
+) -> dict[str, Path]:
+    """Keep the ledger of each detector; return what is held before each exposure."""
+    params = run.parameters.ramp_to_slope
+    is_raw = any(source.suffix == "uncal" for source in sources)
+    if not (is_raw and params.persistence.enabled):
+        return {}
+    from .make_ledger import ledger_requests, make_ledger
+
+    folder = run.folders.out / "persistence"
+    requests = ledger_requests(sources, folder, run.options.references, params)
+    # an exposure alone has nothing before it, and cannot say how much traps hold
+    tasks = [
+        desk.task(f"ledger_{request.detector.lower()}", make_ledger, request)
+        for request in requests
+        if len(request.sources) > 1 or params.persistence.take_up
+    ]
+    outcomes = desk.run_stage("persistence", tasks) if tasks else []
+    held: dict[str, Path] = {}
+    for outcome in outcomes:
+        if not outcome.error:
+            held |= outcome.value.held
+    return held
+
+
+def _reduce_skies(
+    desk: Desk, skies: Sequence[Source], known: _Known, run: FieldRun
+) -> list[tuple[Header, Path]]:
+    """Return the exposures of the sky alone and their slopes."""
+    tasks = [_task(desk, source, "rate", known, run) for source in skies]
+    outcomes = desk.run_stage("background exposures", tasks)
+    return [
+        (source.header, outcome.value.rate)
+        for source, outcome in zip(skies, outcomes, strict=True)
+        if not outcome.error
+    ]
+
+
+def _task(
+    desk: Desk, source: Source, until: Until, known: _Known, run: FieldRun
+) -> Task:
+    header = source.header
+    request = ExposureRequest(
+        path=source.path,
+        suffix=source.suffix,
+        place=run.place,
+        parameters=run.parameters,
+        until="cal" if str(source.path) in known.distant else until,
+        backgrounds=choose_backgrounds(header, known.skies),
+        held=known.held.get(header.root),
+        drawn=drawn_on(run.drawn, header),
+    )
+    return desk.task(header.root, calibrate_exposure, request)
