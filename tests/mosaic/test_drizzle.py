@@ -185,9 +185,10 @@ def test_pixels_are_spread_as_by_the_twins(rng):
     for k, module in enumerate((kernels, twins)):
         target = kernels.Target(values[k], pad, window, 0.5)
         module.spread_pixels(planes, (7, 3, 9), scratch, target)
-        share = 1 / area_of(scratch.lines, 2)
-        terms = (2.0, 2.0, (2.0, 1.0, 3.0))
-        module.spread_pixel(scratch.cover, (2, 0, 1), share, terms, values[k])
+        lines = scratch.cover.reshape(-1), values[k].reshape(-1)
+        place = np.array([2, 5 * values.shape[2], values.shape[2]], np.uintp)
+        share, terms = 1 / area_of(scratch.lines, 2), (4.0, 2.0, 8.0, 4.0, 12.0)
+        module.add_pixel(lines, tuple(place), pad, share, terms)
     assert np.allclose(values[0], values[1], atol=1e-12)
     assert (values[0][..., 1] > 0).sum() > 12
     for a in range(lattice.nodes.shape[0] - 1):

@@ -71,9 +71,8 @@ def drizzle_pixels(planes, lattice, half, target):
                     w = part * weight
                     here = values[r - window[0] + pad, c - window[2] + pad]
                     here[:2] += w * (float(planes.sky[row, col]) - level), w
-                    if len(here) > 2:
-                        noise = [known(plane[row, col]) for plane in planes[2:]]
-                        here[2:5] += w * w * np.array(noise)
+                    noise = [known(plane[row, col]) for plane in planes[2:]]
+                    here[2:5] += w * w * np.array(noise)
 
 
 def corners_along(lattice, place, half):
@@ -189,11 +188,13 @@ def spread_pixels(planes, place, scratch, target):
         r, c = base[:, i].astype(int) - window[::2] + pad
         inside = 0 <= r < values.shape[0] - pad and 0 <= c < values.shape[1] - pad
         if planes.weight[at] > 0 and inside:
-            noise = [known(plane[at]) for plane in planes[2:]]
-            sky = float(planes.sky[at]) - level
-            terms = (float(planes.weight[at]), sky, noise)
+            weight, sky = float(planes.weight[at]), float(planes.sky[at]) - level
+            noise = [weight**2 * known(plane[at]) for plane in planes[2:]]
+            lines = scratch.cover.ravel(), values.reshape(-1)
+            width, cells = values.shape[1], len(scratch.cover)
+            place = (i, (r * width + c) * 5, width)
             share = 1 / area_of(scratch.lines, i)
-            spread_pixel(scratch.cover, (i, r, c), share, terms, values)
+            add_pixel(lines, place, cells, share, (weight * sky, weight, *noise))
 
 
 def area_of(lines, i):
@@ -206,17 +207,15 @@ def known(variance):
     return float(np.nan_to_num(variance, posinf=0.0))
 
 
-def spread_pixel(cover, place, share, terms, values):
-    k, row, col = place
-    weight, sky, noise = terms
-    part = cover[:, :, k] * share
-    w = np.where(part > 1e-9, part * weight, 0.0)
-    here = values[row : row + part.shape[0], col : col + part.shape[1]]
-    here[..., 0] += w * sky
-    here[..., 1] += w
-    if values.shape[2] > 2:
-        for n in range(3):
-            here[..., 2 + n] += w * w * noise[n]
+def add_pixel(lines, place, cells, share, terms):
+    areas, sums = lines
+    k, first, width = (int(n) for n in place)
+    pitch = len(areas) // cells**2
+    part = areas.reshape(cells, cells, pitch)[:, :, k] * share
+    part = np.where(part > 1e-9, part, 0.0)
+    for i, j in np.ndindex(cells, cells):
+        here = sums[first + 5 * (i * width + j) :][:5]
+        here += np.array(terms) * part[i, j] ** np.array([1, 1, 2, 2, 2])
 
 
 def stamp_exposure(values, seen, mark, time, context):

@@ -17,6 +17,7 @@ from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane
 from ..params import Params, Unit
 from .drizzle_kernel import (
+    TERMS,
     DrizzlePlanes,
     Target,
     average_sums,
@@ -80,7 +81,7 @@ class Sums(NamedTuple):
     ----------
     window : Window
     pad : int
-    values : (pad + rows + pad, pad + cols + pad, 2 or 5) float64
+    values : (pad + rows + pad, pad + cols + pad, 5) float64
         As in `rampline.mosaic.drizzle_kernel.Target`.
     seen : (rows, cols) float64
         Sum of weights when the last exposure had been added.
@@ -98,7 +99,7 @@ class Sums(NamedTuple):
 
     @property
     def inner(self) -> NDArray[np.float64]:
-        """The values without the pad, (rows, cols, 2 or 5)."""
+        """The values without the pad, (rows, cols, 5)."""
         rows, cols = self.window.shape
         pad = self.pad
         return self.values[pad : pad + rows, pad : pad + cols]
@@ -113,16 +114,15 @@ def start_sums(window: Window, pad: int, n_exposures: int) -> Sums:
     pad : int
         At least the `reach` of each exposure; more costs time.
     n_exposures : int
-        0: only sky and weight are summed.
+        0: no exposure is stamped.
     """
     rows, cols = window.shape
     n_planes = (n_exposures + CONTEXT_BITS - 1) // CONTEXT_BITS
     kept = window.shape if n_exposures else (0, 0)
-    terms = 5 if n_exposures else 2
     return Sums(
         window=window,
         pad=pad,
-        values=np.zeros((rows + 2 * pad, cols + 2 * pad, terms)),
+        values=np.zeros((rows + 2 * pad, cols + 2 * pad, TERMS)),
         seen=np.zeros(kept),
         exposure_s=np.zeros(kept, np.float32),
         context=np.zeros((n_planes, *window.shape), np.int32),

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..numerics.jit import fast_kernel
+from ..numerics.jit import fast_kernel, kernel_part
 from ..numerics.nodes import interpolate_at
 from .pixel_areas import (
     BASE_COL,
@@ -25,6 +25,12 @@ from .window import Lattice, Window
 
 Plane: TypeAlias = NDArray[np.float32]
 Planes6: TypeAlias = tuple[Plane, Plane, Plane, Plane, Plane, Plane]
+TERMS = 5
+"""Sums of each output pixel."""
+ONE, TWO, THREE, FOUR = (np.uintp(k) for k in range(1, TERMS))
+USUAL_CELLS = 3
+"""Cells along a side that a pixel about as large as they are may cover; a number that is
+known when it is compiled makes a loop a third faster."""
 NOTHING = 1e-9
 """Overlaps below this share of an input pixel are rounding, not sky."""
 SLACK = 2.0
@@ -46,9 +52,9 @@ class Target(NamedTuple):
 
     Attributes
     ----------
-    values : (pad + rows + pad, pad + cols + pad, 2 or 5) float64
-        Sum of weight times sky, sum of weight; where there are five also the sums of squared
-        weight times Poisson, read-noise and flat variance.
+    values : (pad + rows + pad, pad + cols + pad, 5) float64
+        Sum of weight times sky, sum of weight, sums of squared weight times Poisson,
+        read-noise and flat variance.
     pad : int
         Output pixels around the window, enough for any one input pixel that touches it.
     window : Window
@@ -139,26 +145,36 @@ def spread_pixels(
     row, first, n = place
     # looked up once: a record's arrays are counted each time that they are taken out
     skies, weights, poissons, reads, flats = planes
+    skies, weights = skies[row], weights[row]
+    poissons, reads, flats = poissons[row], reads[row], flats[row]
     values, pad, window, level = target
     lines, cover = scratch
     rows, cols = values.shape[0] - pad, values.shape[1] - pad
+    width, cells = values.shape[1], cover.shape[0]
+    areas, sums = cover.reshape(-1), values.reshape(-1)
     for i in range(n):
         col = first + i
-        weight = np.float64(weights[row, col])
+        weight = np.float64(weights[col])
         if not weight > 0.0:
             continue
         r = int(lines[BASE_ROW + i]) - window[0] + pad
         c = int(lines[BASE_COL + i]) - window[2] + pad
         if not (0 <= r < rows and 0 <= c < cols):
             continue
-        sky = np.float64(skies[row, col]) - level
-        noise = (
-            known(poissons[row, col]),
-            known(reads[row, col]),
-            known(flats[row, col]),
+        square = weight * weight
+        terms = (
+            weight * (np.float64(skies[col]) - level),
+            weight,
+            square * known(poissons[col]),
+            square * known(reads[col]),
+            square * known(flats[col]),
         )
         share = 1.0 / area_of(lines, i)
-        spread_pixel(cover, (i, r, c), share, (weight, sky, noise), values)
+        place_of = (np.uintp(i), np.uintp((r * width + c) * TERMS), np.uintp(width))
+        if cells == USUAL_CELLS:
+            add_pixel((areas, sums), place_of, USUAL_CELLS, share, terms)
+        else:
+            add_pixel((areas, sums), place_of, cells, share, terms)
 
 
 @fast_kernel
@@ -167,36 +183,40 @@ def known(variance: np.float32) -> np.float64:
     return np.float64(variance) if np.isfinite(variance) else np.float64(0.0)
 
 
-@fast_kernel
-def spread_pixel(
-    cover: NDArray[np.float64],
-    place: tuple[int, int, int],
+@kernel_part
+def add_pixel(
+    lines: tuple[NDArray[np.float64], NDArray[np.float64]],
+    place: tuple[np.uintp, np.uintp, np.uintp],
+    cells: int,
     share: float,
-    terms: tuple[float, float, tuple[float, float, float]],
-    values: NDArray[np.float64],
+    terms: tuple[float, float, float, float, float],
 ) -> None:
-    """Add one pixel to the sums of the cells that it covers.
+    """Add one pixel to the sums of the ``cells`` by ``cells`` cells that it may cover.
 
-    ``place`` is the pixel's number in ``cover`` and the row and column of its first cell in
-    ``values``; ``terms`` its weight, sky and variances.
+    ``lines`` are the areas of a chunk and the sums of a window, both flat; ``place`` says
+    where the pixel's first area and first sum stand, and how many cells make a row of the
+    sums. Places without a sign need not be looked at for counting from the end.
     """
-    k, row, col = place
-    weight, sky, (poisson, read, flat) = terms
-    full = values.shape[2] > 2
-    flux, square = weight * sky, weight * weight
-    poisson, read, flat = square * poisson, square * read, square * flat
-    for i in range(cover.shape[0]):
-        for j in range(cover.shape[1]):
-            part = cover[i, j, k] * share
+    areas, sums = lines
+    area, line, width = place
+    flux, weight, poisson, read, flat = terms
+    for _ in range(cells):
+        k = line
+        for _ in range(cells):
+            part = areas[area] * share
             # adding nothing costs less than a branch that goes either way
             part = part if part > NOTHING else 0.0
-            values[row + i, col + j, 0] += part * flux
-            values[row + i, col + j, 1] += part * weight
-            if full:
-                square = part * part
-                values[row + i, col + j, 2] += square * poisson
-                values[row + i, col + j, 3] += square * read
-                values[row + i, col + j, 4] += square * flat
+            square = part * part
+            # all are read before one is written, so that they are taken together
+            a, b, c = sums[k], sums[k + ONE], sums[k + TWO]
+            d, e = sums[k + THREE], sums[k + FOUR]
+            sums[k], sums[k + ONE] = a + part * flux, b + part * weight
+            sums[k + TWO] = c + square * poisson
+            sums[k + THREE] = d + square * read
+            sums[k + FOUR] = e + square * flat
+            area += np.uintp(PITCH)
+            k += np.uintp(TERMS)
+        line += np.uintp(TERMS) * width
 
 
 @fast_kernel
