@@ -171,6 +171,15 @@ def test_pedestals_of_amplifiers_are_told_from_a_sloping_sky(rng):
     np.testing.assert_allclose(done.stripes.mean(axis=0), pedestal, atol=0.05)
 
 
+@pytest.mark.parametrize("height", [0.5, 1.5, -1.5])
+def test_one_high_amplifier_is_no_source(rng, height):
+    image = 7.0 + white(rng) + np.repeat(np.float32([0, 0, height, 0]), 512)
+    done = remove_flicker_noise(image, no_flags(), READOUT, PARAMS)
+    columns = done.slope.mean(axis=0).reshape(4, 512).mean(axis=1)
+    assert np.ptp(columns) < 0.02
+    assert done.usable.min() > 0.7
+
+
 def test_covered_rows_follow_the_drift_of_those_around(rng):
     rows = np.arange(2048)
     drift = np.array([np.cumsum(rng.normal(0, 0.02, 2048)) for _ in range(4)])

@@ -130,11 +130,13 @@ def find_levels(
     n_rows, n_strips = strips.total.shape
     output = np.arange(n_strips) * n_outputs // n_strips
     first_strip = np.searchsorted(output, np.arange(n_outputs))
-    blocks = _block_sums(strips.total, strips.used)
+    pedestal = _first_pedestals(*_block_sums(strips.total, strips.used), output)
+    total = strips.total - strips.used * pedestal[output]
+    blocks = _block_sums(total, strips.used)
     is_source = _find_sources(*blocks, source_clip)
     excess = fit_excess(blocks, is_source, output, n_rows)
-    pedestal, tilt = excess.pedestal, excess.tilt
-    total = strips.total - strips.used * excess.plane
+    pedestal, tilt = pedestal + excess.pedestal, excess.tilt
+    total = total - strips.used * excess.plane
     level = _first_levels(total, strips.used, output)
     for _ in range(_ROUNDS):
         blocks = _block_sums(total - strips.used * level.T[:, output], strips.used)
@@ -153,6 +155,24 @@ def find_levels(
     summed = summed.swapaxes(0, 1)
     found = levels, sums[0], sums[1], pedestal, tilt, summed, scatter
     return Residual(*found, is_source)
+
+
+def _first_pedestals(
+    total: NDArray[np.float32], count: NDArray[np.float32], output: NDArray[np.intp]
+) -> NDArray[np.float32]:
+    """Return how far the faint blocks of each output lie above those of all, (outputs,).
+
+    With its pedestal in, the sky of a high output would pass for a source.
+    """
+    is_filled = count >= _MIN_FILLED * STRIP**2
+    mean = total / np.maximum(count, 1e-3)
+    faint = [mean[:, output == k][is_filled[:, output == k]] for k in np.unique(output)]
+    low = np.array(
+        [np.percentile(each, 15.87) if each.size else np.nan for each in faint]
+    )
+    known = np.isfinite(low)
+    middle = low[known].mean() if known.any() else 0.0
+    return np.where(known, low - middle, 0.0).astype(np.float32)
 
 
 def _first_levels(
