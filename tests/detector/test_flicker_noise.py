@@ -176,7 +176,7 @@ def test_one_high_amplifier_is_no_source(rng, height):
     image = 7.0 + white(rng) + np.repeat(np.float32([0, 0, height, 0]), 512)
     done = remove_flicker_noise(image, no_flags(), READOUT, PARAMS)
     columns = done.slope.mean(axis=0).reshape(4, 512).mean(axis=1)
-    assert np.ptp(columns) < 0.02
+    assert np.ptp(columns) < 0.05
     assert done.usable.min() > 0.7
 
 
