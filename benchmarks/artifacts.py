@@ -35,10 +35,10 @@ from rampline.detector.flicker_noise import (  # noqa: E402
 )
 from rampline.flags import DO_NOT_USE  # noqa: E402
 from rampline.pipeline.expect_artifacts import expect_artifacts  # noqa: E402
+from rampline.pipeline.scattered_light import Sight  # noqa: E402
 from rampline.pipeline.second_round import (  # noqa: E402
     FieldKnowledge,
     SecondRound,
-    Sight,
     clean_exposure,
     make_template,
     stray_residual,

@@ -115,10 +115,8 @@ class Visit:
             rate = sources.flux_in(exposure.band) / (
                 1e6 * self.mjy_sr_per_dn_s * 2.3e-14
             )
-            found = scatter(self._view(exposure), params, sources, rate)
-            stray = {
-                name: plane.astype(np.float32) for name, plane in found.planes.items()
-            }
+            planes = self.scatter(exposure, params, sources, rate)
+            stray = {name: plane.astype(np.float32) for name, plane in planes.items()}
             own = self.cut(self.field, self.dither(k))
             light = self.sky + own + sum(stray.values())
             slope = (light * self.flat + self.noises[k]).astype(np.float32)
@@ -128,6 +126,10 @@ class Visit:
             drawn.append(Drawn(header, slope, own, stray, self.dither(k)))
         self.stars = _star_table(sources)
         return drawn
+
+    def scatter(self, exposure, params, sources, rate):
+        """Return the scattered light of an exposure by kind, DN/s."""
+        return scatter(self._view(exposure), params, sources, rate).planes
 
     def _view(self, exposure):
         return View(

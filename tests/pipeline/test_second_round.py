@@ -17,14 +17,13 @@ from rampline.exposure.records import Scene
 from rampline.flags import DO_NOT_USE, OTHER_BAD_PIXEL
 from rampline.pipeline.drawn_regions import place_regions
 from rampline.pipeline.runner import Bench, Runner
+from rampline.pipeline.scattered_light import sky_residual, with_stripes
 from rampline.pipeline.second_round import (
     FieldKnowledge,
     SecondRound,
     clean_exposure,
     make_template,
     scene_slope,
-    sky_residual,
-    with_stripes,
 )
 from rampline.pipeline.slope_to_sky import SlopeToSky, slope_to_sky
 
@@ -145,24 +144,6 @@ def test_the_stripes_of_the_first_round_are_replaced(rng, planes):
     off = FlickerNoiseParams(enabled=False)
     kept = clean_exposure(image, knowledge(planes), off, PARAMS).image
     assert np.allclose(kept.planes.slope, image.planes.slope, atol=1e-6)
-
-
-def test_confirmed_light_is_masked_and_reported(rng, planes):
-    corners = box((-0.5, 11.5), (-0.5, 15.5))
-    item = Expected(
-        kind="dragons_breath_1", bit=DRAGONS_BREATH_1, detector="NRCB1", corners=corners
-    )
-    light = np.zeros(SHAPE)
-    light[:16, :12] = 0.1
-    image, _ = exposure(rng, planes, light)
-    known = knowledge(planes, expected=(item,))
-    found = clean_exposure(image, known, FLICKER, PARAMS)
-    ((_, there),) = found.expected
-    assert there.is_there
-    masked = found.image.planes.flags & DO_NOT_USE != 0
-    assert masked[:16, :12].mean() > 0.9
-    assert np.array_equal(masked, found.image.extras["ARTIFACT"] == DRAGONS_BREATH_1)
-    assert not masked[20:].any()
 
 
 def test_sources_and_unusable_pixels_are_hidden_from_the_residual(rng, planes):

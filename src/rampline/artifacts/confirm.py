@@ -1,32 +1,40 @@
-"""Is light that is expected at a place really there, and which pixels does it reach.
+"""Is light that is expected at a place really there.
 
-The mean surface brightness within the expected outline, of medians of blocks, which compact
-sources do not reach, is compared with that within the same outline moved elsewhere in the
-same exposure: what the sky, its slopes and left-over stripes do to such a region is measured,
-not assumed. A star whose light got in brightens its own
-place only; pixels that stand out there after smoothing are masked.
+Two numbers tell: the mean surface brightness within the expected outline, and the highest
+mean over some forty pixels in it, because light may fill a small part of a zone that is not
+well known. Both are compared with those of the same outline moved elsewhere in the same
+exposure: what the sky, its slopes and left-over stripes do to such a region is measured, not
+assumed. A star whose light got in brightens its own place only. Which pixels it reaches:
+`reach`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics.polygon import fill_polygon
 from ..numerics.selection import robust_scatter
-from ..params import PixelsFloat, Sigma, StepParams
+from ..params import Sigma, StepParams
+from .reach import (
+    SCALES,
+    Cells,
+    Noise,
+    find_reach,
+    in_cells,
+    measure_noise,
+    smooth,
+    spread,
+    widen,
+)
+from .row_levels import without_row_levels
 
 LEAST_COPIES: Final = 6
 """Fewer places to compare with say nothing about a scatter."""
 LEAST_KNOWN: Final = 0.3
-"""Of the pixels of a place must show sky."""
-MARGIN_PX: Final = 64
-"""Of sky around the outline, to tell what stands out."""
-BLOCK: Final = 16
-"""Pixels of a block; every second row and column tells its median."""
+"""Of the cells of a place must show sky."""
 STEPS: Final = 8
 """Copies along each axis at most, to either side."""
 
@@ -35,11 +43,9 @@ class ConfirmParams(StepParams):
     """When expected light is believed, and what of it is masked."""
 
     least_excess: Sigma = 3.0
-    """Of the mean within the outline over the scatter of its copies."""
+    """Of a place over the scatter of its copies."""
     mask_threshold: Sigma = 2.0
-    """Smoothed pixels within the outline that stand this far out are masked."""
-    smoothing: PixelsFloat = 3.0
-    """Standard deviation of the Gaussian."""
+    """Light that stands this far out of the noise of its scale is masked."""
 
 
 class Confirmed(NamedTuple):
@@ -54,145 +60,174 @@ class Confirmed(NamedTuple):
     """(rows, cols): pixels to be masked; empty unless it is there."""
 
 
+class _Place(NamedTuple):
+    """An outline in the cells of a frame."""
+
+    first: tuple[int, int]
+    inside: NDArray[np.bool_]
+    """In its own box."""
+
+    def at(self, first: tuple[int, int], cells: Cells) -> Cells:
+        """Return the known cells of the same shape elsewhere."""
+        box = tuple(
+            slice(k, k + n) for k, n in zip(first, self.inside.shape, strict=True)
+        )
+        here = cells[box][self.inside]
+        known = here[np.isfinite(here)]
+        enough = known.size >= max(1.0, LEAST_KNOWN * here.size)
+        return known if enough else known[:0]
+
+
 def confirm_light(
     residual: Plane,
     is_source: NDArray[np.bool_],
-    corners: NDArray[np.float64],
+    outlines: Sequence[NDArray[np.float64]],
     params: ConfirmParams,
-) -> Confirmed:
-    """Look for light at an expected place.
+) -> tuple[Confirmed, ...]:
+    """Look for light at the places of one exposure where it is expected.
 
     Parameters
     ----------
     residual : (rows, cols) float32
-        Image less its sky; NaN on bad pixels.
+        Image less its sky, 1/f stripes in it; NaN on bad pixels.
     is_source : (rows, cols) bool
-        Pixels that sources reach. Strong light is taken for a source itself: where they
-        cover most of the outline, the median of all its pixels counts.
-    corners : (n, 2) float64, pixels
-        x and y of the outline.
+        Pixels of sources. Strong light may be taken for a source itself: where they
+        cover most of an outline, they do not count in it.
+    outlines : sequence of (n, 2) float64, pixels
+        x and y of the places.
     params : ConfirmParams
 
     Returns
     -------
-    Confirmed
+    tuple of Confirmed
+        One for each outline.
     """
     shape = (residual.shape[0], residual.shape[1])
-    nowhere = np.zeros(shape, np.bool_)
-    whole = fill_polygon(corners, shape)
-    if not whole.any():
-        return Confirmed(False, np.nan, np.nan, nowhere)
-    covered = _block_means(whole.astype(np.float32)) > 0.5
-    if not covered.any():
-        return Confirmed(False, np.nan, np.nan, nowhere)
-    first, inside = _cut_out(covered)
-    between = np.where(is_source, np.float32(np.nan), residual)
-    sky = _block_medians(between)
-    here = _mean(sky, inside, first)
-    if not np.isfinite(here):
-        between = np.where(whole, residual, between)
-        sky = np.where(covered, _block_medians(between), sky)
-        here = _mean(sky, inside, first)
-    copies = np.array(
-        [_mean(sky, inside, at) for at in _copies(first, inside, covered.shape)]
-    )
-    copies = copies[np.isfinite(copies)]
-    if not np.isfinite(here) or len(copies) < LEAST_COPIES:
-        return Confirmed(False, np.nan, np.nan, nowhere)
-    level = float(np.median(copies))
-    scatter = robust_scatter(copies)
-    excess = here - level
-    # the scatter itself is uncertain: with n copies by 1 / sqrt(n)
-    limit = params.least_excess * (1.0 + 1.0 / np.sqrt(len(copies)))
-    if not excess > limit * scatter:
-        return Confirmed(False, excess, scatter, nowhere)
-    return Confirmed(True, excess, scatter, _reached(between, whole, level, params))
+    zones = [fill_polygon(corners, shape) for corners in outlines]
+    hidden = is_source.copy()
+    for zone in zones:
+        if zone.any() and is_source[zone].mean() > 1.0 - LEAST_KNOWN:
+            hidden &= ~zone
+    sky = np.where(hidden, np.float32(np.nan), residual)
+    insides = [in_cells(zone.astype(np.float32)) > 0.5 for zone in zones]
+    around = np.zeros(in_cells(residual).shape, np.bool_)
+    for inside in insides:
+        around |= widen(inside)
+    view = _level(sky, around, around)
+    seen = [_is_there(inside, view, params) for inside in insides]
+    found = np.zeros(around.shape, np.bool_)
+    for inside, one in zip(insides, seen, strict=True):
+        if one.is_there:
+            args = view.cells, view.noise(inside), inside, params.mask_threshold
+            found |= find_reach(*args, n_scales=2)
+    # beside what is found, rows tell their levels after all
+    view = _level(sky, widen(found, SCALES[-1]), around) if found.any() else view
+    for k, (inside, one) in enumerate(zip(insides, seen, strict=True)):
+        if one.is_there:
+            args = view.cells, view.noise(inside), inside, params.mask_threshold
+            mask = spread(find_reach(*args), shape)
+            seen[k] = one._replace(is_there=bool(mask.any()), mask=mask)
+    return tuple(seen)
 
 
-Corner = tuple[int, int]
+class _View(NamedTuple):
+    """An exposure less its row levels, in cells."""
+
+    cells: Cells
+    wide: Cells
+    shape: tuple[int, int]
+    """Of the exposure, pixels."""
+    untold: NDArray[np.bool_]
+    guess_err: float
+    told_sky: Noise
+    other_sky: Noise
+    """Of rows that tell their levels, and of those that do not."""
+
+    def noise(self, inside: NDArray[np.bool_]) -> Noise:
+        """Return the sky to which a place compares."""
+        return self.other_sky if self.untold[inside].any() else self.told_sky
 
 
-def _cut_out(whole: NDArray[np.bool_]) -> tuple[Corner, NDArray[np.bool_]]:
-    """Return the first row and column of a shape, and the shape in its own box."""
-    rows, cols = (np.flatnonzero(whole.any(axis=axis)) for axis in (1, 0))
+def _level(sky: Plane, hidden: NDArray[np.bool_], around: NDArray[np.bool_]) -> _View:
+    """Return an exposure less row levels told outside of hidden cells."""
+    found = without_row_levels(sky, spread(hidden, sky.shape))
+    cells = in_cells(found.even)
+    untold = in_cells(found.untold.astype(np.float32)) > 0.0
+    told_sky = measure_noise(np.where(around, np.float32(np.nan), cells))
+    other_sky = told_sky
+    if untold.any():
+        guessed = in_cells(found.guessed)
+        other_sky = measure_noise(np.where(around, np.float32(np.nan), guessed))
+    shape = (sky.shape[0], sky.shape[1])
+    wide = smooth(cells, SCALES[-1])
+    return _View(cells, wide, shape, untold, found.guess_err, told_sky, other_sky)
+
+
+def _is_there(
+    inside: NDArray[np.bool_], view: _View, params: ConfirmParams
+) -> Confirmed:
+    """Return whether light is at a place, without its mask."""
+    nowhere = Confirmed(False, np.nan, np.nan, np.zeros(view.shape, np.bool_))
+    if not inside.any():
+        return nowhere
+    place, sky = _cut_out(inside), view.noise(inside)
+    mean = _excess(place, (view.cells, sky.cells), np.mean)
+    most = _excess(place, (view.wide, sky.wide), np.max)
+    if mean is None or most is None:
+        return nowhere
+    if view.untold[inside].any():
+        mean, most = (
+            k._replace(scatter=float(np.hypot(k.scatter, view.guess_err)))
+            for k in (mean, most)
+        )
+    there = max(mean.sigma, most.sigma) >= params.least_excess
+    return nowhere._replace(is_there=there, excess=mean.value, excess_err=mean.scatter)
+
+
+class _Excess(NamedTuple):
+    """By how much a place differs from its copies."""
+
+    value: float
+    scatter: float
+    n_copies: int
+
+    @property
+    def sigma(self) -> float:
+        """How sure it is; the scatter itself is uncertain, by 1 / sqrt(n)."""
+        if not self.scatter > 0.0:
+            return 0.0
+        return self.value / self.scatter / (1.0 + float(np.sqrt(1.0 / self.n_copies)))
+
+
+def _excess(
+    place: _Place, cells: tuple[Cells, Cells], measure: Callable[[Cells], np.float32]
+) -> _Excess | None:
+    """Compare a place of one image with the same shape elsewhere in another."""
+    own, others = cells
+    here = place.at(place.first, own)
+    there = [place.at(first, others) for first in _copies(place, own.shape)]
+    copies = np.array([float(measure(k)) for k in there if k.size])
+    if not here.size or len(copies) < LEAST_COPIES:
+        return None
+    value = float(measure(here)) - float(np.median(copies))
+    return _Excess(value, robust_scatter(copies), len(copies))
+
+
+def _cut_out(inside: NDArray[np.bool_]) -> _Place:
+    """Return an outline by its first row and column and its own box."""
+    rows, cols = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
-    return (int(rows[0]), int(cols[0])), whole[box]
+    return _Place((int(rows[0]), int(cols[0])), inside[box])
 
 
-def _mean(values: Plane, inside: NDArray[np.bool_], first: Corner) -> float:
-    """Return the mean of the known blocks of a place; NaN where too few are known."""
-    box = tuple(slice(k, k + n) for k, n in zip(first, inside.shape, strict=True))
-    here = values[box][inside]
-    known = here[np.isfinite(here)]
-    if known.size < max(1.0, LEAST_KNOWN * here.size):
-        return np.nan
-    return float(known.mean(dtype=np.float64))
-
-
-def _in_blocks(values: Plane) -> Plane:
-    """Return the pixels of each block, (block_rows, block_cols, pixels), NaN beyond the frame."""
-    beyond = [(0, -n % BLOCK) for n in values.shape]
-    padded = np.pad(values, beyond, constant_values=np.nan)[::2, ::2]
-    side = BLOCK // 2
-    rows, cols = (n // side for n in padded.shape)
-    parts = padded.reshape(rows, side, cols, side).swapaxes(1, 2)
-    return parts.reshape(rows, cols, side * side)
-
-
-def _block_means(values: Plane) -> Plane:
-    """Return means of blocks of known pixels."""
-    return np.asarray(np.nan_to_num(_in_blocks(values)).mean(axis=2), np.float32)
-
-
-def _block_medians(values: Plane) -> Plane:
-    """Return medians of blocks; NaN where few pixels are known."""
-    ordered = np.sort(_in_blocks(values), axis=2)
-    count = np.isfinite(ordered).sum(axis=2)
-    middle = np.maximum(count - 1, 0) // 2
-    median = np.take_along_axis(ordered, middle[:, :, None], axis=2)[:, :, 0]
-    enough = count >= LEAST_KNOWN * ordered.shape[2]
-    return np.asarray(np.where(enough, median, np.nan), np.float32)
-
-
-def _copies(
-    first: Corner, inside: NDArray[np.bool_], shape: tuple[int, int]
-) -> Iterator[Corner]:
+def _copies(place: _Place, shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     """Yield where the same shape may lie elsewhere along its rows and its columns."""
+    first = place.first
     for axis in (0, 1):
-        size = inside.shape[axis]
-        apart = shape[axis] // (2 * STEPS)
-        # copies of large places overlap each other, but none the place itself
-        step = apart if size <= apart else max(1, size // 8)
-        for k in range(STEPS):
-            away = max(size, apart, 1) + k * step
+        size = place.inside.shape[axis]
+        # large ones overlap each other and the place itself, of which they see nothing
+        step = max(1, shape[axis] // (2 * STEPS))
+        for away in range(step, step * STEPS + 1, step):
             for at in (first[axis] - away, first[axis] + away):
                 if at >= 0 and at + size <= shape[axis]:
                     yield (at, first[1]) if axis == 0 else (first[0], at)
-
-
-def _reached(
-    residual: Plane, inside: NDArray[np.bool_], level: float, params: ConfirmParams
-) -> NDArray[np.bool_]:
-    """Return the pixels within the outline that stand out once smoothed."""
-    (row, col), cut = _cut_out(inside)
-    box = tuple(
-        slice(max(0, k - MARGIN_PX), k + n + MARGIN_PX)
-        for k, n in zip((row, col), cut.shape, strict=True)
-    )
-    near, values = inside[box], residual[box]
-    finite = np.isfinite(values)
-    filled = np.where(finite, values - np.float32(level), np.float32(0))
-    weight = ndimage.gaussian_filter(finite.astype(np.float32), params.smoothing)
-    smooth = ndimage.gaussian_filter(filled, params.smoothing)
-    smooth /= np.maximum(weight, np.float32(0.1))
-    around = smooth[~near & finite]
-    low, middle = np.percentile(around, (15.87, 50.0))
-    found = near & (smooth > middle + params.mask_threshold * (middle - low))
-    labels, n_labels = ndimage.label(found)
-    sizes = np.bincount(labels.ravel(), minlength=n_labels + 1)
-    sizes[0] = 0
-    # single peaks of the smoothed noise are as large as the Gaussian
-    large = sizes >= 4 * np.pi * params.smoothing**2
-    reached = np.zeros(residual.shape, np.bool_)
-    reached[box] = large[labels]
-    return reached

@@ -38,9 +38,9 @@ WALL_FRACTION: Final = {False: 0.004, True: 0.015}
 WALL_DEPTH_PX: Final = {False: 450, True: 250}
 WALL_HALF_WIDTH_PX: Final = {False: 80, True: 40}
 WALL_AREA_PX: Final = {False: 450 * 160, True: 225 * 80}
-KNIFE_REACH_ARCSEC: Final = (7.0, 18.0)
-"""Distance outside the module, along V2, of stars that may give type II: seen at 10 to 12, and
-sought as far as not excluded, because the zones are not mapped and the pixels decide."""
+KNIFE_REACH_ARCSEC: Final = (8.0, 15.0)
+"""Distance outside the module, along V2, of stars that may give type II: seen at 10 to 12; the
+zones are not mapped, and the pixels decide."""
 KNIFE_FRACTION: Final = 0.02
 KNIFE_HALF_WIDTH_ARCSEC: Final = 4.0
 KNIFE_AREA_ARCSEC2: Final = 6.0 * 55.0
@@ -62,7 +62,8 @@ class EdgeLightParams(Params):
     """Which light from beside a detector is worth a word."""
 
     least_brightness: SurfaceBrightness = 0.002
-    """Expected mean from which on it is listed: 1 to 2 % of a dark sky."""
+    """Mean from which on it is listed, 1 to 2 % of a dark sky; of type I as if the star stood
+    where it gives most, because how the light falls off beside that is not known well."""
 
 
 class NearStars(NamedTuple):
@@ -101,9 +102,9 @@ def expect_wall_light(
     for k in np.flatnonzero((away > 0) & (away < WALL_REACH_ARCSEC)):
         falloff = np.exp(-0.5 * ((away[k] - WALL_PEAK_ARCSEC) / WALL_WIDTH_ARCSEC) ** 2)
         area = WALL_AREA_PX[long] * scale**2
-        share = WALL_FRACTION[long] * falloff
-        brightness = surface_brightness(stars.ab_mag[k], share, area)
-        if brightness >= params.least_brightness:
+        share = WALL_FRACTION[long]
+        at_most = surface_brightness(stars.ab_mag[k], share, area)
+        if at_most >= params.least_brightness:
             inward = (foot_x[k] - x[k], foot_y[k] - y[k])
             found.append(
                 Expected(
@@ -111,7 +112,7 @@ def expect_wall_light(
                     bit=DRAGONS_BREATH_1,
                     detector=detector,
                     corners=_wall_box((foot_x[k], foot_y[k]), inward, long=long),
-                    strength=brightness,
+                    strength=at_most * falloff,
                     cause=f"{stars.name[k]}, {away[k]:.1f} arcsec outside",
                 )
             )

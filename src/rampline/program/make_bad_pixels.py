@@ -18,7 +18,7 @@ from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.templates import write_planes
 from ..flags import HOT, JUMP, LOW_QE, OPEN, REFERENCE_PIXEL, TELEGRAPH
-from ..pipeline.second_round import sky_residual
+from ..pipeline.scattered_light import sky_residual
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .field_view import FieldView, open_view

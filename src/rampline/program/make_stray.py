@@ -14,7 +14,8 @@ from ..files.read import read_header, read_slope
 from ..files.supplied_light import find_supplied, read_supplied
 from ..files.templates import read_planes, write_planes
 from ..pipeline.expect_artifacts import expect_artifacts
-from ..pipeline.second_round import Sight, make_template, stray_residual
+from ..pipeline.scattered_light import Sight
+from ..pipeline.second_round import make_template, stray_residual
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .field_view import FieldView, open_view

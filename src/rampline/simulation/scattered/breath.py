@@ -35,7 +35,7 @@ _KNOT_PX: Final = 1.4
 
 _KNIFE_ARCSEC: Final = 12.0
 _KNIFE_SPREAD_ARCSEC: Final = 1.8
-_KNIFE_RANGE: Final = (7.0, 17.0)
+_KNIFE_RANGE: Final = (8.0, 15.0)
 _GLINT: Final = 0.02
 _STREAK: Final = 0.002
 _SLOPE: Final = np.tan(np.radians(3.0))
@@ -208,7 +208,7 @@ def breath_2(
 def knife_weight(detector: str, stars: Stars) -> Array:
     """Return how well each star lights a detector's knife edge, (n,): at most 1.
 
-    It must lie 7 to 17 arcsec beyond the outer edge of the row of detectors.
+    It must lie 8 to 15 arcsec beyond the outer edge of the row of detectors.
     """
     outer, _, inward, strength = _ROWS[detector]
     low, high = _ROW_V3.get(detector, _UPPER_V3)

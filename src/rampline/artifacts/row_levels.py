@@ -1,0 +1,135 @@
+"""The levels of amplifier rows, told beside the light that is looked for.
+
+1/f noise shifts the 512 pixels that an amplifier reads in a row together: from row to row
+partly in step with the other amplifiers, over many rows on its own. Light that covers a few
+pixels of a row leaves the others to tell its level; where it covers them all, rows above and
+below tell the slow part, and the other amplifiers the fast one.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ..exposure.records import Plane
+from .stray_fit import output_width
+
+LEAST_OF_ROW: Final = 0.25
+"""Share of an amplifier's row beside the light that tells its level."""
+SMOOTH_ROWS: Final = 33
+"""Scattered light is even over so many rows, or has an edge, which a median keeps; what
+changes from one row to the next is noise."""
+LEAST_BLOCK: Final = 128
+"""Rows guessed at a time, at least."""
+Levels = NDArray[np.float64]
+
+
+class Leveled(NamedTuple):
+    """An exposure less the levels of its amplifier rows."""
+
+    even: Plane
+    """(rows, cols), the unit of the exposure."""
+    guessed: Plane
+    """(rows, cols): the same with every level guessed that could have been hidden as others
+    are, from as far away: what is left shows how good the guesses are."""
+    guess_err: float
+    """Scatter of the means of an amplifier's guesses over so many rows."""
+    untold: NDArray[np.bool_]
+    """(rows, cols): where levels had to be guessed."""
+
+
+def without_row_levels(exposure: Plane, hidden: NDArray[np.bool_]) -> Leveled:
+    """Return an exposure less the levels of its amplifier rows.
+
+    Parameters
+    ----------
+    exposure : (rows, cols) float32
+        Less its sky, any unit; NaN on sources and bad pixels.
+    hidden : (rows, cols) bool
+        Where light may be that is no part of the levels.
+    """
+    n_rows, n_cols = exposure.shape
+    width = output_width(n_cols)
+    parts = exposure.reshape(n_rows, -1, width)
+    finite = np.isfinite(parts)
+    level, count = _means(parts, finite & ~hidden.reshape(parts.shape))
+    told = count >= LEAST_OF_ROW * width
+    guessed, guess_err = level, 0.0
+    if not told.all():
+        whole, _ = _means(parts, finite)
+        guessed, guess_err = _guess_all(level, whole, told)
+        level = _fill(np.where(told, level, np.nan), whole)
+
+    def less(levels: Levels) -> Plane:
+        even = parts - levels[:, :, None].astype(np.float32)
+        return np.asarray(even.reshape(exposure.shape), np.float32)
+
+    untold = np.broadcast_to(~told[:, :, None], parts.shape).reshape(exposure.shape)
+    return Leveled(less(level), less(guessed), guess_err, untold)
+
+
+def _guess_all(
+    level: Levels, whole: Levels, told: NDArray[np.bool_]
+) -> tuple[Levels, float]:
+    """Return guesses of all levels, and the scatter of their means over blocks of rows."""
+    guessed = level.copy()
+    # as many rows at a time as are unknown together, and within the frame as they are
+    runs, n_runs = ndimage.label(~told.all(axis=1))
+    longest = int(np.bincount(runs)[1 : n_runs + 1].max())
+    size, n_rows = max(LEAST_BLOCK, longest), len(level)
+    is_edge = not (told[0].all() and told[-1].all())
+    wrong: list[float] = []
+    for start in range(0, n_rows, size):
+        block = slice(start, start + size)
+        guess, off = _guess(level, whole, told, block)
+        guessed[block] = guess[block]
+        if is_edge or (start > 0 and start + size < n_rows):
+            wrong += off
+    for start in range(size // 2, n_rows - size, size):
+        wrong += _guess(level, whole, told, slice(start, start + size))[1]
+    return guessed, float(np.sqrt(np.mean(np.square(wrong)))) if wrong else np.inf
+
+
+def _guess(
+    level: Levels, whole: Levels, told: NDArray[np.bool_], block: slice
+) -> tuple[Levels, list[float]]:
+    """Return guesses of a block's levels, and by how much each amplifier's mean is off."""
+    left = np.where(told, level, np.nan)
+    left[block] = np.nan
+    guess = _fill(left, whole)
+    off = np.where(told[block], (level - guess)[block], np.nan)
+    known = np.isfinite(off).mean(axis=0) > LEAST_OF_ROW
+    return guess, np.nanmean(off[:, known], axis=0).tolist()
+
+
+def _means(parts: Plane, known: NDArray[np.bool_]) -> tuple[Levels, NDArray[np.int64]]:
+    """Return the mean of the known pixels of each amplifier row, and their number."""
+    count = known.sum(axis=2)
+    total = np.where(known, parts, np.float32(0)).sum(axis=2, dtype=np.float64)
+    return total / np.maximum(count, 1), count
+
+
+def _fill(level: Levels, whole: Levels) -> Levels:
+    """Return levels, the unknown ones filled from rows and amplifiers around.
+
+    Parameters
+    ----------
+    level : (rows, amplifiers) float64
+        NaN where unknown.
+    whole : (rows, amplifiers) float64
+        Means of all pixels, with the light in them.
+    """
+    row = np.arange(len(level))
+    slow = np.zeros_like(level)
+    for own, out in zip(level.T, slow.T, strict=True):
+        told = np.isfinite(own)
+        if told.any():
+            even = ndimage.median_filter(own[told], SMOOTH_ROWS, mode="nearest")
+            out[:] = np.interp(row, row[told], even)
+    fast = level - slow
+    n_told = np.isfinite(fast).sum(axis=1)
+    common = np.nansum(fast, axis=1) / np.maximum(n_told, 1)
+    change = whole - ndimage.median_filter(whole, (SMOOTH_ROWS, 1), mode="nearest")
+    guess = slow + np.where(n_told[:, None] > 0, common[:, None], change)
+    return np.where(np.isfinite(level), level, guess)

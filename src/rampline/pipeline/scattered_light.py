@@ -1,0 +1,220 @@
+"""Scattered light in one exposure: what shows it, how it is found, what is noted of it.
+
+It is fitted and sought on flat-fielded slopes that have their 1/f stripes back, because the
+stripes took a share of it away. Wisps and claws have templates; light of stars beside the
+detector and angled stripes are looked for where the stars lead to expect them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifacts.bits import (
+    DRAGONS_BREATH_1,
+    DRAGONS_BREATH_2,
+    GINKGO_LEAF,
+    STRIPE_CORRECTED,
+)
+from ..artifacts.confirm import Confirmed, ConfirmParams, confirm_light
+from ..artifacts.expected import Expected
+from ..artifacts.stray_fit import (
+    StrayFit,
+    StrayLightParams,
+    StrayTemplate,
+    fit_strength,
+)
+from ..artifacts.stripes import (
+    AngledStripeParams,
+    AngledStripes,
+    find_angled_stripes,
+)
+from ..exposure.planes import SkyPlanes
+from ..exposure.records import Flags32, Plane, SlopeImage
+from ..flags import DO_NOT_USE, JUMP, NON_SCIENCE, OTHER_BAD_PIXEL
+from ..numerics.polygon import fill_polygon
+from .slope_to_sky import ARTIFACT
+
+STRIPES: Final = "STRIPES"
+LOOKED_FOR: Final = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf", "stripes")
+"""What is looked for in single exposures; wisps and claws have templates."""
+BESIDE: Final = DRAGONS_BREATH_1 | DRAGONS_BREATH_2 | GINKGO_LEAF
+"""Bits of light that is masked."""
+_UNUSABLE = DO_NOT_USE | NON_SCIENCE
+_HARMLESS = DO_NOT_USE | JUMP | OTHER_BAD_PIXEL
+"""Flags of a pixel that is of no use for nothing but the light on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """What of one exposure shows bare sky, with stray light.
+
+    Attributes
+    ----------
+    is_source : (rows, cols) bool
+        Pixels that sources reach: of long-wavelength mosaics, where there are any, because
+        stray light of the short wavelengths does not show there.
+    planes : SkyPlanes
+        Its flat, and the conversion to DN/s.
+    expected : sequence of Expected
+        What the stars around lead to expect.
+    """
+
+    is_source: NDArray[np.bool_]
+    planes: SkyPlanes
+    expected: Sequence[Expected] = ()
+
+    def hidden(self) -> NDArray[np.bool_]:
+        """Return pixels that do not show bare sky with stray light, (rows, cols) bool.
+
+        Light expected beside the detector is bright enough to spoil every fit.
+        """
+        return self.is_source | self.outlines(LOOKED_FOR)
+
+    def outlines(self, kinds: Sequence[str]) -> NDArray[np.bool_]:
+        """Return where artifacts of some kinds are expected, (rows, cols) bool."""
+        shape = (self.is_source.shape[0], self.is_source.shape[1])
+        inside = np.zeros(shape, np.bool_)
+        for item in self.expected:
+            if item.kind in kinds:
+                inside |= fill_polygon(item.corners, shape)
+        return inside
+
+    @property
+    def looked_for(self) -> list[Expected]:
+        """What the pixels of this exposure alone can tell."""
+        return [item for item in self.expected if item.kind in LOOKED_FOR]
+
+    @property
+    def expects_stripes(self) -> bool:
+        """Whether a star is near enough and bright enough to draw angled stripes."""
+        return any(item.kind == "stripes" for item in self.expected)
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is found in an exposure, piled up: planes of its frame."""
+
+    light: Plane
+    """DN/s as the detector saw it: to be subtracted."""
+    variance: Plane
+    flags: Flags32
+    bits: NDArray[np.uint16]
+    forbidden: NDArray[np.bool_]
+    """Where nothing may be found."""
+
+    @classmethod
+    def none(cls, image: SlopeImage) -> Self:
+        """Return findings of nothing but what an earlier round masked."""
+        shape = image.planes.slope.shape
+        light, variance = np.zeros((2, *shape), np.float32)
+        before = image.extras.get(ARTIFACT, np.zeros(shape, np.uint16))
+        bits, forbidden = before & np.uint16(BESIDE), np.zeros(shape, np.bool_)
+        return cls(light, variance, image.planes.flags, bits, forbidden)
+
+    def subtract(self, light: Plane, error: Plane | float, planes: SkyPlanes) -> None:
+        """Note light to be subtracted, flat-fielded DN/s, and its uncertainty."""
+        response = np.where(np.isfinite(planes.flat), planes.flat, np.float32(1.0))
+        response[self.forbidden] = 0.0
+        self.light += light * response
+        self.variance += (error * response) ** 2
+
+    def mark(
+        self,
+        where: NDArray[np.bool_],
+        artifact: int | NDArray[np.uint16],
+        flag: int = 0,
+    ) -> None:
+        """Note pixels under an artifact."""
+        bits = np.asarray(artifact, np.uint16)
+        allowed = where & ~self.forbidden
+        self.bits = self.bits | np.where(allowed, bits, np.uint16(0))
+        self.flags = self.flags | np.where(allowed, np.uint32(flag), np.uint32(0))
+
+
+def fit_stray(
+    striped: Plane,
+    sight: Sight,
+    template: StrayTemplate | None,
+    params: StrayLightParams,
+    found: Findings,
+) -> StrayFit | None:
+    """Fit wisps and claws, where there is a template of them."""
+    if template is None or not params.enabled:
+        return None
+    hidden = sight.hidden()
+    residual = sky_residual(striped, found.flags, sight.planes, hidden)
+    light, is_mix = template.light, template.is_mix
+    fit = fit_strength(residual, light, params, is_mix=is_mix)
+    if fit.is_sure:
+        found.subtract(*fit.light(template), sight.planes)
+        found.mark(template.bits > 0, template.bits, OTHER_BAD_PIXEL)
+    return fit
+
+
+def find_angled(
+    striped: Plane,
+    sight: Sight,
+    hidden: NDArray[np.bool_],
+    params: AngledStripeParams,
+    found: Findings,
+) -> AngledStripes | None:
+    """Find angled stripes, where there is a star that may draw them."""
+    if not sight.expects_stripes or not params.enabled:
+        return None
+    bare = striped - found.light
+    residual = sky_residual(bare, found.flags, sight.planes, hidden)
+    angled = find_angled_stripes(residual, params)
+    if angled.angles_deg:
+        found.subtract(angled.light, angled.err, sight.planes)
+        found.mark(np.abs(angled.light) > angled.err, STRIPE_CORRECTED)
+    return angled
+
+
+def confirm_beside(
+    striped: Plane, sight: Sight, params: ConfirmParams, found: Findings
+) -> tuple[tuple[Expected, Confirmed], ...]:
+    """Look for light of stars beside the detector and mask it.
+
+    What an earlier round masked of it is looked at again.
+    """
+    beside = [item for item in sight.looked_for if len(item.corners)]
+    if not params.enabled or not beside:
+        return ()
+    masked = (found.bits & np.uint16(BESIDE)) != 0
+    only = masked & ((found.flags & ~np.uint32(_HARMLESS)) == 0)
+    flags = np.where(only, np.uint32(0), found.flags)
+    nothing = np.zeros_like(sight.is_source)
+    residual = sky_residual(striped - found.light, flags, sight.planes, nothing)
+    outlines = [item.corners for item in beside]
+    there = confirm_light(residual, sight.is_source, outlines, params)
+    seen = []
+    for item, one in zip(beside, there, strict=True):
+        allowed = one._replace(mask=one.mask & ~found.forbidden)
+        seen.append((item, allowed))
+        found.mark(allowed.mask, item.bit, DO_NOT_USE)
+    return tuple(seen)
+
+
+def sky_residual(
+    striped: Plane, flags: Flags32, planes: SkyPlanes, hidden: NDArray[np.bool_]
+) -> Plane:
+    """Return flat-fielded slopes less their sky, (rows, cols) float32, DN/s.
+
+    NaN on hidden pixels and on those that are of no use.
+    """
+    unusable = (flags & np.uint32(_UNUSABLE)) != 0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        even = striped / planes.flat
+    even[hidden | unusable | ~np.isfinite(even)] = np.nan
+    sky = even[np.isfinite(even)]
+    return even - np.float32(np.median(sky)) if sky.size else even
+
+
+def with_stripes(image: SlopeImage) -> Plane:
+    """Return the slopes as they were before stripes were subtracted, DN/s."""
+    removed = image.extras.get(STRIPES)
+    slope = image.planes.slope
+    return slope if removed is None else np.asarray(slope + removed, np.float32)
