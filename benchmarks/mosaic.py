@@ -8,10 +8,7 @@ field in F090W and F277W that no test uses, combines them, and prints for each
 - the flux that stars lose to rejection: true images drizzled with and without the flags;
 - the share of pixels beyond 6 sigma of the truth that are flagged, and of injected hits;
 - the share of good pixels that are flagged, on sky and on sources, and of star peaks;
-- the share of warm pixels that no reference knows that are flagged;
-- the noise in empty apertures, sources too faint to be seen taken off, over what ERR and the
-  drizzle's correlation predict, and over what ERR and the table NOISE do, which is measured
-  on the mosaic itself without any truth; the first for white noise in place of the exposures'.
+- the share of warm pixels that no reference knows that are flagged.
 """
 
 import argparse
@@ -27,15 +24,11 @@ from astropy.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from rampline.astrometry.footprint import pixel_scale  # noqa: E402
 from rampline.astrometry.pixel_map import map_pixels, map_to_grid  # noqa: E402
 from rampline.flags import BAD_FOR_MOSAIC, SATURATED  # noqa: E402
-from rampline.mosaic.correlation import noise_autocorrelation  # noqa: E402
 from rampline.mosaic.drizzle import DrizzleParams  # noqa: E402
-from rampline.mosaic.noise_curve import NoiseCurveParams  # noqa: E402
 from rampline.mosaic.outliers import OutlierParams  # noqa: E402
 from rampline.pipeline.combine import combine_dithers  # noqa: E402
-from rampline.pipeline.mosaic_noise import measure_mosaic_noise  # noqa: E402
 from rampline.pipeline.runner import Bench, Runner  # noqa: E402
 from rampline.pipeline.sky_to_mosaic import (  # noqa: E402
     SkyToMosaic,
@@ -58,7 +51,6 @@ from rampline.simulation.scene import (  # noqa: E402
 from rampline.simulation.simulate import simulate  # noqa: E402
 
 STAR_RADIUS = 5.0
-RADII = (1.5, 3.0, 5.0, 8.0, 12.0, 16.5)
 EMPTY_MJY_SR = 0.002
 HITS_PER_PIXEL, HITS_PER_CORE_PIXEL = 1e-3, 0.02
 CORE_MJY_SR = 0.5
@@ -160,20 +152,23 @@ class Field:
         struck = [inject_hits(i, usable, t[0], rng) for i, usable, t in pairs]
         self.struck = [image for image, _ in struck]
         self.hits = [where for _, where in struck]
-        self.dithers, self.grid = self.align()
+        self.aligned = self.align()
+        self.grid = choose_grid(self.aligned, SkyToMosaic().grid)
+        self.dithers = self.level()
         self.made = self.combine(self.struck, OutlierParams(**params))
         self.found = self.made.outliers
 
     def align(self):
         params = SkyToMosaic()
         surveys = [survey_exposure(image, params) for image in self.images]
-        aligned = align_field(surveys, None, params.alignment)
-        grid = choose_grid(aligned, params.grid)
-        members = list(range(len(surveys)))
-        levels = level_exposures(aligned, members, grid, params.levels)
-        return gather_dithers(aligned, members, levels, lambda k: self.images[k]), grid
+        return align_field(surveys, None, params.alignment)
 
-    def combine(self, images, outliers, level=None):
+    def level(self):
+        members, params = range(len(self.images)), SkyToMosaic().levels
+        levels = level_exposures(self.aligned, members, self.grid, params)
+        return gather_dithers(self.aligned, members, levels, lambda k: self.images[k])
+
+    def combine(self, images, outliers, level=None, grid=None, pixfrac=1.0):
         loaded = [
             replace(dither, load=lambda image=image: image)
             for dither, image in zip(self.dithers, images, strict=True)
@@ -182,8 +177,8 @@ class Field:
             loaded = [replace(dither, level_mjy_sr=level) for dither in loaded]
         with Bench(2) as bench:
             run = Runner(None, bench)
-            steps = (outliers, DrizzleParams())
-            return combine_dithers(loaded, self.grid, "benchmark", run, steps)
+            steps = (outliers, DrizzleParams(pixfrac=pixfrac))
+            return combine_dithers(loaded, grid or self.grid, "benchmark", run, steps)
 
     def pixels(self, k):
         """Return sources, deviation from the truth over ERR, warm pixels; sky centred."""
@@ -348,106 +343,6 @@ def disk(radius):
     return reach, y[inside], x[inside]
 
 
-def pixel_correlation(field):
-    """Return the correlation of the noise of neighbouring pixels along rows and columns."""
-    found = []
-    for k in range(len(field.images)):
-        sources, deviation, _ = field.pixels(k)
-        blank = field.usable[k] & (sources < EMPTY_MJY_SR) & (np.abs(deviation) < 4)
-        chi = np.where(blank, deviation, np.nan)
-        pairs = (chi[:, 1:] * chi[:, :-1], chi[1:] * chi[:-1])
-        spread = 1.4826 * np.nanmedian(np.abs(chi))
-        found.append((spread, *(np.nanmean(p) / np.nanvar(chi) for p in pairs)))
-    return np.mean(found, axis=0)
-
-
-def true_mosaic(field):
-    """Return the sources without noise, drizzled as the exposures were."""
-    truths = [
-        replace(image, sky=sources.astype(np.float32))
-        for image, (sources, _, _) in zip(field.images, field.truths, strict=True)
-    ]
-    return field.combine(truths, OutlierParams(enabled=False), level=0.0).mosaic
-
-
-def disk_factor(correlation, radius):
-    """Return how much larger the noise of a disk is than that of independent pixels."""
-    reach, y, x = disk(radius)
-    inside = np.zeros((2 * reach + 1 + 2 * correlation.shape[0],) * 2)
-    middle = inside.shape[0] // 2
-    inside[middle + y, middle + x] = 1
-    half = correlation.shape[0] // 2
-    pairs = sum(
-        value * np.sum(inside * np.roll(inside, (i - half, j - half), (0, 1)))
-        for (i, j), value in np.ndenumerate(correlation)
-    )
-    return np.sqrt(pairs / inside.sum())
-
-
-def apertures(sky, err, empty, rng):
-    """Yield radius, sums and summed variances of random empty apertures."""
-    for radius in RADII:
-        reach, y, x = disk(radius)
-        room = np.array(empty.shape) - reach
-        rows, cols = rng.integers(reach, room, (200000, 2)).T
-        inside = empty[rows, cols]
-        rows, cols = rows[inside][:20000], cols[inside][:20000]
-        at = rows[:, None] + y, cols[:, None] + x
-        inside = empty[at].all(axis=1)
-        at = at[0][inside], at[1][inside]
-        yield radius, sky[at].sum(axis=1), (err[at].astype(float) ** 2).sum(axis=1)
-
-
-def noise_of(sky, err, empty, correlation, rng, curve=None):
-    """Print the scatter of pixels and of apertures over its prediction."""
-    sky = sky - np.median(sky[empty])
-    chi = np.where(empty, sky / err, np.nan)
-    spread = 1.4826 * np.nanmedian(np.abs(chi))
-    middle = correlation.shape[0] // 2
-    lag = [np.nanmean(chi * np.roll(chi, 1, axis)) / np.nanvar(chi) for axis in (0, 1)]
-    print(
-        f"pixel scatter over ERR {spread:.3f}, correlation of neighbours "
-        f"{lag[0]:.3f} {lag[1]:.3f}, predicted {correlation[middle, middle + 1]:.3f}"
-    )
-    drizzled, measured = [], []
-    for radius, sums, variance in apertures(sky, err, empty, rng):
-        if len(sums) > 200:
-            pulls = sums / np.sqrt(variance)
-            scatter = 1.4826 * np.median(np.abs(pulls - np.median(pulls)))
-            over = scatter / disk_factor(correlation, radius)
-            drizzled.append(f"{2 * radius:g}: {over:.3f}")
-            if curve is not None:
-                over = scatter / curve.factor(len(disk(radius)[1]))
-                measured.append(f"{2 * radius:g}: {over:.3f}")
-    print("      apertures over the drizzle's factor: " + ", ".join(drizzled))
-    if measured:
-        print("      apertures over the table NOISE:      " + ", ".join(measured))
-
-
-def noise_table(field, rng):
-    """Print noise over prediction, of the exposures and of white noise in their place."""
-    spread, along, across = pixel_correlation(field)
-    print(f"    exposures: pixel scatter over ERR {spread:.3f}, ", end="")
-    print(f"correlation of neighbours {along:.3f} {across:.3f}")
-    truth, mosaic = true_mosaic(field).sky, field.made.mosaic
-    seen = np.bitwise_count(mosaic.context[0].view(np.uint32))
-    empty = (seen >= min(3, len(field.images))) & (truth < 5 * EMPTY_MJY_SR)
-    empty &= np.isfinite(mosaic.sky)
-    ratio = field.grid.scale_arcsec / pixel_scale(field.dithers[0].geometry)
-    correlation = noise_autocorrelation(1.0, ratio)
-    with Bench(2) as bench:
-        curve = measure_mosaic_noise(mosaic, (1.0, ratio), bench, NoiseCurveParams())
-    print("    mosaic: ", end="")
-    noise_of(mosaic.sky - truth, mosaic.err, empty, correlation, rng, curve)
-    white = [
-        replace(image, sky=rng.normal(0, image.err).astype(np.float32))
-        for image in field.images
-    ]
-    plain = field.combine(white, OutlierParams(enabled=False), level=0.0).mosaic
-    print("    of white noise: ", end="")
-    noise_of(plain.sky, plain.err, empty, correlation, rng)
-
-
 def report(name, scene, out, options):
     folder = out / name
     cals = calibrate(scene, folder)
@@ -459,7 +354,6 @@ def report(name, scene, out, options):
         good = rejection(field)
         star_peaks(field, good)
         star_losses(field)
-        noise_table(field, np.random.default_rng(scene.seed))
 
 
 def main():
