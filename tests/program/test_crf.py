@@ -11,11 +11,10 @@ from rampline.astrometry.distortion_update import update_geometry
 from rampline.astrometry.geometry import make_geometry, pixel_to_sky
 from rampline.files.read import read_gwcs, read_header, read_sky
 from rampline.files.write import write_sky
-from rampline.pipeline.combine import CombinedDithers, Dither
+from rampline.pipeline.combine import Dither
 from rampline.pipeline.exposure_geometry import product_wcs
 from rampline.pipeline.sky_to_mosaic import Survey
-from rampline.program.make_mosaic import _write_exposures
-from rampline.program.products import bench
+from rampline.program.make_mosaic import _write_exposure
 
 from ..astrometry.fields import (
     CORRECTION,
@@ -41,9 +40,8 @@ def write_both(folder, rng, earlier, update):
     after = replace(before, v2v3_arcsec=nodes, correction=FURTHER)
     survey = Survey(header=read_header(cal), geometry=before, sources=None, sky=None)
     dither = Dither(header=survey.header, geometry=after, level_mjy_sr=0.1, load=None)
-    outliers = CombinedDithers(None, (np.zeros((ROWS, COLS), bool),))
-    means = (folder, bench(1), PROVENANCE)
-    _write_exposures([(cal, survey)], outliers, [dither], [update], means)
+    found = np.zeros((ROWS, COLS), bool)
+    _write_exposure((cal, survey), found, dither, update, (folder, PROVENANCE))
     return folder / f"{header.root}_crf.fits", after
 
 

@@ -4,9 +4,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import call
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .. import __version__
 from ..astrometry.alignment import Alignment
@@ -29,10 +31,10 @@ from ..files.write_mosaic import MosaicWorld, write_mosaic
 from ..mosaic.correlation import correlated_noise_factor
 from ..mosaic.noise_curve import NoiseCurve
 from ..params import walk_params
-from ..pipeline.combine import CombinedDithers, Dither, combine_dithers, mark_outliers
+from ..pipeline.combine import Dither, combine_dithers, mark_outliers
 from ..pipeline.exposure_geometry import StoredWcs, realigned_wcs
 from ..pipeline.mosaic_noise import measure_mosaic_noise
-from ..pipeline.runner import Bench, Footprint, Runner
+from ..pipeline.runner import Footprint, Runner
 from ..pipeline.sky_to_mosaic import (
     SkyToMosaic,
     Survey,
@@ -131,10 +133,18 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         inputs=tuple(inputs),
         task_key=key,
     )
+    # the picture takes one thread while others write
+    jobs = [partial(draw_mosaic, request.pictures, combined.mosaic, room.release)]
     if request.crf_folder is not None:
-        means = (request.crf_folder, run.bench, provenance)
-        updates = [image.applied_update for image in field.alignment.images]
-        _write_exposures(stored, combined, dithers, updates, means)
+        means = request.crf_folder, provenance
+        images = field.alignment.images
+        jobs += [
+            partial(_write_exposure, of, found, dither, image.applied_update, means)
+            for of, found, dither, image in zip(
+                stored, combined.outliers, dithers, images, strict=True
+            )
+        ]
+    run.bench.over(jobs, call)
     _write_association(request, cals, dithers)
     world = _world(request, grid, dithers, field.alignment)
     drop = world.pixel_fraction, world.scale_ratio
@@ -148,7 +158,6 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     for suffix, ending in (("cat", "ecsv"), ("segm", "fits")):
         name = product_name(request.name, suffix, ending)
         request.folder.joinpath(name).unlink(missing_ok=True)
-    draw_mosaic(request.pictures, combined.mosaic, room.release)
     return MosaicResult(path=path, made=("i2d",))
 
 
@@ -236,37 +245,30 @@ def _alignment_cards(alignment: Alignment) -> tuple[Card, ...]:
     )
 
 
-def _write_exposures(
-    stored: Sequence[tuple[Path, Survey]],
-    combined: CombinedDithers,
-    dithers: Sequence[Dither],
-    updates: Sequence[DistortionUpdate | None],
-    means: tuple[Path, Bench, Provenance],
+def _write_exposure(
+    stored: tuple[Path, Survey],
+    found: NDArray[np.bool_],
+    dither: Dither,
+    update: DistortionUpdate | None,
+    means: tuple[Path, Provenance],
 ) -> None:
-    """Write each exposure as it entered the mosaic: ``_crf``, in ``means``' folder."""
-    folder, threads, provenance = means
-
-    def write(k: int) -> None:
-        cal, survey = stored[k]
-        header, geometry = dithers[k].header, dithers[k].geometry
-        # pixels pass from file to file as they are stored
-        image = load_sky(cal, survey.geometry, computed=())
-        marked = mark_outliers(image, combined.outliers[k], geometry)
-        # `jwst` takes this level off when it goes on from here
-        matched = (
-            Card("BKGMETH", "match", "Background method"),
-            Card("BKGLEVEL", dithers[k].level_mjy_sr, "Computed background level"),
-            Card("BKGSUB", False, "Was background subtracted from data?"),
-        )
-        cards = put_cards(header.primary, matched)
-        marked = replace(marked, header=replace(header, primary=cards))
-        wcs = StoredWcs(
-            add=partial(align_bytes, read_wcs_tree(cal)), open=partial(read_gwcs, cal)
-        )
-        world = realigned_wcs(wcs, survey.geometry, geometry, updates[k], header)
-        path = folder / product_name(header.root, "crf")
-        write_sky(
-            path, marked, world.gwcs, world.cards, provenance, blank_unusable=True
-        )
-
-    threads.over(range(len(dithers)), write)
+    """Write an exposure as it entered the mosaic: ``_crf``, in ``means``' folder."""
+    (cal, survey), (folder, provenance) = stored, means
+    header, geometry = dither.header, dither.geometry
+    # pixels pass from file to file as they are stored
+    image = load_sky(cal, survey.geometry, computed=())
+    marked = mark_outliers(image, found, geometry)
+    # `jwst` takes this level off when it goes on from here
+    matched = (
+        Card("BKGMETH", "match", "Background method"),
+        Card("BKGLEVEL", dither.level_mjy_sr, "Computed background level"),
+        Card("BKGSUB", False, "Was background subtracted from data?"),
+    )
+    cards = put_cards(header.primary, matched)
+    marked = replace(marked, header=replace(header, primary=cards))
+    wcs = StoredWcs(
+        add=partial(align_bytes, read_wcs_tree(cal)), open=partial(read_gwcs, cal)
+    )
+    world = realigned_wcs(wcs, survey.geometry, geometry, update, header)
+    path = folder / product_name(header.root, "crf")
+    write_sky(path, marked, world.gwcs, world.cards, provenance, blank_unusable=True)

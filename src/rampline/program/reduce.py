@@ -4,7 +4,9 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from ..errors import RamplineError
 from ..files.names import product_name
@@ -110,6 +112,9 @@ def reduce_files(
 def _reduce(desk: Desk, inputs: Inputs, run: FieldRun) -> None:
     """Walk the stages."""
     options, folders = run.options, run.folders
+    if options.reaches("mosaic"):
+        # the alignment reads and writes tables: half a second while exposures are reduced
+        Thread(target=import_module, args=("astropy.table",), daemon=True).start()
     calibrated = run_first_round(desk, inputs, run)
     if not calibrated:
         raise RamplineError("no exposure could be reduced")
