@@ -32,7 +32,7 @@ from rampline.detector.follow_up import (  # noqa: E402
     follow_up,
     join_hits,
 )
-from rampline.detector.gls_jumps import fit_without_largest  # noqa: E402
+from rampline.detector.gls_jumps import largest_of_normals  # noqa: E402
 from rampline.detector.jumps import JumpParams, find_jumps  # noqa: E402
 from rampline.detector.leave_out import (  # noqa: E402
     find_best_pair,
@@ -40,10 +40,16 @@ from rampline.detector.leave_out import (  # noqa: E402
     invert,
     make_outliers,
     project,
+    set_noise,
 )
 from rampline.detector.neighbors import NeighborParams, flag_neighbors  # noqa: E402
 from rampline.detector.ramp_fit.covariance import readout_pattern  # noqa: E402
-from rampline.detector.ramp_fit.gls_kernels import make_tile  # noqa: E402
+from rampline.detector.ramp_fit.gls_kernels import (  # noqa: E402
+    eliminate,
+    find_means,
+    make_tile,
+    move_origin,
+)
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes  # noqa: E402
 from rampline.detector.saturation import (  # noqa: E402
     SaturationParams,
@@ -372,7 +378,10 @@ def largest_outliers(rng, pattern, n, photons, n_ramps):
         tile, out = make_tile(n, width), make_outliers(n, width)
         tile.rate[:] = root @ rng.normal(size=(n, width)) + signal
         tile.used[:], tile.shift[:], tile.read[:] = 1, 0, read
-        fit_without_largest(tile, np.ones(width, np.float32), made)
+        find_means(tile)
+        set_noise(tile, np.ones(width, np.float32), largest_of_normals(n), made)
+        move_origin(tile, tile.mean)
+        eliminate(tile, made)
         invert(tile, made, out)
         project(tile, out)
         find_best_single(out)

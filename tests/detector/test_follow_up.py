@@ -9,12 +9,17 @@ from rampline.detector.follow_up import (
     join_hits,
     shares_of,
 )
+from rampline.detector.gls_jumps import WIDTH, largest_of_normals
 from rampline.detector.jumps import FoundJumps, JumpParams, find_jumps, merge_jumps
+from rampline.detector.leave_out import make_outliers
 from rampline.detector.ramp_fit.covariance import readout_pattern
+from rampline.detector.ramp_fit.gls_kernels import make_tile
+from rampline.detector.ramp_fit.whole_ramps import noise_of, samples_of
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
 from tests.twins import detector as twins
 
 from .exposures import make_readout
+from .ramps import nasty_band
 from .test_gls import clean_band, read_out
 
 SHARES = 0.005, 0.0003
@@ -165,12 +170,32 @@ def test_the_kernels_equal_their_twins(rng):
     np.testing.assert_array_equal(*both)
     planes = np.full((2, 12, 10), 0.5, np.float32)
     unit = module._unit_noise(readout_pattern(make_readout("MEDIUM8", shape)))
-    best = np.full((2, 12, 10), -1)
-    ramps = counts[0], flags[0]
-    for kernel, out in (
-        (module._choose_strongest, best[0]),
-        (twins.choose_strongest, best[1]),
-    ):
-        kernel(ramps, tuple(planes), where[1:], steps, unit, out)
-    assert (best[0] >= 0).sum() > 5
+    best, chosen = np.full((2, 12, 10), -1, np.int32), np.empty((2, 120), np.int32)
+    ramps, n = (counts[0], flags[0]), []
+    for k, kernel in enumerate((module._choose_strongest, twins.choose_strongest)):
+        args = ramps, tuple(planes), where[1:], steps, unit
+        n.append(kernel(*args, (best[k], chosen[k])))
+    assert n[0] == n[1] > 5
     np.testing.assert_array_equal(*best)
+    np.testing.assert_array_equal(np.sort(chosen[0, : n[0]]), chosen[1, : n[0]])
+
+
+@pytest.mark.parametrize("pattern", ["MEDIUM8", "RAPID"])
+def test_the_test_of_pixels_equals_its_twin(rng, pattern):
+    band, noise, readout = nasty_band(rng, pattern, (1, 7, 20, 50), lost=0.02)
+    made, rows = readout_pattern(readout), slice(0, 20)
+    n = 700
+    pixels = rng.choice(1000, n, replace=False).astype(np.int32)
+    shape = rng.uniform(10, 100, (2, n)).astype(np.float32)
+    shape[1, ::2] = 0
+    ways = rng.integers(0, 5, n), shape
+    model = made, largest_of_normals(6), (BAD_FOR_SLOPE, JUMP)
+    samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
+    room = make_tile(6, WIDTH), make_outliers(6, WIDTH)
+    ours = module._test_pixels(samples, own, pixels, ways, model, room)
+    with np.errstate(all="ignore"):
+        theirs = twins.test_pixels(samples, own, pixels, ways, model)
+    lost = band.group_flags[0].reshape(7, -1)[:, pixels] & BAD_FOR_SLOPE != 0
+    whole = ~lost.any(axis=0) & (own.gain[pixels] > 0) & (own.read_noise[pixels] > 0)
+    assert whole.sum() > 300
+    np.testing.assert_allclose(ours[whole], theirs[whole], rtol=0.02, atol=0.02)

@@ -9,6 +9,7 @@ from rampline.detector.ramp_fit.covariance import (
 )
 from rampline.detector.ramp_fit.planes import empty_slopes, rows_of
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
+from rampline.detector.ramp_fit.whole_ramps import samples_of
 from rampline.flags import (
     BAD_FOR_SLOPE,
     DO_NOT_USE,
@@ -255,6 +256,19 @@ def assert_same(one, other, rtol=2e-4):
         np.testing.assert_allclose(
             ours[finite] / scale, theirs[finite] / scale, atol=rtol, err_msg=name
         )
+
+
+def test_picked_steps_are_those_of_the_pixels(rng):
+    band, _, readout = nasty_band(rng, "SHALLOW4", (1, 6, 5, 40), lost=0.1)
+    made, bits = readout_pattern(readout), (BAD_FOR_SLOPE, JUMP)
+    pixels = rng.choice(200, 70, replace=False).astype(np.int32)
+    samples = samples_of(band, 0, slice(0, 5))
+    ours, theirs = gls_kernels.make_tile(5, 90), gls_kernels.make_tile(5, 90)
+    gls_kernels.pick_steps(samples, pixels, bits, made, ours, 11)
+    twins.pick_steps(samples, pixels, bits, made, theirs, 11)
+    for name in ("used", "rate", "seen", "shift"):
+        one, two = (getattr(tile, name)[..., 11:81] for tile in (ours, theirs))
+        np.testing.assert_allclose(one, two, rtol=1e-5, err_msg=name)
 
 
 def test_load_steps_equals_its_twin(rng):

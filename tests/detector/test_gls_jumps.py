@@ -3,11 +3,17 @@ import pytest
 
 from rampline.detector import jumps, leave_out
 from rampline.detector.band import PixelNoise, RampBand
-from rampline.detector.gls_jumps import _largest_of_normals, chi2_limits
+from rampline.detector.gls_jumps import (
+    chi2_limits,
+    largest_of_normals,
+    search_ramps,
+)
 from rampline.detector.jumps import JumpParams, find_jumps, merge_jumps
 from rampline.detector.ramp_fit import gls_kernels
+from rampline.detector.ramp_fit.covariance import readout_pattern
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
-from rampline.flags import JUMP
+from rampline.detector.ramp_fit.whole_ramps import noise_of, samples_of
+from rampline.flags import BAD_FOR_SLOPE, JUMP
 from tests.twins import detector as twins
 
 from .exposures import make_readout
@@ -178,7 +184,7 @@ def test_the_noise_of_the_search_equals_its_twin(rng):
     tile.shift[:] = rng.normal(0, 1, tile.shift.size)
     twin = copy_of(tile)
     inverse_gain = rng.uniform(0.3, 0.7, tile.mean.size).astype(np.float32)
-    table = _largest_of_normals(len(tile.rate))
+    table = largest_of_normals(len(tile.rate))
     leave_out.set_noise(tile, inverse_gain, table, made)
     twins.set_noise(twin, inverse_gain, table, made)
     np.testing.assert_allclose(tile.mean, twin.mean, rtol=1e-4, atol=1e-4)
@@ -186,18 +192,16 @@ def test_the_noise_of_the_search_equals_its_twin(rng):
 
 
 def test_the_largest_of_two_normals_is_their_mean_distance():
-    assert _largest_of_normals(3)[2] == pytest.approx(1 / np.sqrt(np.pi), abs=0.03)
+    assert largest_of_normals(3)[2] == pytest.approx(1 / np.sqrt(np.pi), abs=0.03)
 
 
 def test_moving_and_marking_equal_their_twins(rng):
-    source, chosen = (
-        rng.random((4, 30), np.float32),
-        np.flatnonzero(rng.random(30) < 0.4),
-    )
-    ours, theirs = np.empty((2, 4, chosen.size), np.float32)
-    leave_out.take_columns(source, chosen, ours)
-    twins.take_columns(source, chosen, theirs)
-    np.testing.assert_array_equal(ours, theirs)
+    tile, _, _ = loaded_tile(rng)
+    twin, chosen = copy_of(tile), np.flatnonzero(rng.random(40) < 0.4)
+    leave_out.keep_columns(tile, chosen)
+    twins.keep_columns(twin, chosen)
+    for one, two in zip(tile, twin, strict=True):
+        np.testing.assert_array_equal(one[..., : chosen.size], two[..., : chosen.size])
     flags = np.zeros((2, 2, 3, 8, 9), np.uint8)
     where = np.stack([rng.integers(n, size=20) for n in flags.shape[1:]])
     jumps._mark(flags[0], where.astype(np.int32), np.uint8(JUMP))
@@ -227,3 +231,20 @@ def test_leaving_out_is_noted_as_by_its_twin(rng, pattern):
     assert results[0][0][0] > 20
     for one, two in zip(results[0][1:], results[1][1:], strict=True):
         np.testing.assert_allclose(one, two, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pattern", ["RAPID", "MEDIUM8"])
+def test_ramps_searched_side_by_side_have_the_hits_of_each_alone(rng, pattern):
+    band, noise, readout = nasty_band(rng, pattern, (1, 8, 30, 60))
+    made, rows = readout_pattern(readout), slice(0, 30)
+    samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
+    pixels = np.flatnonzero(own.gain > 0).astype(np.int32)
+    model = made, largest_of_normals(7), chi2_limits(7, readout.n_frames, 0.01)
+    hits = search_ramps(samples, own, pixels, model)
+    found = np.array(sorted(zip(*hits.where[1:], *hits.size, strict=True))).T
+    expected = twins.search_ramps(samples, own, pixels, (BAD_FOR_SLOPE, JUMP), model)
+    # more than fit side by side, and with several hits
+    assert pixels.size > 2 * 528
+    assert found.shape[1] > 200
+    np.testing.assert_array_equal(found[:2], expected[:2])
+    np.testing.assert_allclose(found[2:], expected[2:], rtol=1e-4)

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 from scipy import ndimage, stats
 
-from rampline.detector.ramp_fit import ols_rows, whole_ramps
+from rampline.detector import leave_out
+from rampline.detector.ramp_fit import gls_kernels, ols_rows, whole_ramps
 from rampline.flags import DO_NOT_USE
 
 
@@ -124,6 +125,25 @@ def load_steps(counts, flags, span, bits, pattern, tile):
     tile.rate[:] = np.where(used, steps, 0)
     tile.shift[:] = 0
     tile.seen[:] = np.bitwise_or.reduce(flags[:, inside], axis=0)
+
+
+def pick_steps(samples, pixels, bits, pattern, tile, column):
+    counts, flags = _ramps_of(samples, pixels, len(tile.rate) + 1)
+    inside = slice(column, column + len(pixels))
+    part = tile._replace(
+        rate=tile.rate[:, inside],
+        used=tile.used[:, inside],
+        shift=tile.shift[inside],
+        seen=tile.seen[inside],
+    )
+    load_steps(counts, flags, (0, len(pixels)), bits, pattern, part)
+
+
+def _ramps_of(samples, pixels, n_groups):
+    groups = np.arange(n_groups)[:, None]
+    plane, flag_plane = samples.planes
+    counts = samples.counts[pixels + groups * plane]
+    return counts, samples.flags[pixels + groups * flag_plane]
 
 
 def find_means(tile):
@@ -831,8 +851,72 @@ def ols_scratch(n_groups, n):
     )
 
 
-def take_columns(source, chosen, target):
-    target[:] = source[:, chosen]
+def keep_columns(tile, chosen):
+    for plane in (tile.rate, tile.used, tile.read, tile.shift):
+        plane[..., : chosen.size] = plane[..., chosen]
+
+
+def _ramp_alone(samples, noise, pixel, model):
+    """A tile of one ramp, with the noise of the search, and one over its gain."""
+    pattern, _, bits = model
+    tile = gls_kernels.make_tile(len(pattern.step_s), 1)
+    pick_steps(samples, np.array([pixel]), bits, pattern, tile, 0)
+    tile.read[:] = noise.read_noise[pixel] ** 2
+    return tile, (1 / noise.gain[pixel : pixel + 1]).astype(np.float32)
+
+
+def _fit_without_largest(tile, inverse_gain, largest_of, pattern):
+    gls_kernels.find_means(tile)
+    leave_out.set_noise(tile, inverse_gain, largest_of, pattern)
+    gls_kernels.move_origin(tile, tile.mean.copy())
+    gls_kernels.eliminate(tile, pattern)
+
+
+def search_ramps(samples, noise, pixels, bits, model):
+    """One ramp after the other; the parts have twins of their own."""
+    pattern, largest_of, limits = model
+    found = []
+    for pixel in pixels:
+        known = pattern, largest_of, bits
+        tile, inverse_gain = _ramp_alone(samples, noise, pixel, known)
+        out, n_changed = leave_out.make_outliers(*tile.rate.shape), 1
+        while n_changed:
+            _fit_without_largest(tile, inverse_gain, largest_of, pattern)
+            leave_out.invert(tile, pattern, out)
+            leave_out.project(tile, out)
+            leave_out.find_best_single(out)
+            leave_out.find_best_pair(tile.used, pattern, out)
+            where, size = np.zeros((3, 2), np.int32), np.zeros((2, 2), np.float32)
+            changed = np.zeros(1, np.intp)
+            args = tile, pattern, limits, out, (where, size), changed
+            n, n_changed = leave_out.omit(*args)
+            found += [(where[1, k], pixel, *size[:, k]) for k in range(n)]
+    return np.array(sorted(found)).T
+
+
+def test_pixels(samples, noise, pixels, ways, model):
+    """Chi2 saved by a charge of known shape, by dense least squares."""
+    pattern, largest_of, _ = model
+    saved = np.zeros(pixels.size)
+    for k, pixel in enumerate(pixels):
+        tile, inverse_gain = _ramp_alone(samples, noise, pixel, model)
+        _fit_without_largest(tile, inverse_gain, largest_of, pattern)
+        shape = np.zeros(len(tile.rate))
+        first = ways[0][k]
+        shape[first] = ways[1][0, k]
+        if ways[1][1, k] > 0:
+            shape[first + 1] = ways[1][1, k]
+        inverse = np.linalg.inv(covariance(tile, pattern, 0))
+        light = tile.used[:, 0].astype(float)
+        across = inverse - np.outer(inverse @ light, light @ inverse) / (
+            light @ inverse @ light
+        )
+        charge = shape @ across @ tile.rate[:, 0]
+        saved[k] = max(charge, 0) ** 2 / (shape @ across @ shape)
+    return saved
+
+
+test_pixels.__test__ = False
 
 
 def mark(flags, where, bit):
@@ -1022,8 +1106,8 @@ def flag_sides(flags, where, steps, bits):
                 own[own & bits[0] == 0] |= bits[1]
 
 
-def choose_strongest(ramps, planes, where, steps, unit, best):
-    counts, flags = ramps
+def choose_strongest(ramps, planes, where, steps, unit, out):
+    (counts, flags), (gain, read), (best, chosen) = ramps, planes, out
     total = steps.sum(axis=0)
     for row, col in np.ndindex(best.shape):
         for k in range(where.shape[1]):
@@ -1036,12 +1120,15 @@ def choose_strongest(ramps, planes, where, steps, unit, best):
             inside = np.zeros(own.size, bool)
             inside[group - 1 : groups.stop - 1] = True
             mean = own[~inside].sum() / max(own.size - inside.sum(), 1)
-            variance = max(mean, 0) * planes[0][row, col] * unit[0]
-            variance += planes[1][row, col] * unit[1]
+            variance = max(mean, 0) / gain[row, col] * unit[0]
+            variance += read[row, col] ** 2 * unit[1]
             above = (own[inside] - mean).sum()
             is_step = above > 0 and above**2 > unit[2] * variance
             if is_step and (best[row, col] < 0 or total[k] > total[best[row, col]]):
                 best[row, col] = k
+    found = np.flatnonzero(best >= 0)
+    chosen[: found.size] = found
+    return found.size
 
 
 def find_hit_runs(flags, bad, jump, first, last):

@@ -16,14 +16,22 @@ from pydantic import Field
 
 from ..exposure.timing import Readout
 from ..flags import BAD_FOR_SLOPE, JUMP
-from ..numerics.jit import kernel
+from ..numerics.jit import fast_kernel, kernel
 from ..params import Fraction, Params, Sigma, Unit
-from .band import PixelNoise, RampBand, pick_pixels
-from .gls_jumps import fit_without_largest
+from .band import PixelNoise, RampBand
+from .gls_jumps import WIDTH, largest_of_normals
 from .jumps import FoundJumps
-from .leave_out import invert, make_outliers, project
+from .leave_out import Outliers, invert, make_outliers, project, set_noise
 from .ramp_fit.covariance import Pattern, readout_pattern
-from .ramp_fit.gls_kernels import Tile, load_steps, make_tile, tile_width
+from .ramp_fit.gls_kernels import (
+    Tile,
+    eliminate,
+    find_means,
+    make_tile,
+    move_origin,
+    pick_steps,
+)
+from .ramp_fit.whole_ramps import Noise, Samples, noise_of, samples_of
 
 _BITS: Final = BAD_FOR_SLOPE, JUMP
 _SIDE_PERCENT: Final = {
@@ -135,51 +143,50 @@ def follow_up(
     _take_shares(band.counts, where, steps, (side, corner))
     doubtful = _pick(strikes, doubted)
     _flag_sides(band.group_flags, doubtful.where, doubtful.steps, _BITS)
-    inverse_gain = np.zeros(noise.gain.shape, np.float32)
-    np.divide(1.0, noise.gain, out=inverse_gain, where=noise.gain > 0.0)
-    planes = inverse_gain, noise.read_noise_dn**2
     strong = _pick(strikes, strikes.ratio > params.min_ratio)
     found = 0
     for i in range(len(band.counts)):
         own = _pick(strong, strong.where[0] == i)
-        ramps = band.counts[i], band.group_flags[i]
-        found += _test_neighbors(ramps, planes, own, readout, params.threshold)
+        found += _test_neighbors(band, i, noise, own, readout, params.threshold)
     return found
 
 
 def _test_neighbors(
-    ramps: tuple[NDArray[np.float32], NDArray[np.uint8]],
-    planes: tuple[NDArray[np.float32], NDArray[np.float32]],
+    band: RampBand,
+    integration: int,
+    noise: PixelNoise,
     strikes: Strikes,
     readout: Readout,
     threshold: float,
 ) -> int:
-    """Flag the neighbours of hits that show a step; return how many.
-
-    ``ramps`` are counts and flags of an integration, ``planes`` one over the gain and the
-    variance of a read.
-    """
+    """Flag the neighbours of an integration's hits that show a step; return how many."""
     pattern = readout_pattern(readout)
-    best = np.full(planes[0].shape, -1, np.int64)
-    unit = _unit_noise(pattern)
-    _choose_strongest(ramps, planes, strikes.where[1:], strikes.steps, unit, best)
+    n_steps, shape = len(pattern.step_s), noise.gain.shape
+    ramps = band.counts[integration], band.group_flags[integration]
+    best, pixels = np.full(shape, -1, np.int32), np.empty(noise.gain.size, np.int32)
+    where, steps = strikes.where[1:], strikes.steps
+    planes, unit = (noise.gain, noise.read_noise_dn), _unit_noise(pattern)
+    n = _choose_strongest(ramps, planes, where, steps, unit, (best, pixels))
+    pixels = pixels[:n]
+    event = best.reshape(-1)[pixels]
+    whole = slice(0, shape[0])
+    ways = where[0, event] - 1, steps[:, event]
+    chi2 = _test_pixels(
+        samples_of(band, integration, whole),
+        noise_of(noise, whole),
+        pixels,
+        ways,
+        (pattern, largest_of_normals(n_steps), _BITS),
+        (make_tile(n_steps, WIDTH), make_outliers(n_steps, WIDTH)),
+    )
+    is_hit = chi2 > threshold**2
+    both = is_hit & (ways[1][1] > 0.0)
     # one index is found faster than two
-    pixels = np.stack(np.unravel_index(np.flatnonzero(best >= 0), best.shape))
-    found = 0
-    width = tile_width(len(pattern.step_s), max(pixels.shape[1], 1))
-    for start in range(0, pixels.shape[1], width):
-        row, col = pixels[:, start : start + width]
-        event = best[row, col]
-        tile = _load(ramps, (row, col), planes[1], pattern)
-        fit_without_largest(tile, planes[0][row, col], pattern)
-        step, shape = strikes.where[1, event] - 1, strikes.steps[:, event]
-        is_hit = _saved(tile, pattern, step, shape) > threshold**2
-        both = is_hit & (shape[1] > 0.0)
-        for chosen, later in ((is_hit, 1), (both, 2)):
-            at = step[chosen] + later, row[chosen], col[chosen]
-            ramps[1][at] |= np.uint8(JUMP)
-        found += int(np.count_nonzero(is_hit))
-    return found
+    row, col = np.divmod(pixels, np.int32(shape[1]))
+    for chosen, later in ((is_hit, 1), (both, 2)):
+        at = ways[0][chosen] + later, row[chosen], col[chosen]
+        ramps[1][at] |= np.uint8(JUMP)
+    return int(np.count_nonzero(is_hit))
 
 
 def _pick(strikes: Strikes, chosen: NDArray[np.bool_]) -> Strikes:
@@ -201,53 +208,45 @@ def _unit_noise(pattern: Pattern) -> tuple[np.float32, np.float32, np.float32]:
     return per_step, np.float32(reads * square), np.float32(_PROMISING**2)
 
 
-def _load(
-    ramps: tuple[NDArray[np.float32], NDArray[np.uint8]],
-    pixels: tuple[NDArray[np.intp], NDArray[np.intp]],
-    read: NDArray[np.float32],
-    pattern: Pattern,
-) -> Tile:
-    """Return a tile of the differences of some pixels."""
-    place = (pixels[0] * ramps[0].shape[2] + pixels[1]).astype(np.int32)
-    counts, flags = pick_pixels(ramps[0], place), pick_pixels(ramps[1], place)
-    tile = make_tile(len(pattern.step_s), counts.shape[1])
-    tile.read[:] = read[pixels]
-    span = 0, counts.shape[1]
-    load_steps(counts, flags, span, _BITS, pattern, tile)
-    return tile
-
-
-def _saved(
-    tile: Tile,
-    pattern: Pattern,
-    step: NDArray[np.int64],
-    shape: NDArray[np.float32],
+@fast_kernel
+def _test_pixels(
+    samples: Samples,
+    noise: Noise,
+    pixels: NDArray[np.int32],
+    ways: tuple[NDArray[np.int64], NDArray[np.float32]],
+    model: tuple[Pattern, NDArray[np.float32], tuple[int, int]],
+    room: tuple[Tile, Outliers],
 ) -> NDArray[np.float32]:
-    """Return by how much a charge of a given share would lower chi2; 0 if negative.
+    """Return by how much a charge would lower chi2 of each pixel; 0 if it is negative.
 
-    Parameters
-    ----------
-    tile : Tile
-        Fitted.
-    pattern : Pattern
-    step : (pixels,) int
-        First difference that the charge is in.
-    shape : (2, pixels) float32
-        Ratio in which it and the next one have it.
+    ``ways`` are the first difference that the charge is in, and (2, pixels) the ratio in
+    which it and the next one have it.
     """
-    out = make_outliers(*tile.rate.shape)
-    invert(tile, pattern, out)
-    project(tile, out)
-    pixel, last = np.arange(step.size), len(tile.rate) - 1
-    later = np.minimum(step + 1, last)
-    one, two = shape
-    value = one * out.residual[step, pixel] + two * out.residual[later, pixel]
-    shared = np.where(two > 0.0, out.cross[np.minimum(step, last - 1), pixel], 0.0)
-    weight = one * one * out.own[step, pixel] + 2.0 * one * two * shared
-    weight += np.where(two > 0.0, two * two * out.own[later, pixel], 0.0)
-    positive = (value > 0.0) & (weight > 0.0)
-    chi2 = np.zeros(step.size, np.float32)
-    np.divide(value * value, weight, out=chi2, where=positive)
+    (pattern, largest_of, bits), (tile, out) = model, room
+    (first, shape), width, last = ways, tile.mean.size, len(tile.rate) - 1
+    zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
+    inverse_gain, chi2 = np.ones(width, np.float32), np.zeros(pixels.size, np.float32)
+    for start in range(0, pixels.size, width):
+        own = pixels[start : start + width]
+        pick_steps(samples, own, bits, pattern, tile, 0)
+        for c in range(own.size):
+            gain, sigma = noise.gain[own[c]], noise.read_noise[own[c]]
+            inverse_gain[c], tile.read[c] = one / gain, sigma * sigma
+        find_means(tile)
+        set_noise(tile, inverse_gain, largest_of, pattern)
+        move_origin(tile, tile.mean)
+        eliminate(tile, pattern)
+        invert(tile, pattern, out)
+        project(tile, out)
+        for c in range(own.size):
+            i, k = first[start + c], start + c
+            a, b = shape[0, k], shape[1, k]
+            value, weight = a * out.residual[i, c], a * a * out.own[i, c]
+            if b > zero and i < last:
+                value += b * out.residual[i + 1, c]
+                weight += two * a * b * out.cross[i, c] + b * b * out.own[i + 1, c]
+            if value > zero and weight > zero:
+                chi2[k] = value * value / weight
     return chi2
 
 
@@ -308,17 +307,18 @@ def _choose_strongest(
     where: NDArray[np.int64],
     steps: NDArray[np.float32],
     unit: tuple[np.float32, np.float32, np.float32],
-    best: NDArray[np.int64],
-) -> None:
-    """Fill ``best`` with the strongest hit beside each pixel, where there is a step too.
+    out: tuple[NDArray[np.int32], NDArray[np.int32]],
+) -> int:
+    """Find the strongest hit beside each pixel in which there is a step too.
 
-    ``where`` are (later group, row, col) of the hits, ``planes`` one over the gain and the
-    variance of a read; ``unit`` as `_unit_noise` gives it.
+    ``where`` are (later group, row, col) of the hits, ``planes`` the gain and the noise of
+    a read; ``unit`` as `_unit_noise` gives it. ``out`` is filled with the hit of each pixel,
+    which comes in as -1, and with the pixels that have one; returns how many these are.
     """
-    counts, flags = ramps
+    (counts, flags), (gain, read), (best, chosen) = ramps, planes, out
     n_groups, n_rows, n_cols = counts.shape
     photons, reads, least = unit
-    zero, one = np.float32(0.0), np.float32(1.0)
+    zero, one, n_chosen = np.float32(0.0), np.float32(1.0), 0
     for k in range(where.shape[1]):
         group, row, col = where[0, k], where[1, k], where[2, k]
         later = group + 1 if steps[1, k] > zero else group
@@ -326,19 +326,24 @@ def _choose_strongest(
         share = one / max(np.float32(n_groups - 1) - n, one)
         for r in range(max(row - 1, 0), min(row + 2, n_rows)):
             for c in range(max(col - 1, 0), min(col + 2, n_cols)):
-                if r == row and c == col:
-                    continue
                 step = counts[later, r, c] - counts[group - 1, r, c]
                 mean = (counts[n_groups - 1, r, c] - counts[0, r, c] - step) * share
-                variance = max(mean, zero) * planes[0][r, c] * photons
-                variance += planes[1][r, c] * reads
-                above = step - n * mean
-                # this first: most show no step
-                if not (above > zero and above * above > least * variance):
+                above, own_gain = step - n * mean, gain[r, c]
+                # times the gain, which is quicker than over it; not so where it is NaN
+                noise = read[r, c] * read[r, c] * own_gain * reads
+                noise += max(mean, zero) * photons
+                is_step = (above > zero) & (own_gain > zero)
+                is_step &= above * above * own_gain > least * noise
+                # most show no step: one branch for all that
+                if not is_step or (r == row and c == col):
                     continue
                 held = best[r, c]
                 if held >= 0 and steps[0, held] + steps[1, held] >= charge:
                     continue
                 known = flags[group, r, c] | flags[later, r, c] | flags[group - 1, r, c]
                 if known == 0:
+                    if held < 0:
+                        chosen[n_chosen] = r * n_cols + c
+                        n_chosen += 1
                     best[r, c] = k
+    return n_chosen

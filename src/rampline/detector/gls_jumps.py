@@ -12,33 +12,34 @@ the hit pair from the two good ones.
 import math
 from functools import lru_cache
 from statistics import NormalDist
-from typing import NamedTuple
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.timing import Readout
 from ..flags import BAD_FOR_SLOPE, JUMP
-from .band import Hits, PixelNoise, RampBand, pick_pixels
+from ..numerics.jit import fast_kernel
+from .band import Hits, PixelNoise, RampBand
 from .leave_out import (
+    Outliers,
     find_best_pair,
     find_best_single,
     invert,
+    keep_columns,
     make_outliers,
     omit,
     project,
     set_noise,
-    take_columns,
 )
 from .ramp_fit.covariance import Pattern, readout_pattern
 from .ramp_fit.gls_kernels import (
     Tile,
     eliminate,
     find_means,
-    load_steps,
     make_tile,
     move_origin,
-    tile_width,
+    pick_steps,
 )
 from .ramp_fit.whole_ramps import (
     Noise,
@@ -50,23 +51,8 @@ from .ramp_fit.whole_ramps import (
 from .thresholds import one_sided_threshold
 
 _SPOILS = BAD_FOR_SLOPE, JUMP
-
-
-class Ramps(NamedTuple):
-    """Ramps that are searched one omission after the other."""
-
-    rate: NDArray[np.float32]
-    """(differences, ramps), DN/s less ``shift``"""
-    used: NDArray[np.float32]
-    """(differences, ramps): 1 where used, else 0."""
-    shift: NDArray[np.float32]
-    """(ramps,), DN/s"""
-    read: NDArray[np.float32]
-    """(ramps,), DN**2"""
-    inverse_gain: NDArray[np.float32]
-    """(ramps,), DN/e-"""
-    pixel: NDArray[np.int32]
-    """(ramps,)"""
+WIDTH: Final = 528
+"""Ramps searched side by side: an odd number of cache lines, all arrays in the cache."""
 
 
 def search_gls(
@@ -101,83 +87,107 @@ def search_gls(
     pattern = readout_pattern(readout)
     n_ints, n_groups = band.counts.shape[:2]
     limits = chi2_limits(n_groups - 1, readout.n_frames, false_positives)
-    found = []
+    largest_of = largest_of_normals(n_groups - 1)
+    own, found = noise_of(noise, rows), []
     for i in range(n_ints):
-        samples, own = samples_of(band, i, rows), noise_of(noise, rows)
-        suspects = _find_suspects(samples, own, pattern, limits[0, -1])
-        ramps = _take_ramps(band, i, rows, suspects, own, pattern)
-        found.append(search_ramps(ramps, pattern, limits, i))
+        samples = samples_of(band, i, rows)
+        levels = largest_of[-1], limits[0, -1]
+        suspects = screen_whole_ramps(samples, own, pattern, levels, _SPOILS)
+        suspects = suspects[own.gain[suspects] > 0.0]
+        hits = search_ramps(samples, own, suspects, (pattern, largest_of, limits))
+        hits.where[0] = i
+        found.append(hits)
     return Hits(
         *(np.concatenate(columns, axis=1) for columns in zip(*found, strict=True))
     )
 
 
-def _find_suspects(
-    samples: Samples, noise: Noise, pattern: Pattern, limit: np.float32
-) -> NDArray[np.int32]:
-    """Return the pixels with a chi2 above the limit or an incomplete ramp."""
-    levels = _largest_of_normals(len(pattern.step_s))[-1], limit
-    return screen_whole_ramps(samples, noise, pattern, levels, _SPOILS)
-
-
-def _take_ramps(
-    band: RampBand,
-    integration: int,
-    rows: slice,
-    pixels: NDArray[np.int32],
-    noise: Noise,
-    pattern: Pattern,
-) -> Ramps:
-    """Copy the ramps of some pixels in which there is anything to search."""
-    counts = pick_pixels(band.counts[integration, :, rows], pixels)
-    flags = pick_pixels(band.group_flags[integration, :, rows], pixels)
-    tile = make_tile(len(pattern.step_s), pixels.size)
-    load_steps(counts, flags, (0, pixels.size), _SPOILS, pattern, tile)
-    gain = noise.gain[pixels]
-    chosen = np.flatnonzero((tile.used.sum(axis=0) > 1.0) & (gain > 0.0))
-    pixels = pixels[chosen]
-    return Ramps(
-        _columns(tile.rate, chosen),
-        _columns(tile.used, chosen),
-        np.zeros(pixels.size, np.float32),
-        noise.read_noise[pixels] ** 2,
-        np.float32(1.0) / noise.gain[pixels],
-        pixels,
-    )
-
-
 def search_ramps(
-    ramps: Ramps, pattern: Pattern, limits: NDArray[np.float32], integration: int
+    samples: Samples,
+    noise: Noise,
+    pixels: NDArray[np.int32],
+    model: tuple[Pattern, NDArray[np.float32], NDArray[np.float32]],
 ) -> Hits:
     """Leave out differences of each ramp until none saves enough chi2.
 
     Parameters
     ----------
-    ramps : Ramps
-    pattern : Pattern
-    limits : (2, differences + 1) float32
-        As `chi2_limits` gives them.
-    integration : int
-        Noted in the hits.
+    samples : Samples
+    noise : Noise
+    pixels : (n,) int32
+        Ramps to search, whose gain is known.
+    model : pattern, normals, limits
+        The latter as `largest_of_normals` and `chi2_limits` give them.
 
     Returns
     -------
     Hits
+        Of the first integration.
     """
-    found = [Hits(np.zeros((3, 0), np.int32), np.zeros((2, 0), np.float32))]
-    while ramps.pixel.size:
-        n_steps, n = ramps.rate.shape
-        width = tile_width(n_steps, n)
-        kept = []
-        for start in range(0, n, width):
-            part = Ramps._make(column[..., start : start + width] for column in ramps)
-            hits, changed = _omit_best(part, pattern, limits, integration)
-            found.append(hits)
-            kept.append(changed)
-        ramps = _join(kept)
-    return Hits(
-        *(np.concatenate(columns, axis=1) for columns in zip(*found, strict=True))
-    )
+    n_steps = len(model[0].step_s)
+    most = n_steps * pixels.size
+    where, size = np.empty((3, most), np.int32), np.empty((2, most), np.float32)
+    room = make_tile(n_steps, WIDTH), make_outliers(n_steps, WIDTH)
+    known = *model, _SPOILS
+    n = _search_ramps(samples, noise, pixels, known, room, (where, size))
+    where[0] = 0
+    return Hits(where[:, :n], size[:, :n])
+
+
+@fast_kernel
+def _search_ramps(
+    samples: Samples,
+    noise: Noise,
+    pixels: NDArray[np.int32],
+    model: tuple[Pattern, NDArray[np.float32], NDArray[np.float32], tuple[int, int]],
+    room: tuple[Tile, Outliers],
+    hits: tuple[NDArray[np.int32], NDArray[np.float32]],
+) -> int:
+    """Fill the hits of some ramps; return how many there are.
+
+    Ramps that are done make room for the next ones: the tile is full until the last.
+    """
+    (pattern, largest_of, limits, bits), (tile, out) = model, room
+    where, size = hits
+    width, zero, one = tile.mean.size, np.float32(0.0), np.float32(1.0)
+    gain, read_noise = noise.gain, noise.read_noise
+    inverse_gain = np.ones(width, np.float32)
+    pixel, changed = np.zeros(width, np.int32), np.empty(width, np.intp)
+    place = np.empty((3, 2 * width), np.int32)
+    steps = np.empty((2, 2 * width), np.float32)
+    n_kept, n_taken, n_hits = 0, 0, 0
+    while n_kept > 0 or n_taken < pixels.size:
+        n_new = min(width - n_kept, pixels.size - n_taken)
+        new = pixels[n_taken : n_taken + n_new]
+        n_taken += n_new
+        pick_steps(samples, new, bits, pattern, tile, n_kept)
+        for c in range(n_new):
+            k = new[c]
+            pixel[n_kept + c] = k
+            inverse_gain[n_kept + c] = one / gain[k]
+            tile.read[n_kept + c] = read_noise[k] * read_noise[k]
+        for i in range(len(tile.rate)):
+            tile.rate[i, n_kept + n_new :] = zero
+            tile.used[i, n_kept + n_new :] = zero
+        find_means(tile)
+        set_noise(tile, inverse_gain, largest_of, pattern)
+        move_origin(tile, tile.mean)
+        eliminate(tile, pattern)
+        invert(tile, pattern, out)
+        project(tile, out)
+        find_best_single(out)
+        find_best_pair(tile.used, pattern, out)
+        n, n_kept = omit(tile, pattern, limits, out, (place, steps), changed)
+        for k in range(n):
+            where[1, n_hits + k] = place[1, k]
+            where[2, n_hits + k] = pixel[place[2, k]]
+            size[0, n_hits + k], size[1, n_hits + k] = steps[0, k], steps[1, k]
+        n_hits += n
+        keep_columns(tile, changed[:n_kept])
+        for c in range(n_kept):
+            k = changed[c]
+            pixel[c], inverse_gain[c] = pixel[k], inverse_gain[k]
+    return n_hits
 
 
 @lru_cache(maxsize=8)
@@ -204,76 +214,10 @@ def chi2_limits(
     return limits
 
 
-def fit_without_largest(
-    tile: Tile, inverse_gain: NDArray[np.float32], pattern: Pattern
-) -> NDArray[np.float32]:
-    """Fit with the noise of the mean without the largest difference; return chi2.
-
-    Chi2 is 0 where there is nothing to fit or the gain is not known.
-    """
-    n = inverse_gain.size
-    find_means(tile)
-    set_noise(tile, inverse_gain, _largest_of_normals(len(tile.rate)), pattern)
-    move_origin(tile, tile.mean)
-    eliminate(tile, pattern)
-    return tile.chi2[:n] * (inverse_gain > 0.0)
-
-
 @lru_cache(maxsize=8)
-def _largest_of_normals(n_steps: int) -> NDArray[np.float32]:
+def largest_of_normals(n_steps: int) -> NDArray[np.float32]:
     """Return the mean of the largest of 0 to ``n_steps`` standard normals (Blom 1958)."""
     count = np.arange(2.0, n_steps + 1.0)
     quantile, shares = NormalDist().inv_cdf, (count - 0.375) / (count + 0.25)
     table = [quantile(float(share)) for share in shares]
     return np.append([0.0, 0.0], table).astype(np.float32)
-
-
-def _join(parts: list[Ramps]) -> Ramps:
-    """Return the ramps of all parts."""
-    columns = [np.concatenate(column, axis=-1) for column in zip(*parts, strict=True)]
-    return Ramps._make(columns)
-
-
-def _omit_best(
-    ramps: Ramps, pattern: Pattern, limits: NDArray[np.float32], integration: int
-) -> tuple[Hits, Ramps]:
-    """Leave out what saves most of each ramp; return it, and the ramps it changed."""
-    n_steps, n = ramps.rate.shape
-    tile = _make_tile_of(ramps)
-    fit_without_largest(tile, ramps.inverse_gain, pattern)
-    out = make_outliers(n_steps, n)
-    invert(tile, pattern, out)
-    project(tile, out)
-    find_best_single(out)
-    find_best_pair(tile.used, pattern, out)
-    where, size = np.empty((3, 2 * n), np.int32), np.empty((2, 2 * n), np.float32)
-    changed = np.empty(n, np.intp)
-    n_hits, n_changed = omit(tile, pattern, limits, out, (where, size), changed)
-    where, size, changed = where[:, :n_hits], size[:, :n_hits], changed[:n_changed]
-    where[0] = integration
-    where[2] = ramps.pixel[where[2]]
-    return Hits(where, size), Ramps(
-        _columns(tile.rate, changed),
-        _columns(tile.used, changed),
-        tile.shift[changed],
-        tile.read[changed],
-        ramps.inverse_gain[changed],
-        ramps.pixel[changed],
-    )
-
-
-def _columns(
-    source: NDArray[np.float32], chosen: NDArray[np.intp]
-) -> NDArray[np.float32]:
-    """Return some columns of an array."""
-    target = np.empty((len(source), chosen.size), np.float32)
-    take_columns(source, chosen, target)
-    return target
-
-
-def _make_tile_of(ramps: Ramps) -> Tile:
-    """Return a tile that holds the ramps."""
-    tile = make_tile(*ramps.rate.shape)
-    tile.rate[:], tile.used[:] = ramps.rate, ramps.used
-    tile.shift[:], tile.read[:] = ramps.shift, ramps.read
-    return tile

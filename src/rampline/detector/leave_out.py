@@ -290,12 +290,12 @@ def omit(
 
 
 @fast_kernel
-def take_columns(
-    source: NDArray[np.float32],
-    chosen: NDArray[np.intp],
-    target: NDArray[np.float32],
-) -> None:
-    """Copy some columns of an array."""
-    for i in range(len(source)):
-        for k in range(chosen.size):
-            target[i, k] = source[i, chosen[k]]
+def keep_columns(tile: Tile, chosen: NDArray[np.intp]) -> None:
+    """Move the ramps of some columns, in rising order, to the front of the tile."""
+    for i in range(len(tile.rate)):
+        rate, used = tile.rate[i], tile.used[i]
+        for c in range(chosen.size):
+            rate[c], used[c] = rate[chosen[c]], used[chosen[c]]
+    for c in range(chosen.size):
+        k = chosen[c]
+        tile.read[c], tile.shift[c] = tile.read[k], tile.shift[k]

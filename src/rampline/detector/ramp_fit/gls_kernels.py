@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ...numerics.jit import fast_kernel
 from .covariance import Pattern
+from .whole_ramps import Samples
 
 CHUNK = 1024
 """Pixels that a kernel takes through all differences at a time."""
@@ -60,11 +61,11 @@ class Tile(NamedTuple):
 
 
 def make_tile(n_steps: int, n_pixels: int) -> Tile:
-    """Return a tile of arbitrary content but harmless noise."""
+    """Return a tile of arbitrary content, none of it used, but harmless noise."""
     shape = n_steps, n_pixels
     return Tile(
         rate=np.empty(shape, np.float32),
-        used=np.empty(shape, np.float32),
+        used=np.zeros(shape, np.float32),
         factor=np.empty(shape, np.float32),
         inverse=np.empty(shape, np.float32),
         value=np.empty(shape, np.float32),
@@ -131,6 +132,43 @@ def load_steps(
         for c in range(n):
             step = (after[c] - before[c]) * scale
             rate[c] = step if used[c] > zero else zero
+
+
+@fast_kernel
+def pick_steps(
+    samples: Samples,
+    pixels: NDArray[np.int32],
+    bits: tuple[int, int],
+    pattern: Pattern,
+    tile: Tile,
+    column: int,
+) -> None:
+    """Fill the differences of some pixels of a band, from a column of the tile on.
+
+    ``bits`` as for `load_steps`.
+    """
+    counts, flags, (plane, flag_plane) = samples.counts, samples.flags, samples.planes
+    lost, jump = np.uint8(bits[0]), np.uint8(bits[1])
+    one, zero = np.float32(1.0), np.float32(0.0)
+    inside = slice(column, column + pixels.size)
+    seen, shift = tile.seen[inside], tile.shift[inside]
+    for c in range(pixels.size):
+        shift[c] = zero
+        seen[c] = flags[np.uint32(pixels[c])]
+    for i in range(len(tile.rate)):
+        before, after = counts[i * plane :], counts[(i + 1) * plane :]
+        first, last = flags[i * flag_plane :], flags[(i + 1) * flag_plane :]
+        rate, used = tile.rate[i, inside], tile.used[i, inside]
+        scale = one / pattern.step_s[i]
+        for c in range(pixels.size):
+            k = np.uint32(pixels[c])
+            step, bit = (after[k] - before[k]) * scale, last[k]
+            spoiled = ((first[k] | bit) & lost) | (bit & jump)
+            # NaN is not equal to itself: such a difference is not used either
+            is_used = (spoiled == 0) & (step == step)  # noqa: PLR0124
+            seen[c] |= bit
+            used[c] = one if is_used else zero
+            rate[c] = step if is_used else zero
 
 
 @fast_kernel
