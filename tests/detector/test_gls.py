@@ -2,14 +2,15 @@ import numpy as np
 import pytest
 
 from rampline.detector.band import PixelNoise, RampBand
-from rampline.detector.ramp_fit import gls, gls_kernels
+from rampline.detector.ramp_fit import gls_kernels
 from rampline.detector.ramp_fit.covariance import (
     difference_pattern,
     readout_pattern,
 )
+from rampline.detector.ramp_fit.cut_ramps import fit_cut_ramps
 from rampline.detector.ramp_fit.planes import empty_slopes, rows_of
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
-from rampline.detector.ramp_fit.whole_ramps import samples_of
+from rampline.detector.ramp_fit.whole_ramps import Planes, noise_of, samples_of
 from rampline.flags import (
     BAD_FOR_SLOPE,
     DO_NOT_USE,
@@ -344,12 +345,15 @@ def test_whole_ramps_are_fitted_as_those_with_gaps(rng):
     readout = make_readout("SHALLOW4", (1, 8, 20, 30))
     band, noise = clean_band(read_out(rng, readout, 1.0))
     short = fit_slopes(band, noise, readout, GLS)
-    block, marks = gls._take_block(band, noise, slice(0, 20))
-    spare = gls._spare_target(600)
-    gls._fit_ramps(block, marks, readout_pattern(readout), spare)
-    difference = short.exposure.slope.flatten() - spare.exposure.slope
-    assert np.abs(difference / spare.exposure.err).max() < 2e-3
+    rows, n = slice(0, 20), 600
+    samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
+    bits = BAD_FOR_SLOPE, JUMP, JUMP | SATURATED, DO_NOT_USE, NO_GAIN_VALUE
+    pixels, flags = np.arange(n, dtype=np.int32), np.zeros(n, np.uint32)
+    cut = Planes(*np.empty((5, n), np.float32), flags)
+    fit_cut_ramps(samples, own, pixels, readout_pattern(readout), bits, cut)
+    difference = short.exposure.slope.flatten() - cut.slope
+    assert np.abs(difference / cut.err).max() < 2e-3
     err = short.exposure.err.flatten()
-    np.testing.assert_allclose(err, spare.exposure.err, rtol=5e-3)
+    np.testing.assert_allclose(err, cut.err, rtol=5e-3)
     var_read = short.exposure.var_read.flatten()
-    np.testing.assert_allclose(var_read, spare.exposure.var_read, rtol=1e-5)
+    np.testing.assert_allclose(var_read, cut.var_read, rtol=1e-5)

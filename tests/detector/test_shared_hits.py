@@ -4,6 +4,7 @@ import pytest
 from rampline.detector import leave_out
 from rampline.detector.ramp_fit import gls_kernels, shared_hits
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
+from rampline.detector.ramp_fit.whole_ramps import Samples
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
 from tests.twins import detector as twins
 
@@ -34,6 +35,13 @@ def struck(rng, charge_dn, pattern="MEDIUM8"):
     return band, noise, readout
 
 
+def as_samples(marks):
+    """The flags of (groups, pixels) as they lie in memory, and the pixels."""
+    n = marks.shape[1]
+    samples = Samples(np.zeros(1, np.float32), marks.ravel(), (n, n), 1, n)
+    return samples, np.arange(n, dtype=np.int32)
+
+
 def test_one_hit_of_at_most_two_differences_is_found():
     marks = np.zeros((6, 5), np.uint8)
     marks[2, 0] = JUMP
@@ -41,7 +49,9 @@ def test_one_hit_of_at_most_two_differences_is_found():
     marks[[2, 4], 2] = JUMP
     marks[[2, 3, 4], 3] = JUMP
     marks[2, 4], marks[1, 4] = JUMP, SATURATED
-    first, last = shared_hits.find_single_hits(marks, BAD_FOR_SLOPE, JUMP)
+    samples, pixels = as_samples(marks)
+    bits = BAD_FOR_SLOPE, JUMP
+    first, last = shared_hits.find_single_hits(samples, pixels, 6, bits)
     np.testing.assert_array_equal(first, [1, 1, -1, -1, -1])
     np.testing.assert_array_equal(last, [1, 2, -1, -1, -1])
 
@@ -81,16 +91,17 @@ def test_two_differences_cannot_tell_light_from_a_shared_charge(rng):
 def test_the_kernels_equal_their_twins(rng):
     marks = np.where(rng.random((7, 300)) < 0.2, JUMP, 0).astype(np.uint8)
     marks[rng.random(marks.shape) < 0.05] |= SATURATED
-    ours, theirs = np.full((2, 2, 300), -1, np.int32)
-    shared_hits._find_runs(marks, np.uint8(BAD_FOR_SLOPE), np.uint8(JUMP), *ours)
+    ours, theirs = np.full((2, 2, 300), -1, np.int16)
+    bits = BAD_FOR_SLOPE, JUMP
+    shared_hits._find_runs(*as_samples(marks), 7, bits, (ours[0], ours[1]))
     twins.find_hit_runs(marks, BAD_FOR_SLOPE, JUMP, *theirs)
     assert (ours[0] >= 0).sum() > 30
     np.testing.assert_array_equal(ours, theirs)
 
     tile, made, _ = loaded_tile(rng, "SHALLOW4", n_groups=9, n_pixels=200)
     n_steps, n = tile.rate.shape
-    first = rng.integers(0, n_steps - 1, n).astype(np.int32)
-    hits = np.stack([first, first + rng.integers(0, 2, n).astype(np.int32)])
+    first = rng.integers(0, n_steps - 1, n).astype(np.int16)
+    hits = np.stack([first, first + rng.integers(0, 2, n).astype(np.int16)])
     pixel = np.arange(n)
     tile.rate[first, pixel] += 0.3 * tile.used[first, pixel]
     found, brute = np.zeros((2, 2, n), np.float32)

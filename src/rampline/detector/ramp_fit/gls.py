@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from ... import flags
 from ...exposure.records import SlopePlanes
 from ...exposure.timing import Readout
-from ..band import PixelNoise, RampBand, Scalar, flat_block, pick_pixels
+from ..band import PixelNoise, RampBand, Scalar, flat_block
 from .covariance import Pattern, readout_pattern, unit_read_weight
+from .cut_ramps import fit_cut_ramps
 from .few_groups import Reset, fit_few_groups
 from .gls_kernels import (
     Tile,
@@ -35,7 +36,7 @@ from .gls_kernels import (
     weigh_reads,
     write_slopes,
 )
-from .planes import SlopeFit, empty_slopes
+from .planes import SlopeFit
 from .shared_hits import fit_shared_hits
 from .whole_ramps import Planes, fit_whole_ramps, noise_of, samples_of
 from .zero_frame import fit_zero_frames
@@ -110,13 +111,7 @@ def fit_gls(
     # pixels without a gain or without a difference divide by zero: they are lost
     with np.errstate(divide="ignore", invalid="ignore"):
         if n_ints == 1 and n_groups > _MIN_EVEN:
-            rest = _fit_whole_ramps(band, noise, rows, pattern, target)
-            spare = _spare_target(rest.size)
-            part, marks = _pick(band, noise, rows, rest)
-            _fit_ramps(part, marks, pattern, spare)
-            if readout.n_frames > 1:
-                _fit_hits(part, readout, pattern, spare)
-            _scatter(spare, rest, target)
+            _fit_alone(band, noise, readout, rows, target.exposure, target.chi2)
             if not np.may_share_memory(out.exposure.slope, out.integrations.slope):
                 _copy(target.exposure, target.integrations[0])
         else:
@@ -127,20 +122,30 @@ def fit_gls(
         fit_few_groups(band, noise, readout, rows, reset, out)
 
 
-def _fit_whole_ramps(
-    band: RampBand, noise: PixelNoise, rows: slice, pattern: Pattern, target: Target
-) -> NDArray[np.int32]:
-    """Fit all ramps of a single integration as if all differences were used.
+def _fit_alone(
+    band: RampBand,
+    noise: PixelNoise,
+    readout: Readout,
+    rows: slice,
+    to: SlopePlanes,
+    chi2: NDArray[np.float32],
+) -> None:
+    """Fit a single integration, all ramps as if every difference were used.
 
-    Returns the pixels where that is not so: what is written there is not meant to stay.
+    Then those again of which that is not so, and those again that were hit but once.
     """
+    pattern = readout_pattern(readout)
     samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
-    to = target.exposure
-    to.flags[:] = band.pixel_flags[rows].reshape(-1)
-    out = Planes(to.slope, to.err, to.var_poisson, to.var_read, target.chi2, to.flags)
+    known = band.pixel_flags[rows].reshape(-1)
+    to.flags[:] = known
+    out = Planes(to.slope, to.err, to.var_poisson, to.var_read, chi2, to.flags)
     bits = (*_SPOILS, _KEPT, flags.DO_NOT_USE, _UNKNOWN_GAIN)
     model = pattern, unit_read_weight(pattern)
-    return fit_whole_ramps(samples, own, model, bits, out)
+    rest = fit_whole_ramps(samples, own, model, bits, out)
+    to.flags[rest] = known[rest]
+    fit_cut_ramps(samples, own, rest, pattern, bits, out)
+    if readout.n_frames > 1:
+        fit_shared_hits(samples, own, rest, _SPOILS, readout, out)
 
 
 def _fit_ramps(
@@ -159,57 +164,11 @@ def _fit_ramps(
         target.chi2[slice(*span)] = _reduced_chi2(parts[-1])[: span[1] - start]
 
 
-def _pick(
-    band: RampBand, noise: PixelNoise, rows: slice, pixels: NDArray[np.int32]
-) -> tuple[Block, NDArray[np.uint32]]:
-    """Copy some pixels of a single integration and their flags."""
-    own = noise_of(noise, rows)
-    counts = pick_pixels(band.counts[0, :, rows], pixels)
-    bits = pick_pixels(band.group_flags[0, :, rows], pixels)
-    dark = own.dark[pixels] if own.dark.size else np.zeros(pixels.size, np.float32)
-    gain, sigma = own.gain[pixels], own.read_noise[pixels]
-    marks = band.pixel_flags[rows].reshape(-1)[pixels]
-    return _make_block(counts[None], bits[None], gain, sigma, dark), _name_gains(
-        marks, gain
-    )
-
-
-def _fit_hits(block: Block, readout: Readout, pattern: Pattern, target: Target) -> None:
-    """Fit the ramps of a single integration again that were hit once."""
-    planes = target.exposure
-    fit_shared_hits(
-        (block.counts[0], block.flags[0]),
-        _SPOILS,
-        (block.inverse_gain, block.read, block.dark),
-        readout,
-        pattern,
-        (planes.slope, planes.err, planes.var_poisson, planes.var_read),
-    )
-
-
-def _spare_target(n_pixels: int) -> Target:
-    """Return planes for some pixels, without those of the integrations."""
-    fit = empty_slopes(0, 1, n_pixels)
-    return Target([], _flat_planes(fit.exposure, ...), _flat(fit.chi2))
-
-
-def _scatter(source: Target, pixels: NDArray[np.int32], target: Target) -> None:
-    """Put the results of some pixels of a single integration to their place."""
-    target.chi2[pixels] = source.chi2
-    _copy(source.exposure, target.exposure, pixels)
-
-
-def _copy(
-    source: SlopePlanes,
-    target: SlopePlanes,
-    place: NDArray[np.int32] | slice = slice(None),
-) -> None:
-    """Copy all planes to some place."""
-    target.slope[place] = source.slope
-    target.err[place] = source.err
-    target.var_poisson[place] = source.var_poisson
-    target.var_read[place] = source.var_read
-    target.flags[place] = source.flags
+def _copy(source: SlopePlanes, target: SlopePlanes) -> None:
+    """Copy all planes."""
+    target.slope[:], target.err[:] = source.slope, source.err
+    target.var_poisson[:], target.var_read[:] = source.var_poisson, source.var_read
+    target.flags[:] = source.flags
 
 
 def _take_block(

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ...exposure.timing import Readout
 from ...numerics.jit import fast_kernel, kernel, kernel_part
 from ..leave_out import Outliers, invert, make_outliers, project
-from .covariance import Pattern
-from .gls_kernels import Tile, eliminate, load_steps, make_tile, move_origin, tile_width
+from .covariance import readout_pattern
+from .gls_kernels import Tile, eliminate, make_tile, move_origin, pick_steps
+from .whole_ramps import Noise, Planes, Samples
 
 _NEGLIGIBLE = 12.0
 """Log likelihood below the best read's from which on a read does not count."""
@@ -27,6 +28,8 @@ of the charge is the neighbours'."""
 _NEVER = -1e30
 """Log likelihood of a read at which the hit cannot have been."""
 _MIDDLE = math.exp(-_NEGLIGIBLE / 32.0)
+_WIDTH = 4112
+"""Ramps fitted side by side: an odd number of cache lines."""
 _CHUNK = 64
 """Ramps hit in the same differences that are taken through all reads at a time."""
 _MAX_RUN = 2
@@ -35,79 +38,80 @@ _MIN_STEPS = 3
 
 
 def find_single_hits(
-    flags: NDArray[np.uint8], bad: int, jump: int
-) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    samples: Samples, pixels: NDArray[np.int32], n_groups: int, bits: tuple[int, int]
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """Return the first and the last difference of the only hit of each ramp.
 
     Parameters
     ----------
-    flags : (groups, pixels) uint8
-    bad, jump : int
+    samples : Samples
+    pixels : (n,) int32
+    n_groups : int
+    bits : (bad, jump)
         Bits that spoil a group, and the difference before it.
 
     Returns
     -------
-    first, last : (pixels,) int32
+    first, last : (n,) int16
         -1 where there is no hit, more than one, or one of more than two differences.
     """
-    first = np.full(flags.shape[1], -1, np.int32)
+    first = np.full(pixels.size, -1, np.int16)
     last = first.copy()
-    _find_runs(flags, np.uint8(bad), np.uint8(jump), first, last)
+    _find_runs(samples, pixels, n_groups, bits, (first, last))
     return first, last
 
 
 def fit_shared_hits(
-    ramps: tuple[NDArray[np.float32], NDArray[np.uint8]],
+    samples: Samples,
+    noise: Noise,
+    pixels: NDArray[np.int32],
     bits: tuple[int, int],
-    noise: tuple[NDArray[np.float32], ...],
     readout: Readout,
-    pattern: Pattern,
-    planes: tuple[NDArray[np.float32], ...],
+    out: Planes,
 ) -> None:
     """Fit ramps again that were hit once, all differences used.
 
     Parameters
     ----------
-    ramps : counts, flags : (groups, pixels) float32, DN, and uint8
+    samples : Samples
+    noise : Noise
+    pixels : (n,) int32
+        Among which they are.
     bits : (bad, jump)
         Bits that spoil a group, and the difference before it.
-    noise : inverse gain, variance of a read, dark rate : (pixels,) float32
-        DN/e-, DN**2 and DN/s.
     readout : Readout
-    pattern : Pattern
-    planes : slope, err, var_poisson, var_read : (pixels,) float32, DN/s and its square
-        Of the fit without the differences that were hit: read, and written where there
-        is a single hit in at least three differences.
+    out : Planes
+        Of the fit without the differences that were hit: slopes and variances are read, and
+        written where there is a single hit in at least three differences.
     """
-    counts, flags = ramps
-    first, last = find_single_hits(flags, *bits)
-    slope = planes[0]
-    chosen = np.flatnonzero((first >= 0) & np.isfinite(slope))
-    inverse_gain, read, dark = noise
-    width = tile_width(len(pattern.step_s), max(chosen.size, 1))
-    tile, out = make_tile(len(pattern.step_s), width), make_outliers(0, 0)
-    shares = list_shares(len(pattern.step_s), readout.n_frames, readout.n_dropped)
-    for start in range(0, chosen.size, width):
-        own = chosen[start : start + width]
-        # side by side those that were hit in the same differences
-        own = own[np.argsort(first[own] * _MAX_RUN + last[own], kind="stable")]
-        if own.size != tile.mean.size or len(out.own) == 0:
-            tile = make_tile(len(pattern.step_s), own.size)
-            out = make_outliers(len(pattern.step_s), own.size)
-        tile.read[:] = read[own]
-        # taken so they are contiguous: one kind of array for the kernel
-        part = np.take(counts, own, axis=1), np.take(flags, own, axis=1)
-        load_steps(*part, (0, own.size), (bits[0], 0), pattern, tile)
-        tile.signal[:] = (np.maximum(slope[own], 0.0) + dark[own]) * inverse_gain[own]
-        move_origin(tile, slope[own])
+    pattern = readout_pattern(readout)
+    n_steps = len(pattern.step_s)
+    first, last = find_single_hits(samples, pixels, n_steps + 1, bits)
+    chosen = np.flatnonzero((first >= 0) & np.isfinite(out.slope[pixels]))
+    # side by side those that were hit in the same differences
+    order = np.argsort(first[chosen] * np.int16(_MAX_RUN) + last[chosen], kind="stable")
+    chosen = chosen[order]
+    hit, pixels = np.stack([first[chosen], last[chosen]]), pixels[chosen]
+    shares = list_shares(n_steps, readout.n_frames, readout.n_dropped)
+    tile, ways = make_tile(n_steps, _WIDTH), make_outliers(n_steps, _WIDTH)
+    for start in range(0, chosen.size, _WIDTH):
+        part = slice(start, start + _WIDTH)
+        own = pixels[part]
+        slope, gain = out.slope[own], noise.gain[own]
+        pick_steps(samples, own, (bits[0], 0), pattern, tile, 0)
+        tile.read[: own.size] = noise.read_noise[own] ** 2
+        light = np.maximum(slope, 0.0) + (noise.dark[own] if noise.dark.size else 0.0)
+        tile.signal[: own.size] = light / gain
+        origin = np.zeros(_WIDTH, np.float32)
+        origin[: own.size] = slope
+        move_origin(tile, origin)
         eliminate(tile, pattern)
-        invert(tile, pattern, out)
-        project(tile, out)
-        hits = np.stack([first[own], last[own]])
+        invert(tile, pattern, ways)
+        project(tile, ways)
         found = np.zeros((2, own.size), np.float32)
-        _average_reads(tile, out, hits, shares, found)
-        found[:, tile.used.sum(axis=0) < _MIN_STEPS] = 0.0
-        _replace(planes, own, found)
+        _average_reads(tile, ways, np.ascontiguousarray(hit[:, part]), shares, found)
+        found[:, tile.used[:, : own.size].sum(axis=0) < _MIN_STEPS] = 0.0
+        _replace(out, own, found)
 
 
 @lru_cache(maxsize=8)
@@ -142,41 +146,41 @@ def list_shares(n_steps: int, n_frames: int, n_dropped: int) -> NDArray[np.float
 
 
 def _replace(
-    planes: tuple[NDArray[np.float32], ...],
-    pixels: NDArray[np.intp],
-    found: NDArray[np.float32],
+    out: Planes, pixels: NDArray[np.int32], found: NDArray[np.float32]
 ) -> None:
     """Put slopes, relative to those before, and variances to their place."""
-    slope, err, var_poisson, var_read = planes
     shift, variance = found
     known = variance > 0.0
-    at = pixels[known]
-    ratio = variance[known] / err[at] ** 2
-    slope[at] += shift[known]
-    err[at] = np.sqrt(variance[known])
-    var_poisson[at] *= ratio
-    var_read[at] *= ratio
+    at, variance = pixels[known], variance[known]
+    ratio = variance / out.err[at] ** 2
+    out.slope[at] += shift[known]
+    out.err[at] = np.sqrt(variance)
+    out.var_poisson[at] *= ratio
+    out.var_read[at] *= ratio
 
 
 @kernel
 def _find_runs(
-    flags: NDArray[np.uint8],
-    bad: np.uint8,
-    jump: np.uint8,
-    first: NDArray[np.int32],
-    last: NDArray[np.int32],
+    samples: Samples,
+    pixels: NDArray[np.int32],
+    n_groups: int,
+    bits: tuple[int, int],
+    ends: tuple[NDArray[np.int16], NDArray[np.int16]],
 ) -> None:
     """Fill the ends of the only run of hit differences of each ramp."""
-    n_groups, n_pixels = flags.shape
-    for c in range(n_pixels):
+    flags, plane, (first, last) = samples.flags, samples.planes[1], ends
+    bad, jump = np.uint8(bits[0]), np.uint8(bits[1])
+    for c in range(pixels.size):
         start, stop, n_runs = -1, -1, 0
+        before = flags[pixels[c]]
         for i in range(n_groups - 1):
-            is_hit = flags[i + 1, c] & jump != 0
-            if is_hit and (flags[i, c] | flags[i + 1, c]) & bad == 0:
+            after = flags[pixels[c] + (i + 1) * plane]
+            if after & jump != 0 and (before | after) & bad == 0:
                 if stop != i - 1 or n_runs == 0:
                     n_runs += 1
                     start = i
                 stop = i
+            before = after
         if n_runs == 1 and stop - start < _MAX_RUN:
             first[c], last[c] = start, stop
 
@@ -302,7 +306,7 @@ def _try_ways(  # noqa: C901, PLR0912 - one loop a line
 def _average_reads(
     tile: Tile,
     out: Outliers,
-    hits: NDArray[np.int32],
+    hits: NDArray[np.int16],
     shares: NDArray[np.float64],
     found: NDArray[np.float32],
 ) -> None:
