@@ -14,6 +14,7 @@ from rampline.files.write import write_sky
 from rampline.pipeline.combine import Dither
 from rampline.pipeline.exposure_geometry import product_wcs
 from rampline.pipeline.sky_to_mosaic import Survey
+from rampline.pipeline.worktable import PackedMask
 from rampline.program.make_mosaic import _write_exposure
 
 from ..astrometry.fields import (
@@ -40,7 +41,7 @@ def write_both(folder, rng, earlier, update):
     after = replace(before, v2v3_arcsec=nodes, correction=FURTHER)
     survey = Survey(header=read_header(cal), geometry=before, sources=None, sky=None)
     dither = Dither(header=survey.header, geometry=after, level_mjy_sr=0.1, load=None)
-    found = np.zeros((ROWS, COLS), bool)
+    found = PackedMask.of(np.zeros((ROWS, COLS), bool))
     _write_exposure((cal, survey), found, dither, update, (folder, PROVENANCE))
     return folder / f"{header.root}_crf.fits", after
 

@@ -31,7 +31,9 @@ from .fits_layout import BLOCK, header_block, whole_blocks
 _PIECE: Final = 1 << 18
 """Bytes turned at once: a quarter of a core's cache."""
 _STRETCH: Final = 1 << 26
-"""Bytes of a mapped plane that may stay in memory while it is written."""
+_DERIVED_STRETCH: Final = 1 << 23
+"""Bytes that are written before a mapped plane is let go; of what is computed fewer, because
+several planes may be read for it."""
 _THREADS: Final = 2
 _NO_HASH: Final = "0" * 64
 """Keeps the place of a content hash, which is as long."""
@@ -130,7 +132,7 @@ def write_fits(
     primary : tuple of Card
     parts : sequence of Part
     release : callable, optional
-        Called every `_STRETCH` bytes: what is mapped may leave memory.
+        Called now and then: what is mapped may leave memory.
 
     Returns
     -------
@@ -191,17 +193,16 @@ def _write_part(
         if digest:
             digest.update(data)
         return digest
-    pieces = (
-        _derived_pieces(data)
-        if isinstance(data, Derived)
-        else _pieces(data, part.blank)
-    )
+    if isinstance(data, Derived):
+        pieces, stretch = _derived_pieces(data), _DERIVED_STRETCH
+    else:
+        pieces, stretch = _pieces(data, part.blank), _STRETCH
     for piece in pieces:
         os.pwrite(file, piece, start)
         if digest:
             digest.update(piece)
         start += len(piece)
-        if release and start % _STRETCH < len(piece):
+        if release and start % stretch < len(piece):
             release()
     return digest
 

@@ -33,7 +33,7 @@ from ..mosaic.window import CONTEXT_BITS, Window, box_of, overlapping
 from .find_outliers import outliers
 from .runner import Bench, Runner
 from .shelf import Shelf
-from .worktable import Room, Worktable
+from .worktable import PackedMask, Room, Worktable
 
 BYTES_PER_PIXEL = 20
 """Five float32 planes of an exposure on the shelf."""
@@ -68,8 +68,13 @@ class CombinedDithers(NamedTuple):
     """A mosaic and what was found on the way."""
 
     mosaic: Mosaic
-    outliers: tuple[NDArray[np.bool_], ...]
-    """For each exposure the pixels that disagree with the others, (rows, cols)."""
+    packed: tuple[PackedMask, ...]
+    """For each exposure the pixels that disagree with the others."""
+
+    @property
+    def outliers(self) -> tuple[NDArray[np.bool_], ...]:
+        """The same as masks, (rows, cols) bool."""
+        return tuple(mask.open() for mask in self.packed)
 
 
 def combine_dithers(
@@ -129,16 +134,16 @@ def lay_table(
     shape = (grid.n_rows, grid.n_cols)
     maps = tuple(map_to_grid(dither.geometry, grid) for dither in dithers)
     pixels = max(int(np.prod(m.shape)) for m in maps)
-
-    found = [np.zeros(m.shape, np.bool_) for m in maps]
+    kept = room.max_bytes // (pixels * BYTES_PER_PIXEL)
+    found = [PackedMask.of(np.zeros(m.shape, np.bool_)) for m in maps]
 
     def make(k: int) -> DrizzleInput:
         ready = prepare_exposure(dithers[k], maps[k], params)
-        ready.weight[found[k]] = 0.0
-        return ready
+        ready.weight[found[k].open()] = 0.0
+        return ready if kept >= len(dithers) else in_one_piece(ready)
 
     return Worktable(
-        shelf=Shelf(make, len(dithers), room.max_bytes // (pixels * BYTES_PER_PIXEL)),
+        shelf=Shelf(make, len(dithers), kept),
         maps=maps,
         boxes=tuple(box_of(m, shape) for m in maps),
         shape=shape,
@@ -170,6 +175,19 @@ def prepare_exposure(
         level=dither.level_mjy_sr,
         exposure_s=dither.header.exposure_s,
     )
+
+
+def in_one_piece(ready: DrizzleInput) -> DrizzleInput:
+    """Return an exposure whose planes are one block of memory.
+
+    A block of that size goes back to the system when the exposure has to go; planes one by
+    one leave holes that the next ones do not fit into.
+    """
+    planes = (ready.sky, ready.weight, *ready.noise)
+    block = np.empty((len(planes), *ready.sky.shape), np.float32)
+    for kept, plane in zip(block, planes, strict=True):
+        kept[:] = plane
+    return ready._replace(sky=block[0], weight=block[1], noise=NoisePlanes(*block[2:]))
 
 
 def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPlanes:

@@ -38,7 +38,7 @@ from ..mosaic.undersampling import (
     share_on_fine_grid,
 )
 from ..mosaic.window import Window, overlapping
-from .worktable import Worktable
+from .worktable import PackedMask, Worktable
 
 BAND_ROWS = 64
 HALO = 2
@@ -92,11 +92,14 @@ def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktabl
     judge = Judge(median, shares, params)
 
     def compare(k: int) -> None:
-        ready, found = table.shelf.take(k), table.outliers[k]
-        for start in range(0, found.shape[0], BAND_ROWS):
-            rows = slice(start, min(start + BAND_ROWS, found.shape[0]))
+        ready = table.shelf.take(k)
+        n_rows = len(ready.sky)
+        found = np.empty(ready.sky.shape, np.bool_)
+        for start in range(0, n_rows, BAND_ROWS):
+            rows = slice(start, min(start + BAND_ROWS, n_rows))
             found[rows] = judge_rows(ready, judge, fine.maps[k], rows)
         ready.weight[found] = 0.0
+        table.outliers[k] = PackedMask.of(found)
         table.room.release()
 
     table.bench.over(range(len(table.shelf)), compare)

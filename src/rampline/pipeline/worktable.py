@@ -46,6 +46,28 @@ class Room(NamedTuple):
     release: Callable[[], None] = nothing
 
 
+class PackedMask(NamedTuple):
+    """A mask as bits: those of all exposures are kept to the end.
+
+    Attributes
+    ----------
+    bits : (rows, cols / 8, rounded up) uint8
+    n_cols : int
+    """
+
+    bits: NDArray[np.uint8]
+    n_cols: int
+
+    @classmethod
+    def of(cls, mask: NDArray[np.bool_]) -> "PackedMask":
+        """Pack a mask, (rows, cols) bool."""
+        return cls(np.packbits(mask, axis=1), mask.shape[1])
+
+    def open(self) -> NDArray[np.bool_]:
+        """Return the mask, (rows, cols) bool."""
+        return np.unpackbits(self.bits, axis=1, count=self.n_cols).view(np.bool_)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worktable:
     """What all passes over one filter share.
@@ -62,7 +84,7 @@ class Worktable:
     room : Room
     fwhm_px : float, pixels
         Width of a star's diffraction image in pixels of the exposures.
-    outliers : list of (rows, cols) bool
+    outliers : list of PackedMask
         Of each exposure: its weight is 0 there. Filled by
         `rampline.pipeline.find_outliers`.
     """
@@ -74,7 +96,7 @@ class Worktable:
     bench: Bench
     room: Room
     fwhm_px: float
-    outliers: list[NDArray[np.bool_]]
+    outliers: list[PackedMask]
 
     def windows(self) -> list[Window]:
         """Return the windows of the grid, lower where there are few for the threads."""

@@ -8,7 +8,6 @@ from operator import call
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import __version__
 from ..astrometry.alignment import Alignment
@@ -41,7 +40,7 @@ from ..pipeline.sky_to_mosaic import (
     gather_dithers,
     level_exposures,
 )
-from ..pipeline.worktable import Room
+from ..pipeline.worktable import PackedMask, Room
 from ..pipeline.zero_points import compare_zero_points
 from .alignment_table import read_alignment
 from .budget import planes_bytes
@@ -141,7 +140,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         jobs += [
             partial(_write_exposure, of, found, dither, image.applied_update, means)
             for of, found, dither, image in zip(
-                stored, combined.outliers, dithers, images, strict=True
+                stored, combined.packed, dithers, images, strict=True
             )
         ]
     run.bench.over(jobs, call)
@@ -247,7 +246,7 @@ def _alignment_cards(alignment: Alignment) -> tuple[Card, ...]:
 
 def _write_exposure(
     stored: tuple[Path, Survey],
-    found: NDArray[np.bool_],
+    found: PackedMask,
     dither: Dither,
     update: DistortionUpdate | None,
     means: tuple[Path, Provenance],
@@ -257,7 +256,7 @@ def _write_exposure(
     header, geometry = dither.header, dither.geometry
     # pixels pass from file to file as they are stored
     image = load_sky(cal, survey.geometry, computed=())
-    marked = mark_outliers(image, found, geometry)
+    marked = mark_outliers(image, found.open(), geometry)
     # `jwst` takes this level off when it goes on from here
     matched = (
         Card("BKGMETH", "match", "Background method"),
