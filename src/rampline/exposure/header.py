@@ -93,6 +93,11 @@ class Header:
     science: tuple[Card, ...] = ()
 
 
+def card_values(cards: tuple[Card, ...]) -> dict[str, CardValue]:
+    """Return the value of each keyword; of a keyword that is repeated, the last."""
+    return {card.keyword: card.value for card in cards}
+
+
 def put_cards(cards: tuple[Card, ...], new: tuple[Card, ...]) -> tuple[Card, ...]:
     """Return ``cards`` with each new card in the place of its namesake, or at the end.
 

@@ -1,6 +1,6 @@
 """The typed header made into cards again: for exposures that no archive wrote."""
 
-from ..exposure.header import Card, Header, put_cards
+from ..exposure.header import Card, Header, card_values, put_cards
 from .stamp import mjd_to_iso
 
 
@@ -57,7 +57,7 @@ def _readout(header: Header) -> tuple[Card, ...]:
     """Return how the detector was read."""
     readout = header.readout
     last = header.first_integration + readout.n_ints - 1
-    total = {card.keyword: card.value for card in header.primary}.get("NINTS")
+    total = card_values(header.primary).get("NINTS")
     n_ints = max(last, total) if isinstance(total, int) else last
     return (
         Card("READPATT", readout.pattern, "Readout pattern"),

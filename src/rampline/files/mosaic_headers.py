@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure.header import Card, CardValue, Header, put_cards
+from ..exposure.header import Card, CardValue, Header, card_values, put_cards
 from .stamp import mjd_to_iso
 
 _WCS: Final = re.compile(
@@ -69,9 +69,7 @@ def blend_headers(
 
 def header_table(headers: Sequence[Header]) -> NDArray[np.void]:
     """Return HDRTAB: all cards of all inputs, a row an input, in the order of CON's bits."""
-    rows = [
-        {card.keyword: card.value for card in (*h.primary, *h.science)} for h in headers
-    ]
+    rows = [card_values((*h.primary, *h.science)) for h in headers]
     names = dict.fromkeys(key for row in rows for key in row if key not in _NO_COLUMN)
     columns = {name: _column([row.get(name) for row in rows]) for name in names}
     table = np.empty(len(rows), [(name, c.dtype) for name, c in columns.items()])
@@ -92,9 +90,7 @@ def _pointings(headers: Sequence[Header]) -> dict[str, Header]:
 def _summed(headers: Sequence[Header], place: str) -> tuple[Card, ...]:
     """Return the exposure times, added up over pointings."""
     one_each = _pointings(headers).values()
-    values = [
-        {card.keyword: card.value for card in getattr(h, place)} for h in one_each
-    ]
+    values = [card_values(getattr(h, place)) for h in one_each]
     found: list[Card] = []
     for keyword in _SUMMED:
         times = [row.get(keyword) for row in values]

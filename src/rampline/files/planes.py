@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..exposure.geometry import Geometry
-from ..exposure.header import Header
+from ..exposure.header import Header, card_values
 from ..exposure.records import Photometry, SlopePlanes, TableData
 from .accepted import refuse_foreign, refuse_mosaic
 from .embedded import ASDF_HDU, embedded_sha256
@@ -62,7 +62,7 @@ def check_axes(path: Path, header: Header, science: Hdu) -> None:
 
 def check_subarray(path: Path, header: Header, science: Hdu) -> None:
     """Hold rows and columns against SUBSIZE2 and SUBSIZE1."""
-    cards = {card.keyword: card.value for card in header.primary}
+    cards = card_values(header.primary)
     said = (cards.get("SUBSIZE2"), cards.get("SUBSIZE1"))
     if said != science.shape[-2:]:
         what = f"SUBSIZE2, SUBSIZE1 {said} contradict the data {science.shape[-2:]}"

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from ..exposure.header import Card, Header
+from ..exposure.header import Card, Header, put_cards
 from ..exposure.ramp_state import LinearRamp
 
 
@@ -20,6 +20,4 @@ def with_event_rates(ramp: LinearRamp) -> Header:
         Card("PRIMECRS", 1.0e3 * n_jumps / exposed, per_thousand),
         Card("EXTNCRS", 1.0e6 * ramp.tally.get("snowballs", 0) / exposed, per_million),
     )
-    names = {card.keyword for card in rates}
-    others = (card for card in header.primary if card.keyword not in names)
-    return replace(header, primary=(*others, *rates))
+    return replace(header, primary=put_cards(header.primary, rates))

@@ -16,7 +16,7 @@ from ..astrometry.gwcs_model import align_gwcs, build_gwcs, update_gwcs
 from ..astrometry.sip import fit_sip
 from ..astrometry.wcs_tree import correction_tree, update_tree
 from ..exposure.geometry import Geometry
-from ..exposure.header import Card, Header
+from ..exposure.header import Card, Header, card_values
 from ..exposure.planes import SkyPlanes
 from ..exposure.tagged import Tagged
 
@@ -109,10 +109,11 @@ def _further_correction(
 
 def wcs_cards(geometry: Geometry, header: Header) -> tuple[Card, ...]:
     """Return TAN-SIP cards about the header's reference pixel, and S_REGION."""
-    values = {card.keyword: card.value for card in header.science}
-    crpix1, crpix2 = values.get("CRPIX1"), values.get("CRPIX2")
-    has_pixel = isinstance(crpix1, int | float) and isinstance(crpix2, int | float)
-    crpix = (float(crpix1), float(crpix2)) if has_pixel else None  # type: ignore[arg-type]
+    values = card_values(header.science)
+    column, row = values.get("CRPIX1"), values.get("CRPIX2")
+    crpix = None
+    if isinstance(column, int | float) and isinstance(row, int | float):
+        crpix = float(column), float(row)
     return (
         *fit_sip(geometry, crpix).cards,
         Card("S_REGION", s_region(geometry), "spatial extent of the observation"),

@@ -48,7 +48,7 @@ from ..detector.saturation import (
 from ..detector.snowballs import SnowballParams, flag_snowballs
 from ..detector.stripes import Levels
 from ..detector.superbias import SuperbiasParams, subtract_superbias
-from ..exposure.header import Header
+from ..exposure.header import Header, card_values
 from ..exposure.planes import RampPlanes
 from ..exposure.ramp_state import LinearRamp
 from ..exposure.records import Flags32, Plane, Ramp, SlopeImage, SlopePlanes
@@ -421,9 +421,7 @@ def _as_integrations(planes: SlopePlanes) -> SlopePlanes:
 
 def _group_scale(header: Header) -> float:
     """Return the factor of the group-scale step for this exposure."""
-    divisor = next(
-        (card.value for card in header.primary if card.keyword == "FRMDIVSR"), None
-    )
+    divisor = card_values(header.primary).get("FRMDIVSR")
     known = int(divisor) if isinstance(divisor, int | float) else None
     return group_scale_factor(header.readout.n_frames, known)
 

@@ -11,6 +11,7 @@ from itertools import groupby
 
 import numpy as np
 
+from ..astrometry.point_spread import PIXEL_ARCSEC
 from ..astrometry.tessellation import BLOCK_ARCSEC, MARGIN_ARCSEC
 from ..exposure.header import Header
 from ..units import DEG_PER_ARCSEC
@@ -27,8 +28,6 @@ from .budget import (
 from .inputs import Source
 from .options import ReduceOptions
 
-NATIVE_ARCSEC = {"SHORT": 0.0311, "LONG": 0.0629}
-"""Pixel sizes, mean over the field."""
 TASK_S = 0.6
 """Any task on an exposure: opening and closing files, geometry."""
 FIELD_S = 1.5
@@ -146,7 +145,7 @@ def total_seconds(tasks: Sequence[Expected], budget: Budget) -> float:
 
 def _half_sizes(header: Header) -> tuple[float, float]:
     """Return half the extent of an exposure to the east and to the north, arcsec."""
-    pixel = NATIVE_ARCSEC[header.channel]
+    pixel = PIXEL_ARCSEC[header.channel]
     width, height = header.readout.n_cols * pixel, header.readout.n_rows * pixel
     turned = header.pointing.roll_ref_deg + header.pointing.v3i_yang_deg
     s, c = abs(np.sin(np.radians(turned))), abs(np.cos(np.radians(turned)))

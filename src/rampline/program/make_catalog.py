@@ -7,7 +7,7 @@ from pathlib import Path
 from .. import __version__
 from ..astrometry.pixel_map import grid_cards, grid_from_cards
 from ..astrometry.point_spread import PIXEL_ARCSEC, predict_point_spread
-from ..exposure.header import Header
+from ..exposure.header import Header, card_values
 from ..exposure.records import Mosaic
 from ..files.catalogs import read_catalog, write_catalog
 from ..files.names import product_name
@@ -118,7 +118,7 @@ def _optics(mosaic: Mosaic, header: Header, pixfrac: float) -> MosaicOptics:
 
 def _native_scale(header: Header) -> float:
     """Return the exposures' pixel size: from their nominal area, else the channel's."""
-    area = {card.keyword: card.value for card in header.science}.get("PIXAR_A2")
+    area = card_values(header.science).get("PIXAR_A2")
     if isinstance(area, float) and area > 0:
         return math.sqrt(area)
     return PIXEL_ARCSEC[header.channel]

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..calibration.sky_flat import SkyFlat, SkyFlatParams
 from ..errors import RamplineError
-from ..exposure.header import Card, Header
+from ..exposure.header import Card, Header, card_values
 from ..files.fits_output import Part
 from ..files.read import read_header
 from ..files.write_raw import write_reference
@@ -110,13 +110,13 @@ def _optics(cal: Path) -> Key:
 def _cards(header: Header, n_exposures: int) -> tuple[Card, ...]:
     """Return what the flat is for: these exposures and later ones."""
     kept = [card for card in header.primary if card.keyword in KEPT]
-    dates = [card.value for card in header.primary if card.keyword == "DATE-OBS"]
+    day = card_values(header.primary)["DATE-OBS"]
     return (
         *kept,
         Card("PEDIGREE", "INFLIGHT", "The pedigree of the reference file"),
         Card("DESCRIP", f"Flat times sky of {n_exposures} exposures", "Description"),
         Card("AUTHOR", "rampline", "Author of the reference file"),
-        Card("USEAFTER", f"{dates[0]}T00:00:00", "Use after date of the file"),
+        Card("USEAFTER", f"{day}T00:00:00", "Use after date of the file"),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from ..errors import MissingReferenceError
-from ..exposure.header import Header
+from ..exposure.header import Header, card_values
 from .fits_file import open_fits
 
 DAYS_PER_YEAR: Final = 365.0
@@ -72,9 +72,9 @@ def read_photom(path: Path, header: Header) -> FluxConversion:
 
 def mid_time_mjd(header: Header) -> float:
     """Return the middle of the exposure, MJD: EXPMID, else the mean of both ends."""
-    for card in header.primary:
-        if card.keyword == "EXPMID" and isinstance(card.value, float):
-            return card.value
+    middle = card_values(header.primary).get("EXPMID")
+    if isinstance(middle, float):
+        return middle
     return 0.5 * (header.start_mjd + header.end_mjd)
 
 

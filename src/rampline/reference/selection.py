@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ..errors import MissingReferenceError
-from ..exposure.header import Header
+from ..exposure.header import Header, card_values
 from ..exposure.planes import UsedFile
 
 RAMP_KINDS: Final = (
@@ -98,7 +98,7 @@ def missing_line(header: Header, kinds: Iterable[str], where: str) -> str:
 
 def observed_at(header: Header) -> datetime:
     """Return the start of the exposure, UTC: DATE-OBS and TIME-OBS, else the MJD."""
-    cards = {card.keyword: card.value for card in header.primary}
+    cards = card_values(header.primary)
     day, time = cards.get("DATE-OBS"), cards.get("TIME-OBS")
     if isinstance(day, str) and isinstance(time, str):
         try:
