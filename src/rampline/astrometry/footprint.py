@@ -15,7 +15,14 @@ from scipy.spatial import ConvexHull
 from ..exposure.geometry import Geometry
 from ..exposure.grid import Grid
 from ..units import DEG_PER_ARCSEC
-from .geometry import pixel_to_sky, project, sky_vectors, tangent_frame
+from .geometry import (
+    mean_direction,
+    pixel_to_sky,
+    plane_to_sky,
+    project,
+    sky_vectors,
+    tangent_frame,
+)
 from .pixel_map import plane_to_grid
 from .tessellation import MARGIN_ARCSEC, nearest_cell, tangent_point, whole_blocks
 
@@ -46,6 +53,26 @@ def outline(geometry: Geometry, points_per_edge: int = 16) -> NDArray[np.float64
     ]
     pixels = np.concatenate(edges) * geometry.shape - 0.5
     return np.stack(pixel_to_sky(geometry, pixels[:, 0], pixels[:, 1]), axis=-1)
+
+
+def enclosing_cone(geometries: Sequence[Geometry]) -> tuple[float, float, float]:
+    """Return centre and radius of a cone around the corners of all exposures.
+
+    Parameters
+    ----------
+    geometries : sequence of Geometry
+        At least one; all on one side of the sky.
+
+    Returns
+    -------
+    ra, dec, radius : float, deg, ICRS
+        The radius is the tangent of the opening angle: never too small.
+    """
+    corners = np.concatenate([outline(g, points_per_edge=1) for g in geometries])
+    vectors = sky_vectors(corners[:, 0], corners[:, 1])
+    ra, dec = mean_direction(vectors)
+    plane = project(vectors, tangent_frame(ra, dec))
+    return ra, dec, float(np.hypot(*plane.T).max()) * DEG_PER_ARCSEC
 
 
 def s_region(geometry: Geometry) -> str:
@@ -119,14 +146,10 @@ def grid_from_footprints(
 
 def _middle(vectors: NDArray[np.float64]) -> tuple[float, float]:
     """Return the middle of the box around points, north up, deg, rounded to 1e-4."""
-    mean = vectors.mean(axis=0)
-    ra = np.degrees(np.arctan2(mean[1], mean[0]))
-    dec = np.degrees(np.arctan2(mean[2], np.hypot(mean[0], mean[1])))
-    plane = project(vectors, tangent_frame(ra, dec)) * DEG_PER_ARCSEC
-    xi, eta = (plane.min(axis=0) + plane.max(axis=0)) / 2
-    lift = np.array([1.0, *np.radians([xi, eta])]) @ tangent_frame(ra, dec)
-    ra = np.degrees(np.arctan2(lift[1], lift[0])) % 360
-    dec = np.degrees(np.arctan2(lift[2], np.hypot(lift[0], lift[1])))
+    mean = mean_direction(vectors)
+    plane = project(vectors, tangent_frame(*mean))
+    middle = (plane.min(axis=0) + plane.max(axis=0)) / 2
+    ra, dec = plane_to_sky(middle, *mean)
     return round(float(ra), 4) % 360.0, round(float(dec), 4)
 
 

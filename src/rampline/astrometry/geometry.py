@@ -202,8 +202,7 @@ def plane_to_sky(
     ra, dec : (...,) float64, deg
         Right ascension from 0 to 360.
     """
-    angles = np.degrees(_angles(_lift(plane) @ tangent_frame(ra_deg, dec_deg)))
-    return np.asarray(angles[..., 0] % 360.0), angles[..., 1]
+    return _vectors_to_sky(_lift(plane) @ tangent_frame(ra_deg, dec_deg))
 
 
 def geometry_vectors(geometry: Geometry) -> Vectors:
@@ -230,6 +229,20 @@ def sky_vectors(ra_deg: ArrayLike, dec_deg: ArrayLike) -> Vectors:
         np.asarray(ra_deg, np.float64), np.asarray(dec_deg, np.float64)
     )
     return _unit_vectors(np.radians(np.stack([ra, dec], axis=-1)))
+
+
+def mean_direction(vectors: Vectors) -> tuple[float, float]:
+    """Return right ascension, from 0 to 360, and declination of a mean of vectors, deg.
+
+    A mean of right ascensions would be wrong where the vectors lie on both sides of 0 h.
+
+    Parameters
+    ----------
+    vectors : (n, 3) float64
+        ICRS, of equal length.
+    """
+    ra, dec = _vectors_to_sky(vectors.mean(axis=0))
+    return float(ra), float(dec)
 
 
 def tangent_frame(ra_deg: float, dec_deg: float) -> NDArray[np.float64]:
@@ -267,6 +280,14 @@ def _unit_vectors(angles: NDArray[np.float64]) -> Vectors:
     lon, lat = angles[..., 0], angles[..., 1]
     flat = np.cos(lat)
     return np.stack([flat * np.cos(lon), flat * np.sin(lon), np.sin(lat)], axis=-1)
+
+
+def _vectors_to_sky(
+    vectors: Vectors,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return right ascension, from 0 to 360, and declination, deg."""
+    angles = np.degrees(_angles(vectors))
+    return np.asarray(angles[..., 0] % 360.0), angles[..., 1]
 
 
 def _angles(vectors: Vectors) -> NDArray[np.float64]:

@@ -25,6 +25,7 @@ from ..astrometry.distortion_update import update_geometry
 from ..astrometry.footprint import grid_from_footprints, outline
 from ..astrometry.geometry import (
     combine_corrections,
+    mean_direction,
     sky_vectors,
     tangent_frame,
 )
@@ -418,10 +419,8 @@ def see_mask(
 def _field_frame(geometries: Sequence[Geometry]) -> NDArray[np.float64]:
     """Return the tangent frame at the mean of the exposures' corners, (3, 3)."""
     corners = np.concatenate([outline(g, points_per_edge=1) for g in geometries])
-    mean = sky_vectors(corners[:, 0], corners[:, 1]).mean(axis=0)
-    ra = np.degrees(np.arctan2(mean[1], mean[0]))
-    dec = np.degrees(np.arctan2(mean[2], np.hypot(mean[0], mean[1])))
-    return tangent_frame(float(ra), float(dec))
+    vectors = sky_vectors(corners[:, 0], corners[:, 1])
+    return tangent_frame(*mean_direction(vectors))
 
 
 def lay_alignment(geometry: Geometry, image: ImageAlignment) -> Geometry:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..astrometry.distortion_update import largest_change
-from ..astrometry.footprint import outline
+from ..astrometry.footprint import enclosing_cone
 from ..astrometry.image_sources import detector_name
 from ..astrometry.pixel_map import grid_from_cards
 from ..astrometry.reference_catalog import ReferenceStars, read_reference_stars
@@ -143,13 +143,9 @@ def _gaia_stars(
     """
     from ..archive.gaia import GaiaParams, fetch_gaia
 
-    corners = np.concatenate([outline(s.geometry, points_per_edge=1) for s in surveys])
-    east = np.cos(np.radians(corners[:, 1].mean()))
-    spread = (corners - corners.mean(axis=0)) * [east, 1.0]
-    radius = float(np.hypot(*spread.T).max())
-    ra, dec = (float(angle) for angle in corners.mean(axis=0))
+    cone = enclosing_cone([survey.geometry for survey in surveys])
     try:
-        columns = fetch_gaia(ra, dec, radius, GaiaParams())
+        columns = fetch_gaia(*cone, GaiaParams())
     except NetworkError as error:
         log.warning("no absolute alignment: %s", error)
         return None, str(error)
