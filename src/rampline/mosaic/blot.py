@@ -132,9 +132,11 @@ def make_scene(sky: Plane, is_source: NDArray[np.bool_], pixel_map: PixelMap) ->
 def linear_at(plane: NDArray[np.float32], row: float, col: float) -> np.float64:
     """Interpolate between four pixels; the last row and column reach half a pixel on."""
     rows, cols = plane.shape
-    i, j = int(row), int(col)
-    v, u = row - i, col - j
-    below, right = min(i + 1, rows - 1), min(j + 1, cols - 1)
+    y, x = int(row), int(col)
+    v, u = row - y, col - x
+    # places without a sign need not be looked at for counting from the end
+    i, below = np.uintp(y), np.uintp(min(y + 1, rows - 1))
+    j, right = np.uintp(x), np.uintp(min(x + 1, cols - 1))
     upper = (1.0 - u) * plane[i, j] + u * plane[i, right]
     lower = (1.0 - u) * plane[below, j] + u * plane[below, right]
     return np.float64((1.0 - v) * upper + v * lower)
@@ -150,9 +152,11 @@ def cubic_at(plane: NDArray[np.float32], row: float, col: float) -> np.float64:
     w0, w1, w2, w3 = cubic_weights(row - i)
     t0, t1, t2, t3 = cubic_weights(col - j)
     total = 0.0
+    a, b, c, d = np.uintp(j - 1), np.uintp(j), np.uintp(j + 1), np.uintp(j + 2)
     for m, w in ((i - 1, w0), (i, w1), (i + 1, w2), (i + 2, w3)):
-        first = t0 * plane[m, j - 1] + t1 * plane[m, j]
-        total += w * (first + t2 * plane[m, j + 1] + t3 * plane[m, j + 2])
+        k = np.uintp(m)
+        first = t0 * plane[k, a] + t1 * plane[k, b]
+        total += w * (first + t2 * plane[k, c] + t3 * plane[k, d])
     return np.float64(total)
 
 

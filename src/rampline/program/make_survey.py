@@ -1,6 +1,7 @@
 """What the field must know of one exposure, as a small file beside the products."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -10,6 +11,7 @@ from ..astrometry.sources import PointSources
 from ..background.level_matching import SkyCells
 from ..exposure.geometry import Geometry
 from ..exposure.records import SkyImage
+from ..files.fits_layout import FileStamp, file_stamp
 from ..files.fits_output import whole_file
 from ..files.read import read_gwcs, read_header, read_sky
 from ..pipeline.sky_to_mosaic import SkyToMosaic, Survey, survey_exposure
@@ -81,6 +83,12 @@ def load_sky(
 
 def read_survey(path: Path) -> tuple[Path, Survey]:
     """Read a survey and the name of the calibrated image that it is of."""
+    return _read(path, file_stamp(path))
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, _stamp: FileStamp) -> tuple[Path, Survey]:
+    """Read a survey that is as the stamp says: alignment, plan and mosaic ask for it."""
     with np.load(path) as stored:
         cal = Path(str(stored["cal"]))
         header = read_header(cal)
