@@ -1,9 +1,8 @@
 """Regions that a user has drawn, as masks of an exposure's pixels.
 
-Every shape becomes an outline. One on the sky is laid out in the plane that touches the
-sky at its centre and looked up point by point in the exposure: by its distortion near the
-frame, by the linear map of the frame's corners elsewhere, where only the side matters on
-which a point lies.
+Every shape becomes a polygon. The corners of one on the sky are converted to pixels: near the
+frame with the distortion; elsewhere with the linear map through the frame's corners, because
+there it only matters on which side of the frame a corner lies.
 """
 
 from collections.abc import Sequence
@@ -27,22 +26,22 @@ from ..exposure.header import Header
 from ..numerics.polygon import fill_polygon
 
 CORNERS: Final = 72
-"""Of the polygon that stands for a circle: it lacks 0.1 % of the area."""
+"""Of the polygon that approximates a circle: its area is 0.1 % too small."""
 STEP_ARCSEC: Final = 2.0
-"""Sides on the sky are cut so short: within one, distortion bends them by 0.01 pixels."""
+"""Longest side on the sky: over it distortion bends a line by 0.01 pixels at most."""
 Outline = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DrawnMasks:
-    """What a user's regions cover of one exposure.
+    """The pixels of one exposure that a user's regions cover.
 
     Attributes
     ----------
     each : tuple of (rows, cols) bool
         By region, in the order drawn.
     masked : (rows, cols) bool
-        Within a region and in none that forbids.
+        Within a region, and in none that forbids masking.
     forbidden : (rows, cols) bool
     """
 
@@ -80,8 +79,8 @@ def place_regions(
 def may_touch(region: DrawnRegion, header: Header) -> bool:
     """Return whether a region on the sky may reach an exposure, by its header alone.
 
-    A detector's diagonal around the reference point is allowed for: too much rather than
-    too little.
+    Generous: the exposure may lie anywhere within a detector's diagonal of the reference
+    point.
     """
     outline, readout = outline_region(region), header.readout
     plane = sky_to_plane(outline[:, 0], outline[:, 1], header.pointing)
@@ -124,7 +123,7 @@ def _cover(
 
 
 def _see_outline(outline: Outline, geometry: Geometry) -> Outline:
-    """Return x and y of an outline on the sky; nothing where it is on its far side."""
+    """Return x and y of an outline on the sky; empty where it is on the far hemisphere."""
     pointing, (n_rows, n_cols) = geometry.pointing, geometry.shape
     plane = sky_to_plane(outline[:, 0], outline[:, 1], pointing)
     if not np.isfinite(plane).all():
@@ -142,7 +141,7 @@ def _see_outline(outline: Outline, geometry: Geometry) -> Outline:
 
 
 def _cut_sides(corners: Outline) -> Outline:
-    """Return an outline with further corners on its longer sides."""
+    """Return an outline with its longer sides divided."""
     pieces = []
     for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         n_parts = max(1, int(np.ceil(np.hypot(*(end - start)) / STEP_ARCSEC)))

@@ -1,4 +1,4 @@
-"""How often cosmic rays were found, for the header."""
+"""Rates of the cosmic rays and snowballs that were found, for the header."""
 
 from dataclasses import replace
 

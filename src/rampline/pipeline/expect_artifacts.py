@@ -1,4 +1,4 @@
-"""From the pointing of an exposure and a table of stars to the artifacts that it may show."""
+"""Predict the artifacts of an exposure from its pointing and a table of stars."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ GRISMS = ("GRISMR", "GRISMC")
 
 
 class ExpectParams(Params):
-    """Which artifacts are worth a word."""
+    """Which artifacts are predicted."""
 
     claws: ClawParams = ClawParams()
     """Light of stars ten degrees away."""
@@ -41,20 +41,20 @@ class ExpectParams(Params):
 def expect_artifacts(
     header: Header, stars: StarTable, params: ExpectParams
 ) -> Sequence[Expected]:
-    """Return what the pointing of an exposure leads to expect.
+    """Predict the artifacts that an exposure may show.
 
     Parameters
     ----------
     header : Header
     stars : StarTable
-        Of the field and as far as stray light comes from; those that are missing are not
-        expected to disturb.
+        Around the field, as far away as stray light comes from. The light of stars that
+        are not in the table is not predicted.
     params : ExpectParams
 
     Returns
     -------
     sequence of Expected
-        Corners in pixels of this exposure: a subarray's count from its own first pixel.
+        Corners in pixels of this exposure, from the first pixel of its subarray.
     """
     stars = stars.take(np.flatnonzero(_in_front(header.pointing, stars)))
     telescope = _telescope_arcsec(header.pointing, stars)
@@ -84,7 +84,7 @@ def expect_artifacts(
 
 
 def _in_front(pointing: Pointing, stars: StarTable) -> NDArray[np.bool_]:
-    """Return which stars lie on this side of the sky."""
+    """Return which stars lie on the hemisphere that the telescope faces."""
     plane = sky_to_plane(stars.ra_deg, stars.dec_deg, pointing)
     return np.asarray(np.isfinite(plane[..., 0]))
 

@@ -1,7 +1,7 @@
 """The world coordinates that a product of one exposure is written with.
 
-Inside the house an exposure carries a `Geometry`. On disk it is a GWCS for JWST's tools
-and TAN-SIP cards for all others; both are made here, from the same geometry.
+In memory an exposure has a `Geometry`. On disk it has a GWCS for JWST's tools and TAN-SIP
+cards for all others; both are made here, from the same geometry.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,8 @@ class ProductWcs(NamedTuple):
     """World coordinates of a product, as `files.write` takes them."""
 
     gwcs: Any
-    """gwcs.WCS: detector, v2v3, v2v3vacorr, (v2v3corr,) world; or as a file has it."""
+    """gwcs.WCS with the frames detector, v2v3, v2v3vacorr, (v2v3corr,) world; or the bytes
+    of the ASDF extension of a file."""
     cards: tuple[Card, ...]
     """TAN-SIP with its residuals, and S_REGION."""
 
@@ -59,8 +60,8 @@ class StoredWcs(NamedTuple):
     """The WCS of a stored exposure, in the two forms in which it can be aligned."""
 
     add: Callable[[Tagged, Tagged | None], bytes | None]
-    """Adds an alignment, and what follows the distortion, to the tree as the file has it;
-    None where that cannot be done."""
+    """Adds an alignment and, if given, an update of the distortion to the file's ASDF tree;
+    returns None where that cannot be done."""
     open: Callable[[], Any]
     """Returns the gwcs.WCS."""
 
@@ -77,11 +78,11 @@ def realigned_wcs(
     Parameters
     ----------
     stored : StoredWcs
-        Opened only where it is aligned already: its alignments become one then.
+        Opened only where it is aligned already: both alignments are then combined.
     before, after : Geometry
         Of the stored product, and with the alignment to be written.
     update : DistortionUpdate or None
-        Of the distortion, between them; None where it stays as it was.
+        Of the distortion, between the two; None where it is unchanged.
     header : Header
 
     Returns
@@ -102,7 +103,7 @@ def realigned_wcs(
 def _further_correction(
     before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the correction that leads from one to the other, (2, 3), arcsec."""
+    """Return the correction that turns ``before`` into ``after``, (2, 3), arcsec."""
     step = after[:, :2] @ np.linalg.inv(before[:, :2])
     return np.column_stack([step, after[:, 2] - step @ before[:, 2]])
 

@@ -1,8 +1,9 @@
 """The path of a dispersed exposure: sky, flat, and the ghosts of bright sources.
 
-It ends as flat-fielded slopes, for extraction by others. The sky goes before the flat, as in
-`jwst`, because the reference files of its pattern are not flat-fielded; a pattern made
-of the visit's own exposures is, and gets the flat back. Ghosts are flagged, not taken away.
+The result is flat-fielded slopes, for other tools to extract spectra from. As in `jwst` the
+sky is subtracted before the flat is divided out, because the reference files of its pattern
+are not flat-fielded; a pattern made of the visit's own exposures is flat-fielded, so it is
+multiplied by the flat first. Ghosts are flagged, not subtracted.
 """
 
 from collections.abc import Sequence
@@ -38,7 +39,7 @@ GRISM_SKY = "GRISM_SKY"
 GHOST_DETECTOR = "NRCBLONG"
 """The grisms of module B are coated on one side only."""
 SAME_ARCSEC = 0.5
-"""Nearer than this two entries of a list are one source."""
+"""Entries of the lists nearer than this are the same source."""
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE
 _AXIS = {"GRISMC": 0, "GRISMR": 1}
 
@@ -46,14 +47,14 @@ Vector = NDArray[np.float64]
 
 
 class GrismParams(Params):
-    """Parameters of what is done to dispersed exposures alone."""
+    """Parameters of the steps that only dispersed exposures go through."""
 
     grism_sky: GrismSkyParams = GrismSkyParams()
-    """The sky's pattern, scaled and subtracted."""
+    """Scaling and subtraction of the sky's pattern."""
     tadpole_heads: TadpoleParams = TadpoleParams()
     """Which sources are bright enough to have a tadpole."""
     tadpoles: TadpoleSearchParams = TadpoleSearchParams()
-    """Images of bright sources, where they are expected."""
+    """Search for tadpoles: ghost images of bright sources, at the predicted places."""
     shells: ShellParams = ShellParams()
     """Diffuse rings of very bright sources."""
 
@@ -154,8 +155,8 @@ def subtract_sky(
     Returns
     -------
     image : SlopeImage
-        What was subtracted in ``extras["GRISM_SKY"]``, its uncertainty in VAR_RNOISE and
-        ERR. As it was where too few pixels are free of spectra.
+        What was subtracted is in ``extras["GRISM_SKY"]``, its uncertainty is added to
+        VAR_RNOISE and ERR. Unchanged where too few pixels are free of spectra.
     fit : SkyScale
     """
     planes = image.planes
@@ -163,7 +164,7 @@ def subtract_sky(
     measured = planes.slope, planes.err**2
     fit = scale_sky(measured, pattern.light, usable, params)
     if np.isfinite(fit.factor):
-        # spectra stand out once the pattern is gone
+        # only with the pattern subtracted do the spectra stand out
         rest = (planes.slope - np.float32(fit.factor) * pattern.light) / flat
         free = ~mask_mosaic(np.where(usable, rest, np.float32(np.nan)))
         fit = scale_sky(measured, pattern.light, usable & free, params)
@@ -204,7 +205,7 @@ def make_pattern(
     errs = [np.asarray(image.planes.err / flat.flat) for image in images]
     found = None
     for _ in range(2):
-        # once more with the pattern known, which else passes for faint light
+        # in the second pass divided by the pattern, which else is masked as faint light
         shape = np.float32(1.0) if found is None else found.light
         masked = [
             np.where(mask_mosaic(v / shape, diffuse=False), np.float32(np.nan), v)
@@ -217,7 +218,7 @@ def make_pattern(
 
 
 def with_flat(sky: GrismSky, flat: FlatLike) -> SkyPattern:
-    """Return a pattern made of flat-fielded exposures as it was before the flat."""
+    """Return a pattern made of flat-fielded exposures, multiplied by the flat."""
     return SkyPattern(
         light=sky.light * flat.flat,
         err=sky.err * flat.flat,
@@ -253,7 +254,7 @@ def see_sources(header: Header, sources: SourceList) -> tuple[Vector, Vector, Ve
     Returns
     -------
     x, y : (n,) float64, pixels
-        On the full detector, also outside of it; NaN farther away.
+        Of the full detector; may lie outside of it, NaN far away.
     ab_mag : (n,) float64
     """
     plane = sky_to_plane(sources.ra_deg, sources.dec_deg, header.pointing)
@@ -276,7 +277,7 @@ def _flag_ghosts(
     params: GrismParams,
     known: tuple[SkyScale | None, NDArray[np.bool_]],
 ) -> CleanGrism:
-    """Find tadpoles and shells and flag them, but where the user forbids it."""
+    """Find tadpoles and shells and flag them, except where the user forbids it."""
     (sky, forbidden), header, planes = known, image.header, image.planes
     shells = np.zeros(planes.slope.shape, np.bool_)
     tadpoles = Tadpoles((), (0.0, 0.0), shells)
@@ -307,7 +308,7 @@ def _flag_ghosts(
 def _heads(
     header: Header, sources: SourceList, params: TadpoleParams
 ) -> tuple[Head, ...]:
-    """Return where heads are expected, in pixels of the exposure."""
+    """Return where heads of tadpoles are expected, in pixels of the exposure."""
     optics, start = (header.filter, header.pupil), header.readout
     seen = see_sources(header, sources)
     return tuple(
@@ -317,7 +318,7 @@ def _heads(
 
 
 def _even(image: SlopeImage, flat: FlatLike) -> Plane:
-    """Return flat-fielded slopes, NaN where they are of no use."""
+    """Return flat-fielded slopes, NaN where unusable."""
     planes = image.planes
     hidden = ((planes.flags | flat.flat_flags) & np.uint32(_UNUSABLE)) != 0
     return np.where(hidden, np.float32(np.nan), planes.slope / flat.flat)

@@ -1,7 +1,7 @@
 """The path from a mosaic to its catalogue and segmentation map.
 
-The work is in ``photometry/``; here the pieces are named and the sky positions, which
-are astrometry's, are carried to them.
+The work is in ``photometry/``; here its parts are called, and sky positions from
+``astrometry/`` are passed to them.
 """
 
 from dataclasses import dataclass
@@ -64,9 +64,9 @@ class MosaicToCatalog(Params):
     deblending: DeblendingParams = DeblendingParams()
     """Separation of overlapping sources."""
     diffraction: DiffractionParams = DiffractionParams()
-    """Features of bright stars, which are no sources."""
+    """Rejection of diffraction features of bright stars."""
     sharpness: SharpnessParams = SharpnessParams()
-    """Cosmic rays that only one exposure saw, which are no sources."""
+    """Rejection of cosmic rays where only one exposure contributes."""
     catalog: CatalogParams = CatalogParams()
     """The catalogue's columns."""
 
@@ -78,12 +78,12 @@ class MosaicToCatalog(Params):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MosaicOptics:
-    """What the catalogue must know of how the mosaic came about.
+    """What the photometry needs to know of how the mosaic was made.
 
     Attributes
     ----------
     psf_fwhm_arcsec : float, arcsec
-        Width of the telescope's image, without pixels.
+        Full width at half maximum of the telescope's diffraction image, before pixels.
     native_scale_arcsec : float, arcsec
         Pixel size of the exposures, in which the aperture radii are given.
     autocorrelation : (k, k) float64
@@ -100,7 +100,7 @@ class MosaicOptics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCatalog:
-    """What a mosaic holds.
+    """The sources of a mosaic.
 
     Attributes
     ----------
@@ -161,7 +161,7 @@ def tabulate_sources(
     optics: MosaicOptics,
     params: CatalogParams,
 ) -> Any:
-    """Measure sources that were detected before, here or elsewhere.
+    """Measure sources that are already detected, on this mosaic or another one.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def _measure(
     if params.aperture_centre == "windowed":
         places = np.stack([centroids.row, centroids.col], axis=1)
     others = found.labels if params.exclude_neighbours else np.zeros_like(found.labels)
-    # over their own local sky, so on the mosaic as it is
+    # apertures subtract a local sky of their own, so the mosaic still has its sky
     raw = (mosaic.sky, mosaic.err, others)
     fluxes = measure_apertures(raw, places, radii, ring, noise)
     if params.measured_noise:
@@ -240,7 +240,7 @@ def _count_exposures(mosaic: Mosaic, places: NDArray[np.float64]) -> NDArray[np.
 def _source_flags(
     mosaic: Mosaic, found: Detection, shapes: Shapes, radius_px: float
 ) -> NDArray[np.int32]:
-    """Flag sources at the edge of the data, with holes in the core, or out of a blend."""
+    """Flag sources at the edge of the data, with holes in the core, or deblended."""
     known = np.isfinite(mosaic.sky)
     rows, cols = (
         np.rint(np.nan_to_num(place)).astype(np.int64)

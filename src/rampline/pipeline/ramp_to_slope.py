@@ -55,23 +55,23 @@ class RampToSlope(Params):
     group_scale: GroupScaleParams = GroupScaleParams()
     """Divisor of the on-board average."""
     data_quality: DataQualityParams = DataQualityParams()
-    """Flags known beforehand."""
+    """Flags of the bad-pixel mask."""
     saturation: SaturationParams = SaturationParams()
     """Full wells and the ends of the A/D converter."""
     ipc: IpcParams = IpcParams()
     """Coupling of neighbouring pixels."""
     superbias: SuperbiasParams = SuperbiasParams()
-    """Level after a reset."""
+    """Subtraction of the superbias."""
     reference_pixels: ReferencePixelParams = ReferencePixelParams()
-    """Drift of the outputs."""
+    """Drift of the amplifiers, from the reference pixels."""
     linearity: LinearityParams = LinearityParams()
-    """Counts proportional to charge."""
+    """Non-linearity of the pixels."""
     dark: DarkParams = DarkParams()
-    """Ramp in the dark."""
+    """Subtraction of the dark ramp."""
     persistence: PersistenceParams = PersistenceParams()
     """Afterglow of earlier exposures."""
     row_drift: RowDriftParams = RowDriftParams()
-    """Drift of the outputs that reference pixels leave."""
+    """Drift from row to row that the reference pixels leave."""
     jumps: JumpParams = JumpParams()
     """Cosmic rays."""
     charge_migration: ChargeMigrationParams = ChargeMigrationParams()
@@ -83,9 +83,9 @@ class RampToSlope(Params):
     snowballs: SnowballParams = SnowballParams()
     """Large cosmic-ray events."""
     slopes: SlopeParams = SlopeParams()
-    """Counts a second."""
+    """Fit of the slopes, DN/s."""
     afterglow_error: AfterglowErrorParams = AfterglowErrorParams()
-    """What is uncertain of the afterglow."""
+    """Uncertainty of the subtracted afterglow."""
     gain_scale: GainScaleParams = GainScaleParams()
     """Non-standard gain."""
     flicker_noise: FlickerNoiseParams = FlickerNoiseParams()
@@ -100,11 +100,11 @@ def ramp_to_slope(
     Parameters
     ----------
     raw : Ramp
-        Never written into. If the caller keeps no name for it, its memory serves the
-        slopes as soon as the samples have become counts.
+        Never written into. If the caller keeps no reference to it, its memory is reused
+        for the slopes once the samples have been converted to counts.
     run : Runner
-        With the exposure's reference planes; its bench lends the buffers, those of the
-        result too: they are lent again when nobody refers to them any more.
+        With the exposure's reference planes. Its bench lends all buffers, including those
+        of the result, and reuses them once nothing refers to them any more.
     params : RampToSlope
     """
     ramp, n_rows = open_ramp(raw, run.bench.workspace), raw.header.readout.n_rows
@@ -133,4 +133,4 @@ def ramp_to_slope(
     image = run.maybe(gain_scale, image, params.gain_scale)
     with run.bands(n_rows) as band:
         image = band.maybe(flicker_noise, image, params.flicker_noise)
-    return image  # noqa: RET504 - it is swept when the block ends
+    return image  # noqa: RET504 - its pixels are filled when the block ends

@@ -45,7 +45,7 @@ class Banded(NamedTuple, Generic[B]):
 
 
 class Bench:
-    """The threads and the buffers of this process, for one exposure after the other."""
+    """The threads and the buffers of this process, reused from exposure to exposure."""
 
     def __init__(self, threads: int = 1, band_rows: int = 64) -> None:
         self.threads, self.band_rows = threads, band_rows
@@ -98,7 +98,7 @@ class Sweep(Generic[Planes]):
         return banded.result
 
     def maybe(self, step: Callable[[A, Planes, S], Banded[A]], item: A, params: S) -> A:
-        """Prepare a step that may be left out: so it returns what it takes."""
+        """Prepare a step that may be left out, and therefore returns what it takes."""
         return self(step, item, params) if params.enabled else item
 
     def work(self, rows: slice) -> list[float]:
@@ -127,12 +127,12 @@ class Runner(Generic[Planes]):
         return result
 
     def maybe(self, step: Callable[[A, Planes, S], A], item: A, params: S) -> A:
-        """Run a step that may be left out: so it returns what it takes."""
+        """Run a step that may be left out, and therefore returns what it takes."""
         return self(step, item, params) if params.enabled else item
 
     @contextmanager
     def bands(self, n_rows: int) -> Iterator[Sweep[Planes]]:
-        """Collect band steps; when the block ends, all of them are swept over the rows."""
+        """Collect band steps and run all of them, band by band, when the block ends."""
         sweep = Sweep(self.planes)
         yield sweep
         self.trail.extend(self._swept(sweep, n_rows))

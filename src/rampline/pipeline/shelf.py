@@ -1,8 +1,7 @@
 """The exposures of one mosaic, kept in memory as far as there is room.
 
-A mosaic is made in pieces, and a piece asks for the exposures that it sees. What was asked
-for last stays; what has not been asked for longest goes when room is needed, and is read
-again should it be wanted later.
+A mosaic is made in pieces, and each piece asks for the exposures that overlap it. When room
+is needed the least recently used exposure goes; it is read again should it be wanted later.
 """
 
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""Calibrated exposures to the correction of their flat: the sky between the sources."""
+"""From calibrated exposures to a correction of their flat, by the sky between sources."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -17,11 +17,11 @@ from ..exposure.records import SkyImage
 from ..flags import BAD_FOR_MOSAIC
 
 MASK: Final = SkyModelParams(diffuse=1e9, grow=16)
-"""Sources by their cores and grown far: a flat that is too low looks like diffuse light."""
+"""Only sources with a core, grown far: errors of the flat look like diffuse light."""
 
 
 def measure_sky_flat(images: Iterable[SkyImage], params: SkyFlatParams) -> SkyFlat:
-    """Measure by what the flat of one detector and filter must be multiplied.
+    """Measure the factor by which the flat of one detector and filter must be multiplied.
 
     Parameters
     ----------
@@ -44,7 +44,9 @@ def measure_sky_flat(images: Iterable[SkyImage], params: SkyFlatParams) -> SkyFl
         shape = image.geometry.shape
         sums = sums or start_sky_flat(shape)
         if sums.weight.shape[1:] != shape:
-            raise ValueError(f"{image.header.root}: not as large as the others")
+            raise ValueError(
+                f"{image.header.root}: its shape is not that of the others"
+            )
         usable = (image.flags & np.uint32(BAD_FOR_MOSAIC)) == 0
         is_sky = usable & ~model_sky(image.sky, usable, MASK).is_source
         try:

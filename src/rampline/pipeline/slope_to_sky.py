@@ -121,7 +121,7 @@ class OpenSlopes:
 
 
 class LocatedSlopes(NamedTuple):
-    """Slopes of which it is known where they look."""
+    """Slopes with their place on the sky."""
 
     slopes: OpenSlopes
     geometry: Geometry
@@ -141,12 +141,13 @@ def slope_to_sky(
     run : Runner of SkyPlanes
     params : SlopeToSky
     drawn : sequence of DrawnRegion
-        Of the user: what they cover and do not forbid is DO_NOT_USE, and ARTIFACT says so.
+        Regions of the user. Pixels in a region, but in none that forbids masking, get
+        DO_NOT_USE, and USER in ARTIFACT.
 
     Returns
     -------
     SkyImage
-        Its arrays are lent by the runner's bench as long as they are referred to.
+        Its arrays are lent by the runner's bench for as long as something refers to them.
     """
     slopes = subtract_stray_light(open_slopes(slope, run.bench.workspace))
     if run.planes.dedicated_background is not None:
@@ -167,7 +168,7 @@ def slope_to_flat_slope(
     ----------
     slope : SlopeImage
     run : Runner of planes with a flat
-        Dispersed exposures have no other reference planes here.
+        Dispersed exposures need no other reference planes on this path.
     params : SlopeToSky
 
     Returns
@@ -191,7 +192,7 @@ def slope_to_flat_slope(
 
 
 def integration_images(image: SkyImage) -> SkyImage:
-    """Return the integrations of a time series as a record of their own.
+    """Return the integrations of a time series as a sky image of their own.
 
     Parameters
     ----------
@@ -230,7 +231,7 @@ def with_backgrounds(
     backgrounds: Sequence[SlopeImage],
     params: DedicatedBackgroundParams,
 ) -> SkyPlanes:
-    """Return reference planes with the mean of an exposure's background exposures.
+    """Return reference planes with the mean of the target's background exposures added.
 
     Parameters
     ----------
@@ -244,7 +245,7 @@ def with_backgrounds(
     Raises
     ------
     ValueError
-        If a background exposure was taken with something else.
+        If detector, filter, pupil or subarray of a background exposure differ.
     """
     for background in backgrounds:
         if _optics(background.header) != _optics(header):
@@ -257,7 +258,7 @@ def with_backgrounds(
 
 
 def open_slopes(slope: SlopeImage, workspace: Workspace) -> OpenSlopes:
-    """Copy slopes into buffers; until a flat is known its variance is zero."""
+    """Copy slopes into buffers; the variance of the flat is zero until it is applied."""
     exposure = _copy_planes(slope.planes, workspace)
     is_series = slope.header.exp_type == "NRC_TSIMAGE"
     if slope.integrations is None or not is_series:
@@ -310,7 +311,7 @@ def geometry(
 
 
 def mask_drawn(located: LocatedSlopes, drawn: Sequence[DrawnRegion]) -> LocatedSlopes:
-    """Flag what a user has drawn: DO_NOT_USE, and USER in ARTIFACT."""
+    """Flag the pixels in the user's regions: DO_NOT_USE, and USER in ARTIFACT."""
     slopes, where = located
     shape = where.shape
     masked = place_regions(drawn, where, shape).masked
@@ -332,8 +333,8 @@ def flux(located: LocatedSlopes, planes: SkyPlanes, params: FluxParams) -> SkyIm
     for image in slopes.images:
         convert_to_sky(image, conversion)
     done, cube = slopes.exposure, slopes.cube
-    # bits go with the pixels; planes in DN/s stay with the slopes, but for what was
-    # subtracted on this path
+    # planes of bits stay valid; planes in DN/s do not, except the stray light subtracted
+    # on this path, which is converted
     extras = {name: p for name, p in source.extras.items() if p.dtype.kind == "u"}
     if STRAY in source.extras:
         light = source.extras[STRAY] / planes.flat * conversion
@@ -438,5 +439,5 @@ def _integrations(cube: SkyBuffers, source: SlopeImage) -> SkyIntegrations:
 
 
 def _optics(header: Header) -> tuple[str, ...]:
-    """Return what a background exposure must share with its target."""
+    """Return what a background exposure must have in common with its target."""
     return (header.detector, header.filter, header.pupil, header.readout.subarray)

@@ -1,4 +1,4 @@
-"""Stars of an aligned field, detector by detector: from `astrometry` to `calibration`."""
+"""Compare the fluxes of stars that several detectors of an aligned field have seen."""
 
 from collections.abc import Sequence
 
@@ -40,7 +40,7 @@ def compare_zero_points(
 
 
 def _see_stars(field: AlignedField, k: int, grid: Grid) -> StarFluxes:
-    """Return the stars of one exposure; fluxes with the areas of their pixels."""
+    """Return the stars of one exposure, their fluxes corrected for the pixel area."""
     survey = field.surveys[k]
     stars = survey.sources.select(survey.sources.is_star)
     pixel_map = map_to_grid(field.geometries[k], grid)
