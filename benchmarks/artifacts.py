@@ -35,11 +35,12 @@ from rampline.detector.flicker_noise import (  # noqa: E402
 )
 from rampline.flags import DO_NOT_USE  # noqa: E402
 from rampline.pipeline.expect_artifacts import expect_artifacts  # noqa: E402
-from rampline.pipeline.scattered_light import Sight  # noqa: E402
+from rampline.pipeline.scattered_light import LOOKED_FOR, Sight  # noqa: E402
 from rampline.pipeline.second_round import (  # noqa: E402
     FieldKnowledge,
     SecondRound,
     clean_exposure,
+    know_alone,
     make_template,
     stray_residual,
 )
@@ -62,7 +63,12 @@ def first_round(visit, drawn):
     for d in drawn:
         args = d.slope, visit.image(d, d.slope, d.slope).planes.flags
         found = remove_flicker_noise(*args, visit.noise.readout, FLICKER, visit.flat)
-        images.append(visit.image(d, found.slope, found.stripes))
+        image = visit.image(d, found.slope, found.stripes)
+        expected = expect_artifacts(image.header, visit.stars, PARAMS.expect)
+        if any(e.kind in LOOKED_FOR and len(e.corners) for e in expected):
+            known = know_alone(image, visit.planes, expected)
+            image = clean_exposure(image, known, FLICKER, PARAMS).image
+        images.append(image)
     return images
 
 

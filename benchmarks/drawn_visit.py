@@ -15,6 +15,7 @@ from rampline.artifacts.bright_stars import brightest_stars
 from rampline.artifacts.stars import StarTable, join_stars
 from rampline.exposure.planes import SkyPlanes
 from rampline.exposure.records import Scene, SlopeImage, SlopePlanes
+from rampline.flags import DO_NOT_USE
 from rampline.pipeline.sky_to_mosaic import mask_mosaic, mask_mosaic_cores
 from rampline.simulation.headers import exposure_header
 from rampline.simulation.instrument import FLUX_CONVERSION
@@ -172,8 +173,11 @@ class Visit:
 
     def scenes(self, drawn, images, masks):
         """Return what the draft mosaic of the own filter says about each exposure."""
-        slopes = [image.planes.slope / self.flat for image in images]
-        slopes = [slope - np.median(slope) for slope in slopes]
+        slopes = []
+        for image in images:
+            slope = image.planes.slope / self.flat
+            masked = image.planes.flags & DO_NOT_USE != 0
+            slopes.append(np.where(masked, np.nan, slope - np.median(slope[~masked])))
         sky = self._stack(drawn, slopes) * self.mjy_sr_per_dn_s
         mask = mask_mosaic(sky)
         return [
@@ -189,8 +193,8 @@ class Visit:
         total, count = np.zeros((2, *self.field.shape), np.float32)
         for d, plane in zip(drawn, planes, strict=True):
             if plane is not None:
-                self.cut(total, d.dither)[:] += plane
-                self.cut(count, d.dither)[:] += 1
+                self.cut(total, d.dither)[:] += np.nan_to_num(plane)
+                self.cut(count, d.dither)[:] += np.isfinite(plane)
         return total / np.where(count > 0, count, np.nan)
 
 

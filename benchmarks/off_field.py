@@ -19,8 +19,8 @@ times the scatter of such means beside them, the share that is found, and the sh
 light that is masked; the share that is masked of all pixels in which the light, smoothed
 over 3 pixels, exceeds 3 times the noise of an exposure smoothed so. In the last lines: the
 share of the area that is masked where the true light is less than a tenth of a pixel's
-noise, that in which something was subtracted, and the noise of the sky that is left over that
-of the same exposures without light.
+noise, and that in which more than such a tenth was subtracted as if it
+were a wisp or claw.
 """
 
 import argparse
@@ -282,7 +282,8 @@ def report(detector, seed, scene, options):
     nothing = NOTHING * visit.noise.sigma
     false = [np.mean(m & (p < nothing)) for m, p in zip(masked, light, strict=True)]
     changed = [
-        np.mean(c.image.extras.get("STRAY", np.zeros(1)) != 0.0) for c in cleaned
+        np.mean(np.abs(c.image.extras.get("STRAY", np.zeros(1))) > nothing)
+        for c in cleaned
     ]
     print(
         f"{head} for nothing: masked {100 * np.mean(false):.3f} % "

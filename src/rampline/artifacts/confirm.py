@@ -25,6 +25,7 @@ from .reach import (
     find_reach,
     in_cells,
     measure_noise,
+    reach_beyond,
     smooth,
     spread,
     widen,
@@ -35,6 +36,8 @@ LEAST_COPIES: Final = 6
 """Fewer places to compare with say nothing about a scatter."""
 LEAST_KNOWN: Final = 0.3
 """Of the cells of a place must show sky."""
+MOST_HIDDEN: Final = 0.5
+"""Of a place: sources cover less; more is the light itself."""
 STEPS: Final = 8
 """Copies along each axis at most, to either side."""
 
@@ -106,13 +109,13 @@ def confirm_light(
     zones = [fill_polygon(corners, shape) for corners in outlines]
     hidden = is_source.copy()
     for zone in zones:
-        if zone.any() and is_source[zone].mean() > 1.0 - LEAST_KNOWN:
+        if zone.any() and is_source[zone].mean() > MOST_HIDDEN:
             hidden &= ~zone
     sky = np.where(hidden, np.float32(np.nan), residual)
     insides = [in_cells(zone.astype(np.float32)) > 0.5 for zone in zones]
     around = np.zeros(in_cells(residual).shape, np.bool_)
     for inside in insides:
-        around |= widen(inside)
+        around |= widen(inside, reach_beyond(inside.shape))
     view = _level(sky, around, around)
     seen = [_is_there(inside, view, params) for inside in insides]
     found = np.zeros(around.shape, np.bool_)
@@ -171,15 +174,14 @@ def _is_there(
     if not inside.any():
         return nowhere
     place, sky = _cut_out(inside), view.noise(inside)
+    if not place.at(place.first, view.cells).size:
+        return nowhere
     mean = _excess(place, (view.cells, sky.cells), np.mean)
     most = _excess(place, (view.wide, sky.wide), np.max)
-    if mean is None or most is None:
-        return nowhere
-    if view.untold[inside].any():
-        mean, most = (
-            k._replace(scatter=float(np.hypot(k.scatter, view.guess_err)))
-            for k in (mean, most)
-        )
+    more = view.guess_err if view.untold[inside].any() else 0.0
+    mean, most = (
+        k._replace(scatter=float(np.hypot(k.scatter, more))) for k in (mean, most)
+    )
     there = max(mean.sigma, most.sigma) >= params.least_excess
     return nowhere._replace(is_there=there, excess=mean.value, excess_err=mean.scatter)
 
@@ -194,21 +196,21 @@ class _Excess(NamedTuple):
     @property
     def sigma(self) -> float:
         """How sure it is; the scatter itself is uncertain, by 1 / sqrt(n)."""
-        if not self.scatter > 0.0:
+        if not (self.n_copies >= LEAST_COPIES and self.scatter > 0.0):
             return 0.0
         return self.value / self.scatter / (1.0 + float(np.sqrt(1.0 / self.n_copies)))
 
 
 def _excess(
     place: _Place, cells: tuple[Cells, Cells], measure: Callable[[Cells], np.float32]
-) -> _Excess | None:
+) -> _Excess:
     """Compare a place of one image with the same shape elsewhere in another."""
     own, others = cells
     here = place.at(place.first, own)
     there = [place.at(first, others) for first in _copies(place, own.shape)]
     copies = np.array([float(measure(k)) for k in there if k.size])
     if not here.size or len(copies) < LEAST_COPIES:
-        return None
+        return _Excess(np.nan, np.nan, 0)
     value = float(measure(here)) - float(np.median(copies))
     return _Excess(value, robust_scatter(copies), len(copies))
 

@@ -21,7 +21,7 @@ SCALES: Final = (0.75, 3.0, 10.0)
 """Standard deviations of the Gaussians, cells."""
 BEYOND: Final = 24
 """Cells beyond its outline as far as which light is followed: 3 arcsec of short wavelengths,
-the uncertainty of where knife-edge light falls."""
+the uncertainty of where knife-edge light falls; in small subarrays an eighth of the side."""
 SEED: Final = 2.0
 """Times the threshold: noise in so few places as an outline has does not reach it."""
 LEAST_WEIGHT: Final = 0.05
@@ -107,13 +107,14 @@ def find_reach(
     -------
     (rows, cols) bool
     """
+    beyond = reach_beyond(inside.shape)
     rows, cols = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     box = (
-        slice(max(0, rows[0] - BEYOND), rows[-1] + 1 + BEYOND),
-        slice(max(0, cols[0] - BEYOND), cols[-1] + 1 + BEYOND),
+        slice(max(0, rows[0] - beyond), rows[-1] + 1 + beyond),
+        slice(max(0, cols[0] - beyond), cols[-1] + 1 + beyond),
     )
     own, within = cells[box], inside[box]
-    near = widen(within)
+    near = widen(within, beyond)
     found = np.zeros(own.shape, np.bool_)
     scales = zip(SCALES[:n_scales], noise.levels, strict=False)
     for sigma, (level, scatter) in scales:
@@ -126,8 +127,13 @@ def find_reach(
     return reached
 
 
-def widen(inside: NDArray[np.bool_], by: float = BEYOND) -> NDArray[np.bool_]:
-    """Return cells and those around them, as far as light is followed."""
+def reach_beyond(shape: tuple[int, ...]) -> int:
+    """Return how far beyond its outline light is followed in a frame, cells."""
+    return min(BEYOND, min(shape) // 8)
+
+
+def widen(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
+    """Return cells and those around them."""
     if not inside.any():
         return inside
     away = ndimage.distance_transform_cdt(~inside, "chessboard")

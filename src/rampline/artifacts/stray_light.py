@@ -20,6 +20,7 @@ from ..exposure.timing import OUTPUT_COLUMNS
 from ..numerics.jit import kernel
 from ..numerics.selection import robust_scatter, select_median
 from .bits import CLAW_CORRECTED, WISP_CORRECTED
+from .row_levels import without_row_levels
 from .stray_fit import (
     CLIP_HIGH,
     CLIP_LOW,
@@ -30,7 +31,6 @@ from .stray_fit import (
     average_blocks,
     find_box,
     fit_strength,
-    output_width,
 )
 from .wisps import FILTERS, WINDOWS
 
@@ -45,8 +45,6 @@ OPEN: Final = (0.05, 0.3)
 second all. Noise alone reaches 0.003 beyond three sigma."""
 LEAST_VALUES: Final = 2
 """Exposures that must show sky at a pixel; other pixels are filled from around."""
-LEAST_OF_ROW: Final = 0.25
-"""Share of an amplifier's row beside the light that tells its level; else the whole row's."""
 WEAKEST: Final = 0.3
 """Scaling up weaker exposures would add more noise than light."""
 MODE_CELL: Final = 8
@@ -120,7 +118,7 @@ def find_stray_light(
         All zero where nothing stands out.
     """
     found = _picture(exposures, params)
-    exposures = [_without_rows(exposure, found.light > 0) for exposure in exposures]
+    exposures = [without_row_levels(e, found.light > 0).even for e in exposures]
     alike = _of_equal_strength(exposures, found.light, params)
     if len(alike) >= params.least_exposures:
         found = _picture(alike, params)
@@ -211,21 +209,6 @@ def _large(found: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
     sizes = np.bincount(labels.ravel(), minlength=n_labels + 1)
     sizes[0] = 0
     return np.asarray((sizes >= least_area)[labels], np.bool_)
-
-
-def _without_rows(exposure: Plane, region: NDArray[np.bool_]) -> Plane:
-    """Return an exposure less the levels of its amplifier rows, measured beside the light."""
-    n_rows, n_cols = exposure.shape
-    width = output_width(n_cols)
-    known = (np.isfinite(exposure) & ~region).reshape(n_rows, -1, width)
-    parts = exposure.reshape(n_rows, -1, width)
-    count = known.sum(axis=2)
-    total = np.where(known, parts, np.float32(0)).sum(axis=2)
-    row = total.sum(axis=1) / np.maximum(count.sum(axis=1), 1)
-    enough = count >= LEAST_OF_ROW * width
-    level = np.where(enough, total / np.maximum(count, 1), row[:, None])
-    even = parts - level[:, :, None].astype(np.float32)
-    return np.asarray(even.reshape(exposure.shape), np.float32)
 
 
 def _of_equal_strength(

@@ -42,6 +42,7 @@ from ..params import Params
 from .drawn_regions import DrawnMasks
 from .expect_artifacts import ExpectParams
 from .scattered_light import (
+    LOOKED_FOR,
     STRIPES,
     Findings,
     Sight,
@@ -51,6 +52,7 @@ from .scattered_light import (
     sky_residual,
     with_stripes,
 )
+from .sky_to_mosaic import mask_mosaic_cores
 from .slope_to_sky import ARTIFACT, STRAY, STRAY_ERR
 
 _ON_PLACE = WISP_CORRECTED | CLAW_CORRECTED
@@ -92,6 +94,26 @@ class FieldKnowledge(Sight):
     scene: Scene | None = None
     template: StrayTemplate | None = None
     drawn: DrawnMasks | None = None
+
+
+def know_alone(
+    image: SlopeImage, planes: SkyPlanes, expected: Sequence[Expected]
+) -> FieldKnowledge:
+    """Return what one exposure says about itself, in the first round.
+
+    Parameters
+    ----------
+    image : SlopeImage
+    planes : SkyPlanes
+    expected : sequence of Expected
+        What is looked for: light with places. Angled stripes stay on the sky and wait for the
+        draft mosaic.
+    """
+    nothing = np.zeros(image.planes.slope.shape, np.bool_)
+    even = sky_residual(with_stripes(image), image.planes.flags, planes, nothing)
+    placed = [e for e in expected if e.kind in LOOKED_FOR and len(e.corners)]
+    is_source = mask_mosaic_cores(even)
+    return FieldKnowledge(is_source=is_source, planes=planes, expected=placed)
 
 
 class CleanExposure(NamedTuple):

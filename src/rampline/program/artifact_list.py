@@ -42,3 +42,12 @@ def artifact_list_path(folder: Path, root: str) -> Path:
 def known_number(value: float) -> float | None:
     """Return a number as JSON has it: nothing where it is not known."""
     return float(value) if math.isfinite(value) else None
+
+
+def read_artifact_list(folder: Path, root: str) -> list[dict[str, Any]]:
+    """Return the rows of an exposure's list; none where there is no list."""
+    path = artifact_list_path(folder, root)
+    if not path.is_file():
+        return []
+    content: dict[str, list[dict[str, Any]]] = json.loads(path.read_text("utf-8"))
+    return content["artifacts"]

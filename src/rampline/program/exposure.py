@@ -9,7 +9,7 @@ from ..exposure.records import SkyImage, SlopeImage
 from ..files.provenance import StepRun
 from ..files.read import read_header
 from .make_cal import Slopes, make_cal
-from .make_rate import make_rate
+from .make_rate import Finish, make_rate
 from .make_survey import make_survey
 from .options import Until
 from .parameter_tree import Parameters
@@ -44,6 +44,8 @@ class ExposureRequest:
         Charge of earlier exposures, from the detector's persistence ledger.
     drawn : DrawnHere or None
         What the user's regions say; None where the slopes know that already.
+    finish : Finish or None
+        What is done to new slopes before they are written.
     """
 
     path: Path
@@ -54,6 +56,7 @@ class ExposureRequest:
     backgrounds: tuple[Path, ...] = ()
     held: Path | None = None
     drawn: DrawnHere | None = None
+    finish: Finish | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +140,7 @@ def _rate(
         request.place,
         request.parameters.ramp_to_slope,
         request.held,
+        request.finish,
     )
     _log_steps(result.path, result.steps)
     if result.slope is not None:

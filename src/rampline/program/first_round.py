@@ -14,6 +14,7 @@ from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field import FieldRun
 from .inputs import Inputs, Source
 from .make_cal import choose_backgrounds, is_background
+from .make_rate import Finish
 from .options import Until
 from .stage import Desk
 from .user_regions import drawn_on
@@ -29,12 +30,15 @@ class _Known:
         By exposure: charge of earlier ones that is held in traps before it.
     distant : set of str
         Files of exposures that enter no mosaic.
+    looks : mapping of str to Finish
+        By exposure: what scattered light its slopes are searched for.
     skies : sequence of (Header, Path)
         Exposures of the sky alone, and their slopes.
     """
 
     held: Mapping[str, Path]
     distant: frozenset[str]
+    looks: Mapping[str, Finish]
     skies: Sequence[tuple[Header, Path]] = ()
 
 
@@ -55,6 +59,7 @@ def run_first_round(desk: Desk, inputs: Inputs, run: FieldRun) -> list[ExposureR
     known = _Known(
         held=_follow_persistence(desk, inputs.sources, run),
         distant=frozenset(str(error.path) for error in inputs.distant),
+        looks=_plan_looks(desk, inputs.sources, run),
     )
     targets = list(inputs.sources)
     skies = [source for source in targets if is_background(source.header)]
@@ -94,6 +99,33 @@ def _follow_persistence(
     return held
 
 
+def _plan_looks(
+    desk: Desk, sources: Sequence[Source], run: FieldRun
+) -> Mapping[str, Finish]:
+    """Return what scattered light is looked for in raw exposures.
+
+    Stars are asked for where a second round needs them anyway, or the user gives them.
+    """
+    headers = [s.header for s in sources if s.suffix != "cal"]
+    wants_stars = run.options.rounds == 2 or run.options.stars not in {"2mass", "none"}
+    templates = run.parameters.second_round.stray_light.templates
+    if not (headers and (wants_stars or templates)):
+        return {}
+    # opens in 0.4 s what other runs do without
+    from .first_look import plan_looks
+    from .stars import find_stars, write_stars
+
+    stars, problem = None, ""
+    if wants_stars:
+        stars, problem = find_stars(run.options.stars, headers)
+    if problem:
+        desk.progress.say(problem)
+    if stars is not None and run.options.rounds == 2:
+        run.folders.stars.parent.mkdir(parents=True, exist_ok=True)
+        write_stars(run.folders.stars, stars, are_all=not problem)
+    return plan_looks(headers, stars, run)
+
+
 def _reduce_skies(
     desk: Desk, skies: Sequence[Source], known: _Known, run: FieldRun
 ) -> list[tuple[Header, Path]]:
@@ -120,5 +152,6 @@ def _task(
         backgrounds=choose_backgrounds(header, known.skies),
         held=known.held.get(header.root),
         drawn=drawn_on(run.drawn, header),
+        finish=known.looks.get(header.root),
     )
     return desk.task(header.root, calibrate_exposure, request)

@@ -44,6 +44,11 @@ class Folders:
         return self.out / "field"
 
     @property
+    def stars(self) -> Path:
+        """Stars around the field, which both rounds ask for scattered light."""
+        return self.second.field / "stars.ecsv"
+
+    @property
     def second(self) -> "Folders":
         """The same rooms again, for the products of the second round."""
         return Folders(self.out / "round2")

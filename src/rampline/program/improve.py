@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ..detector.flicker_noise import FlickerNoiseParams
 from ..files.provenance import StepRun
@@ -21,7 +20,8 @@ from ..pipeline.second_round import (
 )
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
-from .artifact_list import known_number, write_artifact_list
+from .artifact_list import write_artifact_list
+from .describe_findings import describe_findings
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field_view import FieldView, open_view
 from .make_bad_pixels import FLAGS
@@ -143,7 +143,10 @@ def _clean(request: SecondRequest, path: Path) -> bool:
     provenance = trace(steps, params, files, inputs, key, problems)
     write_slope(path, found.image, provenance)
     slope = found.image.planes.slope
-    rows = [*_rows(found), *region_rows(request.drawn, drawn, slope, "DN/s")]
+    rows = [
+        *describe_findings(found),
+        *region_rows(request.drawn, drawn, slope, "DN/s"),
+    ]
     write_artifact_list(path.parent, header.root, rows, problems=list(problems))
     draw_slope(request.place.pictures, header.root, found.image)
     return True
@@ -162,42 +165,3 @@ def _steps(found: CleanExposure, request: SecondRequest) -> tuple[StepRun, ...]:
         StepRun(name, 0.0, "COMPLETE" if done else "SKIPPED")
         for name, done in ran.items()
     )
-
-
-def _rows(found: CleanExposure) -> list[dict[str, Any]]:
-    """Return what was expected and found in an exposure, and what was done about it."""
-    rows: list[dict[str, Any]] = []
-    if found.stray is not None:
-        fit = found.stray
-        rows.append(
-            {
-                "kind": "stray_light",
-                "found": fit.is_sure,
-                "action": "subtracted" if fit.is_sure else "none",
-                "strength": known_number(fit.measured),
-                "strength_err": known_number(fit.strength_err),
-                "further": [known_number(value) for value in fit.further],
-                "unit": "template",
-            }
-        )
-    if found.angled is not None:
-        angles = list(found.angled.angles_deg)
-        action = "subtracted" if angles else "none"
-        row = {"kind": "stripes", "found": bool(angles), "action": action}
-        rows.append({**row, "angles_deg": angles})
-    for item, there in found.expected:
-        rows.append(
-            {
-                "kind": item.kind,
-                "cause": item.cause,
-                "predicted": known_number(item.strength),
-                "predicted_unit": item.unit,
-                "found": there.is_there,
-                "action": "masked" if there.mask.any() else "none",
-                "strength": known_number(there.excess),
-                "strength_err": known_number(there.excess_err),
-                "unit": "DN/s",
-                "pixels": int(there.mask.sum()),
-            }
-        )
-    return rows

@@ -23,7 +23,11 @@ from ..pipeline.slope_to_sky import (
 )
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS, ReferenceFiles
-from .artifact_list import artifact_list_path, write_artifact_list
+from .artifact_list import (
+    artifact_list_path,
+    read_artifact_list,
+    write_artifact_list,
+)
 from .products import (
     Workplace,
     bench,
@@ -147,14 +151,16 @@ def _make_sky(
 
 
 def _list_drawn(folder: Path, sky: SkyImage, drawn: DrawnHere) -> None:
-    """Write what the user has drawn into the exposure's list, or take an older list away."""
-    if not drawn.words():
-        artifact_list_path(folder, sky.header.root).unlink(missing_ok=True)
+    """Add what the user has drawn to the exposure's list; no list says that there is nothing."""
+    root = sky.header.root
+    found = read_artifact_list(folder, root)
+    rows = [row for row in found if row["action"] != "user"]
+    if not (rows or drawn.words()):
+        artifact_list_path(folder, root).unlink(missing_ok=True)
         return
     masks = place_regions(drawn.regions, sky.geometry, sky.geometry.shape)
-    rows = region_rows(drawn, masks, sky.sky, "MJy/sr")
-    problems = list(drawn.problems)
-    write_artifact_list(folder, sky.header.root, rows, problems=problems)
+    rows += region_rows(drawn, masks, sky.sky, "MJy/sr")
+    write_artifact_list(folder, root, rows, problems=list(drawn.problems))
 
 
 def _with_backgrounds(

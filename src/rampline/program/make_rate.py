@@ -3,9 +3,11 @@
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
+from ..detector.flicker_noise import FlickerNoiseParams
 from ..errors import InputError, MissingReferenceError
 from ..exposure.header import Header
 from ..exposure.records import SlopeImage
@@ -19,6 +21,7 @@ from ..pipeline.runner import Runner
 from ..reference.planes import load_flat, load_ramp_planes
 from ..reference.select import RAMP_KINDS
 from ..reference.sky_planes import FlatField
+from .artifact_list import artifact_list_path
 from .make_ledger import read_held
 from .products import Workplace, bench, is_current, list_steps, reference_source, trace
 from .task_key import hash_file, make_key
@@ -26,6 +29,22 @@ from .task_key import hash_file, make_key
 log = logging.getLogger(__name__)
 
 MODULE = "program.make_rate"
+
+
+class Finish(Protocol):
+    """What is done to new slopes before they are written."""
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What of it cannot be done, in words of the products."""
+
+    def words(self) -> list[str]:
+        """Return what of it determines the slopes."""
+
+    def finish(
+        self, image: SlopeImage, flicker: FlickerNoiseParams, place: Workplace
+    ) -> tuple[SlopeImage, tuple[StepRun, ...]]:
+        """Return the slopes and what was done to them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +70,7 @@ def make_rate(
     place: Workplace,
     params: RampToSlope,
     held: Path | None = None,
+    finish: Finish | None = None,
 ) -> RateResult:
     """Make the slopes of one exposure unless they are up to date.
 
@@ -63,6 +83,8 @@ def make_rate(
     params : RampToSlope
     held : Path or None
         Charge of earlier exposures, from the detector's ledger.
+    finish : Finish or None
+        What is done to the slopes before they are written.
 
     Raises
     ------
@@ -76,6 +98,7 @@ def make_rate(
     used = files.used if flat is None else (*files.used, *flat.files)
     raw_hash = hash_file(raw)
     hashes = [raw_hash, *([] if held is None else [hash_file(held)])]
+    hashes += finish.words() if finish is not None else []
     key = make_key(MODULE, hashes, params, used)
     if is_current(path, key):
         return RateResult(path=path, slope=None, steps=())
@@ -93,7 +116,13 @@ def make_rate(
     )
     _refuse_empty(raw, slope)
     steps = list_steps(run.trail, params)
-    provenance = trace(steps, params, files, [InputFile(raw.name, raw_hash)], key)
+    problems: tuple[str, ...] = ()
+    artifact_list_path(place.folder, header.root).unlink(missing_ok=True)
+    if finish is not None:
+        slope, more = finish.finish(slope, params.flicker_noise, place)
+        steps, problems = (*steps, *more), finish.problems
+    inputs = [InputFile(raw.name, raw_hash)]
+    provenance = trace(steps, params, files, inputs, key, problems)
     if slope.integrations is not None:
         ints = place.folder / product_name(header.root, "rateints")
         write_slope_ints(ints, slope, provenance)

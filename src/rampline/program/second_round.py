@@ -23,7 +23,6 @@ from .make_sources import SourcesRequest, make_sources
 from .make_stray import StrayRequest, StrayResult, make_stray
 from .make_survey import read_survey
 from .stage import Desk
-from .stars import find_stars, write_stars
 from .user_regions import drawn_on
 from .visit_groups import Key, group_by, split_epochs, visit_group, visit_group_name
 
@@ -65,8 +64,7 @@ def run_second_round(
     second.folders.field.mkdir(exist_ok=True)
     members = _members(first, run)
     _mask_sources(desk, members)
-    stars = _stars(desk, members, second)
-    templates = _find_stray_light(desk, members, stars, second)
+    templates = _find_stray_light(desk, members, run.folders.stars, second)
     same_pixels = _by_epoch(members)
     bad_pixels = _find_bad_pixels(desk, members, same_pixels, second)
     tasks = [
@@ -78,7 +76,7 @@ def run_second_round(
                 view=member.view,
                 template=templates.get(visit_group(member.header)),
                 bad_pixels=bad_pixels.get(same_pixels(member.header)),
-                stars=stars,
+                stars=run.folders.stars,
                 drawn=drawn_on(run.drawn, member.header),
                 place=second.place,
                 parameters=run.parameters,
@@ -218,14 +216,3 @@ def _by_epoch(members: Sequence[Member]) -> Callable[[Header], Key]:
         for header, start in zip(same, starts, strict=True):
             epochs[header.root] = (*optics, f"{start:.1f}")
     return lambda header: epochs[header.root]
-
-
-def _stars(desk: Desk, members: Sequence[Member], second: FieldRun) -> Path:
-    """Write the stars around the field, fetched once for all exposures."""
-    path = second.folders.field / "stars.ecsv"
-    if members:
-        stars, problem = find_stars(second.options.stars, [m.header for m in members])
-        if problem:
-            desk.progress.say(problem)
-        write_stars(path, stars, are_all=not problem)
-    return path

@@ -1,0 +1,45 @@
+"""What was expected and found in one exposure, as rows of its artifact list."""
+
+from typing import Any
+
+from ..pipeline.second_round import CleanExposure
+from .artifact_list import known_number
+
+
+def describe_findings(found: CleanExposure) -> list[dict[str, Any]]:
+    """Return what was expected and found in an exposure, and what was done about it."""
+    rows: list[dict[str, Any]] = []
+    if found.stray is not None:
+        fit = found.stray
+        rows.append(
+            {
+                "kind": "stray_light",
+                "found": fit.is_sure,
+                "action": "subtracted" if fit.is_sure else "none",
+                "strength": known_number(fit.measured),
+                "strength_err": known_number(fit.strength_err),
+                "further": [known_number(value) for value in fit.further],
+                "unit": "template",
+            }
+        )
+    if found.angled is not None:
+        angles = list(found.angled.angles_deg)
+        action = "subtracted" if angles else "none"
+        row = {"kind": "stripes", "found": bool(angles), "action": action}
+        rows.append({**row, "angles_deg": angles})
+    for item, there in found.expected:
+        rows.append(
+            {
+                "kind": item.kind,
+                "cause": item.cause,
+                "predicted": known_number(item.strength),
+                "predicted_unit": item.unit,
+                "found": there.is_there,
+                "action": "masked" if there.mask.any() else "none",
+                "strength": known_number(there.excess),
+                "strength_err": known_number(there.excess_err),
+                "unit": "DN/s",
+                "pixels": int(there.mask.sum()),
+            }
+        )
+    return rows
