@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rampline.detector.band import in_memory, pick_pixels
+from rampline.detector.band import _pick_pixels, in_memory, pick_pixels
 from rampline.detector.ramp_fit import whole_ramps
 from rampline.detector.ramp_fit.covariance import readout_pattern, unit_read_weight
 from rampline.flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP, NO_GAIN_VALUE, SATURATED
@@ -55,6 +55,12 @@ def test_pixels_are_picked_by_their_number_in_the_band(rng):
     np.testing.assert_array_equal(
         pick_pixels(band, pixels), band.reshape(4, -1)[:, pixels]
     )
+    many = np.flatnonzero(rng.random(900) < 0.8).astype(np.int32)
+    ours, theirs = np.empty((2, 4, many.size), np.uint8)
+    flat = rng.integers(0, 255, 5000, np.uint8)
+    _pick_pixels(flat, 1000, many, ours)
+    twins.pick_pixels(flat, 1000, many, theirs)
+    np.testing.assert_array_equal(ours, theirs)
 
 
 @pytest.mark.parametrize("pattern", ["RAPID", "MEDIUM8"])

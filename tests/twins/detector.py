@@ -146,6 +146,11 @@ def _ramps_of(samples, pixels, n_groups):
     return counts, samples.flags[pixels + groups * flag_plane]
 
 
+def pick_pixels(flat, plane, pixels, picked):
+    for group, ramp in enumerate(picked):
+        ramp[:] = flat[group * plane + pixels]
+
+
 def find_means(tile):
     tile.n_used[:] = tile.used.sum(axis=0)
     tile.mean[:] = tile.rate.sum(axis=0) / np.maximum(tile.n_used, 1)

@@ -11,10 +11,14 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..numerics.jit import kernel
+
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 _BLOCK_SAMPLES = 1 << 21
 """Samples taken at a time: 8 MB of float32, which stay in the last cache."""
+_NEAR = 512
+"""Pixels taken at a time."""
 
 
 class RampBand(NamedTuple):
@@ -85,9 +89,24 @@ def pick_pixels(cube: NDArray[Scalar], pixels: NDArray[np.int32]) -> NDArray[Sca
     """Copy some pixels of a (groups, rows, cols) band: (groups, n)."""
     flat, plane = in_memory(cube)
     picked = np.empty((len(cube), pixels.size), cube.dtype)
-    for group, ramp in enumerate(picked):
-        np.take(flat[group * plane :], pixels, out=ramp, mode="clip")
+    _pick_pixels(flat, plane, pixels, picked)
     return picked
+
+
+@kernel
+def _pick_pixels(
+    flat: NDArray[Scalar],
+    plane: int,
+    pixels: NDArray[np.int32],
+    picked: NDArray[Scalar],
+) -> None:
+    """Copy some pixels of each plane; some hundred at a time, which are near each other."""
+    for start in range(0, pixels.size, _NEAR):
+        stop = min(start + _NEAR, pixels.size)
+        for group in range(len(picked)):
+            own, ramp = flat[group * plane :], picked[group]
+            for c in range(start, stop):
+                ramp[c] = own[np.uint32(pixels[c])]
 
 
 class Hits(NamedTuple):

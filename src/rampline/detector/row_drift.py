@@ -68,7 +68,7 @@ def remove_row_drift(
     read = np.float32(2.0 / readout.n_frames) * noise.read_noise_dn**2
     photons = np.zeros(noise.gain.shape, np.float32)
     np.divide(1.0, noise.gain, out=photons, where=noise.gain > 0.0)
-    read[(band.pixel_flags & bad != 0) | ~(photons > 0.0)] = np.nan
+    np.copyto(read, np.nan, where=(band.pixel_flags & bad != 0) | ~(photons > 0.0))
     width = OUTPUT_COLUMNS if readout.n_outputs > 1 else readout.n_cols
     first = readout.col_start % width if readout.n_outputs > 1 else 0
     whole = slice(0, len(noise.gain))

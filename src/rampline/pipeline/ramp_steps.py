@@ -382,8 +382,10 @@ def _noise(
     n_frames = ramp.header.readout.n_frames
     rounding = n_frames / 12.0 if n_frames > 1 else 0.0
     if algorithm != "jwst" and (rounding or ramp.read_variance != 1.0):
-        own = np.float32(ramp.read_variance) * read**2
-        read = np.sqrt(own + np.float32(rounding))
+        own = read * read
+        own *= np.float32(ramp.read_variance)
+        own += np.float32(rounding)
+        read = np.sqrt(own, out=own)
     return PixelNoise(gain, read)
 
 

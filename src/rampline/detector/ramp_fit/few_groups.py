@@ -89,14 +89,16 @@ def fit_few_groups(
     """
     bad = np.uint8(flags.BAD_FOR_SLOPE)
     bits = band.group_flags[:, :, rows]
-    usable = (noise.gain[rows] > 0.0) & (noise.read_noise_dn[rows] > 0.0)
-    usable &= band.pixel_flags[rows] & _LOST == 0
-    near = np.broadcast_to(usable, out.integrations.flags.shape)
-    if bits.shape[1] > _FEW:
-        # where at most two groups are good, one of any three is bad
-        near = near & (np.bitwise_or.reduce(bits[:, -_FEW - 1 :], axis=1) & bad != 0)
+    # where at most two groups are good, one of any three is bad
+    near = np.bitwise_or.reduce(bits[:, -_FEW - 1 :], axis=1) & bad != 0
+    near |= bits.shape[1] <= _FEW
     # one index is found faster than three
     i, row, col = np.unravel_index(np.flatnonzero(near), near.shape)
+    usable = (noise.gain[rows][row, col] > 0.0) & (
+        noise.read_noise_dn[rows][row, col] > 0.0
+    )
+    usable &= band.pixel_flags[rows][row, col] & _LOST == 0
+    i, row, col = i[usable], row[usable], col[usable]
     own = bits[i, :, row, col]
     n_good = np.count_nonzero(own & bad == 0, axis=1)
     full = (own & np.uint8(flags.SATURATED) != 0).any(axis=1)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ... import flags
 from ...exposure.records import SlopePlanes
 from ...exposure.timing import Readout
-from ..band import PixelNoise, RampBand, Scalar, flat_block
+from ..band import PixelNoise, RampBand, Scalar, flat_block, pick_pixels
 from .covariance import Pattern, readout_pattern, unit_read_weight
 from .cut_ramps import fit_cut_ramps
 from .few_groups import Reset, fit_few_groups
@@ -38,7 +38,14 @@ from .gls_kernels import (
 )
 from .planes import SlopeFit
 from .shared_hits import fit_shared_hits
-from .whole_ramps import Planes, fit_whole_ramps, noise_of, samples_of
+from .whole_ramps import (
+    Noise,
+    Planes,
+    Samples,
+    fit_whole_ramps,
+    noise_of,
+    samples_of,
+)
 from .zero_frame import fit_zero_frames
 
 _SPOILS = flags.BAD_FOR_SLOPE, flags.JUMP
@@ -142,10 +149,27 @@ def _fit_alone(
     bits = (*_SPOILS, _KEPT, flags.DO_NOT_USE, _UNKNOWN_GAIN)
     model = pattern, unit_read_weight(pattern)
     rest = fit_whole_ramps(samples, own, model, bits, out)
-    to.flags[rest] = known[rest]
-    fit_cut_ramps(samples, own, rest, pattern, bits, out)
+    # side by side they stay in the cache, whatever the order in which they are taken
+    samples, own = _pick(band, own, rows, rest)
+    spare = Planes._make([*np.empty((5, rest.size), np.float32), known[rest]])
+    every = np.arange(rest.size, dtype=np.int32)
+    fit_cut_ramps(samples, own, every, pattern, bits, spare)
     if readout.n_frames > 1:
-        fit_shared_hits(samples, own, rest, _SPOILS, readout, out)
+        fit_shared_hits(samples, own, every, _SPOILS, readout, spare)
+    for plane, values in zip(out, spare, strict=True):
+        plane[rest] = values
+
+
+def _pick(
+    band: RampBand, noise: Noise, rows: slice, pixels: NDArray[np.int32]
+) -> tuple[Samples, Noise]:
+    """Copy some ramps of a single integration, and their noise."""
+    n = pixels.size
+    counts = pick_pixels(band.counts[0, :, rows], pixels)
+    bits = pick_pixels(band.group_flags[0, :, rows], pixels)
+    dark = noise.dark[pixels] if noise.dark.size else noise.dark
+    own = Noise(noise.gain[pixels], noise.read_noise[pixels], dark)
+    return Samples(counts.reshape(-1), bits.reshape(-1), (n, n), 1, n), own
 
 
 def _fit_ramps(
