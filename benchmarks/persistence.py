@@ -19,6 +19,8 @@ target    the first is a target acquisition: a subarray, a few seconds of a very
 heldout   twelve release times and a power law, 30 % scatter from pixel to pixel, more charge
           the longer a pixel was full, another readout, and stars with other wings
 none      no persistence: nothing must be taken off
+taken     a dozen stars, and an earlier run that found all traps to hold half as much again
+gone      the same earlier run, but no persistence
 """
 
 import argparse
@@ -36,7 +38,12 @@ from rampline.detector.trap_amplitudes import (  # noqa: E402
     TrapAmplitudeParams,
     fit_amplitudes,
 )
-from rampline.detector.trapped_charge import no_traps  # noqa: E402
+from rampline.detector.trapped_charge import (  # noqa: E402
+    HALF_WELL,
+    TIMES_S,
+    TrapAmplitudes,
+    no_traps,
+)
 from rampline.exposure.planes import RampPlanes  # noqa: E402
 from rampline.exposure.records import Ramp  # noqa: E402
 from rampline.flags import BAD_FOR_SLOPE  # noqa: E402
@@ -47,12 +54,13 @@ from rampline.simulation.headers import exposure_header  # noqa: E402
 from rampline.simulation.pointing import plan_exposures  # noqa: E402
 from rampline.simulation.scene import (  # noqa: E402
     ActivityParams,
+    FieldParams,
     SceneParams,
     VisitParams,
 )
 
 GAIN, READ_NOISE_DN, BIAS_DN, WELL_DN, ABOVE_WELL_DN = 2.0, 5.5, 9000.0, 51000.0, 2000.0
-SKY_DN_S, BORDER, PIXEL_ARCSEC = 0.12, 420, 0.031
+SKY_DN_S, BORDER = 0.12, 420
 LAGS_S = (0.0, 150.0, 300.0, 600.0, 1500.0, 1e5)
 OFF = {"enabled": False}
 PATH = RampToSlope.model_validate(
@@ -85,11 +93,18 @@ class Field:
     first_is_absent: bool = False
     acquisition: bool = False
     wings: float = 1.5
+    past: TrapAmplitudes | None = None
 
 
 _SLOWER = Law(
     release_s=(1.3, 13.0, 130.0, 1300.0, 13000.0),
     charge_e=(140.0, 280.0, 140.0, 280.0, 140.0),
+)
+_PAST = TrapAmplitudes(
+    charge_dn=np.full(len(TIMES_S), 85.0),
+    covariance=np.eye(len(TIMES_S)) * 20.0**2,
+    curve=np.array(HALF_WELL),
+    scatter=0.1,
 )
 _POWER_S = tuple(np.geomspace(0.5, 30000.0, 12))
 _POWER = Law(
@@ -110,6 +125,8 @@ FIELDS = {
     "target": Field(acquisition=True),
     "heldout": Field(readout=("SHALLOW4", 7), law=_POWER, wings=1.25),
     "none": Field(law=None),
+    "taken": Field(stars=12, past=_PAST),
+    "gone": Field(stars=12, law=None, past=_PAST),
 }
 
 
@@ -150,9 +167,11 @@ class Detector:
         reached *= 1.0 + self.law.deeper * np.log(np.maximum(fluence, 1.0))
         caught = reached * -np.expm1(-seconds / (times * self.law.capture))
         most = np.array(self.law.charge_e)[:, None, None] * self.own
-        self.held_e += ((most * reached - self.held_e) * caught / np.maximum(
-            reached, 1e-9
-        )).clip(min=0).astype(np.float32)
+        self.held_e += (
+            ((most * reached - self.held_e) * caught / np.maximum(reached, 1e-9))
+            .clip(min=0)
+            .astype(np.float32)
+        )
 
 
 def make_sky(field, side, rng):
@@ -161,7 +180,9 @@ def make_sky(field, side, rng):
     sky = np.full((whole, whole), SKY_DN_S, np.float32)
     number = rng.poisson(field.stars * (whole / side) ** 2)
     for _ in range(number):
-        add_star(sky, rng.uniform(0, whole, 2), 10 ** rng.uniform(1.9, 3.9), field.wings)
+        add_star(
+            sky, rng.uniform(0, whole, 2), 10 ** rng.uniform(1.9, 3.9), field.wings
+        )
     for _ in range(3 * int((whole / 100) ** 2)):
         add_star(sky, rng.uniform(0, whole, 2), 10 ** rng.uniform(-1.5, 1.0), 1.5)
     return sky
@@ -180,27 +201,31 @@ def add_star(sky, place, peak, wings):
 def plan(field, seed, side):
     """Return headers of all exposures with the dither in pixels of each."""
     made = []
+    middle_sky, dec = None, FieldParams().dec
     for number, start in (("001", 59737.4), ("002", 59737.4 + 0.16)):
         visit = VisitParams(observation=number, start_mjd=start, points=4)
         pattern, groups = field.readout
         scene = SceneParams(
             seed=seed,
+            field=FieldParams(dec=dec),
             visit=visit,
             activities=(
                 ActivityParams(pattern=pattern, groups=groups, detectors=("NRCB1",)),
             ),
         )
         exposures = plan_exposures(scene)
+        if middle_sky is None:
+            middle_sky = exposures[0].true.pixel_to_sky(side / 2, side / 2)
         for k, exposure in enumerate(exposures):
-            off = np.subtract(exposure.offset_arcsec, exposures[0].offset_arcsec)
-            row, col = off[1] / PIXEL_ARCSEC, -off[0] / PIXEL_ARCSEC
+            row, col = exposure.true.sky_to_pixel(*middle_sky)
+            row, col = side / 2 - float(row), side / 2 - float(col)
             header = exposure_header(scene, exposure)
             size = {"n_rows": side, "n_cols": side}
             header = replace(header, readout=replace(header.readout, **size))
             if not field.one_filter:
                 header = replace(header, filter=FILTERS[k])
-            moved = 150 * (number == "002")
-            made.append((header, (round(row) + moved, round(col) - 2 * moved)))
+            made.append((header, (round(row), round(col))))
+        dec += 5.0 / 3600.0
     return made
 
 
@@ -238,7 +263,9 @@ def draw_exposure(header, rate_dn_s, detector):
         noisy = rng.poisson(np.maximum(fresh, 0.0)).astype(np.float32)
         given += noisy
         counts = np.minimum((level + part + given) / GAIN, WELL_DN + ABOVE_WELL_DN)
-        noise = READ_NOISE_DN / np.sqrt(n) * rng.standard_normal(level.shape, np.float32)
+        noise = (
+            READ_NOISE_DN / np.sqrt(n) * rng.standard_normal(level.shape, np.float32)
+        )
         samples[0, k] = np.clip(np.rint(BIAS_DN + counts + noise), 0, 65535)
         gap = rate_e * readout.n_dropped
         level += total
@@ -264,7 +291,7 @@ def make_planes(header):
 
 def acquire(exposures, detector, sky, rng):
     """Return a target acquisition on the brightest star before the first exposure."""
-    header, dither = exposures[0]
+    header = exposures[0][0]
     side = detector.side
     light = sky[BORDER : BORDER + side, BORDER : BORDER + side]
     row, col = (
@@ -303,7 +330,9 @@ def observe(field, seed, side):
     if field.acquisition:
         raws.append(acquire(exposures, detector, sky, rng))
         truths.append(None)
-    other = {name: sky * f for name, f in zip(FILTERS, (1.0, 0.6, 1.4, 0.8), strict=True)}
+    other = {
+        name: sky * f for name, f in zip(FILTERS, (1.0, 0.6, 1.4, 0.8), strict=True)
+    }
     for number, (header, (row, col)) in enumerate(exposures):
         light = sky if field.one_filter else other[header.filter]
         here = light[BORDER + row :, BORDER + col :][:side, :side]
@@ -339,9 +368,9 @@ def measure(field, seed, side, bench):
     raws, truths = observe(field, seed, side)
     planes = [make_planes(raw.header) for raw in raws]
     pages, seen = follow_exposures(zip(raws, planes, strict=True), no_traps())
-    amplitudes = fit_amplitudes(seen, TrapAmplitudeParams())
+    amplitudes = fit_amplitudes(seen, TrapAmplitudeParams(), field.past)
     charges, _ = fill_ledger(pages, no_traps(), amplitudes)
-    found = {k: [[], [], 0] for k in range(len(LAGS_S) - 1)}
+    found = {k: ([], [], []) for k in range(len(LAGS_S) - 1)}
     for number, (raw, truth) in enumerate(zip(raws, truths, strict=True)):
         if truth is None:
             continue
@@ -350,11 +379,11 @@ def measure(field, seed, side, bench):
             continue
         before, its_err, known = reduce_exposure(raw, planes[number], None, bench)
         after, err, still = reduce_exposure(raw, planes[number], charges[number], bench)
-        for k in found:
+        for k, (without, with_ledger, lost) in found.items():
             own = (since >= LAGS_S[k]) & (since < LAGS_S[k + 1]) & known
-            found[k][0].append(((before - truth) / its_err)[own])
-            found[k][1].append(((after - truth) / err)[own & still])
-            found[k][2] += int((own & ~still).sum())
+            without.append(((before - truth) / its_err)[own])
+            with_ledger.append(((after - truth) / err)[own & still])
+            lost.append(own & ~still)
     return found, amplitudes
 
 
@@ -374,8 +403,9 @@ def print_field(name, seed, side, bench):
         said = "held, DN: " + " ".join(f"{a:.0f}" for a in amplitudes.charge_dn)
         said += f"; scatter {amplitudes.scatter:.2f}"
     print(f"{name}, seed {seed}: {said} ({spent:.0f} s CPU)")
-    for k, (before, after, lost) in found.items():
-        before, after = np.concatenate(before), np.concatenate(after)
+    for k, (without, with_ledger, of_them) in found.items():
+        before, after = np.concatenate(without), np.concatenate(with_ledger)
+        lost = np.sum(of_them)
         if before.size < 100:
             continue
         (a, its), (b, error) = middle(before), middle(after)

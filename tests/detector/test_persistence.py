@@ -9,6 +9,7 @@ from rampline.detector.persistence import (
     predict_release,
     remove_afterglow,
 )
+from rampline.detector.trapped_charge import TIMES_S
 from rampline.exposure.planes import HeldCharge
 from rampline.exposure.records import SlopePlanes
 from rampline.flags import DO_NOT_USE, PERSISTENCE
@@ -16,9 +17,11 @@ from rampline.flags import DO_NOT_USE, PERSISTENCE
 from .exposures import make_readout
 
 
-def held(charge=(0.0, 0.0, 100.0, 0.0, 0.0), error=0.1, n=1):
+def held(charge=100.0, time_s=100.0, error=0.1, n=1):
+    """Charge in the traps of one release time."""
     places = np.arange(n, dtype=np.int32)
-    charges = np.repeat(np.array(charge, np.float32)[:, None], n, axis=1)
+    own = np.array(TIMES_S) == time_s
+    charges = np.repeat(charge * own[:, None], n, axis=1).astype(np.float32)
     return HeldCharge(places, places + 1, charges, np.full(n, error, np.float32))
 
 
@@ -61,7 +64,7 @@ def test_a_release_rises_within_an_integration_and_is_less_in_the_next():
 
 def test_groups_are_left_out_while_the_release_is_too_uncertain():
     band, noise = empty_band(READOUT)
-    some = held((0.0, 3000.0, 0.0, 0.0, 0.0), error=0.3)
+    some = held(3000.0, 10.0, error=0.3)
     release = predict_release(some, READOUT)
     remove_afterglow(band, noise, some, release, READOUT, PersistenceParams())
     bad = band.group_flags[:, :, 0, 1] & DO_NOT_USE != 0
@@ -74,7 +77,7 @@ def test_groups_are_left_out_while_the_release_is_too_uncertain():
 
 def test_a_pixel_is_given_up_where_all_of_it_is_too_uncertain():
     band, noise = empty_band(READOUT)
-    some = held((0.0, 0.0, 0.0, 1e6, 0.0), error=0.3)
+    some = held(1e6, 1000.0, error=0.3)
     release = predict_release(some, READOUT)
     remove_afterglow(band, noise, some, release, READOUT, PersistenceParams())
     assert band.pixel_flags[0, 1] == PERSISTENCE | DO_NOT_USE

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from rampline.detector.trapped_charge import TrapAmplitudes
 from rampline.errors import InputError
 from rampline.pipeline.ramp_to_slope import RampToSlope
 from rampline.program.inputs import collect_inputs
@@ -113,4 +114,14 @@ def test_a_file_that_is_no_ledger_is_one_line(tmp_path):
     path = tmp_path / "nrcb1_ledger.npz"
     path.write_text("no")
     with pytest.raises(InputError, match="no persistence ledger"):
+        read_state(path)
+
+
+def test_a_ledger_of_other_kinds_of_traps_is_one_line(tmp_path):
+    path = tmp_path / "nrcb1_ledger.npz"
+    none, nothing = np.zeros(0, np.int32), np.zeros(0)
+    columns = dict.fromkeys(TrapAmplitudes._fields, nothing)
+    filling = np.zeros((3, 0), np.float32)
+    np.savez(path, mjd=0.0, row=none, col=none, filling=filling, **columns)
+    with pytest.raises(InputError, match="another version"):
         read_state(path)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from .trap_amplitudes import Afterglow
 
-MOST_PIXELS: Final = 5_000
+MOST_PIXELS: Final = 20_000
 """Pixels of an exposure that enter the measurement."""
 CONTROL_STEPS: Final = ((19, -23), (-23, -19), (-19, 23), (23, 19))
 """From a pixel with a history to the places it is compared with: beyond its star's core."""
@@ -71,9 +71,9 @@ def find_afterglow(
         Pixels that see light and are not known to be bad.
     place : (2, n) integer
         Rows and columns of the pixels with a history; one or more.
-    history : ((n,) float32, (5, n) float32)
+    history : ((n,) float32, (kinds, n) float32)
         How full the well was that filled the traps of each last, and how full they are.
-    release : (5, ints * (groups - 1)) float64
+    release : (kinds, ints * (groups - 1)) float64
         Share of the traps that is released in each difference.
     earlier : Earlier or None
         Of the same number of groups; what it shows of the same sky is subtracted.

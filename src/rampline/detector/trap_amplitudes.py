@@ -3,10 +3,11 @@
 Pixels that were full in an earlier exposure are looked at in a later one, group by group,
 against rings of pixels around them that were not. What rises there beyond the same
 measure at places without a history is released charge. Stacks of such pixels, by exposure
-and by how full they were, are fitted by the releases of the five kinds of traps, none
-negative. A few exposures show few lags, so the kinds are held together: without further
-knowledge each holds as much as the others, which is the decay by about 1/t that detectors
-of this kind show (WFC3 Data Handbook, chapter 8), give or take as much again.
+and by how full they were, are fitted by the releases of the kinds of traps, none negative.
+A few exposures show few lags, so the kinds are held together: without further knowledge
+each holds as much as the others, which is the decay by about 1/t that detectors of this
+kind show (WFC3 Data Handbook, chapter 8), give or take twice as much; where an earlier run
+measured the detector, as much as it found, give or take a third.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,11 @@ _SIDES: Final = 1 << 40
 """More than there are cells."""
 _PARTS: Final = 4
 """Stacks of one exposure and filling at most, from the freshest pixels to the oldest."""
+_ALIKE: Final = 2.0
+"""Scatter of what kinds hold, over what a typical one holds: it is told in units of what is
+filled in their release time, which need not be the time in which they are filled."""
+_CHANGE: Final = 0.3
+"""How far the traps of a detector may have changed since an earlier run."""
 _CLIP: Final = 2.5
 """Outliers lie so many sigma off the median."""
 
@@ -48,14 +54,14 @@ class Afterglow(NamedTuple):
     share: NDArray[np.float32]
     """(n,): how full the well was that filled their traps last."""
     filling: NDArray[np.float32]
-    """(5, n): of their traps at the start of the exposure, if every bright pixel filled
+    """(kinds, n): of their traps at the start of the exposure, if every bright pixel filled
     them as a full one does; how much less those of less share fill them is fitted here."""
     rise_dn: NDArray[np.float32]
     """(steps, n): differences of groups less those of the ring around; NaN unknown."""
     control_dn: NDArray[np.float32]
     """(sides, steps, n): the same at places without a history, on several sides."""
     release: NDArray[np.float64]
-    """(5, steps): share of the traps that is released in each difference."""
+    """(kinds, steps): share of the traps that is released in each difference."""
     star: NDArray[np.int64]
     """(n,): number of the star, or of the cell of the frame: its pixels have the same
     surroundings, whose structure is an error that they share."""
@@ -77,7 +83,7 @@ class _Stack(NamedTuple):
 
     bin: int
     unit: NDArray[np.float64]
-    """(5, steps): release of unit amplitudes and unit curve."""
+    """(kinds, steps): release of unit amplitudes and unit curve."""
     rise: NDArray[np.float64]
     error: NDArray[np.float64]
     exposure: int
@@ -87,7 +93,9 @@ class _Stack(NamedTuple):
 
 
 def fit_amplitudes(
-    seen: Sequence[Afterglow], params: TrapAmplitudeParams
+    seen: Sequence[Afterglow],
+    params: TrapAmplitudeParams,
+    past: TrapAmplitudes | None = None,
 ) -> TrapAmplitudes | None:
     """Measure amplitudes and the curve of filling.
 
@@ -97,15 +105,20 @@ def fit_amplitudes(
         One for each exposure in which pixels with a history lie, or for each earlier
         exposure that filled them.
     params : TrapAmplitudeParams
+    past : TrapAmplitudes or None
+        Of an earlier run: what is seen now corrects it.
 
     Returns
     -------
     TrapAmplitudes or None
-        None where no afterglow is seen, or too few pixels had any.
+        None where no afterglow is seen, or too few pixels had any; with a past only where
+        what is seen is nearer to no afterglow than to it.
     """
     pages = [_Page(n, one, *_level(one)) for n, one in enumerate(seen)]
     pages = [page for page in pages if page.n_stars >= _LEAST_STARS]
     amplitude, curve = np.zeros(len(TIMES_S)), np.array(HALF_WELL)
+    if past is not None:
+        amplitude, curve = past.charge_dn, past.curve
     for _ in range(_ROUNDS):
         stacks = [
             stack
@@ -113,14 +126,17 @@ def fit_amplitudes(
             for stack in _stacks(page, amplitude, curve, params.least_pixels)
         ]
         if not stacks:
-            return None
-        fit = _fit(stacks, curve)
-        if fit.significance < params.least_significance:
+            return past
+        fit = _fit(stacks, curve, past)
+        # without a past afterglow must be seen, with one its absence must
+        least = params.least_significance * (1.0 if past is None else -1.0)
+        if fit.significance < least:
             return None
         curve = _fit_curve(stacks, fit.amplitude, curve)
         amplitude = fit.amplitude
-    fit = _fit(stacks, curve)
-    scatter = max(params.least_scatter, _scatter(seen, fit.amplitude, curve))
+    fit = _fit(stacks, curve, past)
+    least = params.least_scatter if past is None else past.scatter
+    scatter = max(least, _scatter(seen, fit.amplitude, curve))
     return TrapAmplitudes(fit.amplitude, fit.covariance, curve, scatter)
 
 
@@ -209,40 +225,83 @@ class _Fit(NamedTuple):
     amplitude: NDArray[np.float64]
     covariance: NDArray[np.float64]
     significance: float
-    """Of all of them together."""
+    """Of all of them together; with a past, by how much better it fits than nothing."""
 
 
-def _fit(stacks: Sequence[_Stack], curve: NDArray[np.float64]) -> _Fit:
-    """Fit amplitudes and, for each exposure, an error of its level."""
+def _fit(
+    stacks: Sequence[_Stack], curve: NDArray[np.float64], past: TrapAmplitudes | None
+) -> _Fit:
+    """Fit amplitudes and, for each exposure, an error of its level.
+
+    Errors grow by what the fit leaves.
+    """
     design, rise, error, levels = _equations(stacks, curve)
-    kinds = len(TIMES_S)
-    # all kinds alike: one number, which says whether anything is seen at all
-    alike = np.concatenate([design.sum(axis=0)[None], levels]) / error
-    alike = np.concatenate([alike, np.eye(len(alike))[:, 1:]], axis=1)
-    wanted = np.concatenate([rise / error, np.zeros(len(levels))])
-    inverse = np.linalg.pinv(alike @ alike.T, hermitian=True)
-    first = inverse @ (alike @ wanted)
-    chi2 = float(np.sum((wanted - first @ alike) ** 2)) / max(rise.size - 1, 1)
-    worse = max(1.0, chi2) ** 0.5
-    typical, its_error = float(first[0]), worse * float(inverse[0, 0]) ** 0.5
-    if typical <= 0 or not its_error > 0:
+    kinds, freedom = len(TIMES_S), max(rise.size - 1, 1)
+    full = np.concatenate([design, levels]) / error
+    typical, significance = _fit_alike(full, rise / error, kinds)
+    if past is not None:
+        significance = _favoured(full, rise / error, past.charge_dn)
+        mean = past.charge_dn
+        # a kind of which there was none is not known to hold none now
+        change = _CHANGE**2 * (mean**2 + mean.mean() ** 2)
+        spread = past.covariance + np.diag(change)
+    elif typical > 0:
+        mean, spread = np.full(kinds, typical), np.eye(kinds) * (_ALIKE * typical) ** 2
+    else:
         return _Fit(np.zeros(kinds), np.zeros((kinds, kinds)), 0.0)
-    full = np.concatenate([design, levels]) / (worse * error)
-    unit = np.eye(len(full))
-    unit[:kinds] /= typical
-    full = np.concatenate([full, unit], axis=1)
-    wanted = np.concatenate(
-        [rise / (worse * error), np.ones(kinds), np.zeros(len(levels))]
-    )
-    amplitude = _non_negative(full, wanted, kinds)
-    covariance = np.linalg.inv(full @ full.T)[:kinds, :kinds]
-    return _Fit(amplitude, covariance, typical / its_error)
+    prior = np.eye(len(full))
+    prior[:kinds, :kinds] = np.linalg.cholesky(np.linalg.inv(spread))
+    before = prior[:kinds].T @ mean
+    worse = 1.0
+    for _ in range(2):
+        design = np.concatenate([full / worse, prior], axis=1)
+        wanted = np.concatenate([rise / (worse * error), before])
+        found = _non_negative(design, wanted, kinds)
+        chi2 = float(np.sum((wanted - found @ design) ** 2)) / freedom
+        worse *= max(1.0, chi2) ** 0.5
+    covariance = np.asarray(np.linalg.inv(design @ design.T)[:kinds, :kinds])
+    return _Fit(found[:kinds], covariance, significance)
+
+
+def _fit_alike(
+    full: NDArray[np.float64], rise: NDArray[np.float64], kinds: int
+) -> tuple[float, float]:
+    """Return the amplitude if all kinds have the same, and its significance.
+
+    It is one number, which says whether anything is seen at all.
+    """
+    alike = np.concatenate([full[:kinds].sum(axis=0)[None], full[kinds:]])
+    alike = np.concatenate([alike, np.eye(len(alike))[:, 1:]], axis=1)
+    wanted = np.concatenate([rise, np.zeros(len(full) - kinds)])
+    inverse = np.linalg.pinv(alike @ alike.T, hermitian=True)
+    found = inverse @ (alike @ wanted)
+    chi2 = float(np.sum((wanted - found @ alike) ** 2)) / max(rise.size - 1, 1)
+    error = float(max(1.0, chi2) * inverse[0, 0]) ** 0.5
+    typical = float(found[0])
+    return typical, typical / error if error > 0 else 0.0
+
+
+def _favoured(
+    full: NDArray[np.float64], rise: NDArray[np.float64], past: NDArray[np.float64]
+) -> float:
+    """Return by how many sigma what the past found fits better than no afterglow.
+
+    Negative where it fits worse.
+    """
+    levels = full[past.size :]
+    inverse = np.linalg.inv(levels @ levels.T + np.eye(len(levels)))
+    chi2 = []
+    for rest in (rise, rise - past @ full[: past.size]):
+        along = levels @ rest
+        chi2.append(float(rest @ rest - along @ inverse @ along))
+    better = (chi2[0] - chi2[1]) / max(1.0, min(chi2) / rise.size)
+    return float(np.copysign(abs(better) ** 0.5, better))
 
 
 def _equations(
     stacks: Sequence[_Stack], curve: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], ...]:
-    """Return releases (5, n), rises (n,), errors (n,), errors of levels (exposures, n)."""
+    """Return releases (kinds, n), rises (n,), errors (n,), errors of levels (exposures, n)."""
     design = np.concatenate([curve[s.bin] * s.unit for s in stacks], axis=1)
     rise = np.concatenate([stack.rise for stack in stacks])
     error = np.concatenate([stack.error for stack in stacks])
@@ -255,14 +314,14 @@ def _equations(
 def _non_negative(
     design: NDArray[np.float64], wanted: NDArray[np.float64], kinds: int
 ) -> NDArray[np.float64]:
-    """Return the first ``kinds`` of the unknowns, none negative; the others may be."""
+    """Return the unknowns, of which the first ``kinds`` are not negative."""
     from scipy.optimize import lsq_linear  # noqa: PLC0415 - half a second, rarely needed
 
     low = np.full(len(design), -np.inf)
     low[:kinds] = 0.0
     scale = np.sqrt((design**2).sum(axis=1))
     found = lsq_linear((design / scale[:, None]).T, wanted, bounds=(low, np.inf))
-    return np.asarray(found.x[:kinds] / scale[:kinds], np.float64)
+    return np.asarray(found.x / scale, np.float64)
 
 
 def _fit_curve(

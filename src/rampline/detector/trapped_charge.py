@@ -2,11 +2,12 @@
 
 While a pixel is full, its depletion region shrinks and traps at its edge are filled; they
 empty over seconds to hours, whether or not the pixel is reset, and their charge looks like
-light in later exposures. Traps of five release times describe it (Tulloch & George 2019,
-JATIS 5, 026004, arXiv:1908.06469). How full traps of each kind are is bookkeeping on the
-history of the pixel alone, a number from 0 to 1; how much charge full traps hold is
-measured for each detector (`trap_amplitudes`). Only pixels that were bright are kept, by
-row and column of the whole detector, so that subarrays and visits can follow each other.
+light in later exposures. Traps of several release times describe it (Tulloch & George
+2019, JATIS 5, 026004, arXiv:1908.06469, have one in each decade; two follow any law of
+decay to a few per cent). How full traps of each kind are is bookkeeping on the history of
+the pixel alone, a number from 0 to 1; how much charge full traps hold is measured for each
+detector (`trap_amplitudes`). Only pixels that were bright are kept, by row and column of
+the whole detector, so that subarrays and visits can follow each other.
 """
 
 from typing import Final, NamedTuple
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-TIMES_S: Final = (1.0, 10.0, 100.0, 1000.0, 10000.0)
+TIMES_S: Final = (1.0, 3.2, 10.0, 32.0, 100.0, 320.0, 1000.0, 3200.0, 10000.0)
 """Release times of the kinds of traps, s."""
 SHARES: Final = (0.3, 0.45, 0.55, 0.7, 1.0)
 """Fillings of the well at which the filling of the traps is told."""
@@ -49,16 +50,16 @@ class Traps(NamedTuple):
     """(n,), of the whole detector; sorted by row, then column."""
     col: NDArray[np.int32]
     filling: NDArray[np.float32]
-    """(5, n), 0 to 1, by `TIMES_S`."""
+    """(kinds, n), 0 to 1, by `TIMES_S`."""
 
 
 class TrapAmplitudes(NamedTuple):
     """How much charge the traps of a typical pixel of a detector hold when full."""
 
     charge_dn: NDArray[np.float64]
-    """(5,), DN, by `TIMES_S`."""
+    """(kinds,), DN, by `TIMES_S`."""
     covariance: NDArray[np.float64]
-    """(5, 5), DN**2"""
+    """(kinds, kinds), DN**2"""
     curve: NDArray[np.float64]
     """(5,): how much of its traps a pixel fills, by `SHARES`."""
     scatter: float
@@ -179,7 +180,7 @@ def released_shares(read_times_s: ArrayLike, start_s: float) -> NDArray[np.float
 
     Returns
     -------
-    (5, groups) float64
+    (kinds, groups) float64
         Since the reset: what was released before it is gone with it.
     """
     reads = np.asarray(read_times_s, np.float64)

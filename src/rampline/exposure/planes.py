@@ -30,7 +30,7 @@ class HeldCharge(NamedTuple):
     """(n,), of the subarray."""
     col: NDArray[np.int32]
     charge_dn: NDArray[np.float32]
-    """(5, n), DN: by the release times of ``detector.trapped_charge``."""
+    """(kinds, n), DN: by the release times of ``detector.trapped_charge``."""
     relative_error: NDArray[np.float32]
     """(n,): of what each pixel releases."""
 

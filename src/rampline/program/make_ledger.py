@@ -14,7 +14,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ..detector.trap_amplitudes import fit_amplitudes
-from ..detector.trapped_charge import TrapAmplitudes, Traps, no_traps
+from ..detector.trapped_charge import TIMES_S, TrapAmplitudes, Traps, no_traps
 from ..errors import InputError, RamplineError
 from ..exposure.header import Header
 from ..exposure.planes import HeldCharge, RampPlanes, UsedFile
@@ -109,8 +109,8 @@ def make_ledger(request: LedgerRequest) -> LedgerResult:
         return _result(request, stored, made=())
     traps, amplitudes = (no_traps(), None) if past is None else read_state(past)
     pages, seen = follow_exposures(_exposures(request), traps)
-    measured = fit_amplitudes(seen, request.params.persistence.amplitudes)
-    amplitudes = measured or amplitudes
+    params = request.params.persistence.amplitudes
+    amplitudes = fit_amplitudes(seen, params, amplitudes)
     charges, traps = fill_ledger(pages, traps, amplitudes)
     held = []
     for page, charge in zip(pages, charges, strict=True):
@@ -127,21 +127,21 @@ def read_state(path: Path) -> tuple[Traps, TrapAmplitudes | None]:
     Raises
     ------
     InputError
-        A file that is no ledger.
+        A file that is no ledger, or an older version's.
     """
     try:
         with np.load(path) as stored:
             traps = Traps(float(stored["mjd"]), *(stored[n] for n in Traps._fields[1:]))
-            if not stored["charge_dn"].size:
-                return traps, None
-            return traps, TrapAmplitudes(
-                stored["charge_dn"],
-                stored["covariance"],
-                stored["curve"],
-                float(stored["scatter"]),
+            charge, covariance, curve, scatter = (
+                stored[name] for name in TrapAmplitudes._fields
             )
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         raise InputError(str(path), f"no persistence ledger ({error})") from error
+    if len(traps.filling) != len(TIMES_S):
+        raise InputError(str(path), "a persistence ledger of another version")
+    if not charge.size:
+        return traps, None
+    return traps, TrapAmplitudes(charge, covariance, curve, float(scatter))
 
 
 def read_held(path: Path) -> HeldCharge:
