@@ -8,8 +8,8 @@ exposures, and alignments spread them over a mosaic of about so many pixels alon
 Each mosaic task runs in a process of its own: surveys and alignment to the written ``_i2d``,
 imports included, exposures as they entered the mosaic (crf) not written. ``4:3600`` are four
 exposures on 3600 by 3600 pixels. Stars that others do not see at their places are flagged as
-outliers, which takes longer than a real field does. Twenty thousand pixels a side take 40 GB
-of disk.
+outliers, which takes longer than a real field does. The plan is what ``--dry-run`` says, for
+the pixels that the mosaic has. Twenty thousand pixels a side take 40 GB of disk.
 """
 
 import argparse
@@ -26,12 +26,14 @@ import numpy as np
 
 from rampline.astrometry.alignment import Alignment, ImageAlignment
 from rampline.astrometry.footprint import grid_from_footprints, pixel_scale
+from rampline.files.read import read_header
 from rampline.pipeline.sky_to_mosaic import (
     AlignedField,
     SkyToMosaic,
     lay_alignment,
 )
 from rampline.program.alignment_table import write_alignment
+from rampline.program.estimate import mosaic_bytes
 from rampline.program.make_mosaic import MosaicRequest, make_mosaic
 from rampline.program.make_survey import make_survey, read_survey
 
@@ -145,8 +147,8 @@ def peak_mb(used):
     status = Path("/proc/self/status")
     if status.exists():
         line = next(x for x in status.read_text().splitlines() if "VmHWM" in x)
-        return int(line.split()[1]) / 1024
-    return used.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+        return int(line.split()[1]) * 1024 / 1e6
+    return used.ru_maxrss * (1024 if sys.platform == "linux" else 1) / 1e6
 
 
 def measure(folder, asked):
@@ -171,7 +173,10 @@ def main():
     if asked.task:
         run_task(asked.task, int(asked.max_memory * 1e9) // 2, asked.threads)
         return
-    print("exposures        pixels   wall s    CPU s  CPU s/exposure  peak MB  i2d GB")
+    print(
+        "exposures        pixels   wall s    CPU s  CPU s/exposure"
+        "  peak MB  plan MB  i2d GB"
+    )
     for run in asked.runs:
         n, side = (int(part) for part in run.split(":"))
         folder = asked.out / f"{n}_{side}"
@@ -179,12 +184,17 @@ def main():
         grid = spread(
             link_exposures(asked.cal, folder, n), folder / "alignment.ecsv", side
         )
+        plan = mosaic_bytes(
+            [read_header(asked.cal)] * n,
+            grid.n_rows * grid.n_cols,
+            int(asked.max_memory * 1e9) // 2,
+        )
         took = measure(folder, asked)
         size = folder.joinpath(f"{NAME}_i2d.fits").stat().st_size / 1e9
         print(
             f"{n:9d}{grid.n_cols:7d}x{grid.n_rows:<6d}{took['wall_s']:9.1f}"
             f"{took['cpu_s']:9.1f}{took['cpu_s'] / n:16.2f}{took['peak_mb']:9.0f}"
-            f"{size:8.2f}",
+            f"{plan / 1e6:9.0f}{size:8.2f}",
             flush=True,
         )
         if not asked.keep:

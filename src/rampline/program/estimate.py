@@ -40,10 +40,16 @@ DRIZZLE_S = 1e-6
 """Each pixel that enters a mosaic: outliers and drizzle."""
 GRID_S = 500e-9
 """Each pixel of a mosaic: catalogue."""
-MEMBER_BYTES, FOUND_BYTES, LOADING_BYTES = 20, 1, 56
-"""Each pixel of an exposure that waits to be combined, where room is left; of all of them,
-for their outliers; and of the two that are being loaded."""
-MAPPED_BYTES = 450_000_000
+MEMBER_BYTES = 20
+"""Each pixel of an exposure that waits to be combined."""
+LOADING_BYTES, REPLACING_BYTES = 20, 48
+"""Each pixel of the two exposures that are being loaded; the second where others have to go
+for them."""
+PIXELS_A_BYTE = 8
+"""Of all exposures, for their outliers."""
+SURVEY_BYTES = 3_000_000
+"""What the field knows of an exposure."""
+MAPPED_BYTES = 80_000_000
 """A mosaic whose planes are mapped: windows, and what is looked at of the planes."""
 CATALOG_BYTES = 80
 """Each pixel of a mosaic whose sources are measured."""
@@ -209,10 +215,14 @@ def mosaic_bytes(headers: Sequence[Header], grid: int, max_bytes: int) -> int:
         For exposures.
     """
     sizes = [h.readout.n_rows * h.readout.n_cols for h in headers]
-    members = min(sum(sizes) * MEMBER_BYTES, max_bytes)
-    members += sum(sizes) * FOUND_BYTES + max(sizes) * LOADING_BYTES
+    largest, total = max(sizes), sum(sizes)
+    kept = max(1, max_bytes // (largest * MEMBER_BYTES))
+    members = min(total, kept * largest) * MEMBER_BYTES
+    loading = REPLACING_BYTES if kept < len(sizes) else LOADING_BYTES
+    members += largest * loading + total // PIXELS_A_BYTE
     planes = planes_bytes(grid, len(headers))
-    return BASE_BYTES + members + min(planes, max(max_bytes // 4, MAPPED_BYTES))
+    planes = planes if planes <= max_bytes // 4 else MAPPED_BYTES
+    return BASE_BYTES + len(headers) * SURVEY_BYTES + members + planes
 
 
 def _catalog(name: str, shape: tuple[int, int]) -> Expected:
