@@ -152,7 +152,7 @@ def test_outputs_follow_the_keyword_or_the_frame_time(
 )
 def test_a_keyword_missing_from_the_primary_header_is_named(raw, keyword):
     edit(raw, remove=[keyword])
-    assert message(raw) == f"{keyword} is missing from the primary header"
+    assert message(raw).startswith(f"{keyword} is missing from the primary header; ")
     assert message(raw, read_header) == message(raw)
 
 
@@ -171,7 +171,7 @@ def test_a_keyword_missing_from_the_primary_header_is_named(raw, keyword):
 )
 def test_a_keyword_missing_from_the_sci_header_is_named(raw, keyword):
     edit(raw, "SCI", remove=[keyword])
-    assert message(raw) == f"{keyword} is missing from the SCI header"
+    assert message(raw).startswith(f"{keyword} is missing from the SCI header; ")
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_data_without_groups_are_named(raw):
     with fits.open(raw) as file:
         science = fits.ImageHDU(blank, file["SCI"].header, name="SCI", uint=True)
         fits.HDUList([file[0], science]).writeto(raw, overwrite=True)
-    assert message(raw) == "no groups in the data"
+    assert message(raw) == "no groups in the data; fetch it again"
 
 
 def test_a_file_that_grows_too_large_leaves_nothing_behind(tmp_path, rng):
@@ -364,7 +364,7 @@ def test_a_file_that_grows_too_large_leaves_nothing_behind(tmp_path, rng):
 
 def test_a_misnamed_sci_extension_is_named(raw):
     edit(raw, "SCI", EXTNAME="SCIENCE")
-    assert message(raw) == "no SCI extension"
+    assert message(raw).startswith("no SCI extension; ")
 
 
 def test_a_raw_exposure_is_neither_slopes_nor_sky(raw):

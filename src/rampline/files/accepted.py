@@ -56,7 +56,8 @@ def refuse_foreign(path: str, cards: Mapping[str, Any], suffix: str) -> None:
     """
     telescope, instrument = cards.get("TELESCOP"), cards.get("INSTRUME")
     if telescope != "JWST":
-        raise InputError(path, f"no JWST file (TELESCOP is {telescope!r})")
+        what = f"no JWST file (TELESCOP is {telescope!r})"
+        raise InputError(path, what, "leave it out with --exclude")
     if cards.get("EXP_TYPE") in _GUIDE_STAR:
         what = f"a guide-star file of {instrument} ({cards['EXP_TYPE']})"
         raise InputError(path, what, "use jwst (calwebb_guider)")
@@ -95,4 +96,5 @@ def _refuse_exposure_type(path: str, cards: Mapping[str, Any]) -> None:
         raise InputError(path, f"a spectroscopic exposure ({kind})", _SPECTRA[kind])
     if kind in _CALIBRATION:
         raise InputError(path, f"a calibration exposure ({kind}), not the sky", _JWST)
-    raise InputError(path, f"EXP_TYPE is {kind!r}, which no NIRCam image has")
+    what = f"EXP_TYPE is {kind!r}, which no NIRCam image has"
+    raise InputError(path, what, "leave it out with --exclude")

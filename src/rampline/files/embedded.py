@@ -69,7 +69,7 @@ def read_embedded_wcs(path: Path, tree: bytes) -> Any:
         wcs = file.tree.get("meta", {}).get("wcs")
     except (OSError, ValueError, asdf.exceptions.ValidationError) as error:
         what = f"its ASDF extension cannot be opened ({error})"
-        raise InputError(str(path), what) from error
+        raise InputError(str(path), what, "calibrate it again") from error
     if wcs is None:
         what = "no WCS in its ASDF extension"
         raise InputError(str(path), what, "calibrate it again")

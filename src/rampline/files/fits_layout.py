@@ -34,6 +34,8 @@ _IMAGE_DTYPE: Final = {
 _PRINTABLE: Final = bytes(range(32, 127))
 _GZIP: Final = b"\x1f\x8b"
 AGAIN: Final = "fetch it again"
+ORIGINAL: Final = "give the file as the archive or the pipeline wrote it"
+"""Remedy for a file whose headers or extensions were changed."""
 
 
 @dataclass(frozen=True, slots=True)

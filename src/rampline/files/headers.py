@@ -1,9 +1,9 @@
-"""Header cards made into the typed record, and held against each other.
+"""Header cards made into the typed record, and checked against each other.
 
 Only the header counts: an exposure's ASDF extension repeats its keywords, but a keyword
-that the header lacks is an error even where that copy has it, because whoever edits a
-file edits the header. What contradicts itself is refused: a wrong frame time or a wrong
-number of groups gives slopes that look well and are wrong.
+that is missing from the header is an error even where that copy has it, because users who
+edit a file edit its header. Contradictions are refused: with a wrong frame time or a wrong
+number of groups the slopes would look right and be wrong.
 """
 
 import math
@@ -14,6 +14,7 @@ from typing import Any, Final
 from ..errors import InputError
 from ..exposure.header import Card, Header, Pointing
 from ..exposure.timing import PATTERNS, Readout
+from .fits_layout import ORIGINAL
 from .names import parse_product
 from .stored_cards import StoredCards
 
@@ -35,7 +36,7 @@ _FULL_SIZE: Final = 2048
 
 
 def science_cards(header: StoredCards) -> tuple[Card, ...]:
-    """Return the cards of a header but those that describe its data's layout."""
+    """Return the cards of a header without those that describe the layout of its data."""
     return tuple(
         card for card in header.cards if not _STRUCTURAL.fullmatch(card.keyword)
     )
@@ -56,7 +57,7 @@ def typed_header(
     primary, science : StoredCards
         Of the file and of its SCI extension.
     shape : tuple of int, optional
-        Rows and columns where they may differ from the subarray's (a cut-out).
+        Rows and columns, where they may differ from those of the subarray (a cut-out).
 
     Returns
     -------
@@ -71,9 +72,8 @@ def typed_header(
     first, second = _Keywords(path, primary, "primary"), _Keywords(path, science, "SCI")
     detector = first.text("DETECTOR")
     if detector not in _DETECTORS:
-        raise InputError(
-            str(path), f"DETECTOR is {detector!r}, which NIRCam does not have"
-        )
+        what = f"DETECTOR is {detector!r}, which NIRCam does not have"
+        raise InputError(str(path), what, ORIGINAL)
     module, channel = _DETECTORS[detector]
     _agree(path, primary, "MODULE", module, ("A", "B"))
     _agree(path, primary, "CHANNEL", channel, ("SHORT", "LONG"))
@@ -101,7 +101,7 @@ def typed_header(
 
 
 class _Keywords:
-    """Required keywords of one header, each an error where missing or absurd."""
+    """Required keywords of one header; one that is missing or out of range is an error."""
 
     def __init__(self, path: Path, cards: StoredCards, place: str) -> None:
         self.path, self.cards, self.place = path, cards, place
@@ -110,7 +110,7 @@ class _Keywords:
         value = self.cards.get(keyword)
         if value is None:
             what = f"{keyword} is missing from the {self.place} header"
-            raise InputError(str(self.path), what)
+            raise InputError(str(self.path), what, ORIGINAL)
         return value
 
     def text(self, keyword: str) -> str:
@@ -123,7 +123,7 @@ class _Keywords:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not math.isfinite(value) or not low <= value <= high:
             what = f"{keyword} is {value!r}, not a number from {low:g} to {high:g}"
-            raise InputError(str(self.path), what)
+            raise InputError(str(self.path), what, ORIGINAL)
         return float(value)
 
     def count(self, keyword: str, low: int, high: int) -> int:
@@ -131,7 +131,7 @@ class _Keywords:
         value = self._required(keyword)
         if type(value) is not int or not low <= value <= high:
             what = f"{keyword} is {value!r}, not a whole number from {low} to {high}"
-            raise InputError(str(self.path), what)
+            raise InputError(str(self.path), what, ORIGINAL)
         return value
 
 
@@ -142,28 +142,27 @@ def _agree(
     value = cards.get(keyword)
     if value in known and value != expected:
         what = f"{keyword} {value} contradicts DETECTOR {cards['DETECTOR']}"
-        raise InputError(str(path), what)
+        raise InputError(str(path), what, ORIGINAL)
 
 
 def _readout(
     path: Path, words: _Keywords, cards: StoredCards, shape: tuple[int, ...] | None
 ) -> Readout:
-    """Read how the detector was read, and check it against itself."""
+    """Read how the detector was read out, and check the keywords against each other."""
     pattern = words.text("READPATT")
     n_frames, n_dropped = (
         words.count("NFRAMES", 1, 1000),
         words.count("GROUPGAP", 0, 1000),
     )
     if pattern not in PATTERNS:
-        raise InputError(
-            str(path), f"READPATT is {pattern!r}, which NIRCam does not have"
-        )
+        what = f"READPATT is {pattern!r}, which NIRCam does not have"
+        raise InputError(str(path), what, ORIGINAL)
     if (n_frames, n_dropped) != PATTERNS[pattern]:
         what = (
             f"NFRAMES {n_frames} and GROUPGAP {n_dropped} contradict READPATT {pattern}"
             f" ({PATTERNS[pattern][0]} and {PATTERNS[pattern][1]})"
         )
-        raise InputError(str(path), what)
+        raise InputError(str(path), what, ORIGINAL)
     frame_s, group_s = (
         words.number("TFRAME", 1e-6, 1e5),
         words.number("TGROUP", 1e-6, 1e6),
@@ -171,7 +170,7 @@ def _readout(
     expected_s = (n_frames + n_dropped) * frame_s
     if abs(group_s - expected_s) > 1e-3 * expected_s:
         what = f"TGROUP {group_s} s contradicts TFRAME {frame_s} s ({expected_s:g} s)"
-        raise InputError(str(path), what)
+        raise InputError(str(path), what, ORIGINAL)
     size = (
         words.count("SUBSIZE2", 1, _FULL_SIZE),
         words.count("SUBSIZE1", 1, _FULL_SIZE),
@@ -197,21 +196,22 @@ def _readout(
 
 
 def _integrations(path: Path, words: _Keywords, cards: StoredCards) -> int:
-    """Return the number of integrations in this file, a segment's its own."""
+    """Return the number of integrations in this file: of a segment, only its own."""
     n_ints = words.count("NINTS", 1, 100000)
     if cards.get("INTSTART") is None or cards.get("INTEND") is None:
         return n_ints
     first, last = words.count("INTSTART", 1, n_ints), words.count("INTEND", 1, n_ints)
     if last < first:
-        raise InputError(str(path), f"INTEND {last} lies before INTSTART {first}")
+        what = f"INTEND {last} lies before INTSTART {first}"
+        raise InputError(str(path), what, ORIGINAL)
     return last - first + 1
 
 
 def _outputs(cards: StoredCards, frame_s: float, n_rows: int, n_cols: int) -> int:
-    """Return the number of amplifiers: NOUTPUTS, or what the frame time says.
+    """Return the number of amplifiers: NOUTPUTS, or the number that fits the frame time.
 
-    A line takes one 10 us tick a pixel and 12 more; one output adds two lines, four
-    add one (full frame 10.73677 s, SUB320 1.06904 s).
+    A row takes one 10 us tick per pixel and 12 more; a frame takes two further rows with one
+    amplifier, one with four (full frame 10.73677 s, SUB320 1.06904 s).
     """
     if cards.get("NOUTPUTS") in (1, 4):
         return int(cards["NOUTPUTS"])
@@ -240,5 +240,5 @@ def _parity(words: _Keywords) -> int:
     """Read VPARITY, 1 or -1."""
     value = words.count("VPARITY", -1, 1)
     if value == 0:
-        raise InputError(str(words.path), "VPARITY is 0, not 1 or -1")
+        raise InputError(str(words.path), "VPARITY is 0, not 1 or -1", ORIGINAL)
     return value

@@ -1,8 +1,8 @@
-"""The parts of a product one by one, each checked against the others when it is read."""
+"""Reading the extensions of a product, each checked against the others."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,17 +13,34 @@ from ..exposure.header import Header, card_values
 from ..exposure.records import Photometry, SlopePlanes, TableData
 from .accepted import refuse_foreign, refuse_mosaic
 from .embedded import ASDF_HDU, embedded_sha256
-from .fits_layout import Hdu, find_hdu, read_bytes, read_image, read_table, scan_fits
+from .fits_layout import (
+    AGAIN,
+    ORIGINAL,
+    Hdu,
+    find_hdu,
+    map_image,
+    read_bytes,
+    read_image,
+    read_table,
+    scan_fits,
+)
 from .geometry_table import GEOMETRY_HDU, geometry_from_table, stored_sha256
 from .names import parse_product
 
 _OWN_TABLES: Final = ("PARAMETERS", "PROVENANCE", GEOMETRY_HDU, ASDF_HDU, "HDRTAB")
 SLOPE_HDUS: Final = ("SCI", "ERR", "DQ", "VAR_POISSON", "VAR_RNOISE", "INT_TIMES")
 SKY_HDUS: Final = (*SLOPE_HDUS, "AREA", "VAR_FLAT")
+_IN_UNIT: Final = {
+    "DN/s": "give the _rate or _rateints file",
+    "MJy/sr": "give the _cal or _i2d file",
+}
+"""Remedy for a file that is not in this unit."""
+Read: TypeAlias = Callable[[Path, Hdu], NDArray[Any]]
+"""Reads the image of an extension."""
 
 
 def open_exposure(path: Path) -> tuple[tuple[Hdu, ...], Hdu]:
-    """Scan a file that must be of NIRCam's imaging; return its parts, and SCI of them.
+    """Scan a file that must be a NIRCam imaging exposure; return its extensions and SCI.
 
     Raises
     ------
@@ -40,33 +57,33 @@ def find_science(path: Path, hdus: tuple[Hdu, ...]) -> Hdu:
     """Return the SCI extension, an error where there is none."""
     science = find_hdu(hdus, "SCI")
     if science is None:
-        raise InputError(str(path), "no SCI extension")
+        raise InputError(str(path), "no SCI extension", ORIGINAL)
     return science
 
 
 def check_axes(path: Path, header: Header, science: Hdu) -> None:
-    """Hold the data's axes against the keywords, once for all."""
+    """Check the axes of the data against the keywords."""
     readout = header.readout
     n_ints, n_groups = science.shape[:2]
     if n_groups == 0 or n_ints == 0:
-        raise InputError(str(path), "no groups in the data")
+        raise InputError(str(path), "no groups in the data", AGAIN)
     for keyword, said, found in (
         ("NGROUPS", readout.n_groups, n_groups),
         ("the number of integrations", readout.n_ints, n_ints),
     ):
         if said != found:
             what = f"the header says {keyword} {said}, the data have {found}"
-            raise InputError(str(path), what)
+            raise InputError(str(path), what, ORIGINAL)
     check_subarray(path, header, science)
 
 
 def check_subarray(path: Path, header: Header, science: Hdu) -> None:
-    """Hold rows and columns against SUBSIZE2 and SUBSIZE1."""
+    """Check rows and columns against SUBSIZE2 and SUBSIZE1."""
     cards = card_values(header.primary)
     said = (cards.get("SUBSIZE2"), cards.get("SUBSIZE1"))
     if said != science.shape[-2:]:
         what = f"SUBSIZE2, SUBSIZE1 {said} contradict the data {science.shape[-2:]}"
-        raise InputError(str(path), what)
+        raise InputError(str(path), what, ORIGINAL)
 
 
 def check_unit(
@@ -76,7 +93,7 @@ def check_unit(
     found = str(science.header.get("BUNIT", "no unit")).strip()
     if len(science.shape) not in n_axes or found != unit:
         what = f"no {kind} (SCI has {len(science.shape)} axes, in {found})"
-        raise InputError(str(path), what)
+        raise InputError(str(path), what, _IN_UNIT[unit])
 
 
 def read_slope_planes(path: Path, hdus: tuple[Hdu, ...]) -> SlopePlanes:
@@ -90,25 +107,43 @@ def read_slope_planes(path: Path, hdus: tuple[Hdu, ...]) -> SlopePlanes:
     )
 
 
+def read_or_map(computed: Collection[str] | None) -> Read:
+    """Return what reads the extensions of these names and maps all others.
+
+    Parameters
+    ----------
+    computed : collection of str or None
+        Names of the extensions that will be computed with; None for all. Mapped ones are
+        big-endian, as they are stored, and cost nothing until they are copied.
+    """
+
+    def read(path: Path, hdu: Hdu) -> NDArray[Any]:
+        whole = computed is None or hdu.name in computed
+        return read_image(path, hdu) if whole else map_image(path, hdu)
+
+    return read
+
+
 def read_plane(
     path: Path,
     hdus: tuple[Hdu, ...],
     name: str,
     fill: float | None = None,
     n_axes: int = 0,
-    read: Callable[[Path, Hdu], NDArray[Any]] = read_image,
+    read: Read = read_image,
 ) -> NDArray[Any]:
     """Read a plane of the shape of SCI, or of its last axes.
 
-    A plane that is absent is filled with ``fill``, an error where there is none.
+    A plane that is absent is filled with ``fill``; without a ``fill`` it is an error.
     """
     shape, hdu = find_science(path, hdus).shape[-n_axes:], find_hdu(hdus, name)
     if hdu is None:
         if fill is None:
-            raise InputError(str(path), f"no {name} extension")
+            raise InputError(str(path), f"no {name} extension", ORIGINAL)
         return np.full(shape, fill, np.float32)
     if hdu.shape != shape:
-        raise InputError(str(path), f"{name} {hdu.shape} does not fit SCI {shape}")
+        what = f"{name} {hdu.shape} does not fit SCI {shape}"
+        raise InputError(str(path), what, ORIGINAL)
     return read(path, hdu)
 
 
@@ -122,7 +157,7 @@ def read_extras(
     path: Path,
     hdus: tuple[Hdu, ...],
     known: tuple[str, ...],
-    read: Callable[[Path, Hdu], NDArray[Any]] = read_image,
+    read: Read = read_image,
 ) -> dict[str, NDArray[Any]]:
     """Read the planes that are neither JWST's nor tables."""
     return {
@@ -139,21 +174,22 @@ def read_photometry(path: Path, cards: Mapping[str, Any]) -> Photometry:
         isinstance(factor, float) and isinstance(area, float) and factor * area > 0
     ):
         what = f"PHOTMJSR {factor} and PIXAR_SR {area} are not two positive numbers"
-        raise InputError(str(path), what)
+        raise InputError(str(path), what, "calibrate it again from its _rate file")
     return Photometry(mjy_sr_per_dn_s=factor, pixel_area_sr=area)
 
 
 def read_background(cards: Mapping[str, Any]) -> float:
     """Read the measured sky level; NaN where none is recorded.
 
-    The BKGLEVEL of `jwst` is another thing: what is to go before exposures are combined.
+    The BKGLEVEL of `jwst` is something else: a level that is still to be subtracted when
+    exposures are combined.
     """
     level = cards.get("SKYLEVEL")
     return float(level) if isinstance(level, int | float) else float("nan")
 
 
 def is_subtracted(cards: Mapping[str, Any]) -> bool:
-    """Whether the sky is out of the image: our word for it, else that of `jwst`."""
+    """Whether the sky is subtracted: by our card SKYSUB, else by BKGSUB of `jwst`."""
     return cards.get("SKYSUB", cards.get("BKGSUB")) is True
 
 

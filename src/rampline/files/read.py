@@ -1,6 +1,6 @@
 """Reading raw exposures, slope images and sky images, ours or those of `jwst`.
 
-Every file is scanned first: what is truncated, foreign, incomplete or contradicts itself
+Every file is scanned first: one that is truncated, foreign, incomplete or contradicts itself
 is refused in one line before a pixel is read. Pixels come in this machine's byte order.
 """
 
@@ -27,11 +27,10 @@ from ..exposure.records import (
 )
 from .embedded import ASDF_HDU, read_embedded_wcs
 from .fits_layout import (
+    ORIGINAL,
     FileStamp,
-    Hdu,
     file_stamp,
     find_hdu,
-    map_image,
     read_bytes,
     read_image,
     scan_fits,
@@ -49,6 +48,7 @@ from .planes import (
     read_background,
     read_extras,
     read_geometry,
+    read_or_map,
     read_photometry,
     read_plane,
     read_slope_planes,
@@ -57,7 +57,7 @@ from .planes import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSky:
-    """A sky image as a file has it: its geometry is ours, or a WCS to be converted.
+    """A sky image as stored: its geometry is ours, or a WCS that is to be converted.
 
     Attributes
     ----------
@@ -92,7 +92,7 @@ class StoredSky:
     path: Path
 
     def image(self, geometry: Geometry) -> SkyImage:
-        """Return the sky image that looks where ``geometry`` says."""
+        """Return the sky image with this geometry."""
         return SkyImage(
             header=self.header,
             sky=self.sky,
@@ -111,7 +111,7 @@ class StoredSky:
 
 
 def read_header(path: Path) -> Header:
-    """Read what the header of an exposure says, without its pixels.
+    """Read the header of an exposure, without its pixels.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def read_header(path: Path) -> Header:
 
 @lru_cache(maxsize=64)
 def _header(path: Path, _stamp: FileStamp) -> Header:
-    """Read the header of a file that is as the stamp says."""
+    """Read a header; cached for as long as the file has the same stamp."""
     hdus, science = open_exposure(path)
     header = typed_header(path, hdus[0].header, science.header, science.shape[-2:])
     if len(science.shape) == 4:
@@ -180,7 +180,8 @@ def read_ramp(path: Path, buffer: NDArray[np.uint16] | None = None) -> Ramp:
     zero = find_hdu(hdus, "ZEROFRAME")
     shape = (science.shape[0], *science.shape[2:])
     if zero is not None and zero.shape != shape:
-        raise InputError(str(path), f"ZEROFRAME {zero.shape} does not fit SCI {shape}")
+        what = f"ZEROFRAME {zero.shape} does not fit SCI {shape}"
+        raise InputError(str(path), what, ORIGINAL)
     return Ramp(
         header=header,
         samples=read_image(path, science, buffer),
@@ -251,9 +252,7 @@ def read_sky(path: Path, computed: Collection[str] | None = None) -> StoredSky:
     ----------
     path : Path
     computed : collection of str, optional
-        Names of the extensions that will be computed with; the others are mapped as they
-        are stored, big-endian, and cost nothing until they are copied. All where it is
-        left out.
+        As in `read_or_map`.
 
     Returns
     -------
@@ -266,10 +265,7 @@ def read_sky(path: Path, computed: Collection[str] | None = None) -> StoredSky:
     """
     hdus, science = open_exposure(path)
     check_unit(path, science, "MJy/sr", "sky image", (2, 3))
-
-    def read(path: Path, hdu: Hdu) -> NDArray[Any]:
-        whole = computed is None or hdu.name in computed
-        return read_image(path, hdu) if whole else map_image(path, hdu)
+    read = read_or_map(computed)
 
     def plane(name: str, fill: float | None = None, n_axes: int = 0) -> NDArray[Any]:
         return read_plane(path, hdus, name, fill, n_axes, read)

@@ -14,18 +14,17 @@ from ..exposure.records import Mosaic, Plane, TableData
 from .accepted import refuse_foreign
 from .embedded import ASDF_HDU
 from .fits_layout import (
+    ORIGINAL,
     Hdu,
     find_hdu,
-    map_image,
     read_bytes,
-    read_image,
     read_table,
     scan_fits,
 )
 from .headers import typed_header
 from .mosaic_headers import is_exposure_science
 from .names import parse_product
-from .planes import check_unit, find_science, read_plane
+from .planes import check_unit, find_science, read_or_map, read_plane
 from .stored_cards import StoredCards
 
 
@@ -52,7 +51,7 @@ def read_image_cards(path: Path) -> tuple[dict[str, CardValue], tuple[int, int]]
     images = [hdu for hdu in hdus if not hdu.is_table and len(hdu.shape) == 2]
     image = find_hdu(tuple(images), "SCI") or next(iter(images), None)
     if image is None:
-        raise InputError(str(path), "no image in this file")
+        raise InputError(str(path), "no image in this file", "give an _i2d mosaic")
     return dict(image.header), (image.shape[0], image.shape[1])
 
 
@@ -79,7 +78,7 @@ def read_world(path: Path) -> bytes:
     """
     embedded = find_hdu(scan_fits(path), ASDF_HDU)
     if embedded is None:
-        raise InputError(str(path), "no ASDF extension")
+        raise InputError(str(path), "no ASDF extension", ORIGINAL)
     return read_bytes(path, embedded)
 
 
@@ -94,13 +93,12 @@ def read_mosaic(
     grid : Grid
         As its cards describe it (`read_image_cards`).
     computed : collection of str, optional
-        Names of the extensions that will be computed with; the others are mapped as they
-        are stored, big-endian. All are read without it.
+        As in `read_or_map`.
 
     Returns
     -------
     Mosaic
-        Exposure times NaN where the file, not being ours, has none.
+        Exposure times are NaN where the file, not being ours, has none.
 
     Raises
     ------
@@ -114,17 +112,17 @@ def read_mosaic(
     science, context = find_science(path, hdus), find_hdu(hdus, "CON")
     check_unit(path, science, "MJy/sr", "mosaic", (2,))
     if context is None:
-        raise InputError(str(path), "no mosaic (it has no CON extension)")
+        what = "no mosaic (it has no CON extension)"
+        raise InputError(str(path), what, "give an _i2d mosaic")
     for keyword, place in (
         *((word, cards) for word in ("FILTER", "PUPIL", "CHANNEL")),
         ("PIXAR_SR", science.header),
     ):
         if keyword not in place:
-            raise InputError(str(path), f"{keyword} is missing from the header")
+            what = f"{keyword} is missing from the header"
+            raise InputError(str(path), what, ORIGINAL)
 
-    def read(path: Path, hdu: Hdu) -> NDArray[Any]:
-        whole = computed is None or hdu.name in computed
-        return read_image(path, hdu) if whole else map_image(path, hdu)
+    read = read_or_map(computed)
 
     def plane(name: str, fill: float | None = None) -> NDArray[Any]:
         return read_plane(path, hdus, name, fill, read=read)

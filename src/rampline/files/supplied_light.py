@@ -109,8 +109,9 @@ def _light_hdu(path: Path) -> Hdu:
     images = (h for h in hdus if not h.is_table and h.header["NAXIS"] in {2, 3})
     hdu = next((h for h in named if h is not None), None) or next(images, None)
     if hdu is None:
-        raise InputError(str(path), "no image")
+        raise InputError(str(path), "no image", "give an image of a full frame")
     if hdu.shape[-2:] != (FULL_SIDE, FULL_SIDE):
         size = " x ".join(map(str, hdu.shape))
-        raise InputError(str(path), f"{size} pixels, not a full frame of {FULL_SIDE}")
+        what = f"{size} pixels, not a full frame of {FULL_SIDE}"
+        raise InputError(str(path), what, "give an image of a full frame")
     return hdu
