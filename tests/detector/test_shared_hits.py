@@ -4,7 +4,7 @@ import pytest
 from rampline.detector import leave_out
 from rampline.detector.ramp_fit import gls_kernels, shared_hits
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
-from rampline.detector.ramp_fit.whole_ramps import Samples
+from rampline.detector.ramp_fit.whole_ramps import Noise, Planes, Samples
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
 from tests.twins import detector as twins
 
@@ -163,3 +163,29 @@ def test_ways_are_averaged_as_by_the_twin(rng):
     best, unit, ours = np.array([trial[0].max()]), np.array([0.3]), np.empty((2, 1))
     shared_hits._average_ways(trial[:, :, None], best, reads, unit, ours)
     np.testing.assert_allclose(ours[:, 0], theirs, rtol=1e-4)
+
+
+@pytest.mark.parametrize("has_dark", [True, False])
+def test_loading_and_replacing_equal_their_twins(rng, has_dark):
+    n, pixels = 60, rng.choice(60, 40, replace=False).astype(np.int32)
+    planes = rng.uniform(0.1, 2, (3, n)).astype(np.float32)
+    noise = Noise(*planes[:2], planes[2] if has_dark else planes[2, :0])
+    slope = rng.normal(0.2, 0.5, n).astype(np.float32)
+    tiles = [gls_kernels.make_tile(5, 48) for _ in range(2)]
+    origins = np.zeros((2, 48), np.float32)
+    used = rng.random((5, 48)) < 0.6
+    found = rng.normal(0.3, 1, (2, 40)).astype(np.float32)
+    fits = [Planes(*rng.uniform(0.1, 2, (5, n)).astype(np.float32), np.zeros(n))]
+    fits.append(Planes._make(plane.copy() for plane in fits[0]))
+    for room, tile, origin, fit, prefix in (
+        (shared_hits, tiles[0], origins[0], fits[0], "_"),
+        (twins, tiles[1], origins[1], fits[1], ""),
+    ):
+        getattr(room, prefix + "load_light")(noise, pixels, slope, tile, origin)
+        tile.used[:] = used
+        getattr(room, prefix + "replace")(tile, pixels, found, fit)
+    np.testing.assert_allclose(*origins)
+    for name in ("signal", "read"):
+        np.testing.assert_allclose(*(getattr(tile, name)[:40] for tile in tiles), 1e-5)
+    for one, two in zip(*fits, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-5)

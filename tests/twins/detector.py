@@ -1145,6 +1145,24 @@ def find_hit_runs(flags, bad, jump, first, last):
             first[c], last[c] = place[0], place[-1]
 
 
+def load_light(noise, pixels, slope, tile, origin):
+    n = pixels.size
+    dark = noise.dark[pixels] if noise.dark.size else 0
+    origin[:n] = slope[pixels]
+    tile.signal[:n] = (np.maximum(slope[pixels], 0) + dark) / noise.gain[pixels]
+    tile.read[:n] = noise.read_noise[pixels] ** 2
+
+
+def replace(tile, pixels, found, out):
+    known = (found[1] > 0) & (tile.used[:, : pixels.size].sum(axis=0) >= 3)
+    at, (shift, variance) = pixels[known], found[:, known]
+    ratio = variance / out.err[at] ** 2
+    out.slope[at] += shift
+    out.err[at] = np.sqrt(variance)
+    out.var_poisson[at] *= ratio
+    out.var_read[at] *= ratio
+
+
 def average_reads(tile, pattern, hits, frames, found):
     """Fit slope and charge for each read by dense least squares, then average."""
     n_steps = len(tile.rate)

@@ -78,7 +78,7 @@ def join_hits(found: FoundJumps) -> Strikes:
     key = where[2] + 1
     for axis in (3, 0, 1):
         key = key * (where[axis].max(initial=0) + 1) + where[axis]
-    order = np.argsort(key, kind="stable")
+    order = np.argsort(key)  # no two are equal
     where = where[:, order]
     apart = np.diff(where, axis=1, prepend=-2)
     is_next = (apart[[0, 2, 3]] == 0).all(axis=0) & (apart[1] == 1)

@@ -101,14 +101,15 @@ def flag_halos(
     events = [find_regions(plane, _JUMP, plane) for plane in flags[1:]]
     for group, regions in enumerate(events, 1):
         for index in _candidates(flags, counts, group, regions, params):
-            window, region = _draw(regions, index, flags.shape[1:])
-            core = _core(flags, group, window) & region
-            inner = _distances(np.pad(region, 1))
-            if inner.max() < params.min_radius:
+            filled = _draw(regions, index)
+            if _distances(np.pad(filled, 1)).max() < params.min_radius:
                 continue
-            halo = _flag_halo(flags, counts, group, (window, region), params)
+            window, region = _with_margin(filled, regions.box[index], flags.shape[1:])
+            core = _core(flags, group, window) & region
+            place = window, _distances(~region)
+            halo = _flag_halo(flags, counts, group, place, params)
             if n_frames > 1 and group + 1 < len(flags):
-                _flag_halo(flags, counts, group + 1, (window, region), params)
+                _flag_halo(flags, counts, group + 1, place, params)
             if core.any():
                 _carry_core(flags, group, (window, core), params.core_growth)
                 cores.append((window, core))
@@ -146,18 +147,29 @@ def _candidates(
     return found
 
 
-def _draw(regions: Regions, index: int, shape: tuple[int, ...]) -> Mask:
-    """Draw a region, holes filled, in a window that leaves room for its halo."""
+def _draw(regions: Regions, index: int) -> NDArray[np.bool_]:
+    """Draw a region in its box, holes filled."""
     top, bottom, left, right = (int(edge) for edge in regions.box[index])
+    mask = np.zeros((bottom - top + 1, right - left + 1), np.bool_)
+    for row, start, stop, _ in regions.runs[regions.runs[:, 3] == index]:
+        mask[row - top, start - left : stop - left] = True
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever has a snowball
+
+    return np.asarray(ndimage.binary_fill_holes(mask), np.bool_)
+
+
+def _with_margin(
+    filled: NDArray[np.bool_], box: NDArray[np.int64], shape: tuple[int, ...]
+) -> Mask:
+    """Put a region into a window that leaves room for its halo."""
+    top, bottom, left, right = (int(edge) for edge in box)
     margin = min(max(bottom - top, right - left) + 1, _MAX_HALO) + 2
     rows = slice(max(top - margin, 0), min(bottom + margin + 1, shape[0]))
     cols = slice(max(left - margin, 0), min(right + margin + 1, shape[1]))
     mask = np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.bool_)
-    for row, start, stop, _ in regions.runs[regions.runs[:, 3] == index]:
-        mask[row - rows.start, start - cols.start : stop - cols.start] = True
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever has a snowball
-
-    return (rows, cols), np.asarray(ndimage.binary_fill_holes(mask), np.bool_)
+    row, col = top - rows.start, left - cols.start
+    mask[row : row + filled.shape[0], col : col + filled.shape[1]] = filled
+    return (rows, cols), mask
 
 
 def _distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -179,13 +191,16 @@ def _flag_halo(
     flags: NDArray[np.uint8],
     counts: NDArray[np.float32],
     group: int,
-    mask: Mask,
+    place: tuple[tuple[slice, slice], NDArray[np.float64]],
     params: HaloParams,
 ) -> Halo:
-    """Flag a region and its halo in one group; return what was flagged."""
-    window, region = mask
+    """Flag a region and its halo in one group; return what was flagged.
+
+    ``place`` is a window and, in it, the distance from the region.
+    """
+    window, distance = place
+    region = distance == 0.0
     radius = math.sqrt(np.count_nonzero(region) / math.pi)
-    distance = _distances(~region)
     excess = _excess(flags[:, *window], counts[:, *window], group)
     rings = _measure_rings(excess, distance, radius, params)
     bright = [ring.outer for ring in rings if ring.significance > params.masked]
@@ -230,7 +245,8 @@ def _measure_rings(
     farthest = min((params.reach - 1.0) * radius, _MAX_HALO, float(distance.max()))
     width = max(1.0, radius / 5.0)
     usable = np.isfinite(excess) & (distance > 0.0)
-    far = excess[usable & (distance > farthest - 2.0 * width)]
+    excess, distance = excess[usable], distance[usable]
+    far = excess[distance > farthest - 2.0 * width]
     if far.size < 2:
         return [_Ring(0.0, farthest, 0.0, np.inf)]
     low, level = (float(q) for q in np.percentile(far, (15.87, 50.0)))
@@ -239,7 +255,7 @@ def _measure_rings(
     inner = 0.0
     while inner < farthest:
         outer = min(inner + width, farthest)
-        values = excess[usable & (distance > inner) & (distance <= outer)]
+        values = excess[(distance > inner) & (distance <= outer)]
         step = float(np.median(values)) - level if values.size > 1 else np.inf
         noise = MEDIAN_NOISE * scatter / math.sqrt(max(values.size, 1))
         if step < max(params.faintest * scatter, 2.0 * noise):

@@ -97,21 +97,16 @@ def fit_shared_hits(
     for start in range(0, chosen.size, _WIDTH):
         part = slice(start, start + _WIDTH)
         own = pixels[part]
-        slope, gain = out.slope[own], noise.gain[own]
         pick_steps(samples, own, (bits[0], 0), pattern, tile, 0)
-        tile.read[: own.size] = noise.read_noise[own] ** 2
-        light = np.maximum(slope, 0.0) + (noise.dark[own] if noise.dark.size else 0.0)
-        tile.signal[: own.size] = light / gain
         origin = np.zeros(_WIDTH, np.float32)
-        origin[: own.size] = slope
+        _load_light(noise, own, out.slope, tile, origin)
         move_origin(tile, origin)
         eliminate(tile, pattern)
         invert(tile, pattern, ways)
         project(tile, ways)
         found = np.zeros((2, own.size), np.float32)
         _average_reads(tile, ways, np.ascontiguousarray(hit[:, part]), shares, found)
-        found[:, tile.used[:, : own.size].sum(axis=0) < _MIN_STEPS] = 0.0
-        _replace(out, own, found)
+        _replace(tile, own, found, out)
 
 
 @lru_cache(maxsize=8)
@@ -145,18 +140,44 @@ def list_shares(n_steps: int, n_frames: int, n_dropped: int) -> NDArray[np.float
     return shares
 
 
+@fast_kernel
+def _load_light(
+    noise: Noise,
+    pixels: NDArray[np.int32],
+    slope: NDArray[np.float32],
+    tile: Tile,
+    origin: NDArray[np.float32],
+) -> None:
+    """Fill the noise of some pixels at slopes that are known, and these as ``origin``."""
+    zero, dark = np.float32(0.0), noise.dark
+    for c in range(pixels.size):
+        k = pixels[c]
+        light = max(slope[k], zero)
+        if dark.size:
+            light += dark[k]
+        origin[c] = slope[k]
+        tile.signal[c] = light / noise.gain[k]
+        tile.read[c] = noise.read_noise[k] * noise.read_noise[k]
+
+
+@fast_kernel
 def _replace(
-    out: Planes, pixels: NDArray[np.int32], found: NDArray[np.float32]
+    tile: Tile, pixels: NDArray[np.int32], found: NDArray[np.float32], out: Planes
 ) -> None:
     """Put slopes, relative to those before, and variances to their place."""
-    shift, variance = found
-    known = variance > 0.0
-    at, variance = pixels[known], variance[known]
-    ratio = variance / out.err[at] ** 2
-    out.slope[at] += shift[known]
-    out.err[at] = np.sqrt(variance)
-    out.var_poisson[at] *= ratio
-    out.var_read[at] *= ratio
+    n_used = np.zeros(pixels.size, np.float32)
+    for i in range(len(tile.used)):
+        used = tile.used[i]
+        for c in range(pixels.size):
+            n_used[c] += used[c]
+    for c in range(pixels.size):
+        k, variance = pixels[c], found[1, c]
+        if variance > np.float32(0.0) and n_used[c] >= np.float32(_MIN_STEPS):
+            ratio = variance / (out.err[k] * out.err[k])
+            out.slope[k] += found[0, c]
+            out.err[k] = np.sqrt(variance)
+            out.var_poisson[k] *= ratio
+            out.var_read[k] *= ratio
 
 
 @kernel

@@ -178,10 +178,13 @@ def sweep_whole_ramps(
             for c in range(n):
                 right, weight = line[_RIGHT, c], line[_WEIGHT, c]
                 chi2 = line[_CHI, c] - right * right / weight
-                is_odd = ((scratch.seen[c] & spoiled) != 0) | np.isnan(line[_MEAN, c])
-                if (chi2 > limit) | is_odd:
-                    rest[n_rest] = span[0] + c
-                    n_rest += 1
+                is_odd = (scratch.seen[c] & spoiled) != 0
+                is_odd |= (chi2 > limit) | np.isnan(line[_MEAN, c])
+                scratch.seen[c] = np.uint8(is_odd)
+            for c in range(n):
+                # without a branch: which are odd cannot be foretold
+                rest[n_rest] = span[0] + c
+                n_rest += scratch.seen[c]
     return n_rest
 
 
