@@ -46,6 +46,7 @@ from rampline.exposure.records import Photometry, SkyImage  # noqa: E402
 from rampline.flags import DO_NOT_USE, REFERENCE_PIXEL  # noqa: E402
 from rampline.mosaic.blot import blot_plane  # noqa: E402
 from rampline.mosaic.drizzle import DrizzleParams  # noqa: E402
+from rampline.mosaic.noise_curve import NoiseCurveParams  # noqa: E402
 from rampline.mosaic.outliers import OutlierParams  # noqa: E402
 from rampline.pipeline.combine import Dither, combine_dithers  # noqa: E402
 from rampline.pipeline.runner import Bench, Runner  # noqa: E402
@@ -188,7 +189,7 @@ class Field:
             )
         ]
         with Bench(2) as bench:
-            steps = (OutlierParams(), DrizzleParams())
+            steps = (OutlierParams(), DrizzleParams(), NoiseCurveParams(enabled=False))
             run = Runner(None, bench)
             mosaic = combine_dithers(dithers, self.grid, "levels", run, steps).mosaic
         return np.where(self.light < self.noise.sigma, mosaic.sky, np.nan)

@@ -27,6 +27,7 @@ sys.path.insert(0, str(ROOT))
 from rampline.astrometry.pixel_map import map_pixels, map_to_grid  # noqa: E402
 from rampline.flags import BAD_FOR_MOSAIC, SATURATED  # noqa: E402
 from rampline.mosaic.drizzle import DrizzleParams  # noqa: E402
+from rampline.mosaic.noise_curve import NoiseCurveParams  # noqa: E402
 from rampline.mosaic.outliers import OutlierParams  # noqa: E402
 from rampline.pipeline.combine import combine_dithers  # noqa: E402
 from rampline.pipeline.runner import Bench, Runner  # noqa: E402
@@ -54,6 +55,7 @@ STAR_RADIUS = 5.0
 EMPTY_MJY_SR = 0.002
 HITS_PER_PIXEL, HITS_PER_CORE_PIXEL = 1e-3, 0.02
 CORE_MJY_SR = 0.5
+QUIET = NoiseCurveParams(enabled=False)
 
 
 def field_scene(seed, points):
@@ -168,7 +170,7 @@ class Field:
         levels = level_exposures(self.aligned, members, self.grid, params)
         return gather_dithers(self.aligned, members, levels, lambda k: self.images[k])
 
-    def combine(self, images, outliers, level=None, grid=None, pixfrac=1.0):
+    def combine(self, images, outliers, level=None, grid=None, pixfrac=1.0, noise=QUIET):
         loaded = [
             replace(dither, load=lambda image=image: image)
             for dither, image in zip(self.dithers, images, strict=True)
@@ -177,7 +179,7 @@ class Field:
             loaded = [replace(dither, level_mjy_sr=level) for dither in loaded]
         with Bench(2) as bench:
             run = Runner(None, bench)
-            steps = (outliers, DrizzleParams(pixfrac=pixfrac))
+            steps = (outliers, DrizzleParams(pixfrac=pixfrac), noise)
             return combine_dithers(loaded, grid or self.grid, "benchmark", run, steps)
 
     def pixels(self, k):

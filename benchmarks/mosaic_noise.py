@@ -2,6 +2,7 @@
 
     python benchmarks/mosaic_noise.py [--out DIR] [--seeds 1 2] [--points 9]
         [--scales 0.02 0.03 0.04 0.06] [--pixfracs 1.0 0.8] [--without flicker coupling]
+        [--simulated DIR CAL ...]
 
 The scenes of `benchmarks/mosaic.py`, drizzled onto pixels and with drops of several sizes. For
 apertures 3 to 33 pixels wide, at random where no light is, the scatter of their sums over
@@ -11,8 +12,12 @@ the root of their summed ERR squared is printed over
   exposures: how good the theory of drizzle is;
 - the same, for the exposures, whose true sources are taken off; ``--without`` simulates them
   without 1/f noise or without the coupling of pixels, to tell what each adds;
-- the factor in the table NOISE, measured on the mosaic without any truth: true sources taken
-  off, and left in, in apertures outside the mask of sources.
+- the factor in the table NOISE, measured from the exposures without any truth: true sources
+  taken off, and left in, in apertures outside the mask of sources.
+
+Calibrated exposures of one filter that are named, and the folder of their simulation, take the
+place of the scenes. In brackets are the errors in thousandths, by the number of
+apertures that fit side by side.
 """
 
 import argparse
@@ -27,6 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.mosaic import (  # noqa: E402
     EMPTY_MJY_SR,
+    QUIET,
     Field,
     calibrate,
     cluster_scene,
@@ -37,8 +43,6 @@ from rampline.astrometry.footprint import pixel_scale  # noqa: E402
 from rampline.mosaic.correlation import noise_autocorrelation  # noqa: E402
 from rampline.mosaic.noise_curve import NoiseCurveParams  # noqa: E402
 from rampline.mosaic.outliers import OutlierParams  # noqa: E402
-from rampline.pipeline.mosaic_noise import measure_mosaic_noise  # noqa: E402
-from rampline.pipeline.runner import Bench  # noqa: E402
 from rampline.pipeline.sky_to_mosaic import (  # noqa: E402
     GridParams,
     choose_grid,
@@ -139,15 +143,15 @@ class Drizzled:
         self.kept = [
             replace(i, flags=f) for i, f in zip(field.images, kept, strict=True)
         ]
-        self.mosaic = self.drizzle([image.sky for image in self.kept], None)
+        skies = [image.sky for image in self.kept]
+        self.mosaic, _, self.curve = self.drizzle(skies, None, NoiseCurveParams())
 
-    def drizzle(self, skies, level=0.0):
+    def drizzle(self, skies, level=0.0, noise=QUIET):
         images = [
             replace(image, sky=sky.astype(np.float32))
             for image, sky in zip(self.kept, skies, strict=True)
         ]
-        made = self.field.combine(images, OFF, level, self.grid, self.pixfrac)
-        return made.mosaic
+        return self.field.combine(images, OFF, level, self.grid, self.pixfrac, noise)
 
     def over(self, sky, err, empty, factor):
         """Return the scatter in apertures over a factor of the radius, and its error."""
@@ -157,23 +161,21 @@ class Drizzled:
 
     def report(self):
         mosaic, field = self.mosaic, self.field
-        truth = self.drizzle([sources for sources, _, _ in field.truths]).sky
-        white = self.drizzle([self.rng.normal(0, image.err) for image in self.kept])
+        truth = self.drizzle([sources for sources, _, _ in field.truths]).mosaic.sky
+        white = [self.rng.normal(0, image.err) for image in self.kept]
+        white = self.drizzle(white).mosaic
         deep = np.bitwise_count(mosaic.context[0].view(np.uint32)) >= min(
             3, len(field.images)
         )
         deep &= np.isfinite(mosaic.sky)
         empty = deep & (truth < 5 * EMPTY_MJY_SR)
         correlation = noise_autocorrelation(self.pixfrac, self.ratio)
-        drop = self.pixfrac, self.ratio
-        with Bench(2) as bench:
-            curve = measure_mosaic_noise(mosaic, drop, bench, NoiseCurveParams())
 
         def drizzled(radius):
             return disk_factor(correlation, radius)
 
         def measured(radius):
-            return curve.factor(len(disk(radius)[1]))
+            return self.curve.factor(len(disk(radius)[1]))
 
         rows = {
             "white noise over drizzle's": (white.sky, white.err, empty, drizzled),
@@ -209,21 +211,26 @@ def report(name, scene, options):
     cals = calibrate(scene, folder)
     for channel in ("nrcb1", "nrcblong"):
         members = [cal for cal in cals if f"_{channel}_" in cal.name][: options.points]
-        field = Field(folder, members, scene.seed, {})
-        header = field.images[0].header
-        print(f"{folder.name}, {header.filter}, {len(members)} exposures")
-        print_exposures(field)
-        for scale in options.scales:
-            for pixfrac in options.pixfracs:
-                print(f"    pixels of {1000 * scale:g} mas, pixfrac {pixfrac:g}")
-                rng = np.random.default_rng(scene.seed)
-                Drizzled(field, scale, pixfrac, rng).report()
+        report_field(folder, members, scene.seed, options)
+
+
+def report_field(folder, members, seed, options):
+    field = Field(folder, members, seed, {})
+    header = field.images[0].header
+    print(f"{folder.name}, {header.filter}, {len(members)} exposures")
+    print_exposures(field)
+    for scale in options.scales:
+        for pixfrac in options.pixfracs:
+            print(f"    pixels of {1000 * scale:g} mas, pixfrac {pixfrac:g}")
+            Drizzled(field, scale, pixfrac, np.random.default_rng(seed)).report()
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("cals", type=Path, nargs="*")
+    parser.add_argument("--simulated", type=Path)
     parser.add_argument("--out", type=Path, default=Path("out/mosaic"))
     parser.add_argument("--seeds", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--points", type=int, default=9)
@@ -236,6 +243,9 @@ def main():
         "--without", nargs="*", default=[], choices=("flicker", "coupling")
     )
     options = parser.parse_args()
+    if options.cals:
+        report_field(options.simulated, options.cals, options.seeds[0], options)
+        return
     for seed in options.seeds:
         report(f"field{seed}", field_scene(seed, 9), options)
     if not options.no_cluster:

@@ -8,6 +8,7 @@ import pytest
 from rampline import flags
 from rampline.files.scratch import ScratchPlanes
 from rampline.mosaic.drizzle import DrizzleParams
+from rampline.mosaic.noise_curve import NoiseCurveParams
 from rampline.mosaic.outliers import OutlierParams
 from rampline.pipeline.combine import MEMORY, Dither, combine_dithers, mark_outliers
 from rampline.pipeline.runner import Bench, Runner
@@ -17,11 +18,13 @@ from rampline.pipeline.worktable import Room, Worktable
 from ..astrometry.fields import opened_grid
 from . import dithers as field
 
+QUIET = NoiseCurveParams(enabled=False)
 JWST = (
     OutlierParams(algorithm="jwst", snr_first=5.0, snr_second=4.0),
     DrizzleParams(weight="read"),
+    QUIET,
 )
-DEFAULT = (OutlierParams(), DrizzleParams())
+DEFAULT = (OutlierParams(), DrizzleParams(), QUIET)
 
 
 def as_dither(image, level=None):
@@ -67,7 +70,8 @@ def test_hits_are_found_and_leave_the_mosaic(rng):
     change = ((made.mosaic.sky - clean.sky) / clean.err)[both]
     assert np.std(change) < 0.5
     off = combine(
-        [image for image, _ in struck], (OutlierParams(enabled=False), DEFAULT[1])
+        [image for image, _ in struck],
+        (OutlierParams(enabled=False), *DEFAULT[1:]),
     )
     assert not any(found.any() for found in off.outliers)
     assert np.nanmax(np.abs(off.mosaic.sky - clean.sky)[both] / clean.err[both]) > 20
@@ -184,7 +188,7 @@ def test_the_jwst_pipeline_resamples_to_the_same_sky_and_weight(rng, angle, scal
     images = field.make_field(rng, 4)
     grid = field.grid(150, angle, scale)
     no_outliers = OutlierParams(enabled=False)
-    ours = combine(images, (no_outliers, JWST[1]), grid).mosaic
+    ours = combine(images, (no_outliers, *JWST[1:]), grid).mosaic
     theirs = resample_as_jwst(images, grid)
     both = (ours.weight > 0) & (theirs.wht > 0)
     # an overlap below 1e-6 of a pixel may be there for one and not for the other

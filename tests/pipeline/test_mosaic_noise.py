@@ -1,78 +1,118 @@
+"""The noise of areas: halves of the exposures against what was put in."""
+
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from rampline.exposure.grid import Grid
-from rampline.exposure.records import Mosaic
+from rampline.astrometry.footprint import grid_from_footprints
+from rampline.mosaic.drizzle import DrizzleParams
 from rampline.mosaic.noise_curve import NoiseCurveParams
-from rampline.pipeline.mosaic_noise import choose_pieces, measure_mosaic_noise
-from rampline.pipeline.runner import Bench
+from rampline.mosaic.outliers import OutlierParams
+from rampline.mosaic.window import Window
+from rampline.pipeline.combine import Dither, combine_dithers
+from rampline.pipeline.mosaic_noise import choose_pieces, split_exposures
+from rampline.pipeline.runner import Bench, Runner
 
-INDEPENDENT = (1e-3, 1.0)
-BENCH = Bench()
+from . import dithers as field
+
+SIZE = 400
 
 
 @pytest.fixture
-def field(rng):
-    """White noise on a sloping sky, with bright and faint sources."""
-    shape = (1100, 700)
-    rows, cols = np.indices(shape)
-    err = rng.uniform(0.8, 1.2, shape)
-    sky = rng.normal(0, err) + 50 + rows / 100 - (cols / 300) ** 2
-    for row, col in rng.uniform((0, 0), shape, (60, 2)):
-        far = np.hypot(rows - row, cols - col)
-        sky += 200 * np.exp(-far / 3) * (far < 40)
-    plane = sky.astype(np.float32)
-    ones = np.ones(shape, np.float32)
-    return Mosaic(
-        grid=Grid(
-            ra_deg=110.8, dec_deg=-73.5, position_angle_deg=0.0, scale_arcsec=0.03,
-            n_rows=shape[0], n_cols=shape[1], row_ref=0.0, col_ref=0.0,
-        ),
-        filter="F200W", pupil="CLEAR", channel="SHORT", name="field",
-        sky=plane, err=err.astype(np.float32), weight=ones, exposure_s=ones,
-        context=np.ones((1, *shape), np.int32), var_poisson=ones, var_read=ones,
-        var_flat=ones, pixel_area_sr=1e-14, headers=(),
-    )  # fmt: skip
+def images(rng):
+    """Four dithers of stars on a bright sky."""
+    stars = field.star_field(rng, reach=5.0)
+    shifts = rng.uniform(-0.15, 0.15, (4, 2))
+    return [
+        field.make_image(rng, k + 1, stars, shift, 0.2, size=SIZE)
+        for k, shift in enumerate(shifts)
+    ]
 
 
-def test_neither_sources_nor_a_sloping_sky_are_noise(field):
-    curve = measure_mosaic_noise(field, INDEPENDENT, BENCH, NoiseCurveParams())
+def combine(images, threads=1, **params):
+    dithers = [
+        Dither(
+            header=image.header,
+            geometry=image.geometry,
+            level_mjy_sr=0.0,
+            load=lambda image=image: image,
+        )
+        for image in images
+    ]
+    steps = OutlierParams(), DrizzleParams(), NoiseCurveParams(**params)
+    grid = grid_from_footprints([image.geometry for image in images], 0.03)
+    with Bench(threads) as bench:
+        run = Runner(None, bench)
+        return combine_dithers(dithers, grid, "field", run, steps)
+
+
+def noise_of(images, threads=1, **params):
+    return combine(images, threads, **params).noise
+
+
+def test_neither_stars_nor_sky_are_noise(images):
+    curve = noise_of(images)
     seen = curve.n_boxes > 500
-    assert seen.sum() >= 5
-    off = np.abs(curve.measured - 1.0)[seen]
-    np.testing.assert_array_less(off, 3 * curve.error[seen] + 0.01)
-    assert curve.error[seen].max() < 0.05
+    assert seen.sum() >= 6
+    over = curve.measured[seen] / curve.predicted[seen]
+    np.testing.assert_allclose(over, 1.0, atol=0.05)
 
 
-def test_threads_do_not_change_it(field):
-    alone = measure_mosaic_noise(field, INDEPENDENT, BENCH, NoiseCurveParams())
-    with Bench(3) as bench:
-        both = measure_mosaic_noise(field, INDEPENDENT, bench, NoiseCurveParams())
-    for first, second in zip(alone, both, strict=True):
+def test_what_an_exposure_has_alone_is_noise(images, rng):
+    size = 20
+    steps = rng.normal(0, 0.01, (len(images), SIZE // size, SIZE // size))
+    rough = [
+        replace(image, sky=image.sky + np.kron(each, np.ones((size, size), np.float32)))
+        for image, each in zip(images, steps.astype(np.float32), strict=True)
+    ]
+    mosaic, _, plain = combine(images)
+    more = noise_of(rough)
+    side = plain.side_px.tolist().index(8)
+    # some boxes lie across an edge and see the mean of two squares
+    seen = 1 - 8 / (3 * size)
+    common = seen * 8 * 0.01 / np.sqrt(len(images)) / np.nanmedian(mosaic.err)
+    expected = np.hypot(plain.measured[side], common)
+    assert more.measured[side] == pytest.approx(expected, rel=0.12)
+
+
+def test_what_all_exposures_have_in_common_is_none(images):
+    rows = np.indices((SIZE, SIZE))[0].astype(np.float32)
+    sloping = [replace(image, sky=image.sky + rows / 1000) for image in images]
+    curve, plain = noise_of(sloping), noise_of(images)
+    seen = plain.n_boxes > 500
+    np.testing.assert_allclose(curve.measured[seen], plain.measured[seen], rtol=0.05)
+
+
+def test_threads_do_not_change_it(images):
+    for first, second in zip(noise_of(images), noise_of(images, 3), strict=True):
         np.testing.assert_array_equal(first, second)
 
 
-def test_left_out_it_tells_what_is_predicted(field):
-    params = NoiseCurveParams(enabled=False)
-    curve = measure_mosaic_noise(field, (1.0, 1.0), BENCH, params)
-    assert np.isnan(curve.measured).all()
-    assert curve.factor(1e6) == pytest.approx(1.5, rel=0.02)
+def test_left_out_or_of_one_exposure_it_is_as_predicted(images):
+    for curve in (noise_of(images, enabled=False), noise_of(images[:1])):
+        assert np.isnan(curve.measured).all()
+        assert curve.factor(64.0) == pytest.approx(curve.predicted[5])
 
 
-def test_pieces_without_data_are_left_out(field):
-    sky = field.sky.copy()
+def test_every_other_exposure_of_a_detector_is_of_the_second_half():
+    headers = [
+        replace(field.header(k, 110.8, -73.4), detector=name)
+        for k, name in enumerate(["NRCB1", "NRCB2", "NRCB1", "NRCB1", "NRCB2"])
+    ]
+    assert split_exposures(headers) == [False, False, True, False, True]
+
+
+def test_pieces_without_data_are_left_out():
+    sky = np.zeros((1100, 700), np.float32)
+    assert len(choose_pieces(sky, 24)) == 2
     sky[:600] = np.nan
-    assert len(choose_pieces(field.sky, 24)) == 2
-    assert choose_pieces(sky, 24) == [(slice(550, 1100), slice(0, 700))]
-    empty = replace(field, sky=np.full_like(sky, np.nan))
-    assert choose_pieces(empty.sky, 24) == []
-    curve = measure_mosaic_noise(empty, INDEPENDENT, BENCH, NoiseCurveParams())
-    assert curve.n_boxes[0] == 0
+    assert choose_pieces(sky, 24) == [Window(550, 1100, 0, 700)]
+    assert choose_pieces(np.full_like(sky, np.nan), 24) == []
+    assert choose_pieces(sky, 0) == []
 
 
 def test_of_a_large_mosaic_a_few_pieces_far_apart_are_looked_at():
     wide = np.broadcast_to(np.float32(0), (1024, 64 * 1024))
-    starts = [box[1].start // 1024 for box in choose_pieces(wide, 4)]
+    starts = [window.col_start // 1024 for window in choose_pieces(wide, 4)]
     assert starts == [0, 21, 42, 63]

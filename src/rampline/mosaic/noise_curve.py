@@ -3,9 +3,9 @@
 Noise of independent pixels grows with the root of their number. Drizzle shares noise out
 between neighbours, which `rampline.mosaic.correlation` predicts; what it cannot know is
 measured here: charge that couples into neighbours, what is left of 1/f noise, steps of the
-sky, sources too faint to be masked. Sums over square boxes without sources are compared
-with ``ERR``; an aperture of the same area has the same factor to a few per cent. Boxes lie
-side by side, so their scatter is that around the local sky of a piece, not around zero.
+sky. Sums over square boxes of the difference between two halves of the exposures are compared
+with their errors; an aperture of the same area has the same factor to a few per cent.
+Sources, whether seen or not, are no noise and not in it.
 """
 
 from collections.abc import Sequence
@@ -19,23 +19,23 @@ from ..numerics.jit import kernel
 from ..params import Count, Fraction, StepParams
 from .correlation import noise_autocorrelation
 
-SIDES: Final = (1, 2, 4, 8, 16, 32, 64)
+SIDES: Final = (1, 2, 3, 4, 6, 8, 16, 32, 64)
 """Sides of the boxes in pixels; a box of 32 has the area of an aperture 36 wide."""
 LEAST_BOXES: Final = 100
 """Fewer boxes tell no scatter: its error would exceed 15 per cent."""
-QUANTILES: Final = (0.1587, 0.5)
-"""One standard deviation below the mean, and the mean, of normal noise."""
-SCATTER_ERROR: Final = 1.49
+QUANTILES: Final = (0.1587, 0.8413)
+"""One standard deviation to either side of the mean of normal noise."""
+SCATTER_ERROR: Final = 0.96
 """Error of the scatter from these two quantiles of n normal values, times root n."""
 
 
 class NoiseCurveParams(StepParams):
     """How the noise of areas of a mosaic is measured."""
 
-    pieces: Count = 24
+    pieces: Count = 4
     """Most pieces of 1024 x 1024 pixels that are looked at."""
     least_filled: Fraction = 0.8
-    """Share of a box that must be blank sky."""
+    """Share of a box that must be free of bright sources."""
 
 
 class Piece(NamedTuple):
@@ -44,9 +44,9 @@ class Piece(NamedTuple):
     Attributes
     ----------
     signal, err : (rows, cols) float32, MJy/sr
-        Signal less its sky.
+        Signal around zero.
     is_sky : (rows, cols) bool
-        Pixels with data and without sources.
+        Pixels with data and without bright sources.
     """
 
     signal: Plane
@@ -103,7 +103,7 @@ class NoiseCurve(NamedTuple):
 def measure_noise_curve(
     pulls: Sequence[Sequence[NDArray[np.float64]]], drop: tuple[float, float]
 ) -> NoiseCurve:
-    """Measure the noise of boxes of blank sky.
+    """Measure the noise of boxes.
 
     Parameters
     ----------
@@ -118,8 +118,9 @@ def measure_noise_curve(
 
     Notes
     -----
-    The scatter is the median less the 15.87 % quantile of the boxes' sums over the root of
-    their summed variances: sources too faint to be masked widen the upper half.
+    The scatter is half of what lies between the quantiles of 15.87 and 84.13 % of the
+    boxes' sums over the root of their summed variances: what bright sources leave has no
+    part in it.
     """
     correlation = noise_autocorrelation(*drop)
     measured = np.full(len(SIDES), np.nan)
@@ -128,8 +129,8 @@ def measure_noise_curve(
         values = np.concatenate([piece[k] for piece in pulls]) if pulls else np.empty(0)
         n_boxes[k] = len(values)
         if len(values) >= LEAST_BOXES:
-            low, middle = np.quantile(values, QUANTILES)
-            measured[k] = middle - low
+            low, high = np.quantile(values, QUANTILES)
+            measured[k] = (high - low) / 2
     return NoiseCurve(
         side_px=np.array(SIDES, np.float64),
         predicted=np.array([box_factor(correlation, side) for side in SIDES]),

@@ -27,10 +27,12 @@ from ..mosaic.drizzle import (
     reach,
     start_sums,
 )
+from ..mosaic.noise_curve import NoiseCurve, NoiseCurveParams
 from ..mosaic.outliers import OutlierParams
 from ..mosaic.weights import NoisePlanes, weigh_pixels
 from ..mosaic.window import CONTEXT_BITS, Window, box_of, overlapping
 from .find_outliers import outliers
+from .mosaic_noise import measure_mosaic_noise
 from .runner import Bench, Runner
 from .shelf import Shelf
 from .worktable import PackedMask, Room, Worktable
@@ -70,6 +72,8 @@ class CombinedDithers(NamedTuple):
     mosaic: Mosaic
     packed: tuple[PackedMask, ...]
     """For each exposure the pixels that disagree with the others."""
+    noise: NoiseCurve
+    """Of areas of the mosaic."""
 
     @property
     def outliers(self) -> tuple[NDArray[np.bool_], ...]:
@@ -82,7 +86,7 @@ def combine_dithers(
     grid: Grid,
     name: str,
     run: Runner[None],
-    params: tuple[OutlierParams, DrizzleParams],
+    params: tuple[OutlierParams, DrizzleParams, NoiseCurveParams],
     room: Room = MEMORY,
 ) -> CombinedDithers:
     """Make the mosaic of one filter.
@@ -96,7 +100,7 @@ def combine_dithers(
         Product root of the mosaic.
     run : Runner of None
         Keeps the trail of the steps.
-    params : (OutlierParams, DrizzleParams)
+    params : (OutlierParams, DrizzleParams, NoiseCurveParams)
     room : Room
         For exposures and the mosaic's planes.
 
@@ -104,12 +108,16 @@ def combine_dithers(
     -------
     CombinedDithers
     """
-    outlier_params, drizzle_params = params
+    outlier_params, drizzle_params, noise_params = params
     table = lay_table(dithers, grid, run.bench, drizzle_params, room)
     if len(dithers) > 1:
         table = run.maybe(outliers, table, outlier_params)
     planes = run(drizzle, table, drizzle_params)
-    first = dithers[0].header
+    headers = tuple(dither.header for dither in dithers)
+    noise = measure_mosaic_noise(
+        table, planes.sky, headers, drizzle_params.pixfrac, noise_params
+    )
+    first = headers[0]
     mosaic = Mosaic(
         grid=grid,
         filter=first.filter,
@@ -118,9 +126,9 @@ def combine_dithers(
         name=name,
         **planes._asdict(),
         pixel_area_sr=grid.pixel_area_sr,
-        headers=tuple(dither.header for dither in dithers),
+        headers=headers,
     )
-    return CombinedDithers(mosaic, tuple(table.outliers))
+    return CombinedDithers(mosaic, tuple(table.outliers), noise)
 
 
 def lay_table(

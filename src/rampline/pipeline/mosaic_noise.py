@@ -1,14 +1,21 @@
-"""The noise of areas of a mosaic: its sky is `background`'s, the measurement `mosaic`'s."""
+"""The noise of areas of a mosaic, from the difference of two halves of its exposures.
 
-from collections.abc import Callable
+Every other exposure of a detector is drizzled into one half, the others into the other. Half
+the difference of the two has no sky and no sources in it, and the noise of the mosaic:
+exactly, where both weigh the same.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import pairwise, product
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..background.sky_model import SkyModelParams, evaluate_sky, model_sky
-from ..exposure.records import Mosaic, Plane
+from ..exposure.header import Header
+from ..exposure.records import Plane
+from ..mosaic.drizzle import add_exposure, finish_sums, reach, start_sums
 from ..mosaic.noise_curve import (
     NoiseCurve,
     NoiseCurveParams,
@@ -16,78 +23,110 @@ from ..mosaic.noise_curve import (
     measure_noise_curve,
     sum_all_boxes,
 )
-from .runner import Bench
-from .worktable import nothing
+from ..mosaic.window import Window, overlapping
+from .worktable import Worktable, nothing
 
 PIECE: Final = 1024
 """Pixels a piece is wide: sixteen of the largest boxes."""
 EVERY: Final = 16
 """Pixels between those that tell how much of a piece has data."""
+BRIGHT: Final = 10.0
+"""Of sources fainter than this, in sigma of a pixel, undersampling and what is left of
+misalignment leave less in the difference than noise."""
+REACH: Final = 5
+"""Width of the square that is left out around a bright pixel."""
 
 
 def measure_mosaic_noise(
-    mosaic: Mosaic,
-    drop: tuple[float, float],
-    bench: Bench,
+    table: Worktable,
+    sky: Plane,
+    headers: Sequence[Header],
+    pixfrac: float,
     params: NoiseCurveParams,
-    release: Callable[[], None] = nothing,
 ) -> NoiseCurve:
-    """Measure the noise of areas of blank sky of a mosaic.
+    """Measure the noise of areas of a mosaic, in some pieces of it.
 
     Parameters
     ----------
-    mosaic : Mosaic
-        Its planes may be memory maps: some pieces are read.
-    drop : (float, float)
-        Side of the drop, and of the mosaic's pixel, over that of the exposures' pixel.
-    bench : Bench
-        Its threads take a piece each.
+    table : Worktable
+        With the exposures that the mosaic was made from.
+    sky : (rows, cols) float32
+        Of the mosaic: tells where data are. May be a memory map.
+    headers : sequence of Header
+        Of the exposures.
+    pixfrac : float
+        Side of the drop over the side of the exposures' pixel.
     params : NoiseCurveParams
-    release : callable
-        Called after each piece: what is mapped may leave memory.
 
     Returns
     -------
     NoiseCurve
-        As predicted, without measurement, where the step is left out.
+        As predicted, without measurement, where the step is left out or no detector has
+        looked twice.
     """
-    most = params.pieces if params.enabled else 0
-    boxes = choose_pieces(mosaic.sky, most, release) if most else []
-    pulls: list[tuple[NDArray[np.float64], ...]] = [()] * len(boxes)
+    is_second = split_exposures(headers)
+    looked_twice = params.enabled and any(is_second)
+    most = params.pieces if looked_twice else 0
+    pieces = choose_pieces(sky, most, table.room.release)
+    pulls: list[tuple[NDArray[np.float64], ...]] = [()] * len(pieces)
 
     def look(k: int) -> None:
-        pulls[k] = sum_all_boxes(_see_piece(mosaic, boxes[k]), params)
-        release()
+        piece = difference_of_halves(table, pieces[k], is_second, pixfrac)
+        pulls[k] = sum_all_boxes(piece, params)
+        table.room.release()
 
-    bench.over(range(len(boxes)), look)
-    return measure_noise_curve(pulls, drop)
+    table.bench.over(range(len(pieces)), look)
+    return measure_noise_curve(pulls, (pixfrac, table.scale_ratio))
+
+
+def split_exposures(headers: Sequence[Header]) -> list[bool]:
+    """Return for each exposure whether it is of the second half: every other of a detector."""
+    seen: Counter[str] = Counter()
+    is_second = []
+    for header in headers:
+        is_second.append(seen[header.detector] % 2 == 1)
+        seen[header.detector] += 1
+    return is_second
 
 
 def choose_pieces(
     sky: Plane, most: int, release: Callable[[], None] = nothing
-) -> list[tuple[slice, slice]]:
+) -> list[Window]:
     """Choose pieces of at most 1024 x 1024 pixels, half of which have data, evenly."""
     edges = [
         np.linspace(0, n, -(-n // PIECE) + 1).astype(int).tolist() for n in sky.shape
     ]
-    rows, cols = ([slice(*pair) for pair in pairwise(e)] for e in edges)
     filled = []
-    for row, col in product(rows, cols):
-        some = slice(row.start, row.stop, EVERY), slice(col.start, col.stop, EVERY)
+    for (top, bottom), (left, right) in product(*map(pairwise, edges)):
+        if not most:
+            break
+        some = np.s_[top:bottom:EVERY, left:right:EVERY]
         if np.isfinite(sky[some]).mean() > 0.5:
-            filled.append((row, col))
-        if col is cols[-1]:
-            release()
-    if not filled or most == 0:
-        return []
+            filled.append(Window(top, bottom, left, right))
+        release()
     chosen = np.linspace(0, len(filled) - 1, min(most, len(filled)))
     return [filled[k] for k in np.unique(np.rint(chosen).astype(int))]
 
 
-def _see_piece(mosaic: Mosaic, box: tuple[slice, slice]) -> Piece:
-    """Return a piece less its sky, with its sources masked."""
-    sky, err = mosaic.sky[box], mosaic.err[box]
-    known = np.isfinite(sky) & np.isfinite(err)
-    found = model_sky(sky, known, SkyModelParams())
-    signal = sky - evaluate_sky(found.coefficients, (sky.shape[0], sky.shape[1]))
-    return Piece(signal, err, known & ~found.is_source)
+def difference_of_halves(
+    table: Worktable, window: Window, is_second: Sequence[bool], pixfrac: float
+) -> Piece:
+    """Return half the difference of the halves, without bright sources."""
+    from scipy.ndimage import uniform_filter  # noqa: PLC0415 - 0.2 s, only for mosaics
+
+    seen = overlapping(table.boxes, window)
+    pad = max(reach(table.maps[k]) for k in seen)
+    halves = start_sums(window, pad, 0), start_sums(window, pad, 0)
+    for k in seen:
+        add_exposure(halves[is_second[k]], table.shelf.take(k), k, pixfrac)
+    first, second = map(finish_sums, halves)
+    half = np.float32(0.5)
+    signal, mean = half * (first.sky - second.sky), half * (first.sky + second.sky)
+    err: Plane = half * np.hypot(first.err, second.err)
+    is_known = np.isfinite(mean) & (err > 0)
+    if is_known.any():
+        signal -= np.median(signal[is_known])
+        mean -= np.median(mean[is_known])
+    is_bright = np.where(is_known, mean > BRIGHT * err, False)
+    near_bright = uniform_filter(is_bright.astype(np.float32), REACH) > 0.5 / REACH**2
+    return Piece(signal, err, is_known & ~near_bright)

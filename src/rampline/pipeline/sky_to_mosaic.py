@@ -356,7 +356,7 @@ def sky_to_mosaic(
         dithers = gather_dithers(field, members, levels, images.__getitem__)
         run: Runner[None] = Runner(None, bench)
         title = f"{name}_{filter_}-{pupil}".lower()
-        steps = (params.outliers, params.drizzle)
+        steps = (params.outliers, params.drizzle, params.noise)
         combined[filter_, pupil] = combine_dithers(dithers, grid, title, run, steps)
     return FieldMosaics(field=field, grid=grid, combined=combined)
 

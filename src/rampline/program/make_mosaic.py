@@ -1,10 +1,9 @@
 """One filter of an aligned field: levels, outliers, drizzle; ``_i2d`` and its association."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from operator import call
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +16,17 @@ from ..astrometry.pixel_map import grid_cards
 from ..astrometry.wcs_tree import grid_tree
 from ..calibration.zero_points import ZeroPoints
 from ..exposure.grid import Grid
-from ..exposure.header import Card, put_cards
+from ..exposure.header import Card
 from ..exposure.records import SkyImage
-from ..files.asdf_tree import align_bytes
 from ..files.catalogs import write_association
 from ..files.names import product_name
 from ..files.provenance import Provenance, StepRun
-from ..files.read import read_gwcs, read_wcs_tree
 from ..files.scratch import ScratchPlanes
-from ..files.write import write_sky
 from ..files.write_mosaic import MosaicWorld, write_mosaic
 from ..mosaic.correlation import correlated_noise_factor
 from ..mosaic.noise_curve import NoiseCurve
 from ..params import walk_params
-from ..pipeline.combine import Dither, combine_dithers, mark_outliers
-from ..pipeline.exposure_geometry import StoredWcs, realigned_wcs
-from ..pipeline.mosaic_noise import measure_mosaic_noise
+from ..pipeline.combine import Dither, combine_dithers
 from ..pipeline.runner import Footprint, Runner
 from ..pipeline.sky_to_mosaic import (
     SkyToMosaic,
@@ -44,6 +38,7 @@ from ..pipeline.worktable import PackedMask, Room
 from ..pipeline.zero_points import compare_zero_points
 from .alignment_table import read_alignment
 from .budget import planes_bytes
+from .make_crf import CrfRequest, are_current
 from .make_survey import load_sky, read_survey
 from .pictures import draw_mosaic
 from .products import bench, input_file, is_current
@@ -95,10 +90,13 @@ class MosaicResult:
     ----------
     path : Path
     made : tuple of str
+    exposures : tuple of CrfRequest
+        What is yet to be written of its exposures.
     """
 
     path: Path
     made: tuple[str, ...]
+    exposures: tuple[CrfRequest, ...] = ()
 
 
 def make_mosaic(request: MosaicRequest) -> MosaicResult:
@@ -111,7 +109,8 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     hashes = [file.content_hash for file in inputs]
     hashes += [hash_file(request.alignment), keeps]
     key = make_key(MODULE, hashes, request.params)
-    if is_current(path, key):
+    roots = [survey.header.root for _, survey in stored] if keeps else []
+    if is_current(path, key) and are_current(request.crf_folder, roots, key):
         return MosaicResult(path=path, made=())
     field, grid = read_alignment(request.alignment, [survey for _, survey in stored])
     members = range(len(cals))
@@ -122,7 +121,8 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
 
     dithers = gather_dithers(field, members, levels, load)
     run: Runner[None] = Runner(None, bench(request.threads))
-    steps = (request.params.outliers, request.params.drizzle)
+    params = request.params
+    steps = params.outliers, params.drizzle, params.noise
     room = _room(request, grid, len(cals))
     combined = combine_dithers(dithers, grid, request.name, run, steps, room)
     provenance = Provenance(
@@ -132,32 +132,25 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         inputs=tuple(inputs),
         task_key=key,
     )
-    # the picture takes one thread while others write
-    jobs = [partial(draw_mosaic, request.pictures, combined.mosaic, room.release)]
-    if request.crf_folder is not None:
-        means = request.crf_folder, provenance
-        images = field.alignment.images
-        jobs += [
-            partial(_write_exposure, of, found, dither, image.applied_update, means)
-            for of, found, dither, image in zip(
-                stored, combined.packed, dithers, images, strict=True
-            )
-        ]
-    run.bench.over(jobs, call)
     _write_association(request, cals, dithers)
     world = _world(request, grid, dithers, field.alignment)
-    drop = world.pixel_fraction, world.scale_ratio
-    curve = measure_mosaic_noise(
-        combined.mosaic, drop, run.bench, request.params.noise, room.release
-    )
     zero_points = compare_zero_points(field, members, grid, request.params.zero_points)
-    world = _with_tables(world, curve, zero_points)
-    write_mosaic(path, combined.mosaic, world, provenance, room.release)
+    world = _with_tables(world, combined.noise, zero_points)
+    mosaic, release = combined.mosaic, room.release
+    jobs: list[Callable[[], object]] = [
+        partial(draw_mosaic, request.pictures, mosaic, release),
+        partial(write_mosaic, path, mosaic, world, provenance, release),
+    ]
+    run.bench.over(jobs, _run)
     # those of the mosaic before
     for suffix, ending in (("cat", "ecsv"), ("segm", "fits")):
         name = product_name(request.name, suffix, ending)
         request.folder.joinpath(name).unlink(missing_ok=True)
-    return MosaicResult(path=path, made=("i2d",))
+    updates = [image.applied_update for image in field.alignment.images]
+    entered = zip(stored, dithers, updates, combined.packed, strict=True)
+    folder = request.crf_folder
+    exposures = [_crf_request(*one, provenance, folder) for one in entered if folder]
+    return MosaicResult(path=path, made=("i2d",), exposures=tuple(exposures))
 
 
 def _room(request: MosaicRequest, grid: Grid, n_exposures: int) -> Room:
@@ -244,30 +237,28 @@ def _alignment_cards(alignment: Alignment) -> tuple[Card, ...]:
     )
 
 
-def _write_exposure(
+def _crf_request(
     stored: tuple[Path, Survey],
-    found: PackedMask,
     dither: Dither,
     update: DistortionUpdate | None,
-    means: tuple[Path, Provenance],
-) -> None:
-    """Write an exposure as it entered the mosaic: ``_crf``, in ``means``' folder."""
-    (cal, survey), (folder, provenance) = stored, means
-    header, geometry = dither.header, dither.geometry
-    # pixels pass from file to file as they are stored
-    image = load_sky(cal, survey.geometry, computed=())
-    marked = mark_outliers(image, found.open(), geometry)
-    # `jwst` takes this level off when it goes on from here
-    matched = (
-        Card("BKGMETH", "match", "Background method"),
-        Card("BKGLEVEL", dither.level_mjy_sr, "Computed background level"),
-        Card("BKGSUB", False, "Was background subtracted from data?"),
+    found: PackedMask,
+    provenance: Provenance,
+    folder: Path,
+) -> CrfRequest:
+    """Return what is to be written of an exposure that entered the mosaic."""
+    cal, survey = stored
+    return CrfRequest(
+        name=f"{dither.header.root}_crf",
+        cal=cal,
+        before=survey.geometry,
+        after=dither.geometry,
+        update=update,
+        level_mjy_sr=dither.level_mjy_sr,
+        outliers=found,
+        provenance=provenance,
+        folder=folder,
     )
-    cards = put_cards(header.primary, matched)
-    marked = replace(marked, header=replace(header, primary=cards))
-    wcs = StoredWcs(
-        add=partial(align_bytes, read_wcs_tree(cal)), open=partial(read_gwcs, cal)
-    )
-    world = realigned_wcs(wcs, survey.geometry, geometry, update, header)
-    path = folder / product_name(header.root, "crf")
-    write_sky(path, marked, world.gwcs, world.cards, provenance, blank_unusable=True)
+
+
+def _run(job: Callable[[], object]) -> None:
+    job()
