@@ -248,7 +248,7 @@ def with_backgrounds(
         If detector, filter, pupil or subarray of a background exposure differ.
     """
     for background in backgrounds:
-        if _optics(background.header) != _optics(header):
+        if background_optics(background.header) != background_optics(header):
             raise ValueError(
                 f"{background.header.root} is no background for {header.root}: "
                 "detector, filter, pupil or subarray differ"
@@ -438,6 +438,6 @@ def _integrations(cube: SkyBuffers, source: SlopeImage) -> SkyIntegrations:
     )
 
 
-def _optics(header: Header) -> tuple[str, ...]:
+def background_optics(header: Header) -> tuple[str, ...]:
     """Return what a background exposure must have in common with its target."""
     return (header.detector, header.filter, header.pupil, header.readout.subarray)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from ..exposure.header import Header
+from ..exposure.header import Header, card_values
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import SkyImage, SlopeImage
 from ..files.names import product_name
@@ -17,6 +17,7 @@ from ..pipeline.exposure_geometry import product_wcs
 from ..pipeline.runner import Runner
 from ..pipeline.slope_to_sky import (
     SlopeToSky,
+    background_optics,
     integration_images,
     slope_to_sky,
     with_backgrounds,
@@ -186,16 +187,12 @@ def choose_backgrounds(
     candidates : sequence of (Header, Path)
         Background exposures (BKGDTARG) and their ``_rate`` files.
     """
+    wanted = background_optics(header)
     return tuple(
-        path for other, path in candidates if _optics(other) == _optics(header)
+        path for other, path in candidates if background_optics(other) == wanted
     )
 
 
 def is_background(header: Header) -> bool:
     """Return whether an exposure was taken as a background for others (BKGDTARG)."""
-    cards = {card.keyword: card.value for card in header.primary}
-    return cards.get("BKGDTARG") is True
-
-
-def _optics(header: Header) -> tuple[str, ...]:
-    return (header.detector, header.filter, header.pupil, header.readout.subarray)
+    return card_values(header.primary).get("BKGDTARG") is True
