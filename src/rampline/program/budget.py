@@ -43,7 +43,7 @@ class Budget:
 
 
 def plan_budget(headers: Sequence[Header], options: ReduceOptions) -> Budget:
-    """Choose the number of workers from cores, memory and the user's word."""
+    """Choose the number of workers from cores, memory and --workers."""
     each = max((exposure_bytes(header) for header in headers), default=BASE_BYTES)
     cores = os.cpu_count() or 1
     fitting = max(1, options.max_memory_bytes // each)
@@ -68,6 +68,6 @@ def slope_bytes(header: Header) -> int:
 
 
 def planes_bytes(n_pixels: int, n_exposures: int) -> int:
-    """Return what the planes of a mosaic take while it is made, its context included."""
+    """Return the bytes of a mosaic's planes while it is made, its context included."""
     context = (n_exposures + CONTEXT_BITS - 1) // CONTEXT_BITS
     return 4 * (PLANES + context) * n_pixels

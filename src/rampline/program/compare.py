@@ -1,7 +1,7 @@
 """``rampline compare``: two products or two output folders, plane by plane.
 
-Equal content hashes are equal science, whatever the dates and the places. Where they
-differ, differences of images are in units of the first file's ERR.
+Products with equal content hashes are the same, whatever their dates and folders. Otherwise
+differences of images are given in units of the first file's ERR.
 """
 
 import re
@@ -71,7 +71,7 @@ def _products(folder: Path) -> set[Path]:
 
 
 def _compare_files(first: Path, second: Path) -> Iterator[str]:
-    """Yield a line with the verdict, then one for each thing that differs."""
+    """Yield a line that says whether they differ, then one for each difference."""
     if first.suffix == ".ecsv":
         yield from _compare_catalogs(first, second)
         return

@@ -1,7 +1,7 @@
 """Exposures too far from the others to share a mosaic: another target, a wrong pointing.
 
-All mosaics of a run lie on one tangent plane. One exposure on the other side of the sky
-would leave no plane for any, so it stops at its calibrated image and is named.
+All mosaics of a run lie on one tangent plane, which cannot hold exposures far apart. The
+distant ones stop at their calibrated images, and each is reported.
 """
 
 from collections.abc import Sequence
@@ -18,9 +18,9 @@ from .inputs import Inputs, Source
 from .make_cal import is_background
 
 LARGEST_GAP_DEG: Final = 0.5
-"""Between neighbours of one field: the side of the largest grid at 0.03 arcsec."""
+"""Largest gap within a field: the side of the largest grid at 0.03 arcsec."""
 CELL_RAD: Final = 1.0e-3
-"""Pointings are compared to 3 arcmin, so that thousands of exposures are few places."""
+"""Pointings are binned to 3 arcmin, so that thousands of exposures make few places."""
 
 
 def set_distant_apart(inputs: Inputs) -> Inputs:

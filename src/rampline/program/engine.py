@@ -3,9 +3,9 @@
 A task is a module-level function and one small request that names files; arrays never
 travel between tasks. A task that fails is reported, the others go on.
 
-A process takes a second to start and loads its compiled kernels anew: worth it for a raw
-exposure, not for a task of a few tenths of a second whose work is done by kernels without
-the interpreter's lock. Such tasks run in threads of this process.
+A process takes a second to start and must load the compiled kernels again. That pays for a
+raw exposure, but not for a task of a few tenths of a second that spends its time in kernels,
+which do not hold the interpreter's lock. Such tasks run in threads of this process.
 """
 
 import logging
@@ -99,7 +99,7 @@ class SerialEngine:
             yield execute(task)
 
     def close(self) -> None:
-        """Hold nothing, so give nothing back."""
+        """Do nothing: there is nothing to give back."""
 
 
 class ThreadEngine:
@@ -181,7 +181,7 @@ class ProcessEngine:
             try:
                 yield self._pool.submit(execute, task).result()
             except BrokenProcessPool:
-                line = f"{task.name}: its process died (out of memory?)"
+                line = f"{task.name}: its process died (out of memory?); use fewer --workers"
                 yield Outcome(task, None, line, 0.0)
         self._started = None
 
@@ -212,10 +212,10 @@ class _TaskLog(logging.FileHandler):
     """The log file of a task."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - its name
-        """Lose a line that a full disk does not take; the products tell of that."""
+        """Drop a line that a full disk does not take: writing the products will fail too."""
 
     def close(self) -> None:
-        """Close the file; where the disk is full its last lines are lost too."""
+        """Close the file; on a full disk its last lines are dropped too."""
         with suppress(OSError):
             super().close()
 
@@ -232,7 +232,7 @@ def execute(task: Task) -> Outcome:
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     )
-    # of threads that run tasks, only this one's lines; those of helping threads in all
+    # only the lines of this task, and those of helper threads, which belong to no task
     handler.addFilter(lambda _: _running.get() in {"", task.name})
     token = _running.set(task.name)
     root = logging.getLogger("rampline")
@@ -260,7 +260,7 @@ def execute(task: Task) -> Outcome:
 
 
 def _prepare_worker(log_level: int) -> None:
-    """Leave Ctrl-C to the parent, and the cores to the processes."""
+    """Leave Ctrl-C to the parent, and keep numerical libraries from starting threads."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -271,7 +271,7 @@ def _prepare_worker(log_level: int) -> None:
 def _follow_parent() -> None:
     """End this process with the one that started it, even if that was killed.
 
-    Left alone a worker waits for its next task for ever, with all its memory.
+    An orphaned worker would wait for its next task for ever, with all its memory.
     """
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -1,4 +1,4 @@
-"""What the field says about one exposure, read from the products of the first round."""
+"""What the field tells about one exposure, read from the products of the first round."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,19 +16,19 @@ from .alignment_table import read_alignment
 from .make_survey import read_survey
 
 SOURCES, COMPACT, UNKNOWN = "SOURCES", "COMPACT", "UNKNOWN"
-"""Masks of a mosaic: all light; what has a core, which stray light has not; no data."""
+"""Masks of a mosaic: all sources; those with a core, unlike stray light; no data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldView:
-    """Where the knowledge of the field about one exposure is.
+    """The files that hold what the field tells about one exposure.
 
     Attributes
     ----------
     mosaic, sources : Path
         The draft mosaic of its filter, and the mask of its sources.
     hidden : tuple of Path
-        Masks of the mosaics that tell sources from stray light.
+        Masks of the mosaics by which sources are distinguished from stray light.
     alignment, survey : Path
         The alignment table, and the exposure as it was aligned.
     """
@@ -45,8 +45,8 @@ class FieldView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lookout:
-    """One exposure's place in the field; products are read only when asked for.
+class OpenView:
+    """An exposure with its place in the field; products are read when asked for.
 
     Attributes
     ----------
@@ -61,13 +61,13 @@ class Lookout:
     geometry: Geometry
 
     def scene(self) -> Scene:
-        """Return what the draft mosaic of its filter says: sources that others show, too."""
+        """Return the draft mosaic of its filter, with the sources that other filters show."""
         sky, own = read_surface(self.view.mosaic), self.view.sources
         scene = see_scene(sky, _read_mask(own, SOURCES), self.grid, self.geometry)
         others = [path for path in self.view.hidden if path != own]
         if not others:
             return scene
-        # what no other mosaic shows is stray light: it stays with the exposure
+        # light that no other mosaic shows is stray light, not a source
         elsewhere = np.zeros(self.geometry.shape, np.bool_)
         for path in others:
             elsewhere |= self._see(path, SOURCES) | self._see(path, UNKNOWN)
@@ -84,14 +84,14 @@ class Lookout:
         for path in self.view.hidden:
             hidden |= self._see(path, COMPACT)
             unseen &= self._see(path, UNKNOWN)
-        # where no other mosaic looks, the own one tells what has a core
+        # where no other mosaic has data: the sources with a core of its own filter
         return hidden | (unseen & self._see(self.view.sources, COMPACT))
 
     def _see(self, path: Path, name: str) -> NDArray[np.bool_]:
         return see_mask(_read_mask(path, name), self.grid, self.geometry)
 
 
-def open_view(view: FieldView) -> Lookout:
+def open_view(view: FieldView) -> OpenView:
     """Find the place of an exposure in the aligned field.
 
     Raises
@@ -100,7 +100,7 @@ def open_view(view: FieldView) -> Lookout:
         A product that is no longer whole.
     """
     field, grid = read_alignment(view.alignment, [read_survey(view.survey)[1]])
-    return Lookout(view=view, grid=grid, geometry=field.geometries[0])
+    return OpenView(view=view, grid=grid, geometry=field.geometries[0])
 
 
 def _read_mask(path: Path, name: str) -> NDArray[np.bool_]:

@@ -1,10 +1,10 @@
 """Whether a field whose intermediate products were not kept is finished.
 
-A task is up to date where its product is. With ``--keep none`` slopes and calibrated
-images are gone when the mosaics are made, so the run as a whole leaves a key: a hash of
-all raw exposures, parameters, options, reference files and of the code. While it is the
-same and every product that stays is there, there is nothing to do; where anything has
-changed, everything is made again, which is the price of keeping nothing.
+A task is up to date if its product is. With ``--keep none`` slopes and calibrated images are
+deleted once the mosaics are made, so the run as a whole leaves a key: a hash of all raw
+exposures, parameters, options, reference files and of the code. As long as the key is the same
+and every remaining product is there, there is nothing to do; if anything has changed,
+everything is made again.
 """
 
 import json
@@ -29,7 +29,7 @@ FILE_NAME = "finished.json"
 
 
 def keeps_less(options: ReduceOptions) -> bool:
-    """Return whether a run deletes products that a second run would ask for."""
+    """Return whether a run deletes products that a second run would need."""
     return options.reaches("mosaic") and not {"rate", "cal"} <= set(options.keep)
 
 
@@ -77,9 +77,10 @@ def is_finished(folders: Folders, key: str) -> bool:
 
 
 def note_finished(folders: Folders, key: str) -> None:
-    """Write down that a run is finished, and which products it left.
+    """Record that a run is finished, and which products it left.
 
-    Not so where the alignment lacked a catalogue for want of a network.
+    Nothing is recorded if the alignment lacked its catalogue because the network failed: the
+    next run tries again.
     """
     if not stored_key(folders.mosaics / "alignment.ecsv"):
         return
@@ -95,18 +96,18 @@ def note_finished(folders: Folders, key: str) -> None:
 
 
 def forget_finished(folders: Folders) -> None:
-    """Take the record back while the products are in the making."""
+    """Delete the record before products are made again."""
     (folders.out / FILE_NAME).unlink(missing_ok=True)
 
 
 def try_run_key(
     sources: Sequence[Source], parameters: Parameters, options: ReduceOptions
 ) -> str:
-    """Return the key of a run that keeps less than it makes, else an empty word.
+    """Return the key of a run that keeps less than it makes, else an empty string.
 
-    Without a key, for want of a reference file too, the exposures' own tasks find out.
+    Also empty if a reference file is missing: the tasks of the exposures will report that.
     """
-    # nothing is made on the way from what is calibrated, so nothing is missed later
+    # calibrated exposures need no intermediate products, so none are missed later
     calibrated = all(source.suffix == "cal" for source in sources)
     if calibrated or not keeps_less(options):
         return ""
@@ -117,7 +118,7 @@ def try_run_key(
 
 
 def _stamp(path: Path) -> str:
-    """Return what tells a product from another: its content hash, else its size."""
+    """Return what identifies the content of a product: its content hash, else its size."""
     if path.suffix == ".fits":
         try:
             return recorded_hash(path) or ""

@@ -1,4 +1,4 @@
-"""The stages of dispersed exposures: they come last, when the direct images are known.
+"""The stages of dispersed exposures, which come last: they need the direct images.
 
 The exposures of a visit, detector, filter and grism make the pattern of their sky, unless
 there is a reference file of it; then each is made alone.

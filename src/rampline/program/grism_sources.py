@@ -1,8 +1,8 @@
 """The sources that may have ghosts on dispersed exposures: a table for each filter.
 
-From the catalogue of the direct images whose filter is nearest, and from the stars around the
-field: the user's table or 2MASS, which know those outside of the mosaics and those that
-saturate in them.
+They come from the catalogue of the direct images of the nearest filter, and from a table of
+stars around the field (the user's or 2MASS) for those that lie outside the mosaics or saturate
+in them.
 """
 
 from collections.abc import Sequence

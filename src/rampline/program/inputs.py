@@ -32,7 +32,7 @@ class Inputs:
     sources : tuple of Source
     refused : tuple of RamplineError
     idle_excludes : tuple of str
-        Words of ``--exclude`` that no file's name holds.
+        Values of ``--exclude`` that match no file.
     distant : tuple of InputError
         One line for each source that is too far from the others for a common mosaic.
     """
@@ -106,7 +106,7 @@ def _files(given: Sequence[Path]) -> list[Path]:
 
 
 def _hint(folder: Path) -> str:
-    """Return how to go on with a run whose output folder is given for its input."""
+    """Return how to resume a run, if its output folder was given in place of its input."""
     record = read_record(folder)
     return "" if record is None else f"to go on with the run in it: {record.command}"
 

@@ -39,8 +39,8 @@ class Journal:
     Raises
     ------
     RamplineError
-        Where the file cannot be opened or is no journal; by every method, where it cannot
-        be written any more.
+        If the file cannot be opened or is no journal; from every method, if it can no longer
+        be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -64,7 +64,7 @@ class Journal:
         trace: TracebackType | None,
     ) -> None:
         if kind is not None:
-            # the error that stops the run is the one to tell, not a second one here
+            # an error here must not hide the one that stops the run
             with suppress(RamplineError), self._writing() as db:
                 db.execute(
                     "UPDATE tasks SET state='stopped' WHERE state IN ('running', 'waiting')"
@@ -81,18 +81,18 @@ class Journal:
             raise RamplineError(f"{self.path}: cannot be written ({error})") from error
 
     def start_run(self) -> None:
-        """Forget the tasks of the run before; what is done shows again as reused."""
+        """Forget the tasks of the previous run; those already done will show as reused."""
         with self._writing() as db:
             db.execute("DELETE FROM tasks")
 
     def note(
         self, task: str, state: State, seconds: float = 0.0, message: str = ""
     ) -> None:
-        """Write down where a task stands."""
+        """Record the state of a task."""
         self.note_all([(task, state, seconds, message)])
 
     def note_all(self, rows: Iterable[tuple[str, State, float, str]]) -> None:
-        """Write down where several tasks stand, in one transaction."""
+        """Record the states of several tasks in one transaction."""
         now = time.time()
         with self._writing() as db:
             db.executemany(
@@ -103,7 +103,7 @@ class Journal:
             )
 
     def entries(self) -> list[Entry]:
-        """Return all tasks in the order in which they were first written down."""
+        """Return all tasks in the order in which they were first recorded."""
         rows = self._db.execute("SELECT * FROM tasks ORDER BY rowid").fetchall()
         return [Entry(*row) for row in rows]
 

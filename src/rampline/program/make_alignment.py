@@ -1,4 +1,4 @@
-"""All exposures of a field onto one sky: the barrier between exposures and mosaics."""
+"""Align all exposures of a field: every mosaic waits for this."""
 
 import logging
 from collections.abc import Sequence
@@ -95,7 +95,7 @@ def make_alignment(request: AlignmentRequest) -> AlignmentResult:
     stars, problem = _stars(request.align_to, surveys)
     field = align_field(surveys, stars, request.params.alignment)
     grid = _grid(field, request)
-    # what failed for want of a network is tried again the next time
+    # without a key the table is never up to date: a failed network is tried again
     said = NO_ANSWER if problem else ""
     write_alignment(request.table, field, grid, "" if problem else key, said)
     note = _note(field, request.align_to, problem)
@@ -115,7 +115,7 @@ def _stars(
 ) -> tuple[ReferenceStars | None, str]:
     """Read or fetch the reference stars at the epoch of the exposures.
 
-    Gaia may be out of reach; the reason is returned then.
+    If Gaia cannot be reached, there are none, and the reason is returned with them.
     """
     if align_to == "none":
         return None, ""
@@ -137,9 +137,9 @@ def _stars(
 def _gaia_stars(
     surveys: Sequence[Survey], epoch_mjd: float
 ) -> tuple[ReferenceStars | None, str]:
-    """Fetch Gaia stars around the field; without an answer there is no absolute alignment.
+    """Fetch Gaia stars around the field, or return why there is no answer.
 
-    A field without network is still worth its mosaics, so this is said, not fatal.
+    Mosaics without absolute alignment are still useful, so this is reported and not fatal.
     """
     from ..archive.gaia import GaiaParams, fetch_gaia
 

@@ -1,4 +1,4 @@
-"""What the field must know of one exposure, as a small file beside the products."""
+"""Survey one exposure: its sources and sky, as a small file beside its products."""
 
 from collections.abc import Collection
 from functools import lru_cache
@@ -66,7 +66,7 @@ def load_sky(
     ----------
     cal : Path
     geometry : Geometry or None
-        Where it looks, if that is known already: to read it from a WCS takes seconds.
+        If already known; otherwise it is read from the file's WCS, which may take seconds.
     computed : collection of str, optional
         As in `read_sky`.
     """

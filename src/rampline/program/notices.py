@@ -1,4 +1,4 @@
-"""What of the user's wishes will come to nothing: said before the work begins."""
+"""Options that have no effect on these inputs, reported before the work begins."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from .user_regions import RegionFile, drawn_on
 def notices(
     inputs: Inputs, options: ReduceOptions, drawn: Sequence[RegionFile]
 ) -> Iterator[str]:
-    """Yield one line for each wish that has no effect on these inputs.
+    """Yield one line for each option that has no effect on these inputs.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """One run at a time in an output folder, and whether one is at work there.
 
-The lock is the kernel's: it goes with the process that holds it, however that ends.
+The lock is the operating system's, so it ends with the process that holds it, however that
+ends.
 """
 
 import fcntl
@@ -15,7 +16,7 @@ FILE_NAME = ".lock"
 
 @contextmanager
 def occupy(out: Path) -> Iterator[None]:
-    """Hold an output folder, which must exist, for one run; clear up after killed ones.
+    """Lock an output folder, which must exist, for one run; clean up after killed runs.
 
     Parameters
     ----------
@@ -41,17 +42,17 @@ def is_occupied(out: Path) -> bool:
         with (out / FILE_NAME).open("r") as file:
             return not _lock(file.fileno(), fcntl.LOCK_SH)
     except OSError:
-        # no run has been here, or a folder that one may not look into
+        # no run has been here, or the folder is not readable
         return False
 
 
 def _lock(descriptor: int, kind: int) -> bool:
-    """Return whether the lock is ours; where the file system has none, it is."""
+    """Return whether we got the lock; always true on file systems without locks."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        # some network file systems know no locks: then nobody is kept out
+        # some network file systems have no locks: then concurrent runs are not prevented
         return True
     return True

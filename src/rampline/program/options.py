@@ -70,7 +70,7 @@ class ReduceOptions:
     max_memory_bytes: int = 8_000_000_000
 
     def __post_init__(self) -> None:
-        """Refuse at the door what would fail after hours."""
+        """Refuse now what would fail only after hours."""
         if self.workers < 0:
             raise ParameterError(f"--workers {self.workers}: must not be negative")
         scale = self.pixel_scale_arcsec

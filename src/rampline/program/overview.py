@@ -18,7 +18,7 @@ from .occupancy import is_occupied
 from .run_record import RunRecord, read_record
 
 CLOCK_TICK_S = 0.1
-"""By which the time of a file may be behind."""
+"""A file's time may lag behind the clock by this much."""
 EXPOSURE_SUFFIXES = ("rate", "cal", "flatfield", "crf")
 
 
@@ -32,7 +32,8 @@ class Product:
     suffix : str
     stored : StoredProvenance
     outdated : str
-        Why it would be made again, as far as files tell; empty where it would not.
+        Why a further run would make it again, judged by the files alone; empty where it
+        would not.
     """
 
     path: Path
@@ -71,7 +72,7 @@ class ExposureState:
     ----------
     root : str
     entry : Entry or None
-        Of the last run; None where that did not touch it.
+        Of the last run; None where the last run had no task for it.
     products : mapping of suffix to Product
     verdict : Verdict or None
     """
@@ -83,7 +84,7 @@ class ExposureState:
 
     @property
     def stored(self) -> StoredProvenance | None:
-        """What the furthest product says."""
+        """The provenance of the furthest product."""
         for suffix in ("cal", "flatfield", "rate"):
             if suffix in self.products:
                 return self.products[suffix].stored
@@ -184,9 +185,10 @@ def look_at(out: Path) -> Overview:
 
 
 def _state_now(entry: Entry, logs: Path, *, is_running: bool) -> State:
-    """Return the state of a task that the journal has as waiting: the run cannot say.
+    """Return the true state of a task that the journal has as waiting.
 
-    A task that has begun has opened its log; without a run it is not waiting but stopped.
+    The journal is written when a task ends. A task that has begun has opened its log, and
+    without a run no task waits: it was stopped.
     """
     if entry.state not in {"waiting", "running"}:
         return entry.state
@@ -195,7 +197,7 @@ def _state_now(entry: Entry, logs: Path, *, is_running: bool) -> State:
     try:
         began_unix_s = (logs / f"{entry.task}.log").stat().st_mtime
     except OSError:
-        # its first run, and not begun
+        # no log: it has never begun
         return "waiting"
     has_begun = began_unix_s > entry.changed_unix_s - CLOCK_TICK_S
     return "running" if has_begun else "waiting"
@@ -217,9 +219,9 @@ def _look(folders: Folders, entries: list[Entry], record: RunRecord | None) -> O
 def _products(
     folders: Folders, record: RunRecord | None, damaged: list[str]
 ) -> Iterator[Product]:
-    """Yield every product, those that others are made of first."""
+    """Yield every product after those that it is made from."""
     hashes: dict[str, str] = {}
-    # a product has its parameters without the stage
+    # products record parameters without the name of the stage
     wanted = {} if record is None else record.parameters
     last = {name.partition(".")[2]: value for name, value in wanted.items()}
     for place, suffixes in (
@@ -241,7 +243,7 @@ def _products(
 def _why_outdated(
     stored: StoredProvenance, hashes: Mapping[str, str], last: Mapping[str, str]
 ) -> str:
-    """Return why a product would be made again, as far as files tell."""
+    """Return why a product would be made again, judged by the files alone."""
     for name, content in stored.inputs.items():
         if hashes.get(name, content) != content:
             return f"{name} was made anew since"

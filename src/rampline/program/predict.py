@@ -29,7 +29,7 @@ class Prediction(NamedTuple):
 
 
 def run_prediction(raw: Sequence[Path], out: Path, stars: str) -> int:
-    """Say and write which artifacts to expect.
+    """Print and write which artifacts to expect.
 
     Parameters
     ----------
@@ -57,7 +57,11 @@ def run_prediction(raw: Sequence[Path], out: Path, stars: str) -> int:
         shown.say(str(refused))
     headers = [source.header for source in inputs.sources]
     if not headers:
-        raise InputError(str(raw[0]), "no exposure to predict for")
+        raise InputError(
+            str(raw[0]),
+            "no exposure to predict for",
+            "give _uncal, _rate or _cal files",
+        )
     table, problem = find_stars(stars, headers)
     if problem:
         shown.say(problem)

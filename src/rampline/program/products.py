@@ -1,4 +1,4 @@
-"""What all tasks that make a product share: is it up to date, and where it came from."""
+"""What all tasks that make a product share: whether it is up to date, its provenance."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Workplace:
 
 
 def is_current(path: Path, key: str) -> bool:
-    """Return whether a product is there, whole, and made from just this."""
+    """Return whether a product exists, is whole, and was made with this key."""
     if not path.is_file():
         return False
     try:

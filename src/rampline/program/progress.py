@@ -33,7 +33,7 @@ class Progress(Protocol):
 
 
 class PlainProgress:
-    """A line a task, for log files and pipes."""
+    """One line per task, for log files and pipes."""
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +63,7 @@ class PlainProgress:
 
 
 class BarProgress:
-    """A bar a stage, for terminals."""
+    """One bar per stage, for terminals."""
 
     def __init__(self) -> None:
         # rich is loaded only where there is a terminal to draw on

@@ -1,7 +1,7 @@
 """How good an exposure came out, in the few numbers that an astronomer looks at first.
 
-Every eighth row counts: a share of flagged pixels from half a million of them is good to
-1e-4, and a page for hundreds of exposures must not take longer than they did.
+Only every eighth row is read: the fraction of flagged pixels among half a million is good to
+about 1e-4, and a page about hundreds of exposures must not take longer than reducing them.
 """
 
 from dataclasses import dataclass

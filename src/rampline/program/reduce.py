@@ -113,11 +113,12 @@ def _reduce(desk: Desk, inputs: Inputs, run: FieldRun) -> None:
     """Walk the stages."""
     options, folders = run.options, run.folders
     if options.reaches("mosaic"):
-        # the alignment reads and writes tables: half a second while exposures are reduced
+        # the alignment needs it, and importing it takes half a second: done in the
+        # background while exposures are reduced
         Thread(target=import_module, args=("astropy.table",), daemon=True).start()
     calibrated = run_first_round(desk, inputs, run)
     if not calibrated:
-        raise RamplineError("no exposure could be reduced")
+        raise RamplineError("no exposure could be reduced; see the lines above")
     surveys = [result.survey for result in calibrated if result.survey is not None]
     is_field = options.reaches("mosaic") and bool(surveys)
     second: list[ExposureResult] = []
@@ -125,12 +126,12 @@ def _reduce(desk: Desk, inputs: Inputs, run: FieldRun) -> None:
         combine_field(desk, surveys, run)
         second = _again(desk, calibrated, run) if options.rounds == 2 else []
     if options.reaches("cal") and any(r.rate is not None for r in calibrated):
-        # each of these rooms takes as long to open as an exposure its survey
+        # importing it takes as long as the survey of an exposure
         from .grism import run_grisms
 
         last = (second, run.second()) if second else (calibrated, run)
         run_grisms(desk, calibrated, *last)
-    # what failed is tried again with what there is
+    # after a failure the intermediate products are kept for the next attempt
     if is_field and not desk.failures:
         _drop_intermediates(second, folders.second, options)
         _drop_intermediates(calibrated, folders, options)
@@ -148,9 +149,9 @@ def _again(
 def _drop_intermediates(
     results: Sequence[ExposureResult], folders: Folders, options: ReduceOptions
 ) -> None:
-    """Delete what only led to the mosaics and nobody asked to keep; never an input.
+    """Delete products of exposures in mosaics that the user does not keep; never an input.
 
-    Exposures outside the mosaics keep their products, which are all they have.
+    Exposures outside the mosaics keep their products: they have no others.
     """
     for result in results:
         kept = {"rate": result.rate, "cal": result.cal}
@@ -163,7 +164,7 @@ def _drop_intermediates(
                 ints = product_name(result.root, f"{suffix}ints")
                 path.with_name(ints).unlink(missing_ok=True)
         if "cal" not in options.keep and result.survey is not None:
-            # it says where the image lies that is gone
+            # it names the deleted image
             result.survey.unlink(missing_ok=True)
 
 

@@ -50,7 +50,7 @@ class RunRecord:
 def begin_record(
     given: Sequence[Path], out: Path, options: ReduceOptions, parameters: Params
 ) -> RunRecord:
-    """Write down what a run is asked to do, and return it."""
+    """Record what a run is asked to do, and return the record."""
     rows = [_as_told(row, options) for row in walk_params(parameters)]
     record = RunRecord(
         command=command_line(given, out, options),
@@ -65,7 +65,7 @@ def begin_record(
 
 
 def end_record(out: Path, record: RunRecord) -> None:
-    """Write down that a run came to its end."""
+    """Record that a run has ended."""
     _write(out, replace(record, ended_unix_s=time.time()))
 
 
@@ -80,7 +80,7 @@ def read_record(out: Path) -> RunRecord | None:
 
 
 def missing_out(given: Sequence[Path]) -> ParameterError:
-    """Return what to say where --out is missing, with the way to go on with a run."""
+    """Return the error for a missing --out; it tells how to resume a run, if one is given."""
     for path in given:
         record = read_record(path)
         if record is not None:
@@ -100,7 +100,7 @@ def command_line(given: Sequence[Path], out: Path, options: ReduceOptions) -> st
 
 
 def _as_told(row: ParameterRow, options: ReduceOptions) -> ParameterRow:
-    """Return a parameter with the value that an option of its own gives it."""
+    """Return a parameter, its value replaced if a command-line option sets it."""
     scale = options.pixel_scale_arcsec
     if row.name.endswith("grid.pixel_scale") and scale is not None:
         return row._replace(value=str(scale))

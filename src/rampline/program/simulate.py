@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ..simulation.scene import SceneParams
 
 MARK = "scene.key"
-"""File that says of which scene the exposures in a folder are."""
+"""File that identifies the scene whose exposures are in a folder."""
 
 
 def run_simulation(
@@ -71,9 +71,10 @@ def run_simulation(
 
 
 def _goes_on(scene: "SceneParams", out: Path) -> bool:
-    """Return whether a folder has exposures of this very scene, and mark it as having such.
+    """Return whether a folder holds exposures of this scene, and mark it as doing so.
 
-    What part of the scene is made does not matter: a part is the same as in the whole.
+    It does not matter which part of the scene they are: a part is simulated exactly as it is
+    in the whole.
     """
     from ..simulation.scene import SelectionParams
 

@@ -44,11 +44,11 @@ class Desk:
     ) -> list[Outcome]:
         """Run independent tasks; return the outcomes in the tasks' order.
 
-        Light tasks run in this process, and so does one that is alone: no other would
-        have its cores, and what it imports and loads is here.
+        Light tasks run in this process. So does a single task: another process would have
+        no more cores, and would have to import everything again.
 
-        What a task returns may have ``made``, the products that were not up to date, and
-        ``note``, a line for the user.
+        The result of a task may have the attributes ``made``, the products that were not
+        up to date, and ``note``, a line for the user.
         """
         self.journal.note_all((task.name, "waiting", 0.0, "") for task in tasks)
         self.progress.start_stage(title, len(tasks))
@@ -67,7 +67,7 @@ class Desk:
         return [outcomes[task.name] for task in tasks]
 
     def refuse(self, name: str, error: RamplineError) -> None:
-        """Write down a file that cannot be reduced at all."""
+        """Record a file that cannot be reduced at all."""
         self.failures.append(str(error))
         self.journal.note(name, "failed", 0.0, str(error))
         self.progress.say(f"failed: {error}")

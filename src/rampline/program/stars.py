@@ -1,4 +1,4 @@
-"""Stars around a field: from the user's table, or from 2MASS with what is built in."""
+"""Stars around a field: the user's table or 2MASS, and the built-in brightest stars."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ AB_MAGNITUDE = "ABmag"
 
 
 def find_stars(stars: str, headers: Sequence[Header]) -> tuple[StarTable, str]:
-    """Return the stars that may disturb a field, and what kept some of them away.
+    """Return the stars whose light may reach a field, and why some are missing.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def find_stars(stars: str, headers: Sequence[Header]) -> tuple[StarTable, str]:
     Raises
     ------
     InputError
-        A table that is none or lacks a column.
+        The file is no table, or lacks a column.
     """
     if stars == "none":
         return brightest_stars(), ""
@@ -111,13 +111,13 @@ def read_stars(path: Path) -> StarTable:
 
 
 def star_problems(path: Path) -> tuple[str, ...]:
-    """Return what kept stars out of a table of `write_stars`, a line or none."""
+    """Return why stars are missing from a table of `write_stars`: one line, or none."""
     problem = read_catalog(path).meta.get(PROBLEM, "")
     return (problem,) if problem else ()
 
 
 def star_notice(*, are_all: bool) -> dict[str, str]:
-    """Return what a table says of itself where the catalogue did not answer."""
+    """Return the metadata of a table for which the catalogue did not answer."""
     return {} if are_all else {PROBLEM: NO_ANSWER}
 
 

@@ -9,11 +9,11 @@ from .journal import count_states
 from .overview import ExposureState, Overview, look_at
 
 MANY = 40
-"""So many exposures are listed one by one; of more, only those with something to say."""
+"""Up to this many exposures are all listed; of more, only the notable ones."""
 
 
 def status_lines(folder: Path) -> Iterator[str]:
-    """Yield the state of an output folder for people.
+    """Yield the lines that describe the state of an output folder.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def run_words(seen: Overview) -> str:
 
 
 def _is_open(seen: Overview) -> bool:
-    """Return whether there is something left that the same command would do."""
+    """Return whether running the same command again would do anything."""
     if seen.is_running:
         return False
     left = any(entry.state not in {"done", "reused"} for entry in seen.entries)
@@ -85,7 +85,7 @@ def _is_notable(exposure: ExposureState) -> bool:
 
 
 def _words(exposure: ExposureState) -> Iterator[str]:
-    """Yield the stage, then whatever is worth a look."""
+    """Yield the stage, then whatever is out of the ordinary."""
     yield exposure.stage
     entry, verdict = exposure.entry, exposure.verdict
     if entry is not None and entry.state not in {"done", "reused"}:

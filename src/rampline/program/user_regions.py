@@ -1,9 +1,9 @@
-"""The user's DS9 files: which exposures they are for, and what they say about each.
+"""The user's DS9 region files, and which exposures each applies to.
 
-A file named after an exposure (``<root>.reg``) is for it alone, one named after a detector
-(``nrcb1.reg``) for all its exposures, any other for the field; that one must speak of the
-sky. A file that cannot be understood is left out, and every product that it might have
-changed says so.
+A file named after an exposure (``<root>.reg``) applies to it alone, one named after a detector
+(``nrcb1.reg``) to all exposures of that detector, any other to the whole field; the latter must
+be in sky coordinates. A file that cannot be understood is left out, and every product that it
+might have changed records that.
 """
 
 import re
@@ -29,36 +29,36 @@ class RegionFile(NamedTuple):
     """One file of the user."""
 
     name: str
-    """Whom it is for: its name without ending, in lower case."""
+    """What it applies to: its name without ending, in lower case."""
     regions: tuple[DrawnRegion, ...]
     problem: str = ""
     """Why it is left out."""
 
     def is_for(self, header: Header) -> bool:
-        """Return whether it speaks of an exposure."""
+        """Return whether it applies to an exposure."""
         own = {header.root.lower(), header.detector.lower()}
         return self.name in own or self.is_for_all
 
     @property
     def is_for_all(self) -> bool:
-        """Whether it speaks of the whole field."""
+        """Whether it applies to the whole field."""
         return not (_ROOT.fullmatch(self.name) or _DETECTOR.fullmatch(self.name))
 
 
 class DrawnHere(NamedTuple):
-    """What the user's files say about one exposure."""
+    """The user's regions for one exposure."""
 
     regions: tuple[DrawnRegion, ...] = ()
     problems: tuple[str, ...] = ()
     """One line for each file that was left out."""
 
     def words(self) -> list[str]:
-        """Return what of it determines a product."""
+        """Return what determines a product, for its key."""
         return [*map(repr, self.regions), *self.problems]
 
 
 def read_user_regions(paths: Sequence[Path]) -> tuple[RegionFile, ...]:
-    """Read DS9 files and folders of them; none fails for what it contains.
+    """Read DS9 files and folders of them; a bad file becomes a problem, not an error.
 
     Parameters
     ----------
@@ -72,9 +72,10 @@ def read_user_regions(paths: Sequence[Path]) -> tuple[RegionFile, ...]:
 
 
 def drawn_on(files: Sequence[RegionFile], header: Header) -> DrawnHere:
-    """Return what the user's files say about an exposure.
+    """Return the user's regions for an exposure.
 
-    Regions of the field that it does not see are left out, so that they are nothing to it.
+    Regions of the field that it does not overlap are left out, so that they do not change the
+    key of its products.
 
     Parameters
     ----------
