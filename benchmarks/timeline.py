@@ -25,14 +25,14 @@ STEPS = {
     "rampline.program.reduce": ("collect_inputs", "run_first_round", "combine_field"),
     "rampline.program.exposure": ("make_survey",),
     "rampline.program.make_survey": ("load_sky", "survey_exposure"),
-    "rampline.program.field": ("make_alignment", "make_mosaic", "make_catalog"),
-    "rampline.program.make_alignment": ("align_field", "write_alignment"),
-    "rampline.program.make_mosaic": (
-        "draw_mosaic",
-        "_write_exposure",
-        "measure_mosaic_noise",
-        "write_mosaic",
+    "rampline.program.field": (
+        "make_alignment",
+        "make_mosaic",
+        "make_catalog",
+        "make_crf",
     ),
+    "rampline.program.make_alignment": ("align_field", "write_alignment"),
+    "rampline.program.make_mosaic": ("draw_mosaic", "write_mosaic"),
     "rampline.pipeline.find_outliers": ("measure_exposures", "median_of_dithers"),
     "rampline.pipeline.combine": ("outliers", "drizzle"),
     "rampline.program.make_catalog": (

@@ -9,13 +9,11 @@ from astropy.wcs import WCS
 
 from rampline.astrometry.distortion_update import update_geometry
 from rampline.astrometry.geometry import make_geometry, pixel_to_sky
-from rampline.files.read import read_gwcs, read_header, read_sky
+from rampline.files.read import read_gwcs, read_sky
 from rampline.files.write import write_sky
-from rampline.pipeline.combine import Dither
 from rampline.pipeline.exposure_geometry import product_wcs
-from rampline.pipeline.sky_to_mosaic import Survey
 from rampline.pipeline.worktable import PackedMask
-from rampline.program.make_mosaic import _write_exposure
+from rampline.program.make_crf import CrfRequest, make_crf
 
 from ..astrometry.fields import (
     CORRECTION,
@@ -39,10 +37,18 @@ def write_both(folder, rng, earlier, update):
     write_sky(cal, image, world.gwcs, world.cards, PROVENANCE)
     nodes = before.v2v3_arcsec if update is None else update_geometry(before, update)
     after = replace(before, v2v3_arcsec=nodes, correction=FURTHER)
-    survey = Survey(header=read_header(cal), geometry=before, sources=None, sky=None)
-    dither = Dither(header=survey.header, geometry=after, level_mjy_sr=0.1, load=None)
-    found = PackedMask.of(np.zeros((ROWS, COLS), bool))
-    _write_exposure((cal, survey), found, dither, update, (folder, PROVENANCE))
+    request = CrfRequest(
+        name="",
+        cal=cal,
+        before=before,
+        after=after,
+        update=update,
+        level_mjy_sr=0.1,
+        outliers=PackedMask.of(np.zeros((ROWS, COLS), bool)),
+        provenance=PROVENANCE,
+        folder=folder,
+    )
+    assert make_crf(request).path == folder / f"{header.root}_crf.fits"
     return folder / f"{header.root}_crf.fits", after
 
 

@@ -24,6 +24,12 @@ def test_a_shorter_run_has_fewer_stages(raw, tmp_path):
     assert lines[-2].startswith("2 exposures")
 
 
+def test_exposures_that_are_kept_as_they_entered_are_listed(raw, tmp_path):
+    kept = ReduceOptions(keep=("cal", "crf"))
+    lines = list(dry_run_lines([raw], tmp_path, kept))
+    assert sum("_crf: as it entered " in line for line in lines) == 2
+
+
 def test_a_second_round_is_listed_too(raw, tmp_path):
     lines = list(dry_run_lines([raw], tmp_path, ReduceOptions(rounds=2)))
     assert "second round: exposures: 2 tasks" in lines

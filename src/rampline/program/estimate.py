@@ -40,6 +40,8 @@ DRIZZLE_S = 1e-6
 """Each pixel that enters a mosaic: outliers and drizzle."""
 GRID_S = 500e-9
 """Each pixel of a mosaic: catalogue."""
+LIBRARIES_BYTES = 360_000_000
+"""What a mosaic needs of libraries and compiled kernels."""
 MEMBER_BYTES = 20
 """Each pixel of an exposure that waits to be combined."""
 LOADING_BYTES, REPLACING_BYTES = 20, 48
@@ -123,6 +125,9 @@ def expected_tasks(
     if options.reaches("catalog"):
         for name, _ in filters:
             yield _catalog(name, shape)
+    if "crf" in options.keep:
+        for name, header in members:
+            yield _entered(name, header)
 
 
 def grid_shape(headers: Sequence[Header], scale_arcsec: float) -> tuple[int, int]:
@@ -189,8 +194,7 @@ def _mosaic(
 ) -> Expected:
     pixels = sum(h.readout.n_rows * h.readout.n_cols for h in headers)
     grid = shape[0] * shape[1]
-    crf = pixels * CAL_BYTES * ("crf" in options.keep)
-    disk = grid * MOSAIC_BYTES + crf
+    disk = grid * MOSAIC_BYTES
     return Expected(
         stage="mosaics",
         name=name,
@@ -222,7 +226,7 @@ def mosaic_bytes(headers: Sequence[Header], grid: int, max_bytes: int) -> int:
     members += largest * loading + total // PIXELS_A_BYTE
     planes = planes_bytes(grid, len(headers))
     planes = planes if planes <= max_bytes // 4 else MAPPED_BYTES
-    return BASE_BYTES + len(headers) * SURVEY_BYTES + members + planes
+    return LIBRARIES_BYTES + len(headers) * SURVEY_BYTES + members + planes
 
 
 def _catalog(name: str, shape: tuple[int, int]) -> Expected:
@@ -235,4 +239,18 @@ def _catalog(name: str, shape: tuple[int, int]) -> Expected:
         memory_bytes=BASE_BYTES + grid * CATALOG_BYTES,
         disk_bytes=grid * SEGMENTATION_BYTES,
         kept_bytes=grid * SEGMENTATION_BYTES,
+    )
+
+
+def _entered(name: str, header: Header) -> Expected:
+    """Return the writing of an exposure as it entered its mosaic."""
+    disk = header.readout.n_rows * header.readout.n_cols * CAL_BYTES
+    return Expected(
+        stage="catalogues",
+        name=f"{header.root}_crf",
+        detail=f"as it entered {name}",
+        seconds=TASK_S,
+        memory_bytes=BASE_BYTES,
+        disk_bytes=disk,
+        kept_bytes=disk,
     )

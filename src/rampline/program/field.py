@@ -9,9 +9,11 @@ from ..files.names import mosaic_root
 from ..pipeline.sky_to_mosaic import SkyToMosaic, split_filters
 from .alignment_table import read_alignment
 from .budget import Budget
+from .engine import Task
 from .folders import Folders
 from .make_alignment import AlignmentRequest, AlignmentResult, make_alignment
 from .make_catalog import CatalogRequest, make_catalog
+from .make_crf import make_crf
 from .make_mosaic import MosaicRequest, make_mosaic
 from .make_survey import read_survey
 from .options import ReduceOptions
@@ -81,10 +83,18 @@ def combine_field(desk: Desk, surveys: Sequence[Path], run: FieldRun) -> None:
         return
     requests = _mosaic_requests(aligned, surveys, run)
     tasks = [desk.task(request.name, make_mosaic, request) for request in requests]
-    mosaics = [o.value.path for o in desk.run_stage("mosaics", tasks) if not o.error]
+    made = [o.value for o in desk.run_stage("mosaics", tasks) if not o.error]
+    mosaics = [mosaic.path for mosaic in made]
     draw_field(run.folders.pictures, mosaics)
-    if run.options.reaches("catalog"):
-        _catalog(desk, mosaics, run)
+    # a catalogue keeps one core busy; meanwhile the others write
+    tasks = _catalog_tasks(desk, mosaics, run) if run.options.reaches("catalog") else []
+    tasks += [
+        desk.task(request.name, make_crf, request)
+        for mosaic in made
+        for request in mosaic.exposures
+    ]
+    if tasks:
+        desk.run_stage("catalogues", tasks, light=len(mosaics) == 1)
 
 
 def _align(
@@ -136,8 +146,8 @@ def mosaic_name(header: Header, name: str) -> str:
     return mosaic_root(header.program, field, header.filter, header.pupil)
 
 
-def _catalog(desk: Desk, mosaics: Sequence[Path], run: FieldRun) -> None:
-    tasks = [
+def _catalog_tasks(desk: Desk, mosaics: Sequence[Path], run: FieldRun) -> list[Task]:
+    return [
         desk.task(
             path.name.replace("_i2d.fits", "_cat"),
             make_catalog,
@@ -150,4 +160,3 @@ def _catalog(desk: Desk, mosaics: Sequence[Path], run: FieldRun) -> None:
         )
         for path in mosaics
     ]
-    desk.run_stage("catalogues", tasks)
