@@ -65,7 +65,7 @@ def first_round(visit, drawn):
         found = remove_flicker_noise(*args, visit.noise.readout, FLICKER, visit.flat)
         image = visit.image(d, found.slope, found.stripes)
         expected = expect_artifacts(image.header, visit.stars, PARAMS.expect)
-        if any(e.kind in LOOKED_FOR and len(e.corners) for e in expected):
+        if any(e.kind in LOOKED_FOR for e in expected):
             known = know_alone(image, visit.planes, expected)
             image = clean_exposure(image, known, FLICKER, PARAMS).image
         images.append(image)
@@ -122,7 +122,7 @@ class Score:
         self.sources = drawn.sources * scale
         slope = image.planes.slope / visit.flat * scale - self.removed
         self.noise = slope - self.sources
-        self.sigma = visit.noise.sigma * scale
+        self.sigma = visit.sigma * scale
         self.first = first.planes.slope / visit.flat * scale
         self.second = np.where(self.masked, np.nan, slope)
 

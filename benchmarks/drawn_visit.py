@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from benchmarks.flicker import Noise, add_galaxy, add_star, edge_flags
+from benchmarks.flicker import SKY, Noise, add_galaxy, add_star, edge_flags
 from benchmarks.readouts import make_readout
 from rampline.artifacts.bright_stars import brightest_stars
 from rampline.artifacts.stars import StarTable, join_stars
@@ -71,7 +71,7 @@ class Visit:
         key = detector, band.filter, band.pupil
         self.mjy_sr_per_dn_s = FLUX_CONVERSION[key]
         draw = np.random.default_rng([seed, int(observation), 5])
-        self.field = make_field(draw, self.noise.sigma)
+        self.field = make_field(draw, self.sigma)
         self.flat = draw.normal(1.0, 0.01, (SIDE, SIDE)).astype(np.float32)
         self.noises = [self._noise(k) for k in range(points)]
         self.planes = SkyPlanes(
@@ -89,7 +89,14 @@ class Visit:
         draw = np.random.default_rng([self.seed, self.exposures[k].key[0], 6])
         flicker = self.noise.flicker(draw)
         light = self.sky + self.cut(self.field, self.dither(k)) * self.flat
-        return flicker + self.noise.white(draw, light)
+        # the noise model counts a sky of its own
+        return flicker + self.noise.white(draw, light - SKY)
+
+    @property
+    def sigma(self):
+        """Return the white noise of a pixel of sky, DN/s."""
+        photons = self.sky * self.noise.photon_variance
+        return np.sqrt(self.noise.read_variance + photons)
 
     @property
     def sky(self):
@@ -146,7 +153,7 @@ class Visit:
 
     def image(self, drawn, slope, stripes):
         """Return the slopes of the first round."""
-        variance = np.full(slope.shape, self.noise.sigma**2 / 2, np.float32)
+        variance = np.full(slope.shape, self.sigma**2 / 2, np.float32)
         planes = SlopePlanes(
             slope=slope,
             err=np.sqrt(2 * variance),
@@ -161,13 +168,12 @@ class Visit:
     def long_masks(self, drawn):
         """Return what mosaics of long wavelengths say of each exposure: cores, all light.
 
-        The same field without wisps and claws; angled stripes are on the sky.
+        The same field without wisps and claws; angled stripes are gone after the first round.
         """
         draw = np.random.default_rng([self.seed, 8])
         shape = self.field.shape
-        noise = self.noise.sigma / np.sqrt(len(drawn)) * draw.standard_normal(shape)
-        stripes = self._stack(drawn, [d.stray.get("STRIPES") for d in drawn])
-        sky = (self.field + noise + np.nan_to_num(stripes)).astype(np.float32)
+        noise = self.sigma / np.sqrt(len(drawn)) * draw.standard_normal(shape)
+        sky = (self.field + noise).astype(np.float32)
         masks = mask_mosaic_cores(sky), mask_mosaic(sky)
         return [[self.cut(mask, d.dither) for mask in masks] for d in drawn]
 
@@ -176,6 +182,7 @@ class Visit:
         slopes = []
         for image in images:
             slope = image.planes.slope / self.flat
+            slope = slope - image.extras.get("STRAY", np.float32(0)) / self.flat
             masked = image.planes.flags & DO_NOT_USE != 0
             slopes.append(np.where(masked, np.nan, slope - np.median(slope[~masked])))
         sky = self._stack(drawn, slopes) * self.mjy_sr_per_dn_s

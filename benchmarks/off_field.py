@@ -269,7 +269,7 @@ def report(detector, seed, scene, options):
     quiet = []
     for k, d in enumerate(drawn):
         noise = visit.noises[k] / visit.flat * scale
-        quiet.append(np.where(d.sources > 0.1 * visit.noise.sigma, np.nan, noise))
+        quiet.append(np.where(d.sources > 0.1 * visit.sigma, np.nan, noise))
     tallies = {}
     score(visit, masked, quiet, tallies)
     head = f"{detector:<9}{scene:<6} seed {seed}"
@@ -279,7 +279,7 @@ def report(detector, seed, scene, options):
             f"{100 * t.masked_light / max(t.light, 1e-9):5.1f} % of their light masked, "
             f"{100 * t.masked / max(t.bright, 1):5.1f} % of {t.bright} pixels"
         )
-    nothing = NOTHING * visit.noise.sigma
+    nothing = NOTHING * visit.sigma
     false = [np.mean(m & (p < nothing)) for m, p in zip(masked, light, strict=True)]
     changed = [
         np.mean(np.abs(c.image.extras.get("STRAY", np.zeros(1))) > nothing)
@@ -308,7 +308,7 @@ def draw(path, visit, cleaned, masked, light):
         shades = []
         for plane in panels:
             mean = plane[4:-4, 4:-4].reshape(408, 5, 408, 5).mean((1, 3))
-            shade = np.clip(mean / visit.noise.sigma / 2 + 0.3, 0, 1)
+            shade = np.clip(mean / visit.sigma / 2 + 0.3, 0, 1)
             shades.append(np.nan_to_num(255 * shade[::-1]).astype(np.uint8))
             shades.append(np.full((408, 6), 128, np.uint8))
         lines += [np.hstack(shades[:-1]), np.full((6, 408 * 3 + 12), 128, np.uint8)]

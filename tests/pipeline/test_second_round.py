@@ -183,18 +183,18 @@ def test_the_scene_is_the_sources_alone(planes):
 def test_angled_stripes_are_sought_only_where_a_star_may_draw_them(rng, planes):
     y, x = np.indices(SHAPE)
     across = np.cos(np.radians(57.0)) * y - np.sin(np.radians(57.0)) * x
-    light = 0.05 * np.exp(-0.5 * ((across - 10.0) / 6.0) ** 2)
+    light = 0.05 * np.exp(-0.5 * ((across % 24.0 - 12.0) / 4.0) ** 2)
     image, _ = exposure(rng, planes, light)
     assert clean_exposure(image, knowledge(planes), FLICKER, PARAMS).angled is None
     far = Expected(kind="stripes", bit=STRIPE_CORRECTED, detector="NRCB1")
     known = knowledge(planes, expected=(far,))
     found = clean_exposure(image, known, FLICKER, PARAMS)
     assert found.angled.angles_deg
-    # a stripe 14 pixels wide on 96 is this sharp
-    assert found.angled.angles_deg[0] == pytest.approx(57.0, abs=6.0)
-    # and on so few rows its level is in part that of the rows
-    left = light - found.image.extras["STRAY"] / planes.flat
-    assert np.std(left) < 0.55 * np.std(light)
+    # stripes ten pixels wide on 96 are this sharp
+    assert found.angled.angles_deg[0] == pytest.approx(57.0, abs=3.0)
+    # on so few columns its slope is in part that of the rows
+    seen = found.image.extras["STRAY"] / planes.flat
+    assert np.corrcoef(np.diff(seen).ravel(), np.diff(light).ravel())[0, 1] > 0.7
     bits = found.image.extras["ARTIFACT"]
     assert (bits & STRIPE_CORRECTED != 0).any()
     assert not (found.image.planes.flags & DO_NOT_USE).any()

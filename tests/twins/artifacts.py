@@ -26,3 +26,17 @@ def take_out(window, size, value):
     kept = list(window[:size])
     kept.remove(value)
     return kept
+
+
+def add_seen(index, whole, sums):
+    """The sums that blocks see, added to all the places that they see."""
+    for places in index.T:
+        np.add.at(sums, places, sum(whole[k] for k in places))
+
+
+def draw(light, units, across, means):
+    """A profile along a quadratic of the units, interpolated."""
+    w, u = np.meshgrid(*units, indexing="ij")
+    terms = np.stack([np.ones_like(u), u, w, u * u, u * w, w * w])
+    at = np.tensordot(across, terms, 1)
+    light += np.interp(at, np.arange(len(means)), means)

@@ -50,8 +50,7 @@ def pixel_to_telescope(detector: str, x: ArrayLike, y: ArrayLike) -> Telescope:
     -------
     Telescope
     """
-    u = (np.asarray(x, np.float64) - _CENTER) / (SIDE / 2)
-    w = (np.asarray(y, np.float64) - _CENTER) / (SIDE / 2)
+    u, w = pixel_unit(x), pixel_unit(y)
     terms = np.stack(np.broadcast_arrays(1.0, u, w, u * u, u * w, w * w))
     v2, v3 = np.tensordot(np.array(_QUADRATICS[detector]), terms, axes=1)
     return Telescope(v2, v3)
@@ -82,6 +81,30 @@ def telescope_to_pixel(detector: str, v2: ArrayLike, v3: ArrayLike) -> Pixels:
         u, w = u + du, w + dw
     half = SIDE / 2
     return Pixels(_CENTER + half * u, _CENTER + half * w)
+
+
+def pixel_unit(pixel: ArrayLike) -> Vector:
+    """Return places along an axis of a full detector from -1 to 1, first pixel to last."""
+    return np.asarray((np.asarray(pixel, np.float64) - _CENTER) / (SIDE / 2))
+
+
+def across_telescope(detector: str, angle_deg: float) -> Vector:
+    """Return the quadratic that tells how far pixels lie to one side of a line.
+
+    Parameters
+    ----------
+    detector : str
+    angle_deg : float, deg
+        Of the line, from -V2 (near the columns' axis) towards V3.
+
+    Returns
+    -------
+    (6,) float64, arcsec
+        Coefficients of 1, u, w, u^2, u w, w^2; u and w are `pixel_unit` of column and row.
+    """
+    v2, v3 = np.array(_QUADRATICS[detector])
+    angle = np.radians(angle_deg)
+    return np.asarray(np.cos(angle) * v3 + np.sin(angle) * v2)
 
 
 def pixel_arcsec(detector: str) -> float:

@@ -1,11 +1,12 @@
 """Angled stripes: spikes of extremely bright stars a few degrees away.
 
-They cross a whole detector, 30 degrees to either side of V3 wherever they were seen, so they
-are sought there only: the angle is that at which the means of bins along it differ most, and
-a direction counts if it stands out of those around. 1/f noise varies along rows as stripes
-do along theirs; levels of amplifier rows and profiles of all directions are therefore fitted
-in turn, each on what the others leave (backfitting). What is subtracted is the profile of
-the clipped means across each direction.
+They are straight in the telescope's frame and cross a whole detector, 30 degrees to either
+side of V3 wherever they were seen, so they are sought there only: the angle is that at which
+the means of bins along it differ most, and a direction counts if it stands out of those
+around. 1/f noise varies from one amplifier row to the next as stripes do along it; the levels
+of all amplifier rows and the profiles of all directions are therefore fitted together. What
+is left over: a slope from row to row that two directions share may be either; it is taken
+for light.
 """
 
 from collections.abc import Sequence
@@ -16,30 +17,34 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..exposure.records import Plane
+from ..numerics import fourier
+from ..numerics.conjugate_gradients import conjugate_gradients
+from ..numerics.jit import kernel
 from ..numerics.selection import MAD_TO_SIGMA, robust_scatter
 from ..params import Sigma, StepParams
-from .stray_fit import output_width
+from .frames import across_telescope, pixel_arcsec, pixel_to_telescope, pixel_unit
+from .stray_fit import average_blocks, output_width
 
 BLOCK: Final = 4
-"""Pixels that a block of the search and a bin of a profile are wide."""
+"""Pixels that a block is wide."""
+BIN: Final = 2.0
+"""Pixels that a bin of a profile is wide; in the search it is as wide as a block."""
 SPIKES_DEG: Final = (60.0, -60.0)
-"""Directions of the spikes, from the columns' axis: V3 is along the columns."""
+"""Directions of the spikes, from the columns' axis (-V2) towards V3."""
 SEARCH_DEG: Final = 8.0
-"""Either way: the detectors are turned by less than a degree; the rest is for safety."""
+"""Either way, for safety."""
 AROUND_DEG: Final = 24.0
 """Power at a direction is compared with that of all directions as far as this."""
 COARSE_DEG, FINE_DEG = 1.0, 0.1
-CLIP: Final = 3.0
-CLIP_ROUNDS: Final = 3
-SWEEPS, ANGLE_SWEEPS = 6, 2
-BRIGHT: Final = 4.0
-"""Blocks this far from the others are no stripes, sigma."""
-SMOOTHING_BINS: Final = 1.5
-"""Of a profile, where no bin stands out of its neighbours."""
+CLIP, FIRST_CLIP = 3.0, 5.0
+"""Blocks further from the fit, and from the medians that it starts from, are left out."""
+CLIP_ROUNDS: Final = 2
 LEAST_BLOCKS: Final = 16
-"""In a bin, for its mean to count."""
-SLOW_ROWS: Final = 16.0
-"""Blocks: standard deviation of the Gaussian that tells slow changes from 1/f noise."""
+"""In a bin as wide as a block, for its mean to count."""
+CYCLES: Final = 15
+"""Neighbouring cycles of a profile whose mean power tells light from noise."""
+_LIMITS: Final = (1e-2, 60)
+"""Share of the error at which to stop, and most rounds."""
 Vector = NDArray[np.float64]
 Place = tuple[Vector, Vector]
 
@@ -59,140 +64,205 @@ class AngledStripes(NamedTuple):
     err: float
     """Standard error of a bin of the profiles, all directions together."""
     angles_deg: tuple[float, ...]
-    """Directions along the stripes, from the columns' axis (+x) towards the rows' (+y)."""
+    """Directions along the stripes, from -V2, near the columns' axis, towards V3."""
+
+
+class _Blocks(NamedTuple):
+    """Means of blocks and where they are."""
+
+    values: Vector
+    place: Place
+    """Along V3 and along -V2, pixels."""
+    row: NDArray[np.int32]
+    """Number of the amplifier row."""
 
 
 class _Profile(NamedTuple):
     """Stripes of one direction."""
 
     angle_deg: float
-    centres: Vector
-    """Of the bins across it, pixels."""
+    first: float
+    """Across the direction: the centre of the first bin, pixels."""
     means: Vector
     err: float
 
-    def at(self, place: Place) -> Vector:
-        """Return the light at rows and columns."""
-        across = _across(place, self.angle_deg)
-        return np.asarray(np.interp(across, self.centres, self.means))
 
-
-class _Rows(NamedTuple):
-    """Which amplifier row each block lies on."""
-
-    number: NDArray[np.intp]
-    shape: tuple[int, int]
-    """Rows and amplifiers."""
-
-    def level(self, values: Vector) -> Vector:
-        """Return values less the levels of the amplifier rows, slow changes kept.
-
-        Two profiles crossing make a slope along the rows as well as levels do.
-        """
-        size = self.shape[0] * self.shape[1]
-        count = np.maximum(np.bincount(self.number, minlength=size), 1)
-        mean = np.bincount(self.number, weights=values, minlength=size) / count
-        mean = mean.reshape(self.shape)
-        fast = mean - ndimage.gaussian_filter1d(mean, SLOW_ROWS, axis=0)
-        return np.asarray(values - fast.ravel()[self.number])
-
-
-def find_angled_stripes(residual: Plane, params: AngledStripeParams) -> AngledStripes:
+def find_angled_stripes(
+    residual: Plane,
+    detector: str,
+    first_pixel: tuple[int, int],
+    params: AngledStripeParams,
+) -> AngledStripes:
     """Find the stripes of an exposure.
 
     Parameters
     ----------
     residual : (rows, cols) float32
-        Image less its sky; NaN on sources, other stray light and bad pixels.
+        Image less its sky, 1/f stripes in it; NaN on sources, other stray light and bad
+        pixels.
+    detector : str
+    first_pixel : (int, int)
+        Row and column of a subarray's first pixel on the full detector.
     params : AngledStripeParams
 
     Returns
     -------
     AngledStripes
     """
-    blocks, place = _blocks(residual)
-    rows = _amplifier_rows(place, residual.shape)
-    found: list[_Profile] = []
+    blocks = _blocks(residual, detector, first_pixel)
+    left = blocks.values - _row_means(blocks)
+    profiles: list[_Profile] = []
     spikes = list(SPIKES_DEG)
-    while spikes:
-        left = rows.level(blocks - _total(found, place))
-        best = max((_direction(left, place, spike), spike) for spike in spikes)
+    while spikes and left.size:
+        best = max((_direction(left, blocks.place, spike), spike) for spike in spikes)
         (ratio, angle), spike = best
         if not ratio > params.significance:
             break
         spikes.remove(spike)
-        empty: Vector = np.zeros(2)
-        found.append(_Profile(angle, empty, empty, 0.0))
-        _fit_in_turn(found, blocks, place, rows)
-    error = float(np.sqrt(sum(profile.err**2 for profile in found)))
-    angles = tuple(profile.angle_deg for profile in found)
-    return AngledStripes(_draw(found, residual.shape), error, angles)
-
-
-def _fit_in_turn(
-    found: list[_Profile], blocks: Vector, place: Place, rows: _Rows
-) -> None:
-    """Replace each direction, angle and profile, by what the others and the rows leave."""
-    for sweep in range(SWEEPS):
-        for k, profile in enumerate(found):
-            others = _total([p for p in found if p is not profile], place)
-            own = profile.at(place)
-            even = rows.level(blocks - others - own) + own
-            angle = profile.angle_deg
-            if sweep < ANGLE_SWEEPS:
-                angle = _refine(even, place, angle)
-            found[k] = _profile(even, place, angle)
-
-
-def _total(profiles: Sequence[_Profile], place: Place) -> Vector:
-    """Return the light of several directions at rows and columns."""
-    total: Vector = np.zeros(place[0].shape)
-    for profile in profiles:
-        total = total + profile.at(place)
-    return total
-
-
-def _draw(profiles: Sequence[_Profile], shape: tuple[int, ...]) -> Plane:
-    """Return the light of all directions on the frame: evaluated on blocks, interpolated."""
-    light = np.zeros(shape, np.float32)
+        angles = [profile.angle_deg for profile in profiles]
+        angles.append(_refine(left, blocks.place, angle))
+        profiles, left = _fit_together(angles, blocks)
     if profiles:
-        n_blocks = [-(-n // BLOCK) for n in shape]
-        middle = (BLOCK - 1) / 2.0
-        rows, cols = (BLOCK * index + middle for index in np.indices(n_blocks))
-        blocks = _total(profiles, (rows, cols)).astype(np.float32)
-        wide = ndimage.zoom(blocks, BLOCK, order=1, mode="nearest", grid_mode=True)
-        light[...] = wide[: shape[0], : shape[1]]
-    return light
+        angles = [_turn(profile, left, blocks.place) for profile in profiles]
+        profiles, _ = _fit_together(angles, blocks)
+    light = np.zeros(residual.shape, np.float32)
+    units = [
+        pixel_unit(first + np.arange(n))
+        for first, n in zip(first_pixel, residual.shape, strict=True)
+    ]
+    for profile in profiles:
+        across = across_telescope(detector, profile.angle_deg) / pixel_arcsec(detector)
+        bins = (across - [profile.first, 0.0, 0.0, 0.0, 0.0, 0.0]) / BIN
+        _draw(light, (units[0], units[1]), bins, profile.means)
+    error = float(np.sqrt(sum(profile.err**2 for profile in profiles)))
+    return AngledStripes(light, error, tuple(p.angle_deg for p in profiles))
 
 
-def _blocks(residual: Plane) -> tuple[Vector, Place]:
-    """Return means of blocks, bright ones left out, and the places of their centres."""
-    rows, cols = (n // BLOCK for n in residual.shape)
-    cut = residual[: rows * BLOCK, : cols * BLOCK].reshape(rows, BLOCK, cols, BLOCK)
-    finite = np.isfinite(cut)
-    count = finite.sum(axis=(1, 3))
-    total = np.where(finite, cut, np.float32(0)).sum(axis=(1, 3), dtype=np.float64)
-    mean = total / np.maximum(count, 1)
-    used = count >= BLOCK * BLOCK // 2
-    if used.any():
-        used &= np.abs(mean - np.median(mean[used])) < BRIGHT * robust_scatter(
-            mean[used]
-        )
-    row, col = (index.astype(np.float64) for index in np.nonzero(used))
+def _blocks(residual: Plane, detector: str, first_pixel: tuple[int, int]) -> _Blocks:
+    """Return the blocks at least half of which is known."""
+    mean, known = average_blocks(residual, BLOCK)
+    row, col = np.nonzero(known >= 0.5)
+    width = output_width(residual.shape[1])
+    number = row * -(-residual.shape[1] // width) + BLOCK * col // width
     middle = (BLOCK - 1) / 2.0
-    return np.asarray(mean[used]), (BLOCK * row + middle, BLOCK * col + middle)
-
-
-def _amplifier_rows(place: Place, shape: tuple[int, ...]) -> _Rows:
-    """Return the amplifier rows of blocks of a frame."""
-    n_rows, n_cols = shape
-    width = output_width(n_cols)
-    row, output = (
-        (place[0] // BLOCK).astype(np.intp),
-        (place[1] // width).astype(np.intp),
+    y, x = (
+        BLOCK * index + middle + first
+        for index, first in zip((row, col), first_pixel, strict=True)
     )
-    n_outputs = n_cols // width
-    return _Rows(row * n_outputs + output, (-(-n_rows // BLOCK), n_outputs))
+    telescope, scale = pixel_to_telescope(detector, x, y), pixel_arcsec(detector)
+    place = telescope.v3 / scale, -telescope.v2 / scale
+    return _Blocks(mean[row, col], place, number.astype(np.int32))
+
+
+def _row_means(blocks: _Blocks) -> Vector:
+    """Return the mean of the amplifier row of each block."""
+    count = np.maximum(np.bincount(blocks.row), 1)
+    return (np.bincount(blocks.row, weights=blocks.values) / count)[blocks.row]
+
+
+def _fit_together(
+    angles: Sequence[float], blocks: _Blocks
+) -> tuple[list[_Profile], Vector]:
+    """Return the profile of each direction, and what they and the rows leave of the blocks.
+
+    The fit starts from medians of bins, which compact sources do not reach.
+    """
+    values = blocks.values
+    across = [_across(blocks.place, angle) for angle in angles]
+    first = [float(a.min()) for a in across]
+    bins = [
+        ((a - b) / BIN).astype(np.int32) for a, b in zip(across, first, strict=True)
+    ]
+    size = [int(b.max()) + 1 for b in bins]
+    ends = np.cumsum([*size, int(blocks.row.max()) + 1])
+    index = np.stack([*bins, blocks.row]) + np.append(0, ends[:-1])[:, None]
+    index = np.ascontiguousarray(index, np.int32)
+    left = values - _row_means(blocks)
+    for own, n in zip(bins, size, strict=True):
+        left = left - _bin_medians(left, own, n)[own]
+    found: Vector = np.zeros(int(ends[-1]))
+    clip, scatter, used = FIRST_CLIP, 0.0, np.ones(values.size, np.bool_)
+    for _ in range(1 + CLIP_ROUNDS):
+        scatter = float(np.median(np.abs(left[used]))) * MAD_TO_SIGMA
+        used = np.abs(left) < clip * scatter
+        # what is left is small beside what was found: it is told more sharply
+        rest = values - found[index].sum(axis=0)
+        found += _solve(rest[used], index[:, used], ends)
+        left = values - found[index].sum(axis=0)
+        clip = CLIP
+    profiles = []
+    parts = zip(angles, first, np.split(found, ends), bins, size, strict=False)
+    for angle, start, means, own, n in parts:
+        count = np.bincount(own[used], minlength=n)
+        profiles.append(_profile(angle, start, means, count, scatter))
+    return profiles, left
+
+
+def _solve(values: Vector, index: NDArray[np.int32], ends: NDArray[np.intp]) -> Vector:
+    """Return bins and levels that add up to the values nearest to those given.
+
+    Two profiles, each a slope, add up to a slope from row to row. They get all of it.
+    """
+    index, size = np.ascontiguousarray(index), int(ends[-1])
+    alone = 1.0 / np.maximum(np.bincount(index.ravel(), minlength=size), 1)
+    slope = np.zeros(size)
+    if len(index) > len(SPIKES_DEG):
+        slope[ends[-2] :] = np.linspace(-1.0, 1.0, size - ends[-2])
+        slope /= np.sqrt((slope * slope).sum())
+
+    def even(whole: Vector) -> Vector:
+        return np.asarray(whole - (slope * whole).sum() * slope)
+
+    def image_of(whole: Vector) -> Vector:
+        sums = np.zeros(size)
+        _add_seen(index, whole, sums)
+        return even(sums)
+
+    def guess_of(whole: Vector) -> Vector:
+        return even(alone * whole)
+
+    def dot(one: Vector, other: Vector) -> float:
+        return float((one * other).sum())
+
+    each = [np.bincount(own, weights=values, minlength=size) for own in index]
+    right = even(np.asarray(np.sum(each, axis=0), np.float64))
+    return conjugate_gradients(image_of, right, guess_of, dot, _LIMITS)
+
+
+def _profile(
+    angle: float, first: float, means: Vector, count: NDArray[np.intp], scatter: float
+) -> _Profile:
+    """Return a profile, bins of few blocks filled from those around.
+
+    It is smoothed as much as the power of its cycles demands (Wiener 1949).
+    """
+    bins = np.flatnonzero(count >= LEAST_BLOCKS * BIN / BLOCK)
+    if bins.size == 0:
+        return _Profile(angle, first, np.zeros(1), 0.0)
+    filled = np.interp(np.arange(len(means)), bins, means[bins])
+    variance = scatter**2 / float(np.median(count[bins]))
+    cycles = fourier.dctn(filled)
+    power = ndimage.uniform_filter1d(cycles**2, CYCLES)
+    gain = np.maximum(1.0 - variance / np.maximum(power, variance), 0.0)
+    smooth = np.asarray(fourier.idctn(gain * cycles, filled.shape), np.float64)
+    error = float(np.sqrt(variance * np.mean(gain)))
+    return _Profile(angle, first + BIN / 2, smooth - np.median(smooth), error)
+
+
+def _turn(profile: _Profile, left: Vector, place: Place) -> float:
+    """Return the direction of a profile, rows and others taken off."""
+    at = (_across(place, profile.angle_deg) - profile.first) / BIN
+    own = np.interp(at, np.arange(len(profile.means)), profile.means)
+    return _refine(left + own, place, profile.angle_deg)
+
+
+def _bin_medians(values: Vector, own: NDArray[np.int32], n_bins: int) -> Vector:
+    """Return the median of each bin; 0 for one of few blocks."""
+    order = np.lexsort((values, own))
+    count = np.bincount(own, minlength=n_bins)
+    middle = np.cumsum(count) - (count + 1) // 2
+    enough = count >= LEAST_BLOCKS * BIN / BLOCK
+    return np.where(enough, values[order][np.minimum(middle, values.size - 1)], 0.0)
 
 
 def _across(place: Place, angle_deg: float) -> Vector:
@@ -203,8 +273,6 @@ def _across(place: Place, angle_deg: float) -> Vector:
 
 def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, float]:
     """Return the significance of the best direction near a spike, and the direction."""
-    if values.size == 0:
-        return 0.0, spike_deg
     off = np.arange(-AROUND_DEG, AROUND_DEG + COARSE_DEG / 2, COARSE_DEG)
     power = np.array([_power(values, place, spike_deg + angle) for angle in off])
     # slow changes of the power with the angle are those of compact light
@@ -217,46 +285,58 @@ def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, f
 
 
 def _refine(values: Vector, place: Place, angle_deg: float) -> float:
-    """Return the best direction near one."""
+    """Return the best direction near one: the peak of a parabola through three."""
     fine = angle_deg + np.arange(-COARSE_DEG, COARSE_DEG + FINE_DEG / 2, FINE_DEG)
-    return float(fine[int(np.argmax([_power(values, place, angle) for angle in fine]))])
+    power = np.array([_power(values, place, angle) for angle in fine])
+    best = int(np.clip(power.argmax(), 1, len(fine) - 2))
+    low, high, next_ = power[best - 1 : best + 2]
+    bend = low - 2.0 * high + next_
+    off = 0.5 * (low - next_) / bend if bend < 0.0 else 0.0
+    return float(fine[best] + FINE_DEG * np.clip(off, -1.0, 1.0))
 
 
 def _power(values: Vector, place: Place, angle_deg: float) -> float:
     """Return the variance between bins along a direction, each weighted by its blocks."""
-    total, count, _ = _binned(values, _across(place, angle_deg))
+    across = _across(place, angle_deg)
+    index = ((across - across.min()) / BLOCK).astype(np.intp)
+    count = np.bincount(index)
+    total = np.bincount(index, weights=values)
     good = count >= LEAST_BLOCKS
     means = total[good] / count[good]
     level = np.average(means, weights=count[good]) if good.any() else 0.0
     return float((count[good] * (means - level) ** 2).sum())
 
 
-def _profile(values: Vector, place: Place, angle_deg: float) -> _Profile:
-    """Return the clipped means of the bins across a direction."""
-    across = _across(place, angle_deg)
-    used = np.ones(values.size, np.bool_)
-    means: Vector = np.zeros(1)
-    centres: Vector = np.zeros(1)
-    error = 0.0
-    for _ in range(CLIP_ROUNDS):
-        total, count, first = _binned(values[used], across[used])
-        good = count >= LEAST_BLOCKS
-        bins = np.flatnonzero(good).astype(np.float64)
-        centres = np.asarray(first + BLOCK * (bins + 0.5), np.float64)
-        means = np.asarray(total[good] / count[good], np.float64)
-        residual = values - np.interp(across, centres, means)
-        scatter = float(np.median(np.abs(residual[used]))) * MAD_TO_SIGMA
-        error = scatter / float(np.sqrt(np.median(count[good])))
-        used = np.abs(residual) < CLIP * scatter
-    smooth = ndimage.gaussian_filter1d(means, SMOOTHING_BINS, mode="nearest")
-    means = np.where(np.abs(means - smooth) > CLIP * error, means, smooth)
-    return _Profile(angle_deg, centres, means - np.median(means), error)
+@kernel
+def _add_seen(index: NDArray[np.int32], whole: Vector, sums: Vector) -> None:
+    """Add what each block sees of ``whole``, a sum over its places, to all of them."""
+    n_places, n_blocks = index.shape
+    for i in range(n_blocks):
+        seen = 0.0
+        for k in range(n_places):
+            seen += whole[index[k, i]]
+        for k in range(n_places):
+            sums[index[k, i]] += seen
 
 
-def _binned(values: Vector, across: Vector) -> tuple[Vector, Vector, float]:
-    """Return sums and numbers of the blocks in bins, and where the first bin begins."""
-    first = float(across.min())
-    index = ((across - first) / BLOCK).astype(np.intp)
-    count = np.bincount(index).astype(np.float64)
-    total = np.asarray(np.bincount(index, weights=values), np.float64)
-    return total, count, first
+@kernel
+def _draw(
+    light: Plane, units: tuple[Vector, Vector], across: Vector, means: Vector
+) -> None:
+    """Add a profile to an image, interpolated between bins, constant beyond them.
+
+    ``across`` are the coefficients of a quadratic in the units of rows and columns: how many
+    bins a pixel is from the first one's centre.
+    """
+    rows, cols = units
+    last = len(means) - 1
+    for i in range(len(rows)):
+        w = rows[i]
+        level = across[0] + across[2] * w + across[5] * w * w
+        slope = across[1] + across[4] * w
+        for j in range(len(cols)):
+            u = cols[j]
+            at = min(max(level + (slope + across[3] * u) * u, 0.0), float(last))
+            k = min(int(at), max(last - 1, 0))
+            after = means[min(k + 1, last)]
+            light[i, j] += np.float32(means[k] + (at - k) * (after - means[k]))

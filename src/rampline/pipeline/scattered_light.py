@@ -155,7 +155,7 @@ def fit_stray(
 
 
 def find_angled(
-    striped: Plane,
+    image: SlopeImage,
     sight: Sight,
     hidden: NDArray[np.bool_],
     params: AngledStripeParams,
@@ -164,9 +164,11 @@ def find_angled(
     """Find angled stripes, where there is a star that may draw them."""
     if not sight.expects_stripes or not params.enabled:
         return None
-    bare = striped - found.light
+    bare = with_stripes(image) - found.light
     residual = sky_residual(bare, found.flags, sight.planes, hidden)
-    angled = find_angled_stripes(residual, params)
+    readout = image.header.readout
+    first_pixel = readout.row_start, readout.col_start
+    angled = find_angled_stripes(residual, image.header.detector, first_pixel, params)
     if angled.angles_deg:
         found.subtract(angled.light, angled.err, sight.planes)
         found.mark(np.abs(angled.light) > angled.err, STRIPE_CORRECTED)

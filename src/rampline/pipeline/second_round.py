@@ -42,7 +42,6 @@ from ..params import Params
 from .drawn_regions import DrawnMasks
 from .expect_artifacts import ExpectParams
 from .scattered_light import (
-    LOOKED_FOR,
     STRIPES,
     Findings,
     Sight,
@@ -106,14 +105,13 @@ def know_alone(
     image : SlopeImage
     planes : SkyPlanes
     expected : sequence of Expected
-        What is looked for: light with places. Angled stripes stay on the sky and wait for the
-        draft mosaic.
+        Light beside the detector and angled stripes are looked for: the 1/f correction
+        would take a share of them away, and the draft mosaic show the rest as sources.
     """
     nothing = np.zeros(image.planes.slope.shape, np.bool_)
     even = sky_residual(with_stripes(image), image.planes.flags, planes, nothing)
-    placed = [e for e in expected if e.kind in LOOKED_FOR and len(e.corners)]
     is_source = mask_mosaic_cores(even)
-    return FieldKnowledge(is_source=is_source, planes=planes, expected=placed)
+    return FieldKnowledge(is_source=is_source, planes=planes, expected=expected)
 
 
 class CleanExposure(NamedTuple):
@@ -160,7 +158,9 @@ def clean_exposure(
         found.forbidden = known.drawn.forbidden
     fit = fit_stray(striped, known, known.template, params.stray_light, found)
     hidden = known.hidden()
-    angled = find_angled(striped, known, hidden, params.angled_stripes, found)
+    if fit is None:
+        hidden |= known.outlines(("wisp",))
+    angled = find_angled(image, known, hidden, params.angled_stripes, found)
     seen = confirm_beside(striped, known, params.confirm, found)
     earlier = (STRAY, STRAY_ERR, ARTIFACT)
     extras = {name: p for name, p in image.extras.items() if name not in earlier}
@@ -169,7 +169,7 @@ def clean_exposure(
     stripes = image.extras.get(STRIPES, np.zeros((), np.float32))
     if flicker.enabled:
         means = (image.header.readout, flicker)
-        removed = _measure_stripes(striped, known, angled, found, means)
+        removed = _measure_stripes(striped, known, found, means)
         stripes = extras[STRIPES] = removed.stripes
         extras |= describe_rows(removed.stripe_err, removed.usable)
     if found.bits.any():
@@ -183,14 +183,13 @@ def clean_exposure(
 def _measure_stripes(
     striped: Plane,
     known: FieldKnowledge,
-    angled: AngledStripes | None,
     found: Findings,
     means: tuple[Readout, FlickerNoiseParams],
 ) -> FlickerNoise:
     """Return the stripes of 1/f noise, sources and stray light subtracted first.
 
-    The draft mosaic shows stray light, too. Angled stripes stay on their place of the sky, so
-    they are taken off it; under wisps and claws, which do not, sources are left out. Without
+    The draft mosaic shows wisps and claws, too: under them sources are left out, not
+    subtracted. Angled stripes it lacks, because the first round subtracts them already. Without
     a scene the image tells its sources itself.
     """
     readout, flicker = means
@@ -198,9 +197,6 @@ def _measure_stripes(
     if scene is None:
         bare = striped - found.light
         return remove_flicker_noise(bare, found.flags, readout, flicker, planes.flat)
-    if angled is not None:
-        seen = angled.light * np.float32(planes.mjy_sr_per_dn_s)
-        scene = replace(scene, sky=scene.sky - seen)
     under = scene.is_source & ((found.bits & np.uint16(_ON_PLACE)) != 0)
     light = np.where(under, np.float32(0), scene_slope(scene, planes)) + found.light
     flags = np.where(under, found.flags | np.uint32(DO_NOT_USE), found.flags)
@@ -280,7 +276,7 @@ def stray_residual(image: SlopeImage, sight: Sight, params: SecondRound) -> Plan
     hidden = sight.hidden()
     # nothing is known of wisps yet: their window tells no stripes
     told = hidden | sight.outlines(("wisp",))
-    find_angled(striped, sight, told, params.angled_stripes, found)
+    find_angled(image, sight, told, params.angled_stripes, found)
     bare = striped - found.light
     return sky_residual(bare, found.flags, sight.planes, hidden)
 

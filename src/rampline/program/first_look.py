@@ -1,10 +1,10 @@
 """What the first round already does about scattered light, between slopes and their file.
 
 A draft mosaic that shows light of stars beside the detectors would take it for sources, and
-stripes measured across it are wrong beside it. Where the stars lead to expect such light, it
-is therefore looked for at once, sources told by the exposure alone; supplied templates of
-wisps are fitted and subtracted. The stripes of what was changed are measured again. The second
-round, which knows the field, does all of it anew.
+stripes measured across it are wrong beside it; so it is with angled stripes. Where the stars
+lead to expect such light, it is therefore looked for at once, sources told by the exposure
+alone; supplied templates of wisps are fitted and subtracted. The stripes of what was changed
+are measured again. The second round, which knows the field, does all of it anew.
 """
 
 import logging
@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..artifacts.bits import WISP_CORRECTED
 from ..artifacts.expected import Expected
 from ..artifacts.stars import StarTable
 from ..artifacts.stray_fit import StrayTemplate
@@ -33,6 +32,7 @@ from ..pipeline.second_round import (
     SecondRound,
     clean_exposure,
     know_alone,
+    supplied_template,
 )
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
@@ -56,7 +56,7 @@ class FirstLook:
     Attributes
     ----------
     expected : tuple of Expected
-        Light beside the detector, with its places.
+        None, unless light beside the detector or angled stripes are among it.
     supplied : SuppliedLight
         Templates of its wisps.
     drawn : DrawnHere
@@ -123,14 +123,12 @@ class FirstLook:
         return found.image if is_found else image, _steps(found)
 
     def _template(self, header: Header, planes: SkyPlanes) -> StrayTemplate | None:
-        """Return supplied wisps as a template without errors."""
+        """Return supplied wisps."""
         if not self.supplied.paths:
             return None
         scale = planes.mjy_sr_per_dn_s
         light = read_supplied(self.supplied.paths, header, planes.flat, scale)
-        bits = np.where((light != 0).any(axis=0), WISP_CORRECTED, 0)
-        err = np.zeros(light.shape[1:], np.float32)
-        return StrayTemplate(light, err, bits.astype(np.uint16), is_mix=True)
+        return supplied_template(light)
 
     def _forbidden(self, image: SlopeImage, planes: SkyPlanes) -> DrawnMasks | None:
         """Return where nothing may be done; what the user masks is masked later."""
@@ -160,9 +158,10 @@ def plan_looks(
         if why_no_mosaic(header):
             continue
         expected: list[Expected] = []
-        if stars is not None and params.confirm.enabled:
+        if stars is not None:
             every = expect_artifacts(header, stars, params.expect)
-            expected = [e for e in every if e.kind in LOOKED_FOR and len(e.corners)]
+            if any(e.kind in LOOKED_FOR for e in every):
+                expected = [*every]
         supplied = SuppliedLight((), ())
         if params.stray_light.enabled and header.channel == "SHORT":
             supplied = find_supplied(params.stray_light.templates, header)
@@ -183,5 +182,9 @@ def plan_looks(
 
 def _steps(found: CleanExposure) -> tuple[StepRun, ...]:
     """Return what was done."""
-    ran = {"stray_light": found.stray is not None, "confirm": bool(found.expected)}
+    ran = {
+        "stray_light": found.stray is not None,
+        "angled_stripes": found.angled is not None,
+        "confirm": bool(found.expected),
+    }
     return tuple(StepRun(name, 0.0) for name, done in ran.items() if done)
