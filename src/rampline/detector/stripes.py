@@ -263,8 +263,16 @@ def _block_sums(
     total: NDArray[np.float32], count: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Sum the strips over eight rows each."""
-    first = np.arange(0, len(total), STRIP)
-    return np.add.reduceat(total, first), np.add.reduceat(count, first)
+    return _sum_rows(total), _sum_rows(count)
+
+
+def _sum_rows(plane: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sum a plane over eight rows each; the last may be fewer."""
+    whole = len(plane) // STRIP * STRIP
+    sums = plane[:whole].reshape(-1, STRIP, plane.shape[1]).sum(axis=1)
+    last = plane[whole:].sum(axis=0, keepdims=True)
+    both = [sums, last] if whole < len(plane) else [sums]
+    return np.concatenate(both)
 
 
 def _find_sources(
