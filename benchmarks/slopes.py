@@ -1,6 +1,6 @@
 """How good slopes and jumps are: simulated ramps against theory and truth.
 
-``python benchmarks/slopes.py [noise|hits|strong|weak|once|full|thresholds ...] [--ramps N]``
+``python benchmarks/slopes.py [noise|hits|false|strong|weak|once|full|thresholds ...] [--ramps N]``
 
 Every read is simulated (Poisson photons, read noise, gain 2 e-/DN, 10 e- a read, no dark),
 averaged as on board, searched and fitted with the defaults; two seeds, the statistical
@@ -8,11 +8,12 @@ error of each figure behind it.
 
 noise       scatter over theory, bias, ERR over scatter, chi2 of clean ramps
 hits        completeness of weak hits, and false positives
+false       false positives where 1e-3 are asked for, and where 1e-4 are, at many rates
 strong      errors above 5 sigma after a hit of 3000 e- in ramps of few groups
 weak        mean bias that hits of middle size leave, in sigma of a clean ramp
 once        mean bias of pixels hit once by tracks of a real spectrum of charges
 full        bias and error of stars that saturate in each of the first groups
-thresholds  the number of independent tests of a ramp: the tables of detector/thresholds.py
+thresholds  the number of independent tests that a ramp amounts to (detector/thresholds.py)
 """
 
 import argparse
@@ -32,7 +33,7 @@ from rampline.detector.follow_up import (  # noqa: E402
     follow_up,
     join_hits,
 )
-from rampline.detector.gls_jumps import largest_of_normals  # noqa: E402
+from rampline.detector.gls_jumps import chi2_limits, largest_at_limit  # noqa: E402
 from rampline.detector.jumps import JumpParams, find_jumps  # noqa: E402
 from rampline.detector.leave_out import (  # noqa: E402
     find_best_pair,
@@ -102,6 +103,16 @@ WEAK_HITS = [
     ("RAPID", 10, 0.2, 71, 0.97),
 ]
 FEW_GROUPS = [("SHALLOW4", 5), ("DEEP8", 5), ("DEEP8", 4), ("SHALLOW4", 4)]
+FALSE = [
+    ("RAPID", 10),
+    ("BRIGHT2", 8),
+    ("SHALLOW4", 10),
+    ("MEDIUM8", 9),
+    ("MEDIUM8", 5),
+    ("DEEP8", 5),
+    ("DEEP8", 20),
+]
+FALSE_E_S = (0.02, 0.2, 1.0, 5.0, 50.0)
 SKY_DN_S = (0.1, 1.0, 3.0, 10.0, 30.0)
 FULL = [("MEDIUM8", 9), ("SHALLOW4", 10), ("DEEP8", 7), ("RAPID", 10)]
 BIAS_DN, RESET_DN, WELL_DN, ABOVE_WELL_DN = 9000.0, 18.0, 51000.0, 2000.0
@@ -140,15 +151,15 @@ def deposit(rng, readout, groups, charge):
         groups[k] += (charge * np.clip(after, 0, 1)).astype(np.float32)
 
 
-def reduce(groups, readout, jumps=True):
-    """Search and fit; return slope and err in e-/s, chi2, and which ramps were flagged."""
+def reduce(groups, readout, jumps=JumpParams()):  # noqa: B008 - it is frozen
+    """Search if told how and fit; return slope, err in e-/s, chi2, and which have hits."""
     counts = groups[None] / np.float32(GAIN)
     plane = np.ones(groups.shape[1:], np.float32)
     flags = np.zeros(counts.shape, np.uint8)
     band = RampBand(counts, flags, np.zeros(plane.shape, np.uint32))
     noise = PixelNoise(GAIN * plane, READ_NOISE_E / GAIN * plane)
-    if jumps:
-        find_jumps(band, noise, readout, JumpParams())
+    if jumps is not None:
+        find_jumps(band, noise, readout, jumps)
     fit = fit_slopes(band, noise, readout, SlopeParams())
     slope = GAIN * fit.exposure.slope.astype(float)
     err = GAIN * fit.exposure.err.astype(float)
@@ -164,7 +175,7 @@ def print_noise(n_rows):
         for seed in SEEDS:
             rng = np.random.default_rng(seed)
             slope, err, chi2, _ = reduce(
-                read_out(rng, readout, rate), readout, jumps=False
+                read_out(rng, readout, rate), readout, jumps=None
             )
             n = slope.size
             ratio, known = slope.std() / sigma, 1 / np.sqrt(2 * n)
@@ -193,6 +204,22 @@ def print_hits(n_rows):
                 f"   {found.mean():.4f} +- {error:.4f}   {wanted:.2f}"
                 f"   {1e3 * false.mean():.3f}e-3 +- {1e3 * its_error:.3f}e-3"
             )
+
+
+def print_false(n_rows):
+    print("pattern   groups   asked for" + "".join(f"{r:9.2f} e-/s" for r in FALSE_E_S))
+    for pattern, n_groups in FALSE:
+        readout = make_readout(pattern, n_groups, n_rows)
+        for asked in (1e-3, 1e-4):
+            for seed in SEEDS:
+                rng, line = np.random.default_rng(seed), ""
+                for rate in FALSE_E_S:
+                    groups = read_out(rng, readout, rate)
+                    params = JumpParams(false_positives=asked)
+                    found = reduce(groups, readout, params)[3]
+                    line += f"{found.mean() / asked:14.3f}"
+                error = 1.0 / np.sqrt(asked * found.size)
+                print(f"{pattern:9s} {n_groups:4d} {asked:10.0e} {line} +- {error:.3f}")
 
 
 def print_strong(n_rows):
@@ -234,7 +261,7 @@ def print_once(n_rows):
         for seed in SEEDS:
             rng = np.random.default_rng(seed)
             groups = read_out(rng, readout, GAIN * sky)
-            clean = reduce(groups, readout, jumps=False)[0]
+            clean = reduce(groups, readout, jumps=None)[0]
             tracks = cosmic_rays(readout, CosmicRayParams(), rng)
             pixel, charge = (tracks.row, tracks.col), tracks.electrons
             for k in range(len(groups)):
@@ -373,13 +400,15 @@ def largest_outliers(rng, pattern, n, photons, n_ramps):
     own = signal * made.photon_diagonal + read * made.read_diagonal
     off = (signal * made.photon_off + read * made.read_off)[:-1]
     root = np.linalg.cholesky(np.diag(own) + np.diag(off, 1) + np.diag(off, -1))
+    limits = chi2_limits(n, 1 if pattern == "RAPID" else 8, 1e-3)
+    table = largest_at_limit(limits)
     width, reached = 1 << 15, []
     for _ in range(-(-n_ramps // width)):
         tile, out = make_tile(n, width), make_outliers(n, width)
         tile.rate[:] = root @ rng.normal(size=(n, width)) + signal
         tile.used[:], tile.shift[:], tile.read[:] = 1, 0, read
         find_means(tile)
-        set_noise(tile, np.ones(width, np.float32), largest_of_normals(n), made)
+        set_noise(tile, np.ones(width, np.float32), table, made)
         move_origin(tile, tile.mean)
         eliminate(tile, made)
         invert(tile, made, out)
@@ -395,6 +424,7 @@ def largest_outliers(rng, pattern, n, photons, n_ramps):
 TABLES = {
     "noise": print_noise,
     "hits": print_hits,
+    "false": print_false,
     "strong": print_strong,
     "weak": print_weak,
     "once": print_once,

@@ -5,12 +5,13 @@ from rampline.detector import jumps, leave_out
 from rampline.detector.band import PixelNoise, RampBand
 from rampline.detector.gls_jumps import (
     chi2_limits,
+    largest_at_limit,
     largest_of_normals,
     search_ramps,
 )
 from rampline.detector.jumps import JumpParams, find_jumps, merge_jumps
 from rampline.detector.ramp_fit import gls_kernels
-from rampline.detector.ramp_fit.covariance import readout_pattern
+from rampline.detector.ramp_fit.covariance import difference_pattern, readout_pattern
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from rampline.detector.ramp_fit.whole_ramps import noise_of, samples_of
 from rampline.flags import BAD_FOR_SLOPE, JUMP
@@ -82,14 +83,21 @@ def test_limits_rise_with_the_number_of_differences_and_fall_with_the_rate(n_fra
 
 @pytest.mark.parametrize(
     ("pattern", "n_groups", "rate"),
-    [("MEDIUM8", 9, 0.2), ("RAPID", 10, 2.0), ("DEEP8", 5, 0.2), ("SHALLOW4", 20, 1.0)],
+    [
+        ("MEDIUM8", 9, 0.02),
+        ("RAPID", 10, 2.0),
+        ("DEEP8", 20, 0.2),
+        ("MEDIUM8", 9, 50.0),
+    ],
 )
 def test_false_positives_are_as_many_as_asked_for(rng, pattern, n_groups, rate):
     readout = make_readout(pattern, (1, n_groups, 400, 250))
     band, noise = clean_band(read_out(rng, readout, rate))
     find_jumps(band, noise, readout, GLS)
     flagged = (band.group_flags & JUMP).any(axis=(0, 1)).mean()
-    assert 0.5e-3 < flagged < 2e-3
+    # three times the error of 100 expected: 1.3 to 1.9 times as many without the skewness
+    # and with the noise of ramps without their largest difference; 0.6 where light is bright
+    assert abs(flagged - 1e-3) < 0.3e-3
 
 
 @pytest.mark.parametrize(
@@ -220,12 +228,13 @@ def test_leaving_out_is_noted_as_by_its_twin(rng, pattern):
     leave_out.find_best_single(out)
     leave_out.find_best_pair(tile.used, made, out)
     limits = chi2_limits(8, 4, 1e-2)
-    results = []
+    results, inverse_gain = [], np.full(300, 0.5, np.float32)
     for kernel in (leave_out.omit, twins.omit):
         own = copy_of(tile)
         where, size = np.zeros((3, 600), np.int32), np.zeros((2, 600), np.float32)
         changed = np.zeros(300, np.intp)
-        counts = kernel(own, made, limits, out, (where, size), changed)
+        known = made, limits
+        counts = kernel(own, inverse_gain, known, out, (where, size), changed)
         results.append((counts, where, size, changed, own.used))
     assert results[0][0] == results[1][0]
     assert results[0][0][0] > 20
@@ -248,3 +257,16 @@ def test_ramps_searched_side_by_side_have_the_hits_of_each_alone(rng, pattern):
     assert found.shape[1] > 200
     np.testing.assert_array_equal(found[:2], expected[:2])
     np.testing.assert_allclose(found[2:], expected[2:], rtol=1e-4)
+
+
+def test_charge_within_a_group_is_seen_in_part_of_its_reads():
+    alone = difference_pattern([np.array([t]) for t in (10.0, 20.0, 30.0)])
+    np.testing.assert_allclose(alone.photon_third, 1 / 10.0**2)
+    # of two reads a second apart: half of it, all, half
+    pairs = difference_pattern([np.array([1.0, 2.0]), np.array([3.0, 4.0])])
+    np.testing.assert_allclose(pairs.photon_third, (0.5**3 + 1 + 0.5**3) / 2.0**3)
+
+
+def test_just_at_the_limit_one_difference_is_so_far_above_the_mean():
+    limits = np.array([[np.inf, np.inf, 9.0, 16.0]])
+    np.testing.assert_allclose(largest_at_limit(limits), [0, 0, 1.5, 8 / 3], rtol=1e-6)

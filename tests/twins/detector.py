@@ -893,7 +893,8 @@ def search_ramps(samples, noise, pixels, bits, model):
             leave_out.find_best_pair(tile.used, pattern, out)
             where, size = np.zeros((3, 2), np.int32), np.zeros((2, 2), np.float32)
             changed = np.zeros(1, np.intp)
-            args = tile, pattern, limits, out, (where, size), changed
+            known = pattern, limits
+            args = tile, inverse_gain, known, out, (where, size), changed
             n, n_changed = leave_out.omit(*args)
             found += [(where[1, k], pixel, *size[:, k]) for k in range(n)]
     return np.array(sorted(found)).T
@@ -928,11 +929,20 @@ def mark(flags, where, bit):
     flags[tuple(where)] |= bit
 
 
-def omit(tile, pattern, limits, out, hits, changed):
-    where, size = hits
+def omit(tile, inverse_gain, model, out, hits, changed):
+    (pattern, limits), (where, size) = model, hits
     n_hits, redo = 0, []
     for c, n_used in enumerate(tile.n_used.astype(int)):
+        if n_used < 2:
+            continue
+        i = out.first[0, c]
+        own = out.own[i, c] if np.isfinite(out.own[i, c]) else 0.0
+        third = pattern.photon_third[i] * tile.signal[c] * inverse_gain[c]
+        lean = third * own**1.5 * (n_used - 1) / n_used
+        root = limits[0, n_used] ** 0.5
+        more = lean * (root**2 - 1) / 6
         excess = out.gain[:2, c] - limits[:, n_used]
+        excess -= (root + more) ** 2 - root**2, (2 * (root + 1 / root) + more) * more
         if excess.max() <= 0:
             continue
         if n_used >= 5 and out.gain[2, c] > out.gain[:2, c].max():

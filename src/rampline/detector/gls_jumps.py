@@ -82,12 +82,12 @@ def search_gls(
     Of the ramps with all differences only those whose chi2 exceeds the smallest limit
     are searched: no omission can save more than all of it. The noise is that of the
     mean difference without the largest, which one hit does not raise, plus what a ramp
-    without hit loses by that.
+    without hit that is just at the limit loses by that.
     """
     pattern = readout_pattern(readout)
     n_ints, n_groups = band.counts.shape[:2]
     limits = chi2_limits(n_groups - 1, readout.n_frames, false_positives)
-    largest_of = largest_of_normals(n_groups - 1)
+    largest_of = largest_at_limit(limits)
     own, found = noise_of(noise, rows), []
     for i in range(n_ints):
         samples = samples_of(band, i, rows)
@@ -117,7 +117,7 @@ def search_ramps(
     pixels : (n,) int32
         Ramps to search, whose gain is known.
     model : pattern, normals, limits
-        The latter as `largest_of_normals` and `chi2_limits` give them.
+        The latter as `largest_at_limit` and `chi2_limits` give them.
 
     Returns
     -------
@@ -177,7 +177,9 @@ def _search_ramps(
         project(tile, out)
         find_best_single(out)
         find_best_pair(tile.used, pattern, out)
-        n, n_kept = omit(tile, pattern, limits, out, (place, steps), changed)
+        n, n_kept = omit(
+            tile, inverse_gain, (pattern, limits), out, (place, steps), changed
+        )
         for k in range(n):
             where[1, n_hits + k] = place[1, k]
             where[2, n_hits + k] = pixel[place[2, k]]
@@ -212,6 +214,17 @@ def chi2_limits(
         limits[0, n] = threshold**2
         limits[1, n] = -2.0 * np.log(math.erfc(threshold / math.sqrt(2.0)))
     return limits
+
+
+def largest_at_limit(limits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how high the largest of 0 to n differences lies that is just at the limit.
+
+    In standard deviations above the mean of all, which such a ramp without a hit has: the
+    noise that is right where it is decided whether it has one.
+    """
+    count = np.maximum(np.arange(limits.shape[1], dtype=np.float32), 1.0)
+    known = np.where(np.isfinite(limits[0]), limits[0], 0.0)
+    return np.asarray(np.sqrt(known) * (count - 1.0) / count, np.float32)
 
 
 @lru_cache(maxsize=8)

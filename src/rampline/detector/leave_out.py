@@ -248,8 +248,8 @@ def find_best_pair(  # noqa: C901 - one loop a line
 @fast_kernel
 def omit(
     tile: Tile,
-    pattern: Pattern,
-    limits: NDArray[np.float32],
+    inverse_gain: NDArray[np.float32],
+    model: tuple[Pattern, NDArray[np.float32]],
     out: Outliers,
     hits: tuple[NDArray[np.int32], NDArray[np.float32]],
     changed: NDArray[np.intp],
@@ -258,14 +258,28 @@ def omit(
 
     ``hits`` are (-, later group, ramp) and (step over its noise, step in DN); ``changed``
     are the ramps in which another hit may hide. A step down is no charge: where it saves
-    most it is left to chi2, not to its innocent neighbours.
+    most it is left to chi2, not to its innocent neighbours. ``model`` are the pattern and
+    the limits, which hold for Gaussian noise: that of few photons is skew and reaches
+    higher, by ``skewness * (limit**2 - 1) / 6`` (Cornish & Fisher 1938).
     """
-    where, size = hits
+    (pattern, limits), (where, size) = model, hits
+    zero, infinite = np.float32(0.0), np.float32(np.inf)
     n_hits, n_changed = 0, 0
     for c in range(tile.chi2.size):
         n_used = int(tile.n_used[c])
+        if n_used < 2:
+            continue
         one, two = out.gain[0, c], out.gain[1, c]
-        single, pair = one - limits[0, n_used], two - limits[1, n_used]
+        i = out.first[0, c]
+        own = out.own[i, c] if out.own[i, c] < infinite else zero
+        third = tile.signal[c] * inverse_gain[c] * pattern.photon_third[i]
+        root = np.sqrt(limits[0, n_used])
+        # photons of the other differences count against it
+        lean = third * own * np.sqrt(own) * (n_used - 1.0) / n_used
+        more = lean * (limits[0, n_used] - 1.0) / 6.0
+        single = one - (root + more) ** 2
+        # the pair's limit of the same probability grows with it by twice the tail's rate
+        pair = two - limits[1, n_used] - (2.0 * (root + 1.0 / root) + more) * more
         is_down = n_used >= _MIN_JUDGES and out.gain[2, c] > max(one, two)
         if is_down or not (single > 0.0 or pair > 0.0):
             continue

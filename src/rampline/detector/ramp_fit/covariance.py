@@ -7,6 +7,7 @@ noise does not, and what multiplies the two depends on the read pattern alone.
 """
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,8 @@ class Pattern(NamedTuple):
     photon_off: NDArray[np.float32]
     read_diagonal: NDArray[np.float32]
     read_off: NDArray[np.float32]
+    photon_third: NDArray[np.float32]
+    """1/s**2: third moment of a difference from the photons, over that of their number."""
     is_averaged: NDArray[np.bool_]
     """Whether the group between a difference and the next is the mean of several reads."""
 
@@ -70,8 +73,19 @@ def difference_pattern(groups: list[NDArray[np.float64]]) -> Pattern:
         _float32(np.append((mean[inner] - shared[inner]) / both, 0.0)),
         _float32((1 / n_reads[:-1] + 1 / n_reads[1:]) / step**2),
         _float32(np.append(-1 / n_reads[inner] / both, 0.0)),
+        _float32(np.array([_third(*pair) for pair in pairwise(groups)]) / step**3),
         np.append(n_reads[inner] > 1, [False]),
     )
+
+
+def _third(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """Return the integral of the cube of the share with which charge is seen, s.
+
+    What comes within a group is in its later reads only.
+    """
+    edges = np.concatenate([before, after])
+    seen = [(after >= t).mean() - (before >= t).mean() for t in edges[1:]]
+    return float(np.power(seen, 3) @ np.diff(edges))
 
 
 def unit_read_weight(pattern: Pattern) -> np.float32:
