@@ -78,7 +78,7 @@ def align_bytes(
 
 
 def _extend(steps: list[Any], names: list[str], transform: Any) -> bool:
-    """Let a transform follow the one that leads to V2, V3; tell whether there is one.
+    """Insert a transform after the one that leads to V2, V3; return whether there is one.
 
     The bounding box stays that of the whole.
     """
@@ -114,7 +114,7 @@ def _extend(steps: list[Any], names: list[str], transform: Any) -> bool:
 
 
 def _insert(steps: list[Any], place: int, transform: Any) -> None:
-    """Let the step at ``place`` lead to a new frame, and the new one to where it led."""
+    """Insert a step after the one at ``place``: it leads to a new frame."""
     yaml = _yaml()
     step = steps[place]
     frame = _value(step, "frame")
@@ -162,7 +162,7 @@ def _split(tree: bytes) -> tuple[bytes, bytes]:
 
 
 def _standard(tree: bytes) -> tuple[int, int]:
-    """Return the version of the standard that a file says it follows."""
+    """Return the version of the ASDF standard that a file names."""
     found = re.search(rb"^#ASDF_STANDARD (\d+)\.(\d+)", tree, re.MULTILINE)
     return (int(found[1]), int(found[2])) if found else _STANDARD
 

@@ -1,6 +1,6 @@
-"""Cards as they stand in a file, each spelled and read once.
+"""Header cards as text, 80 characters each; conversions either way are cached.
 
-The exposures of a visit, and the products of an exposure, have most of their cards in common.
+Exposures of a visit, and products of an exposure, have most of their cards in common.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The content hash: equal for equal science, whoever wrote the file, when and where.
+"""The content hash: equal for equal data, whoever wrote the file, when and where.
 
 It covers the pixels of all images, the rows of all science tables and the cards of their
 headers, sorted; not times of writing, names of files, versions of software, nor what is
@@ -38,7 +38,7 @@ class DataHash:
         self._hash = hashlib.sha256(_canonical(images))
 
     def update(self, data: bytes | memoryview) -> None:
-        """Take in the next piece of data."""
+        """Hash the next piece of data."""
         self._hash.update(data)
 
     def digest(self) -> bytes:
@@ -47,7 +47,7 @@ class DataHash:
 
 
 def plane_hash(name: str, images: Iterable[str]) -> DataHash | None:
-    """Begin the hash of an extension, or return None where it does not count.
+    """Begin the hash of an extension; None for extensions that do not count.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def counted_cards(header: StoredCards) -> list[tuple[str, str]]:
 
 
 def _counted(images: Iterable[str]) -> list[tuple[str, str]]:
-    # A value in memory may have more digits than its card: what the card says counts.
+    # A value in memory may have more digits than its card: the card counts.
     return [
         (keyword, _word(keyword, value))
         for image in images
@@ -151,7 +151,7 @@ def _canonical(images: Iterable[str]) -> bytes:
 
 
 def _word(keyword: str, value: Any) -> str:
-    """Spell a card's value; of a reference file only the name, not where it lay."""
+    """Spell a card's value; of a reference file only its name, without the folder."""
     if not isinstance(value, str):
         return repr(value)
     return value.rsplit("/", 1)[-1] if keyword.startswith("R_") else value.rstrip()

@@ -27,7 +27,7 @@ _POINTING: Final = {
 
 
 def geometry_cards(geometry: Geometry, sha256: str) -> tuple[Card, ...]:
-    """Return all of a geometry but its nodes.
+    """Return a geometry as cards, without its nodes.
 
     Parameters
     ----------

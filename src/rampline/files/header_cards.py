@@ -1,4 +1,4 @@
-"""The typed header made into cards again: for exposures that no archive wrote."""
+"""Cards made from the typed header, for simulated exposures."""
 
 from ..exposure.header import Card, Header, card_values, put_cards
 from .stamp import mjd_to_iso
@@ -22,7 +22,7 @@ def exposure_cards(header: Header) -> tuple[tuple[Card, ...], tuple[Card, ...]]:
 
 
 def _programme(header: Header) -> tuple[Card, ...]:
-    """Return what was observed with what."""
+    """Return the cards of programme, time and optics."""
     begin, end = mjd_to_iso(header.start_mjd), mjd_to_iso(header.end_mjd)
     return (
         Card("TELESCOP", "JWST", "Telescope used to acquire the data"),
@@ -54,7 +54,7 @@ def _programme(header: Header) -> tuple[Card, ...]:
 
 
 def _readout(header: Header) -> tuple[Card, ...]:
-    """Return how the detector was read."""
+    """Return the cards of the readout."""
     readout = header.readout
     last = header.first_integration + readout.n_ints - 1
     total = card_values(header.primary).get("NINTS")
@@ -83,7 +83,7 @@ def _readout(header: Header) -> tuple[Card, ...]:
 
 
 def _times(header: Header) -> tuple[Card, ...]:
-    """Return the times that stand in the SCI header."""
+    """Return the times of the SCI header."""
     middle = 0.5 * (header.start_mjd + header.end_mjd)
     return (
         Card("MJD-BEG", header.start_mjd, "[d] exposure start time in MJD"),
@@ -95,7 +95,7 @@ def _times(header: Header) -> tuple[Card, ...]:
 
 
 def _pointing(header: Header) -> tuple[Card, ...]:
-    """Return where the telescope looked."""
+    """Return the cards of the pointing."""
     pointing = header.pointing
     return (
         Card("RADESYS", "ICRS", "Name of the coordinate reference frame"),

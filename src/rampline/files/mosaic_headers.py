@@ -1,4 +1,4 @@
-"""What the header of a mosaic says of its inputs: one row each, and a summary.
+"""The header of a mosaic, blended from those of its inputs, and the table of them.
 
 Times span all inputs, exposure times add up over pointings (the detectors of one pointing
 count once), words that differ become MULTIPLE; all else is the first input's, as `jwst`
@@ -31,7 +31,7 @@ _COLUMN_KIND: Final = {bool: np.bool_, int: np.int64, float: np.float64}
 
 
 def without_wcs(cards: tuple[Card, ...]) -> tuple[Card, ...]:
-    """Return the cards but those of a WCS."""
+    """Return the cards without those of a WCS."""
     return _without(cards, _WCS)
 
 
@@ -105,13 +105,13 @@ def _one_word(words: Sequence[str]) -> str:
 
 
 def _column(values: Sequence[CardValue]) -> NDArray[Any]:
-    """Return one column; what differs in kind or is absent somewhere becomes text."""
+    """Return one column; values of several kinds, or missing ones, become text."""
     kinds = {type(value) for value in values}
     if kinds == {int, float}:
         kinds = {float}
     if len(kinds) == 1 and kinds <= set(_COLUMN_KIND):
         return np.array(values, _COLUMN_KIND[kinds.pop()])
     words = ["" if value is None else str(value) for value in values]
-    # FITS has no text of no length.
+    # a FITS table has no text column of width 0
     width = max(1, *(len(word) for word in words))
     return np.array([word.encode("ascii", "replace") for word in words], f"S{width}")

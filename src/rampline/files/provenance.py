@@ -1,4 +1,4 @@
-"""What was done to a product, as cards for people and tables for programs.
+"""What was done to a product: cards in its header, and tables.
 
 The cards are JWST's own: a step of ours that takes the place of one of `jwst` sets that
 step's card, so that `jwst` knows what it need not do again.
@@ -101,10 +101,10 @@ class Provenance:
     crds_version : str
         Of the ``crds`` client; empty as above.
     problems : tuple of str
-        One line for each correction that could not be made as it was asked for.
+        One line for each correction that could not be made as requested.
     task_key : str
-        Hash of all that determines the product: while it is the same, the product is up
-        to date; empty where nobody asks.
+        Hash of all that determines the product: as long as it is the same, the product is
+        up to date. Empty where that is never checked.
     """
 
     version: str

@@ -1,4 +1,4 @@
-"""How a product came about, read back from its header and its own two tables."""
+"""The provenance of a product, read back from its header and its two tables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -43,7 +43,7 @@ class ScratchPlanes:
         return np.frombuffer(mapped, dtype, int(np.prod(shape))).reshape(shape)
 
     def release(self) -> None:
-        """Let go of the pages in memory; what is in them stays."""
+        """Release the pages in memory; their content stays on disk."""
         if hasattr(mmap, "MADV_DONTNEED"):
             for mapped in self._maps:
                 mapped.madvise(mmap.MADV_DONTNEED)

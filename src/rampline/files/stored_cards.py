@@ -231,7 +231,7 @@ def _spell_long(keyword: str, word: str, comment: str) -> str:
 
 
 def _wrap(text: str, width: int) -> list[str]:
-    """Cut a text after blanks into pieces of at most ``width``, longer words anywhere."""
+    """Cut a text into pieces of at most ``width``: after blanks, inside longer words."""
     pieces, start = [], 0
     while True:
         rest = len(text) - start

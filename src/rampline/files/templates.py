@@ -1,4 +1,4 @@
-"""Small tables of planes that tasks of a run hand on: masks of sources, stray light."""
+"""Files of planes that tasks of a run pass on: masks of sources, stray light."""
 
 from collections.abc import Mapping
 from pathlib import Path

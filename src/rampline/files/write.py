@@ -178,7 +178,7 @@ def _slope_parts(planes: SlopePlanes, science: tuple[Card, ...]) -> list[Part]:
 
 
 def _sky_science(image: SkyImage, sip_cards: Sequence[Card]) -> tuple[Card, ...]:
-    """Return the SCI cards of a sky image: its former WCS gives way."""
+    """Return the SCI cards of a sky image, its former WCS replaced."""
     kept = without_wcs(image.header.science)
     flux = image.photometry
     return put_cards(
@@ -192,10 +192,10 @@ def _sky_science(image: SkyImage, sip_cards: Sequence[Card]) -> tuple[Card, ...]
 
 
 def _background_cards(image: SkyImage) -> tuple[Card, ...]:
-    """Return what was measured of the sky, under names of our own.
+    """Return the measured level of the sky, under keywords of our own.
 
-    `jwst` subtracts a BKGLEVEL whose BKGSUB is False when it resamples: that pair is kept
-    for a level that is to go.
+    When `jwst` resamples, it subtracts a BKGLEVEL whose BKGSUB is False. Those two keywords are
+    therefore used only for a level that is to be subtracted.
     """
     if not np.isfinite(image.background_mjy_sr):
         return ()

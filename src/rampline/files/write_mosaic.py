@@ -26,7 +26,7 @@ from .write import photometry_cards, unit_card
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MosaicWorld:
-    """Where a mosaic lies, as files say it.
+    """What the header and the extensions of a mosaic say beside its planes.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class MosaicWorld:
     weight_noise : str
         The weights are one over its variance: ``read`` noise, or ``read+sky``.
     tables : mapping of name to record array
-        What else was measured, each an extension: NOISE, ZEROPOINTS.
+        Further measurements, each in an extension: NOISE, ZEROPOINTS.
     """
 
     gwcs: Any
@@ -71,7 +71,7 @@ def write_mosaic(
     world : MosaicWorld
     provenance : Provenance
     release : callable, optional
-        Called now and then: what is mapped may leave memory.
+        Called now and then, to release the pages of memory maps.
 
     Returns
     -------

@@ -1,7 +1,7 @@
-"""Writing what the archive and CRDS would: raw exposures and reference files.
+"""Writing raw exposures and reference files, as the archive and CRDS have them.
 
-Only the simulator makes these; they are laid out as the real ones so that the reduction,
-and `jwst`, read them as such.
+The simulator makes both, and ``rampline sky-flat`` makes flats. They are laid out as the real
+ones, so that the reduction and `jwst` read them.
 """
 
 from collections.abc import Mapping, Sequence
