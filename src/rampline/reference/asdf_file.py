@@ -25,7 +25,7 @@ _TEXT: Final = {"ascii": "S", "ucs4": "U"}
 
 
 class _NotPlainError(Exception):
-    """What only ``asdf`` itself can read."""
+    """A table that only ``asdf`` itself can read."""
 
 
 def read_tree(path: Path, kind: str, header: Header, key: str) -> Any:
@@ -66,7 +66,7 @@ def read_columns(path: Path, kind: str, header: Header, key: str) -> Any:
                 for column in columns
             }
     except (_NotPlainError, OSError, ValueError, LookupError, TypeError, struct.error):
-        # compressed, masked, or damaged: asdf reads it, or says what is wrong with it
+        # compressed, masked, or damaged: asdf reads it, or reports what is wrong
         return read_tree(path, kind, header, key)
 
 

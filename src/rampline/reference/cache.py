@@ -34,7 +34,7 @@ Arrays: TypeAlias = dict[str, NDArray[Any]]
 DEFAULT_LIMIT_GB: Final = 12.0
 """A detector and readout pattern take 0.25 to 0.5 GB."""
 KEPT_IN_PROCESS: Final = 4
-"""Detector planes, dark, flat and areas of the detector and filter in hand."""
+"""Detector planes, dark, flat and areas of the current detector and filter."""
 
 UNFINISHED: Final = "part-"
 """Names of folders that are being written or removed begin like this."""
@@ -71,7 +71,7 @@ def entry_name(*ingredients: object) -> str:
 def recall(
     name: str, build: Callable[[], Mapping[str, NDArray[Any]]], *, on_disk: bool = True
 ) -> Arrays:
-    """Return the arrays of an entry, from memory, from disk, or built now.
+    """Return the arrays of an entry: from memory, from disk, or newly built.
 
     Parameters
     ----------
@@ -105,13 +105,13 @@ def recall(
 
 
 def forget() -> None:
-    """Drop what this process holds; the files stay."""
+    """Forget the entries held by this process; the files stay."""
     with _lock:
         _recent.clear()
 
 
 def settle() -> None:
-    """Wait until all entries are on disk; the end of the process waits by itself."""
+    """Wait until all entries are on disk; a process that ends waits by itself."""
     with _lock:
         writers = list(_writers)
         _writers.clear()
@@ -132,7 +132,7 @@ def _load(name: str) -> Arrays | None:
         if os.access(place, os.W_OK):
             os.utime(place)
     except (OSError, ValueError):
-        # evicted by another process between two lines, or damaged: build again
+        # evicted by another process in the meantime, or damaged: build again
         return None
     return arrays or None
 
@@ -143,7 +143,7 @@ def _mapped(file: Path) -> NDArray[Any]:
 
 
 def _store_aside(name: str, arrays: Arrays) -> None:
-    """Write an entry while its arrays are already in use."""
+    """Write an entry in the background while its arrays are already in use."""
     writer = Thread(target=_store, args=(name, arrays), name="reference planes")
     with _lock:
         _writers[:] = [other for other in _writers if other.is_alive()]
@@ -152,7 +152,7 @@ def _store_aside(name: str, arrays: Arrays) -> None:
 
 
 def _store(name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Write an entry; where the disk does not let us the next process builds again."""
+    """Write an entry; if that fails, the next process builds it again."""
     place = _folder() / name
     beside = _folder() / f"{UNFINISHED}{os.getpid()}-{uuid4().hex}"
     try:
@@ -193,7 +193,7 @@ def _evict(limit: int, keep: Path) -> None:
 
 
 def _remove(place: Path) -> None:
-    """Take an entry away at once; processes that mapped it keep their pages."""
+    """Remove an entry in one step; processes that mapped it keep their pages."""
     aside = place.with_name(f"{UNFINISHED}{os.getpid()}-{uuid4().hex}")
     try:
         place.rename(aside)

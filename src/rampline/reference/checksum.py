@@ -20,7 +20,7 @@ _known: dict[Stamp, str] = {}
 
 
 def no_record(_name: str) -> str | None:
-    """Answer that nobody recorded the sha1 of this file."""
+    """Return None: the sha1 of this file is not on record."""
     return None
 
 

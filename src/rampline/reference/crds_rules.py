@@ -25,9 +25,9 @@ from .selection import ReferenceFiles, missing_line, observed_at
 NETWORK_TIMEOUT_S: Final = 30
 """The client's own default is an hour; a network that drops packets must not hang us."""
 PROBE_S: Final = 10
-"""Longest wait for a first word from the server; without it the process does without."""
+"""Longest wait for a first answer; without one, the server is not asked again."""
 SERVERLESS: Final = "https://jwst-serverless.stsci.edu"
-"""By this name the client knows that it need not ask; it is never looked up."""
+"""A name by which the client knows that there is no server; it is never looked up."""
 
 _META_NAMES: Final = {
     "CATEGORY": "META.PROGRAM.CATEGORY",
@@ -141,7 +141,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _answers(server: str) -> bool:
-    """Tell whether a server answers anything at all, the user's proxies included.
+    """Return whether a server answers at all, if need be through the user's proxies.
 
     In a thread of its own: looking up a name has no time-out that could be set.
     """
@@ -215,7 +215,7 @@ class _Client:
     def first_failure(
         self, parameters: dict[str, Any], kinds: tuple[str, ...], wanted: str
     ) -> tuple[tuple[str, ...], str]:
-        """Return the first type that cannot be had and why; all, where none can."""
+        """Return the first type that cannot be found, and why; all types, if none can."""
         try:
             context = self.context_name(wanted)
         except self.errors as error:

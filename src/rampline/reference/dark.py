@@ -21,7 +21,7 @@ from ..numerics.selection import MAD_TO_SIGMA
 from .stored_planes import ROWS_AT_ONCE, StoredPlanes
 
 _MIN_GROUPS: Final = 3
-"""Groups from which on they can scatter about a straight line."""
+"""Fewest groups that can scatter about a straight line."""
 _SECOND_DIFFERENCE: Final = 6.0
 """Variance of the second difference of three independent numbers, over theirs."""
 

@@ -59,7 +59,7 @@ BY_PIXEL: Final = frozenset(
     - {"photom", "distortion", "filteroffset", "apcorr", "abvegaoffset"}
     - {"ipc"}
 )
-"""Types with a value for each pixel, so their window must cover the exposure's."""
+"""Types with a value per pixel: their window must cover that of the exposure."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class FolderSource:
 
     @cached_property
     def index(self) -> tuple[ReferenceMeta, ...]:
-        """What every reference file in the folder says about itself, read once.
+        """The metadata of every reference file in the folder, read once.
 
         Raises
         ------
@@ -139,13 +139,13 @@ class FolderSource:
         return max(fitting, key=lambda meta: _rank(meta, facts), default=None)
 
     def _others(self, kinds: list[str]) -> str:
-        """Say how many files of these types there are for other exposures."""
+        """Return how many files of these types there are for other exposures, in words."""
         count = sum(meta.kind in kinds for meta in self.index)
         return f" ({count} for other exposures)" if count else ""
 
 
 def exposure_facts(header: Header) -> dict[str, str]:
-    """Return what the criteria are compared with, by criterion, upper case."""
+    """Return the exposure's value of each criterion, in upper case."""
     facts = {
         "instrument": "NIRCAM",
         "detector": header.detector,
@@ -161,7 +161,7 @@ def exposure_facts(header: Header) -> dict[str, str]:
 
 
 def is_good_for(meta: ReferenceMeta, header: Header, facts: dict[str, str]) -> bool:
-    """Tell whether a file may be used for the exposure at all."""
+    """Return whether a file may be used for the exposure at all."""
     must = ("instrument", *MUST_AGREE.get(meta.kind, ("detector",)))
     if any(_agreement(meta, facts, key) < 0 for key in must):
         return False

@@ -23,7 +23,7 @@ from .pixel_file import PixelFile, open_pixel_file
 from .selection import RAMP_KINDS, ReferenceFiles
 
 FORMAT = "ramp planes 2"
-"""To be raised whenever the code below gives other planes for the same files."""
+"""To be changed whenever the code below makes different planes from the same files."""
 DETECTOR_KINDS = tuple(kind for kind in RAMP_KINDS if kind != "dark")
 
 
@@ -164,7 +164,7 @@ def _dark_arrays(
             ) from error
         frame_s = file.number("TFRAME")
         if frame_s and stored.file_shape != (readout.n_rows, readout.n_cols):
-            # cut from a larger part of the detector, whose frames take longer
+            # the dark is of a larger subarray, whose frames take longer
             dark *= np.float32(readout.frame_s / frame_s)
         average = np.array([file.number("AVDRKCUR") or 0.0], np.float32)
         if file.has("AVDRKCUR"):
@@ -188,7 +188,7 @@ def _ipc_kernel(files: ReferenceFiles, header: Header) -> NDArray[np.float32]:
 
 
 def _unknown_where(plane: Plane, is_wrong: Any) -> Plane:
-    """Set NaN where a value cannot be."""
+    """Set NaN where a value is impossible."""
     with np.errstate(invalid="ignore"):
         plane[is_wrong(plane)] = np.nan
     return plane

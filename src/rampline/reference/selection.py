@@ -1,4 +1,4 @@
-"""What is asked of a source of reference files, and what it answers.
+"""What a source of reference files is asked for, and what it returns.
 
 A reference file belongs to an exposure by rules on the exposure's header (detector,
 filter, subarray, date, ...). Who knows the rules is a source: CRDS itself, or a folder
@@ -87,7 +87,7 @@ def describe_exposure(header: Header) -> str:
 
 
 def missing_line(header: Header, kinds: Iterable[str], where: str) -> str:
-    """Return the one line about reference types that are not there."""
+    """Return the message about reference types that were not found."""
     names = ", ".join(kinds)
     place = f" in {where}" if where else ""
     return (
