@@ -1,6 +1,6 @@
 """How two versions of a plane differ: how many pixels, and by how many sigma."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from ..exposure.records import Plane
 from ..flags import NAME
 from ..numerics.selection import robust_scatter
+
+Values: TypeAlias = NDArray[np.float64]
 
 
 class Compared(NamedTuple):
@@ -36,14 +38,14 @@ def compare_planes(first: Plane, second: Plane, sigma: Plane | None) -> Compared
     first, second : float32
         NaN where unknown.
     sigma : float32 or None
-        In units of which differences are given; None for shares of the first plane's
-        typical size, the median of its absolute values.
+        The unit of the differences; None for the typical size of the first plane, the
+        median of its absolute values.
     """
     known_first, known_second = np.isfinite(first), np.isfinite(second)
     both = known_first & known_second
     a, b = first[both].astype(np.float64), second[both].astype(np.float64)
     if sigma is None:
-        unit: Any = float(np.median(np.abs(a))) if a.size else 1.0
+        unit: float | Values = float(np.median(np.abs(a))) if a.size else 1.0
     else:
         unit = sigma[both].astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -100,8 +102,8 @@ class CatalogDifference(NamedTuple):
 
 
 def compare_catalogs(
-    first: tuple[NDArray[np.float64], NDArray[np.float64]],
-    second: tuple[NDArray[np.float64], NDArray[np.float64]],
+    first: tuple[Values, Values],
+    second: tuple[Values, Values],
     radius_arcsec: float,
 ) -> CatalogDifference:
     """Match two catalogues by position, each source to its nearest within a radius.

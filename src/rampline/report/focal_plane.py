@@ -1,4 +1,4 @@
-"""The focal plane with what is expected on each detector, as the sky shows it: V3 up."""
+"""A drawing of the focal plane with the artifacts expected on each detector; V3 is up."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""One page of HTML that carries all it shows: style, pictures, plots; no network needed.
+"""One self-contained page of HTML: style, pictures and plots are embedded.
 
 A page is a title, a few figures in words, and sections; a section is a list of blocks. A
 block is a table, a gallery of pictures, a drawing or a list of facts. Everything that
@@ -70,7 +70,7 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Names and what they are."""
+    """Names and their values."""
 
     pairs: Sequence[tuple[str, str]]
 
@@ -94,7 +94,7 @@ class Page:
     ----------
     title, subtitle : str
     tiles : sequence of (str, str, Tone)
-        Figures in large print: the figure, what it counts, how it is to be taken.
+        Numbers in large print: the number, what it counts, its colour.
     sections : sequence of Section
     """
 

@@ -1,4 +1,4 @@
-"""Pictures of planes: what eyes find and numbers hide.
+"""Pictures of planes, for inspection by eye.
 
 Brightness is an asinh stretch from the sky's own level and scatter, so that noise,
 stripes and faint wings show and bright cores keep their shape. Rows run upwards.
@@ -17,11 +17,11 @@ from ..numerics.selection import MAD_TO_SIGMA
 LARGEST = 1024
 """Longest side of a picture, pixels."""
 BANDS = 64
-"""Rows of a picture between which mapped pages are let go."""
+"""Rows of a picture after which pages of memory maps are released."""
 NO_DATA = (24, 40, 72)
 """Colour of pixels without data."""
 BRIGHTEST = 254
-"""Shade of white; the next one stands for no data."""
+"""Shade of white; the shade above it marks missing data."""
 
 
 def picture(image: Plane, *, low_sigma: float = 3.0, high_sigma: float = 60.0) -> bytes:
@@ -60,7 +60,7 @@ def colour_picture(blue: Plane, green: Plane, red: Plane) -> bytes:
 
 
 def _box_of(covered: NDArray[np.bool_]) -> tuple[slice, slice]:
-    """Return the smallest box that holds all that is covered; all where nothing is."""
+    """Return the smallest box around all covered pixels; the whole frame if none is."""
     rows, cols = (np.flatnonzero(covered.any(axis=axis)) for axis in (1, 0))
     if rows.size == 0:
         return slice(None), slice(None)
@@ -107,7 +107,7 @@ def _sky(image: Plane) -> tuple[float, float]:
 
 
 def _grey_png(shades: NDArray[np.uint8]) -> bytes:
-    """Encode shades up to `BRIGHTEST`, one byte a pixel: a tenth of the time of colours."""
+    """Encode shades up to `BRIGHTEST`, one byte per pixel: ten times faster than colours."""
     from PIL import Image  # noqa: PLC0415 - only where pictures are drawn
 
     grey = np.rint(np.arange(BRIGHTEST + 1) * (255 / BRIGHTEST)).astype(np.uint8)
@@ -125,7 +125,7 @@ def _png(colours: NDArray[np.float64], missing: NDArray[np.bool_]) -> bytes:
 
 
 def _saved(image: Any) -> bytes:
-    """Return a PNG file; noise does not become smaller by more effort."""
+    """Return a PNG file; noise cannot be compressed any further."""
     buffer = io.BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

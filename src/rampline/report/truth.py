@@ -1,7 +1,7 @@
 """How a catalogue compares with the truth of a simulated sky.
 
-Robust numbers only: medians and biweight scales. Bright stars tell of systematic errors,
-stars of middling brightness of the errors' size.
+All statistics are robust: medians and biweight scales. Bright stars show systematic errors;
+fainter ones show whether the catalogue's errors have the right size.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ Values = NDArray[np.float64]
 BRIGHT_SIGMA = 50.0
 FAINT_SIGMA = 10.0
 REACH = 6.0
-"""Radii of the aperture within which a neighbour's light matters: to the sky annulus."""
+"""Distance, in aperture radii, within which neighbours matter: out to the sky annulus."""
 
 
 class Found(NamedTuple):
@@ -175,10 +175,11 @@ def _rms(values: Values) -> float:
 
 
 def _width(values: Values) -> float:
-    """Return the scatter of values; NaN where fewer than two are known.
+    """Return the biweight scale of values; NaN where fewer than two are known.
 
-    The biweight scale: as deaf to outliers as the median of distances, but where that
-    has the error of a third of the values (0.15 for 64), it has that of nearly all.
+    It is as insensitive to outliers as the median absolute deviation, which is only as precise
+    as a standard deviation of a third of the values (0.15 for 64); this is nearly as precise
+    as that of all.
     """
     from astropy.stats import biweight_scale  # noqa: PLC0415  # slow to load
 
