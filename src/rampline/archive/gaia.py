@@ -41,7 +41,7 @@ class GaiaParams(Params):
     timeout: Annotated[Seconds, Field(gt=0)] = 30.0
     """Longest wait for an answer."""
     most: Count = 20000
-    """Only so many stars are taken."""
+    """At most this many stars are taken."""
     max_ruwe: Factor = 1.4
     """Stars whose astrometric fit is worse are left out (binaries, blends)."""
 

@@ -1,4 +1,4 @@
-"""2MASS stars whose light may get in from outside the field, from VizieR.
+"""2MASS stars whose light may scatter into the field, from VizieR.
 
 Two cone queries through astroquery: the brightest stars as far as claws come from, and all
 stars about the field.
@@ -33,7 +33,7 @@ class TwoMassParams(Params):
     timeout: Annotated[Seconds, Field(gt=0)] = 30.0
     """Longest wait for an answer."""
     most: Count = 20000
-    """Only so many stars are taken."""
+    """At most this many stars are taken."""
 
 
 def fetch_two_mass(ra_deg: float, dec_deg: float, params: TwoMassParams) -> Columns:

@@ -1,7 +1,7 @@
-"""Questions to a server, with an end: nothing waits for a network that is not there.
+"""Queries to a server, with a time-out that always holds.
 
-Name look-ups may hang far longer than any time-out of a connection, so a question runs in a
-thread of its own that is left behind when its time is over.
+A name look-up may hang far longer than the time-out of a connection, so a query runs in a
+thread of its own, which is abandoned when its time is over.
 """
 
 import threading
@@ -12,7 +12,7 @@ from ..errors import NetworkError
 
 
 def ask_within(seconds: float, ask: Callable[[], Any], what: str, remedy: str) -> Any:
-    """Return the answer to a question, or fail in time.
+    """Return the answer to a query, or fail within a time limit.
 
     Parameters
     ----------
