@@ -45,7 +45,7 @@ Indices = NDArray[np.intp]
 RADII = (3.75, 1.5, 1.0)
 """Matching radii of the three rounds, in units of the last one."""
 TOLERANCE = 1e-5
-"""Arcsec: a hundredth of what the best centroids are good for."""
+"""Arcsec: a hundredth of the error of the best centroids."""
 
 
 class AlignmentParams(Params):
@@ -60,9 +60,9 @@ class AlignmentParams(Params):
     scatter: ScatterParams = ScatterParams()
     """Usual errors of positions."""
     distortion: DistortionUpdateParams = DistortionUpdateParams()
-    """Whether the stars may update the reference distortions."""
+    """Updates of the reference distortions from the stars."""
     enough_stars: Count = 25
-    """Below so many stars an image (median), compact sources are used as well."""
+    """With fewer stars per image (median) than this, compact sources are used as well."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +109,7 @@ class ImageAlignment:
 
     @property
     def applied_update(self) -> DistortionUpdate | None:
-        """The update, where it is to be applied."""
+        """The update of the distortion, if it is to be applied."""
         if self.update is None or not self.update.is_applied:
             return None
         return self.update
@@ -237,7 +237,7 @@ def _choose_sources(images: Sequence[ImageSources], params: AlignmentParams) -> 
 
 
 def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    """Return the parts one after the other."""
+    """Return the parts concatenated."""
     return np.concatenate(parts) if parts else np.empty(0)
 
 

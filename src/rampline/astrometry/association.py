@@ -1,4 +1,4 @@
-"""Which observations, in the images and in the reference catalogue, are the same star."""
+"""Find the observations, in images and reference catalogue, of the same star."""
 
 from typing import NamedTuple
 

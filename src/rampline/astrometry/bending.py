@@ -1,4 +1,4 @@
-"""How the picture of a detector and filter is bent: what its reference distortion has wrong.
+"""Errors of the reference distortion of a detector and filter, beyond shift, roll and scale.
 
 Along the telescope's axes, an aspect and a skew, and products of Legendre polynomials of
 second and third degree. Over the detector they average to zero and have no part in a shift,

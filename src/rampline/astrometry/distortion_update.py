@@ -1,4 +1,4 @@
-"""What the stars of a field say about reference distortions, and whether it is taken.
+"""Updates of the reference distortions from the stars of a field, where these support them.
 
 The joint solution estimates, for each detector and filter, Legendre products of second and
 third degree over the detector: what its reference distortion has wrong beyond shift, roll,
@@ -26,13 +26,13 @@ Points = NDArray[np.float64]
 CURVED = 2 * SHAPES
 """Unknowns of the shapes: along V2, then along V3."""
 REACH = 1.1
-"""How far from the middle the way back is fitted, in halves of a detector."""
+"""Range over which the inverse is fitted, from the middle, in halves of a detector."""
 BACK_DEGREE = 5
 """A cubic's inverse is one of fifth degree to second order in its size."""
 
 
 class DistortionUpdateParams(StepParams):
-    """Which reference distortions are updated by what the stars say about them."""
+    """Which reference distortions are updated from the stars."""
 
     min_evidence: Annotated[float, Field(), Unit("1")] = 5.0
     """Lowest logarithm of the Bayes factor in favour; 5 is very strong evidence (Kass &
@@ -43,7 +43,7 @@ class DistortionUpdateParams(StepParams):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistortionUpdate:
-    """What the distortion of one detector and filter has wrong, and how sure that is.
+    """The correction of the distortion of one detector and filter, with its evidence.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What speaks for and against the alignment of each image: counts, scatter, overlaps."""
+"""Evidence for and against the alignment of each image: counts, scatter, overlaps."""
 
 from collections.abc import Sequence
 
@@ -16,7 +16,7 @@ from .verdict import Evidence
 Points = NDArray[np.float64]
 Indices = NDArray[np.intp]
 KEPT_PULL = 5.0
-"""Observations with longer residuals, in errors, count as far off."""
+"""Observations whose residual exceeds this many errors are not counted as kept."""
 FEWEST_SHARED = 3
 """Stars that two images share at least if one is to vouch for the other."""
 MEDIAN_TO_SIGMA = 0.8493218002880191
@@ -31,7 +31,7 @@ def collect_evidence(
     solution: JointSolution,
     is_ambiguous: NDArray[np.bool_],
 ) -> list[Evidence]:
-    """Collect what is known of each image's alignment.
+    """Collect the evidence on the alignment of each image.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _sum_over_groups(
 def _seen_again(
     observations: Observations, kept: NDArray[np.bool_], exposure: Indices
 ) -> NDArray[np.bool_]:
-    """Tell the observations whose star another exposure has too.
+    """Return which observations are of stars that another exposure has too.
 
     Detectors of one exposure see the same stars wherever it looks.
     """

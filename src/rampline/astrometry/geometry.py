@@ -27,7 +27,7 @@ Vectors = NDArray[np.float64]
 
 
 class GeometryParams(Params):
-    """The geometry has nothing to choose: it is what the header and distortion say."""
+    """The geometry has no parameters: header and reference files determine it."""
 
 
 def make_geometry(
@@ -206,7 +206,7 @@ def plane_to_sky(
 
 
 def geometry_vectors(geometry: Geometry) -> Vectors:
-    """Return where the nodes look, (node_rows, node_cols, 3), ICRS, of any length."""
+    """Return the directions of the nodes, (node_rows, node_cols, 3), ICRS, of any length."""
     pointing = geometry.pointing
     plane = v2v3_to_plane(geometry.v2v3_arcsec, pointing)
     lifted = _lift(correct_plane(plane, geometry.correction))

@@ -33,7 +33,7 @@ CHI2_MEDIAN = 2.0 * np.log(2.0)
 """Median of chi-squared with two degrees of freedom."""
 MAX_STEPS = 20
 ENOUGH = 10
-"""Observations from which their scatter is measured."""
+"""Fewest observations of which the scatter is measured."""
 
 
 class Observations(NamedTuple):
@@ -52,7 +52,7 @@ class Observations(NamedTuple):
 
 
 class Rigour(NamedTuple):
-    """How thoroughly to solve."""
+    """The accuracy and the unknowns of a solution."""
 
     floors: tuple[float, float]
     """arcsec; lowest scatter of the images' and of the catalogue's positions, to be added
@@ -64,7 +64,7 @@ class Rigour(NamedTuple):
 
 
 class JointSolution(NamedTuple):
-    """The terms and what is left over."""
+    """The terms and the residuals."""
 
     values: NDArray[np.float64]
     """(terms, 4): shift in arcsec, roll in rad, scale"""

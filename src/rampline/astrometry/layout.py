@@ -1,4 +1,4 @@
-"""Which small terms move which image, and how the images move by them.
+"""The terms of the pointing error that images share, and the motions they add up to.
 
 Every image moves by the sum of a term of its visit (guide star), one of its exposure
 (dither), one of its detector and filter (distortion and filter offset) and one of its own,
@@ -33,7 +33,7 @@ Milliradian = Annotated[float, Field(gt=0), Unit("mrad")]
 
 
 class PriorParams(Params):
-    """How large the errors of pointing usually are; larger ones are found all the same."""
+    """Usual sizes of pointing errors; larger errors are found too."""
 
     visit_shift: Arcsec = 0.2
     """Error of a visit's pointing (guide-star position)."""
@@ -50,8 +50,8 @@ class PriorParams(Params):
     detector_scale: Factor = 2e-5
     """Relative error of the pixel scale of a detector and filter; 1e-9 holds it fixed."""
     detector_bend: Arcsec = 0.002
-    """Size of each shape that the distortion of a detector and filter has wrong beyond
-    shift, roll and scale; 1e-9 holds them fixed."""
+    """Size of each error of the distortion of a detector and filter beyond shift, roll and
+    scale; 1e-9 holds them fixed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

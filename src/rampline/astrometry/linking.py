@@ -1,4 +1,4 @@
-"""A first, rough alignment: exposures are hung one after the other on a growing star list.
+"""A first, rough alignment: exposures are matched one by one to a growing list of stars.
 
 The exposure that shares most sky with the list is matched next, so that each needs one
 search only. A group of exposures that hang together is then matched to the reference
@@ -58,7 +58,7 @@ class Tie(NamedTuple):
 
 
 def link_exposures(lists: list[SourceList], params: MatchParams) -> Links:
-    """Hang exposures on each other.
+    """Link exposures to each other.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class MatchParams(Params):
     radius: Arcsec = 0.04
     """Last radius within which two entries are the same star."""
     most: Count = 1500
-    """Only so many entries of a list, the first ones, enter the histogram."""
+    """At most this many entries of a list, the first ones, enter the histogram."""
 
 
 class Motion(NamedTuple):

@@ -46,7 +46,7 @@ class SourceParams(Params):
     mesh: Annotated[int, Field(ge=16), Unit("pixel")] = 64
     """Width of the cells in which level and noise of the sky are measured."""
     most: Count = 4000
-    """Only so many sources, those of highest signal to noise, are kept."""
+    """At most this many sources, those of highest signal to noise, are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ def _find_peaks(
 
 
 def _is_first_of_its_place(table: Floats) -> NDArray[np.bool_]:
-    """Tell the first of those sources whose centroids ended within a pixel."""
+    """Return which sources are the first of those whose centroids agree within a pixel."""
     first = np.ones(len(table), np.bool_)
     if len(table) > 1:
         pairs = cKDTree(table[:, :2]).query_pairs(1.0, output_type="ndarray")
