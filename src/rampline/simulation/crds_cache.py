@@ -21,7 +21,7 @@ from .references import Reference
 CONTEXT: Final = "jwst_0001.pmap"
 """Name of the context."""
 NOBODY: Final = "http://localhost:1"
-"""A server's address at which nothing listens: the client then keeps to the cache."""
+"""An address at which no server listens: the client then uses only the cache."""
 
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "mask": ("DETECTOR", "SUBARRAY"),

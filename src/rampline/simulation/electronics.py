@@ -1,4 +1,4 @@
-"""From charge to the numbers that reach the ground.
+"""From charge to the raw counts that are sent to the ground.
 
 Capacitive coupling spreads each pixel's signal over its neighbours, the slow output
 leaves some of it in the pixel clocked next; bias, reset (kTC) noise, read noise, 1/f
@@ -30,7 +30,7 @@ _HIGHEST: Final = np.float32(65535.0)
 
 
 class ElectronicsParams(Params):
-    """What the read-out adds."""
+    """Effects of the read-out electronics."""
 
     read_noise: bool = True
     """White noise of each read."""
@@ -50,7 +50,7 @@ class ElectronicsParams(Params):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
-    """One integration as it is sent down.
+    """The raw counts of one integration.
 
     Attributes
     ----------

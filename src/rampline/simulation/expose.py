@@ -42,7 +42,7 @@ class Arrivals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposed:
-    """A raw exposure and what is true of it.
+    """A raw exposure with its truth.
 
     Attributes
     ----------
@@ -166,7 +166,7 @@ def _hold(
     traps: Traps,
     well_share: NDArray[np.float32],
 ) -> Traps:
-    """Return what the detector holds back after the exposure."""
+    """Return the charge that the traps hold after the exposure."""
     readout = exposure.readout
     end = exposure.start_mjd + exposure.duration_s / 86400.0
     return fill_traps(
@@ -180,7 +180,7 @@ def _hold(
 
 
 def _on_sensitive(events: Events, pixels: PixelPlanes) -> Events:
-    """Leave out what falls on reference pixels, which gather no charge."""
+    """Drop events on reference pixels, which gather no charge."""
     kept = (pixels.flags[events.row, events.col] & REFERENCE_PIXEL) == 0
     return Events(
         row=events.row[kept],

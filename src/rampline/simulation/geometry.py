@@ -1,4 +1,4 @@
-"""From pixels to the sky and back, as the simulator believes it.
+"""From pixels to the sky and back, in the simulator.
 
 Pixels go through the polynomial of the detector's full-frame aperture to the ideal
 frame, by a plane rotation to (V2, V3), are scaled about the aperture's reference point
@@ -20,7 +20,7 @@ from .siaf import Aperture, aperture
 Array = NDArray[np.float64]
 _ITERATIONS = 8
 _FOUND_ARCSEC = 0.1
-"""Farther from where it should be, a pixel is none."""
+"""Largest residual of an inverted position; beyond it there is no such pixel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""NIRCam in numbers: detectors, filters, read-out timing.
+"""The numbers of NIRCam: detectors, filters, read-out timing.
 
 Flight gains, ground-test dark current, inter-pixel capacitance and bias levels as
 collected from public notebooks (cnaw/guitarra, JarronL/pynrc); read noise and reset

@@ -30,13 +30,13 @@ _FAINTEST_OF_SKY = 1.0e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Light:
-    """What falls on the pixels, without noise; the response is in it.
+    """The signal of all pixels, without noise, the response included.
 
     Attributes
     ----------
     sources, sky : (rows, cols) float32, DN/s
     dark, warm : (rows, cols) float32, DN/s
-        Dark current that reference files know, and that they do not know.
+        Dark current that is in the reference files, and further dark current that is not.
     scattered : mapping of name to (rows, cols) float32, DN/s
         Each kind of scattered light that this exposure has.
     flat : (rows, cols) float32

@@ -1,4 +1,4 @@
-"""What the telescope makes of a point: a diffraction image of the segmented pupil.
+"""The point-spread function: a diffraction image of the segmented pupil.
 
 Monochromatic images of eighteen hexagons, their gaps and the three struts (poppy), with
 a fixed smooth wavefront error, are summed over the band; diffusion of charge between
@@ -75,7 +75,7 @@ def point_spread(band: Passband, detector: Detector) -> PointSpread:
 
 
 def psf_model() -> str:
-    """Return what makes the PSFs: ``poppy``, or stpsf with its version and data."""
+    """Return the name of the PSF model: ``poppy``, or stpsf with its version and data."""
     data = os.environ.get("STPSF_PATH")
     if not data or not Path(data).is_dir() or find_spec("stpsf") is None:
         return "poppy"

@@ -1,4 +1,4 @@
-"""The detector as it truly is: what each pixel adds, loses and gets wrong.
+"""The true properties of each pixel of a detector.
 
 Drawn once per detector over all 2048 x 2048 pixels from streams that depend on the
 detector alone, then cut to the subarray: a pixel is the same pixel in every subarray,

@@ -33,7 +33,7 @@ DITHERS: Final = {
 gaps between the short-wavelength detectors, as the Early Release programme's pattern."""
 
 GRISMS: Final = ("GRISMR", "GRISMC")
-"""They disperse along rows and along columns."""
+"""Grisms that disperse along rows and along columns."""
 OVERHEAD_S: Final = 60.0
 """Time between two exposures, s."""
 _SECONDS: Final = 86400.0

@@ -1,4 +1,4 @@
-"""Scenes that are often wanted."""
+"""The scenes that rampline brings."""
 
 from .scattered.scatter import ScatteredParams
 from .scene import (

@@ -122,7 +122,7 @@ def _facts(source: Source) -> dict[str, str]:
 
 
 def _stem(source: Source, kind: str) -> str:
-    """Return a name in which everything stands that the content depends on."""
+    """Return a file name that contains everything the content depends on."""
     exposure = source.exposure
     detector = exposure.detector
     words = [detector.name]

@@ -1,4 +1,4 @@
-"""What is to be simulated: the whole description of a run, as a TOML file holds it."""
+"""The description of a simulation, as a TOML file holds it."""
 
 import tomllib
 from collections.abc import Callable, Mapping
