@@ -30,7 +30,7 @@ from rampline.files.read import read_header
 from rampline.pipeline.sky_to_mosaic import (
     AlignedField,
     SkyToMosaic,
-    lay_alignment,
+    add_alignment,
 )
 from rampline.program.alignment_table import write_alignment
 from rampline.program.estimate import mosaic_bytes
@@ -64,7 +64,7 @@ def spread(surveys, table, side_px):
     places = lay_out(len(read), side_px * SCALE, read[0])
     images = tuple(shifted(place) for place in places)
     geometries = tuple(
-        lay_alignment(survey.geometry, image)
+        add_alignment(survey.geometry, image)
         for survey, image in zip(read, images, strict=True)
     )
     alignment = Alignment(

@@ -192,9 +192,9 @@ def both():
     fluxes = 10 ** rng.uniform(1.3, 3, rows.size)
     image = field.mosaic(rng, field.paint(rng, rows, cols, fluxes, galaxies=9))
     optics = field.optics()
-    from rampline.pipeline.mosaic_to_catalog import see_star
+    from rampline.pipeline.mosaic_to_catalog import predict_star_image
 
-    fwhm = see_star(image.grid, optics).fwhm_px
+    fwhm = predict_star_image(image.grid, optics).fwhm_px
     theirs, labels = _jwst_catalog(image, fwhm)
     signal = image.sky - np.median(image.sky)
     sigma = fwhm / 2.354820045030949

@@ -14,9 +14,9 @@ from rampline.pipeline.sky_to_mosaic import (
     GridParams,
     SkyToMosaic,
     align_field,
+    blot_scene,
     level_exposures,
     mask_mosaic,
-    see_scene,
     sky_to_mosaic,
     split_filters,
     survey_exposure,
@@ -169,7 +169,7 @@ def test_the_scene_of_an_exposure_is_its_sky_without_noise(rng):
     images = make_exposures(rng, stars)
     made = walk(images, catalog(stars))
     mosaic = made.combined["F200W", "CLEAR"].mosaic
-    scene = see_scene(
+    scene = blot_scene(
         mosaic.sky, mask_mosaic(mosaic.sky), mosaic.grid, made.field.geometries[0]
     )
     assert scene.sky.shape == images[0].sky.shape

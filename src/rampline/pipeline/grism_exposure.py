@@ -248,7 +248,9 @@ def join_sources(lists: Sequence[SourceList]) -> SourceList:
     return SourceList(*(column[kept] for column in joined))
 
 
-def see_sources(header: Header, sources: SourceList) -> tuple[Vector, Vector, Vector]:
+def locate_sources(
+    header: Header, sources: SourceList
+) -> tuple[Vector, Vector, Vector]:
     """Return where an exposure would see sources without its grism.
 
     Returns
@@ -310,7 +312,7 @@ def _heads(
 ) -> tuple[Head, ...]:
     """Return where heads of tadpoles are expected, in pixels of the exposure."""
     optics, start = (header.filter, header.pupil), header.readout
-    seen = see_sources(header, sources)
+    seen = locate_sources(header, sources)
     return tuple(
         head._replace(x=head.x - start.col_start, y=head.y - start.row_start)
         for head in expect_heads(seen, header.detector, optics, params)

@@ -27,9 +27,9 @@ from ..mosaic.window import Window, overlapping
 from .worktable import Worktable, nothing
 
 PIECE: Final = 1024
-"""Pixels a piece is wide: sixteen of the largest boxes."""
+"""Width of a piece, pixels: sixteen of the largest boxes."""
 EVERY: Final = 16
-"""Pixels between those that tell how much of a piece has data."""
+"""Step of the pixels that are looked at to see how much of a piece has data."""
 BRIGHT: Final = 10.0
 """Of sources fainter than this, in sigma of a pixel, undersampling and what is left of
 misalignment leave less in the difference than noise."""
@@ -92,7 +92,7 @@ def split_exposures(headers: Sequence[Header]) -> list[bool]:
 def choose_pieces(
     sky: Plane, most: int, release: Callable[[], None] = nothing
 ) -> list[Window]:
-    """Choose pieces of at most 1024 x 1024 pixels, half of which have data, evenly."""
+    """Choose pieces of at most 1024 x 1024 pixels, more than half of them with data."""
     edges = [
         np.linspace(0, n, -(-n // PIECE) + 1).astype(int).tolist() for n in sky.shape
     ]

@@ -135,7 +135,7 @@ def mosaic_to_catalog(
     -------
     SourceCatalog
     """
-    star = see_star(mosaic.grid, optics)
+    star = predict_star_image(mosaic.grid, optics)
     found = detect_sources(mosaic.sky, mosaic.err, star, params.steps)
     return SourceCatalog(
         table=tabulate_sources(mosaic, found, planes, optics, params.catalog),
@@ -144,7 +144,7 @@ def mosaic_to_catalog(
     )
 
 
-def see_star(grid: Grid, optics: MosaicOptics) -> PointSource:
+def predict_star_image(grid: Grid, optics: MosaicOptics) -> PointSource:
     """Return the image of a star on a mosaic."""
     return predict_point_source(
         optics.psf_fwhm_arcsec,
@@ -177,7 +177,7 @@ def tabulate_sources(
     -------
     astropy.table.QTable
     """
-    star = see_star(mosaic.grid, optics)
+    star = predict_star_image(mosaic.grid, optics)
     measured = _measure(mosaic, found, (star, planes, optics), params)
     sky = _sky_positions(mosaic.grid, measured.shapes, measured.centroids)
     return build_catalog(measured, sky, planes, mosaic.grid.pixel_area_sr, params)

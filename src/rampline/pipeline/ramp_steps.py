@@ -1,7 +1,7 @@
 """The steps from raw samples to slopes, bound to what flows and to the reference planes.
 
 A binding only names the planes that its step takes and gives; the work is in `detector/`.
-The pixel-local ones prepare once an exposure and return the work on any band of rows.
+A pixel-local binding prepares once per exposure and returns the work on any band of rows.
 """
 
 from dataclasses import replace
@@ -90,7 +90,7 @@ def data_quality(
 def saturation(
     ramp: LinearRamp, planes: RampPlanes, params: SaturationParams
 ) -> Banded[LinearRamp]:
-    """Flag full wells in the raw counts; what saturated in the zero frame becomes NaN."""
+    """Flag full wells in the raw counts; set saturated pixels of the zero frame to NaN."""
     samples = _scaled(ramp.raw, _group_scale(ramp.header))
     wells = _wells(planes)
     flags = planes.flags.get("saturation")
@@ -141,7 +141,7 @@ def superbias(
 def reference_pixels(
     ramp: LinearRamp, planes: RampPlanes, params: ReferencePixelParams
 ) -> Banded[LinearRamp]:
-    """Measure the drift of the outputs on the frame's edge, then subtract it in bands."""
+    """Measure the drift of the amplifiers on the reference pixels; subtract it in bands."""
     readout, bias = ramp.header.readout, planes.superbias_dn
     kinds = ("mask", "saturation", "superbias")
     flags = [planes.flags[kind] for kind in kinds if kind in planes.flags]
@@ -169,7 +169,6 @@ def linearity(
     zero, polynomial = ramp.zero_frame, planes.linearity
     if zero is not None:
         unflagged = np.zeros(zero[:, None].shape, np.uint8)
-
     is_spread = params.averaged == "spread"
 
     def work(rows: slice) -> None:
@@ -211,7 +210,7 @@ def dark(
 def row_drift(
     ramp: LinearRamp, planes: RampPlanes, params: RowDriftParams
 ) -> Banded[LinearRamp]:
-    """Remove what the rows of the outputs drifted by between the groups.  DN in, DN out."""
+    """Remove the drift of each amplifier's rows from group to group.  DN in, DN out."""
     readout = ramp.header.readout
     n_groups, n_rows = readout.n_groups, readout.n_rows
     shape = (readout.n_ints, n_groups, n_rows, count_outputs(readout))
@@ -242,7 +241,7 @@ def jumps(
 def charge_migration(
     ramp: LinearRamp, _planes: RampPlanes, params: ChargeMigrationParams
 ) -> LinearRamp:
-    """Leave out groups from which charge has moved to the neighbours."""
+    """Flag groups from which charge has migrated to the neighbours."""
     flag_charge_migration(ramp.group_flags, ramp.counts, params)
     return ramp
 
@@ -250,7 +249,7 @@ def charge_migration(
 def neighbors(
     ramp: LinearRamp, planes: RampPlanes, params: NeighborParams
 ) -> Banded[LinearRamp]:
-    """Look after the neighbours of cosmic rays, those found in other bands too."""
+    """Treat the neighbours of cosmic-ray hits, also of hits found in other bands."""
     readout = ramp.header.readout
     shares = shares_of(ramp.header.detector)
 
@@ -269,7 +268,7 @@ def neighbors(
 def after_jumps(
     ramp: LinearRamp, _planes: RampPlanes, params: AfterJumpParams
 ) -> Banded[LinearRamp]:
-    """Flag the groups in which pixels settle after strong hits."""
+    """Flag the groups after strong hits, while the pixels settle."""
     group_s = ramp.header.readout.group_s
 
     def work(rows: slice) -> None:
@@ -291,7 +290,7 @@ def snowballs(
 def slopes(
     ramp: LinearRamp, planes: RampPlanes, params: SlopeParams
 ) -> Banded[SlopeImage]:
-    """Fit slopes; those of the integrations are kept where there are several."""
+    """Fit slopes to the exposure and, where there are several, to each integration."""
     readout, workspace = ramp.header.readout, ramp.workspace
     shape = (readout.n_rows, readout.n_cols)
     exposure, chi2 = _lent_planes(workspace, shape), workspace.lend(shape, np.float32)
@@ -338,9 +337,9 @@ def gain_scale(
 def flicker_noise(
     image: SlopeImage, planes: RampPlanes, params: FlickerNoiseParams
 ) -> Banded[SlopeImage]:
-    """Measure the stripes of 1/f noise and subtract them in bands.
+    """Measure the stripes of 1/f noise and subtract them in bands, in place.
 
-    Each integration has its own. The slopes lose them in place.
+    Each integration has stripes of its own.
     """
     n_outputs = image.header.readout.n_outputs
 
@@ -373,10 +372,11 @@ def _band(ramp: LinearRamp, rows: slice) -> RampBand:
 def _noise(
     ramp: LinearRamp, planes: RampPlanes, rows: slice, algorithm: str = ""
 ) -> PixelNoise:
-    """Return what makes the noise of each pixel of a band.
+    """Return gain and read noise of each pixel of a band.
 
-    The mean of several reads is rounded to whole counts: that is not in the noise of a
-    read, nor in what `jwst` takes for the noise; no more is the noise of the dark.
+    The read-noise file knows neither the rounding of the mean of several reads to whole
+    counts nor the noise of the dark; both are added, except for the algorithms of `jwst`,
+    which ignore them.
     """
     gain, read = planes.gain[rows], planes.read_noise_dn[rows]
     n_frames = ramp.header.readout.n_frames
@@ -390,7 +390,7 @@ def _noise(
 
 
 def _with_dark(noise: PixelNoise, planes: RampPlanes, rows: slice) -> PixelNoise:
-    """Add the dark current, whose shot noise the slopes have."""
+    """Add the dark current: its shot noise is part of the noise of the slopes."""
     average = planes.average_dark_e_s
     if not (average.ndim or average.any()):
         return noise
@@ -411,7 +411,7 @@ def _lent_planes(workspace: Workspace, shape: tuple[int, ...]) -> SlopePlanes:
 
 
 def _as_integrations(planes: SlopePlanes) -> SlopePlanes:
-    """Return the planes of a single integration: those of the exposure, not copies."""
+    """Return the exposure's planes as those of its only integration, without copies."""
     return SlopePlanes(
         slope=planes.slope[None],
         err=planes.err[None],
@@ -429,14 +429,14 @@ def _group_scale(header: Header) -> float:
 
 
 def _scaled(raw: Ramp, factor: float) -> NDArray[np.uint16] | NDArray[np.float32]:
-    """Return the samples times ``factor``: themselves where it is 1."""
+    """Return the samples times ``factor``; the samples themselves where it is 1."""
     if factor == 1.0:
         return raw.samples
     return raw.samples.astype(np.float32) * np.float32(factor)
 
 
 def _wells(planes: RampPlanes) -> Wells:
-    """Return what the search for saturation takes of each pixel."""
+    """Return what `flag_saturation` needs to know of each pixel."""
     limit, mask = planes.full_well_dn, planes.flags.get("mask")
     flags = np.zeros(limit.shape, np.uint32) if mask is None else mask
     return Wells(limit, planes.superbias_dn, flags)

@@ -1,9 +1,9 @@
 """The path from calibrated exposures to one mosaic for each filter, in order.
 
-Small tables pass the barriers, not images: a survey of each exposure (its sources, the sky
-between them); the alignment of the field, all filters together; one grid for all filters;
-for each filter the sky levels, then its mosaic. `sky_to_mosaic` walks through all of it; a
-scheduler may call the parts, in this order, wherever it likes.
+Only small tables pass from part to part, never images: a survey of each exposure (its
+sources and the sky between them); the alignment of the field, all filters together; one grid
+for all filters; and for each filter the sky levels, then the mosaic. `sky_to_mosaic` runs all
+parts in one process; a scheduler may run them elsewhere, in the same order.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -70,12 +70,12 @@ class GridParams(Params):
     position_angle: Annotated[float, Field(ge=-360, le=360), Unit("deg")] = 0.0
     """Of the row axis, from north towards east; 0 is north up."""
     cell: str = ""
-    """Of the tessellation, the GRIDCELL of a mosaic that others are to fit, for fields near
-    the edge of two; empty: the nearest."""
+    """Cell of the tessellation (card GRIDCELL of a mosaic), to fit an existing mosaic of a
+    field near the border of two cells; empty: the nearest cell."""
     include_failed: bool = False
     """Whether exposures whose alignment FAILED enter the mosaics."""
     include_weak: bool = True
-    """Whether exposures whose alignment is WEAK, that is not confirmed, enter them."""
+    """Whether exposures whose alignment is WEAK (not confirmed) enter the mosaics."""
 
 
 class SkyToMosaic(Params):
@@ -101,13 +101,13 @@ class SkyToMosaic(Params):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Survey:
-    """What the field must know of one exposure; small.
+    """What the alignment and the sky levels need of one exposure: small.
 
     Attributes
     ----------
     header : Header
     geometry : Geometry
-        As the exposure came, before alignment.
+        Before alignment.
     sources : PointSources
     sky : SkyCells
         ``grid_position`` holds rows and columns of the exposure.
@@ -127,7 +127,7 @@ class AlignedField:
     ----------
     surveys : tuple of Survey
     geometries : tuple of Geometry
-        Aligned; as they came where the alignment FAILED.
+        Aligned, except where the alignment FAILED.
     alignment : Alignment
     """
 
@@ -181,7 +181,7 @@ def survey_exposure(image: SkyImage, params: SkyToMosaic) -> Survey:
 
 
 def _without(flags: Flags32, bits: int) -> NDArray[np.bool_]:
-    """Return the pixels without any of the bits, some rows at a time, from cache."""
+    """Return the pixels without any of the bits; in bands, so that these stay in cache."""
     out = np.empty(flags.shape, np.bool_)
     for first in range(0, len(flags), 32):
         rows = slice(first, first + 32)
@@ -217,7 +217,7 @@ def align_field(
     return AlignedField(
         surveys=tuple(surveys),
         geometries=tuple(
-            lay_alignment(survey.geometry, image)
+            add_alignment(survey.geometry, image)
             for survey, image in zip(surveys, alignment.images, strict=True)
         ),
         alignment=alignment,
@@ -225,13 +225,13 @@ def align_field(
 
 
 def choose_grid(field: AlignedField, params: GridParams) -> Grid:
-    """Choose the grid of all mosaics of a field: pixels of the tessellation.
+    """Choose the common grid of all mosaics of a field, from the tessellation of the sky.
 
     Raises
     ------
     ValueError
-        If no exposure may enter a mosaic, they do not lie on one side of the sky, or there
-        is no such cell.
+        If no exposure may enter a mosaic, if the exposures do not lie on one hemisphere, or
+        if the tessellation has no cell of that name.
     """
     used = [field.geometries[k] for k in usable_exposures(field, params)]
     scale, angle = params.pixel_scale, params.position_angle
@@ -295,7 +295,7 @@ def gather_dithers(
     levels: SkyLevels,
     load: Callable[[int], SkyImage],
 ) -> list[Dither]:
-    """Make the exposures of one filter ready to be combined.
+    """Return the exposures of one filter as `combine_dithers` takes them.
 
     Parameters
     ----------
@@ -368,7 +368,8 @@ def mask_mosaic(sky: Plane, *, diffuse: bool = True) -> NDArray[np.bool_]:
     ----------
     sky : (rows, cols) float32, MJy/sr
     diffuse : bool
-        Whether light without a core is a source: wings of galaxies, but stray light too.
+        Whether light without a core counts as a source: wings of galaxies do, but stray
+        light then does too.
     """
     params = SkyModelParams() if diffuse else SkyModelParams(diffuse=NEVER)
     return model_sky(sky, np.isfinite(sky), params).is_source
@@ -377,7 +378,7 @@ def mask_mosaic(sky: Plane, *, diffuse: bool = True) -> NDArray[np.bool_]:
 def mask_mosaic_cores(sky: Plane) -> NDArray[np.bool_]:
     """Return the pixels of a draft mosaic that sources with a core reach, (rows, cols) bool.
 
-    Stray light, which has none, is not among them.
+    Stray light has no core and is left out.
 
     Parameters
     ----------
@@ -386,10 +387,10 @@ def mask_mosaic_cores(sky: Plane) -> NDArray[np.bool_]:
     return mask_cores(sky, mask_mosaic(sky, diffuse=False))
 
 
-def see_scene(
+def blot_scene(
     sky: Plane, is_source: NDArray[np.bool_], grid: Grid, geometry: Geometry
 ) -> Scene:
-    """Return what a draft mosaic says about an exposure: the input of a second round.
+    """Blot a draft mosaic to an exposure: the input of its second round.
 
     Parameters
     ----------
@@ -404,15 +405,15 @@ def see_scene(
     Returns
     -------
     Scene
-        Its sky lacks the level that was taken off the exposure in the mosaic.
+        Without the sky level that was subtracted from the exposure in the mosaic.
     """
     return make_scene(sky, is_source, map_to_grid(geometry, grid))
 
 
-def see_mask(
+def blot_grid_mask(
     mask: NDArray[np.bool_], grid: Grid, geometry: Geometry
 ) -> NDArray[np.bool_]:
-    """Return a mask of the grid as an exposure sees it, (rows, cols) bool."""
+    """Blot a mask of the grid to an exposure, (rows, cols) bool."""
     return blot_mask(mask, map_to_grid(geometry, grid))
 
 
@@ -423,10 +424,10 @@ def _field_frame(geometries: Sequence[Geometry]) -> NDArray[np.float64]:
     return tangent_frame(*mean_direction(vectors))
 
 
-def lay_alignment(geometry: Geometry, image: ImageAlignment) -> Geometry:
-    """Return a geometry with an alignment added to the one it has.
+def add_alignment(geometry: Geometry, image: ImageAlignment) -> Geometry:
+    """Return a geometry with an alignment added to the one it already has.
 
-    The distortion is updated too, where that is to be.
+    Its distortion is updated too, if the alignment has an update to apply.
     """
     combined = combine_corrections(geometry.correction, image.correction)
     update = image.applied_update
@@ -437,7 +438,7 @@ def lay_alignment(geometry: Geometry, image: ImageAlignment) -> Geometry:
 
 
 def _sky_on_grid(field: AlignedField, k: int, grid: Grid) -> SkyCells:
-    """Return the sky of an exposure with the places of its cells on the grid."""
+    """Return the sky of an exposure, the positions of its cells in pixels of the grid."""
     cells = field.surveys[k].sky
     pixel_map = map_to_grid(field.geometries[k], grid)
     own = cells.grid_position

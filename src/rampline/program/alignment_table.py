@@ -12,7 +12,7 @@ from ..astrometry.distortion_update import DistortionUpdate, detector_frame
 from ..exposure.grid import Grid
 from ..files.catalogs import read_catalog
 from ..files.fits_output import whole_file
-from ..pipeline.sky_to_mosaic import AlignedField, Survey, lay_alignment
+from ..pipeline.sky_to_mosaic import AlignedField, Survey, add_alignment
 
 CORRECTION = ("xx", "xy", "x0", "yx", "yy", "y0")
 PLAIN = ("status", "reason", "n_sources", "n_matched", "n_catalog")
@@ -87,7 +87,7 @@ def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField,
     rows = {str(row["exposure"]): row for row in table}
     images = tuple(_image(rows[survey.header.root]) for survey in surveys)
     geometries = tuple(
-        lay_alignment(survey.geometry, image)
+        add_alignment(survey.geometry, image)
         for survey, image in zip(surveys, images, strict=True)
     )
     nothing = np.empty(0, np.intp)

@@ -11,7 +11,7 @@ from ..exposure.grid import Grid
 from ..exposure.records import Scene
 from ..files.read_mosaic import read_surface
 from ..files.templates import read_planes
-from ..pipeline.sky_to_mosaic import see_mask, see_scene
+from ..pipeline.sky_to_mosaic import blot_grid_mask, blot_scene
 from .alignment_table import read_alignment
 from .make_survey import read_survey
 
@@ -63,7 +63,7 @@ class OpenView:
     def scene(self) -> Scene:
         """Return the draft mosaic of its filter, with the sources that other filters show."""
         sky, own = read_surface(self.view.mosaic), self.view.sources
-        scene = see_scene(sky, _read_mask(own, SOURCES), self.grid, self.geometry)
+        scene = blot_scene(sky, _read_mask(own, SOURCES), self.grid, self.geometry)
         others = [path for path in self.view.hidden if path != own]
         if not others:
             return scene
@@ -88,7 +88,7 @@ class OpenView:
         return hidden | (unseen & self._see(self.view.sources, COMPACT))
 
     def _see(self, path: Path, name: str) -> NDArray[np.bool_]:
-        return see_mask(_read_mask(path, name), self.grid, self.geometry)
+        return blot_grid_mask(_read_mask(path, name), self.grid, self.geometry)
 
 
 def open_view(view: FieldView) -> OpenView:
