@@ -1,6 +1,6 @@
 """Scattered light of every kind, alone and together, against what is asked of it.
 
-    python benchmarks/artifacts.py [table] [templates] [--points 4] [--seeds 1]
+    python benchmarks/artifacts.py [table] [templates] [programme] [claws] [--points 4] [--seeds 1]
                                    [--detectors NRCB4 NRCB1 ...] [--cases none all ...]
                                    [--pictures DIR]
 
@@ -14,6 +14,9 @@ table      no scattered light, each kind alone, and all together: what is left o
            sources; CPU seconds of an exposure for templates and for the second round
            --pictures: first round, second round and truth of the first exposure with all
 templates  the truth is a positive mix of two supplied templates, other in each exposure
+programme  wisps of B4 made of 18 and of 9 exposures over 3 pointings in other fields, sources
+           masked by long-wavelength mosaics and by those of the own filter
+claws      of B1, four dithers, masked by long-wavelength mosaics and by those of the own filter
 """
 
 import argparse
@@ -43,6 +46,12 @@ from rampline.pipeline.second_round import (  # noqa: E402
     know_alone,
     make_template,
     stray_residual,
+    supplied_template,
+    wisps_alone,
+)
+from rampline.pipeline.sky_to_mosaic import (  # noqa: E402
+    mask_mosaic,
+    mask_mosaic_cores,
 )
 
 STRAY, BESIDE = ("WISPS", "CLAWS", "STRIPES"), ("BREATH1", "BREATH2", "GINKGO")
@@ -72,7 +81,7 @@ def first_round(visit, drawn):
     return images
 
 
-def second_round(visit, drawn, images, masks, supplied=None):
+def second_round(visit, drawn, images, masks, wisps=None):
     """Return the exposures as the second round leaves them, and its CPU seconds."""
     scenes = visit.scenes(drawn, images, masks)
     started = time.process_time()
@@ -84,7 +93,7 @@ def second_round(visit, drawn, images, masks, supplied=None):
     if images[0].header.channel == "SHORT":
         pairs = zip(images, sights, strict=True)
         residuals = [stray_residual(image, sight, PARAMS) for image, sight in pairs]
-        args = residuals, images[0].header, PARAMS.stray_light, supplied
+        args = residuals, images[0].header, PARAMS.stray_light, wisps
         template = make_template(*args)
     built = time.process_time()
     cleaned = []
@@ -206,10 +215,10 @@ def run_case(visit, kinds):
     return reduce_drawn(visit, visit.expose(kinds))
 
 
-def reduce_drawn(visit, drawn, supplied=None):
+def reduce_drawn(visit, drawn, wisps=None):
     images = first_round(visit, drawn)
     masks = visit.long_masks(drawn)
-    cleaned, seconds = second_round(visit, drawn, images, masks, supplied)
+    cleaned, seconds = second_round(visit, drawn, images, masks, wisps)
     three = zip(drawn, images, cleaned, strict=True)
     return [Score(visit, *each) for each in three], np.divide(seconds, len(drawn))
 
@@ -255,8 +264,63 @@ def report_templates(options):
             light = np.tensordot(mix, two, 1)
             d.slope += (light - d.stray["WISPS"]) * visit.flat
             d.stray["WISPS"] = light
-        scores, seconds = reduce_drawn(visit, drawn, two)
+        scores, seconds = reduce_drawn(visit, drawn, supplied_template(two))
         report_case(f"NRCB4    seed {seed:<6}", scores, None, seconds)
+
+
+def own_masks(visit, drawn, images):
+    """Return what mosaics of the own filter say of each exposure: cores, all light."""
+    slopes = [image.planes.slope / visit.flat for image in images]
+    sky = visit.stack(drawn, [slope - np.median(slope) for slope in slopes])
+    masks = mask_mosaic_cores(sky), mask_mosaic(sky)
+    return [[visit.cut(mask, d.dither) for mask in masks] for d in drawn]
+
+
+def masked_by(kind, visit, drawn, images):
+    if kind == "LW mask":
+        return visit.long_masks(drawn)
+    return own_masks(visit, drawn, images)
+
+
+def report_programme(options):
+    """Print what is left of wisps that several visits made together."""
+    for seed in options.seeds:
+        for each in (6, 3):
+            visits = [Visit("NRCB4", each, seed, f"00{n}") for n in (1, 2, 3)]
+            drawn = [visit.expose(("wisps",)) for visit in visits]
+            images = [first_round(*pair) for pair in zip(visits, drawn, strict=True)]
+            for kind in ("LW mask", "own mask"):
+                three = zip(visits, drawn, images, strict=True)
+                masks = [masked_by(kind, *one) for one in three]
+                residuals = [
+                    stray_residual(image, Sight(is_source=m, planes=v.planes), PARAMS)
+                    for v, some, known in zip(visits, images, masks, strict=True)
+                    for image, (m, _) in zip(some, known, strict=True)
+                ]
+                header = images[0][0].header
+                made = make_template(residuals, header, PARAMS.stray_light)
+                title = f"NRCB4    seed {seed}, {3 * each:2d} in 3 visits, {kind}"
+                score_with(title, visits[0], drawn[0], images[0], masks[0], made)
+
+
+def score_with(title, visit, drawn, images, masks, made):
+    wisps = None if made is None else wisps_alone(made)
+    cleaned, seconds = second_round(visit, drawn, images, masks, wisps)
+    three = zip(drawn, images, cleaned, strict=True)
+    scores = [Score(visit, *each) for each in three]
+    report_case(title, scores, None, seconds / np.array(len(drawn)))
+
+
+def report_claws(options):
+    """Print what is left of claws by what tells sources from them."""
+    for seed in options.seeds:
+        visit = Visit("NRCB1", options.points, seed)
+        drawn = visit.expose(("claws",))
+        images = first_round(visit, drawn)
+        for kind in ("LW mask", "own mask"):
+            masks = masked_by(kind, visit, drawn, images)
+            title = f"NRCB1    seed {seed}, {options.points} dithers, {kind}"
+            score_with(title, visit, drawn, images, masks, None)
 
 
 def main():
@@ -272,7 +336,12 @@ def main():
         REPORTS[part](options)
 
 
-REPORTS = {"table": report_table, "templates": report_templates}
+REPORTS = {
+    "table": report_table,
+    "templates": report_templates,
+    "programme": report_programme,
+    "claws": report_claws,
+}
 
 
 if __name__ == "__main__":

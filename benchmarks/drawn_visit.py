@@ -185,7 +185,7 @@ class Visit:
             slope = slope - image.extras.get("STRAY", np.float32(0)) / self.flat
             masked = image.planes.flags & DO_NOT_USE != 0
             slopes.append(np.where(masked, np.nan, slope - np.median(slope[~masked])))
-        sky = self._stack(drawn, slopes) * self.mjy_sr_per_dn_s
+        sky = self.stack(drawn, slopes) * self.mjy_sr_per_dn_s
         mask = mask_mosaic(sky)
         return [
             Scene(
@@ -195,7 +195,7 @@ class Visit:
             for d, (_, all_light) in zip(drawn, masks, strict=True)
         ]
 
-    def _stack(self, drawn, planes):
+    def stack(self, drawn, planes):
         """Return the mean of planes of the exposures on the sky; NaN where none is."""
         total, count = np.zeros((2, *self.field.shape), np.float32)
         for d, plane in zip(drawn, planes, strict=True):

@@ -93,10 +93,10 @@ def test_a_mix_of_supplied_templates_is_subtracted_to_half_a_thousandth(rng):
     for mix in ((0.7, 0.4), (1.3, 0.0), (0.0, 1.1)):
         truth = np.tensordot(np.array(mix, np.float32), light, 1)
         (made,) = exposures(rng, truth, [1.0])
-        fit = fit_strength(made, light, PARAMS, is_mix=True)
+        fit = fit_strength(made, light, PARAMS, n_light=len(light))
         assert fit.is_sure
         assert min(fit.strength, *fit.further) >= 0.0
-        left, _ = fit.light(StrayTemplate(light, np.zeros_like(truth), None, True))
+        left, _ = fit.light(StrayTemplate(light, np.zeros_like(truth), None, 2))
         where = truth > 0.1 * truth.max()
         assert np.sqrt(((truth - left)[where] ** 2).mean()) < 0.0005
 
@@ -183,3 +183,12 @@ def test_the_kernel_equals_its_twin(rng, n):
         results.append((median, count))
     assert np.array_equal(results[0][0], results[1][0], equal_nan=True)
     assert np.array_equal(results[0][1], results[1][1])
+
+
+def test_changes_of_shape_are_of_either_sign_beside_light_of_one(rng):
+    light = np.stack([wisp(), np.roll(wisp(), (60, 80), (0, 1)), 0.5 * wisp() ** 2])
+    (made,) = exposures(rng, light[0] - 0.3 * light[1], [1.0])
+    fit = fit_strength(made, light, PARAMS, n_light=2)
+    assert fit.is_sure
+    assert fit.further[0] == 0.0
+    assert fit_strength(made, light[:2], PARAMS).further[0] < -0.2

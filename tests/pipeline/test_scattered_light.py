@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rampline.artifacts.bits import DRAGONS_BREATH_1
+from rampline.artifacts.bits import DRAGONS_BREATH_1, WISP_CORRECTED
 from rampline.artifacts.confirm import ConfirmParams
 from rampline.artifacts.expected import Expected, box
 from rampline.exposure.records import SlopeImage
@@ -75,3 +75,18 @@ def test_what_an_earlier_round_masked_is_looked_at_again_but_for_bad_pixels(imag
     assert again.is_there
     assert again.excess == pytest.approx(once.excess, rel=0.05)
     assert again.mask[light].mean() > 0.98
+
+
+def test_what_may_be_a_wisp_is_not_looked_for_before_wisps_are_gone(image):
+    image, _ = image
+    wisp = replace(ITEM, kind="wisp", bit=0, strength=np.nan)
+    for strength, is_looked_for in ((0.01, False), (0.5, True)):
+        item = replace(ITEM, strength=strength)
+        sight = replace(SIGHT, expected=(item, wisp))
+        found = Findings.none(image)
+        seen = confirm_beside(image.planes.slope, sight, ConfirmParams(), found)
+        assert bool(seen) == is_looked_for
+    sight = replace(SIGHT, expected=(replace(ITEM, strength=0.01), wisp))
+    found = Findings.none(image)
+    found.bits[700:, 900:] = WISP_CORRECTED
+    assert confirm_beside(image.planes.slope, sight, ConfirmParams(), found)

@@ -8,6 +8,7 @@ from rampline.artifacts.bits import (
     DRAGONS_BREATH_1,
     STRIPE_CORRECTED,
     USER,
+    WISP_CORRECTED,
 )
 from rampline.artifacts.expected import Expected, box
 from rampline.artifacts.stray_fit import StrayTemplate
@@ -24,10 +25,12 @@ from rampline.pipeline.second_round import (
     clean_exposure,
     make_template,
     scene_slope,
+    supplied_template,
+    wisps_alone,
 )
 from rampline.pipeline.slope_to_sky import SlopeToSky, slope_to_sky
 
-from .exposures import SHAPE, reference_planes, slope_image
+from .exposures import SHAPE, make_header, reference_planes, slope_image
 
 SKY, NOISE = 0.2, 0.01
 FLICKER = FlickerNoiseParams()
@@ -212,3 +215,23 @@ def test_light_beside_the_detector_is_kept_out_of_every_fit(planes):
     # a wisp's window is where its template is measured
     wisp = replace(item, kind="wisp", bit=CLAW_CORRECTED)
     assert not knowledge(planes, expected=(wisp,)).hidden().any()
+
+
+def test_wisps_of_a_programme_leave_claws_to_each_visit():
+    wisp, claw = glow(0.05), np.roll(glow(0.05), SHAPE[0] // 3, axis=0)
+    bits = np.where(wisp > 0, np.uint16(WISP_CORRECTED), np.uint16(CLAW_CORRECTED))
+    both = StrayTemplate(np.stack([wisp + claw]), np.ones(SHAPE, np.float32), bits)
+    alone = wisps_alone(both)
+    assert np.array_equal(alone.light[0] > 0, wisp > 0)
+    assert not alone.bits[wisp == 0].any()
+    assert not alone.err[wisp == 0].any()
+    header = make_header()
+    # too few exposures add no claws to wisps that are known already
+    assert make_template([wisp] * 2, header, PARAMS.stray_light, alone) is alone
+
+
+def test_supplied_wisps_are_components_without_errors():
+    made = supplied_template(np.stack([glow(), 0.5 * glow()]))
+    assert made.n_light == 2
+    assert not made.err.any()
+    assert ((made.bits == WISP_CORRECTED) == (glow() > 0)).all()

@@ -60,8 +60,13 @@ class StrayTemplate(NamedTuple):
     """(rows, cols): standard error of the first; 0 where it is 0."""
     bits: NDArray[np.uint16]
     """(rows, cols): of the ``ARTIFACT`` plane."""
-    is_mix: bool = False
-    """Whether all components are light, which no exposure has less than none of."""
+    n_light: int = 1
+    """How many of the first components are light, which no exposure has less than none of;
+    the others say how its shape changes."""
+
+    def fit(self, exposure: Plane, params: StrayLightParams) -> "StrayFit":
+        """Return how strong it is in an exposure: `fit_strength`."""
+        return fit_strength(exposure, self.light, params, n_light=self.n_light)
 
 
 class StrayFit(NamedTuple):
@@ -97,7 +102,7 @@ NO_FIT: Final = StrayFit(0.0, np.nan, np.inf)
 
 
 def fit_strength(
-    exposure: Plane, light: Plane, params: StrayLightParams, *, is_mix: bool = False
+    exposure: Plane, light: Plane, params: StrayLightParams, *, n_light: int = 1
 ) -> StrayFit:
     """Fit the strength of stray light in one exposure.
 
@@ -108,15 +113,15 @@ def fit_strength(
     light : (components, rows, cols) float32
         Of a `StrayTemplate`, same unit.
     params : StrayLightParams
-    is_mix : bool
-        Of the template: components whose strength is negative are left out, and any that
-        is sure is enough.
+    n_light : int
+        Of the template: of so many, those whose strength is negative are left out, and any
+        that is sure is enough.
 
     Returns
     -------
     StrayFit
-        Not subtracted unless the first component is ``params.significance`` errors strong
-        and at most ``params.strongest``. Strengths of further components are of either sign.
+        Not subtracted unless a component of light is ``params.significance`` errors strong
+        and all are at most ``params.strongest``. How the shape changes is of either sign.
     """
     nothing = (0.0,) * (len(light) - 1)
     box = find_box((light != 0).any(axis=0))
@@ -130,14 +135,14 @@ def fit_strength(
         return NO_FIT._replace(further=nothing, further_err=nothing)
     basis = np.stack([*_sky_terms(values.shape), *shapes], axis=-1)
     found, error = clipped_fit(values[used], basis[used], row)
-    while is_mix and (found[SKY_TERMS:] < 0.0).any():
+    lit = slice(SKY_TERMS, SKY_TERMS + n_light)
+    while n_light > 1 and (found[lit] < 0.0).any():
         # one at a time: what is left may change sign
-        basis[:, :, SKY_TERMS + int(found[SKY_TERMS:].argmin())] = 0.0
+        basis[:, :, SKY_TERMS + int(found[lit].argmin())] = 0.0
         found, error = clipped_fit(values[used], basis[used], row)
     strength, *further = (float(value) for value in found[SKY_TERMS:])
     strength_err, *further_err = (float(value) for value in error[SKY_TERMS:])
-    counted = slice(None) if is_mix else slice(1)
-    strengths, errors = (k[SKY_TERMS:][counted] for k in (found, error))
+    strengths, errors = found[lit], error[lit]
     sure = (strengths > params.significance * errors).any()
     if not (sure and strengths.max() < params.strongest):
         return StrayFit(0.0, strength, strength_err, nothing, nothing)

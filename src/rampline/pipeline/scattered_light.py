@@ -17,6 +17,7 @@ from ..artifacts.bits import (
     DRAGONS_BREATH_2,
     GINKGO_LEAF,
     STRIPE_CORRECTED,
+    WISP_CORRECTED,
 )
 from ..artifacts.confirm import Confirmed, ConfirmParams, confirm_light
 from ..artifacts.expected import Expected
@@ -24,7 +25,6 @@ from ..artifacts.stray_fit import (
     StrayFit,
     StrayLightParams,
     StrayTemplate,
-    fit_strength,
 )
 from ..artifacts.stripes import (
     AngledStripeParams,
@@ -42,6 +42,8 @@ LOOKED_FOR: Final = ("dragons_breath_1", "dragons_breath_2", "ginkgo_leaf", "str
 """What is looked for in single exposures; wisps and claws have templates."""
 BESIDE: Final = DRAGONS_BREATH_1 | DRAGONS_BREATH_2 | GINKGO_LEAF
 """Bits of light that is masked."""
+WISP_PEAK_MJY_SR: Final = 0.05
+"""Wisps are hardly brighter; the level of none was ever published."""
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE
 _HARMLESS = DO_NOT_USE | JUMP | OTHER_BAD_PIXEL
 """Flags of a pixel that is of no use for nothing but the light on it."""
@@ -146,8 +148,7 @@ def fit_stray(
         return None
     hidden = sight.hidden()
     residual = sky_residual(striped, found.flags, sight.planes, hidden)
-    light, is_mix = template.light, template.is_mix
-    fit = fit_strength(residual, light, params, is_mix=is_mix)
+    fit = template.fit(residual, params)
     if fit.is_sure:
         found.subtract(*fit.light(template), sight.planes)
         found.mark(template.bits > 0, template.bits, OTHER_BAD_PIXEL)
@@ -180,9 +181,13 @@ def confirm_beside(
 ) -> tuple[tuple[Expected, Confirmed], ...]:
     """Look for light of stars beside the detector and mask it.
 
-    What an earlier round masked of it is looked at again.
+    What an earlier round masked of it is looked at again. Within the windows of wisps that
+    are not subtracted, only light that is expected to be brighter than they is looked for.
     """
     beside = [item for item in sight.looked_for if len(item.corners)]
+    if not (found.bits & np.uint16(WISP_CORRECTED)).any():
+        wisps = [item for item in sight.expected if item.kind == "wisp"]
+        beside = [item for item in beside if not _may_be_wisp(item, wisps)]
     if not params.enabled or not beside:
         return ()
     masked = (found.bits & np.uint16(BESIDE)) != 0
@@ -198,6 +203,17 @@ def confirm_beside(
         seen.append((item, allowed))
         found.mark(allowed.mask, item.bit, DO_NOT_USE)
     return tuple(seen)
+
+
+def _may_be_wisp(item: Expected, wisps: Sequence[Expected]) -> bool:
+    """Return whether what is found at a place may as well be a wisp."""
+    low, high = item.corners.min(axis=0), item.corners.max(axis=0)
+    overlaps = any(
+        (low < wisp.corners.max(axis=0)).all()
+        and (high > wisp.corners.min(axis=0)).all()
+        for wisp in wisps
+    )
+    return overlaps and item.strength < WISP_PEAK_MJY_SR
 
 
 def sky_residual(

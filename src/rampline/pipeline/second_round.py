@@ -21,7 +21,6 @@ from ..artifacts.stray_fit import (
     StrayFit,
     StrayLightParams,
     StrayTemplate,
-    fit_strength,
 )
 from ..artifacts.stray_light import find_stray_light
 from ..artifacts.stripes import AngledStripeParams, AngledStripes
@@ -209,7 +208,7 @@ def make_template(
     residuals: Sequence[Plane],
     header: Header,
     params: StrayLightParams,
-    supplied: Plane | None = None,
+    wisps: StrayTemplate | None = None,
 ) -> StrayTemplate | None:
     """Make the stray-light template of a detector and filter from its exposures.
 
@@ -220,40 +219,50 @@ def make_template(
     header : Header
         Of any of them.
     params : StrayLightParams
-    supplied : (components, rows, cols) float32, DN/s, optional
-        Known templates of the wisp: only the rest comes from the exposures.
+    wisps : StrayTemplate, optional
+        Known already, supplied or from more exposures than these: only claws come from the
+        exposures.
 
     Returns
     -------
     StrayTemplate or None
-        None where there are too few exposures and nothing is supplied.
+        None where there are too few exposures and nothing is known.
     """
+    if len(residuals) < params.least_exposures:
+        return wisps
     first_pixel = (header.readout.row_start, header.readout.col_start)
     optics = (header.detector, header.filter)
-    if supplied is None:
-        if len(residuals) < params.least_exposures:
-            return None
+    if wisps is None:
         return find_stray_light(residuals, optics, first_pixel, params)
-    err = np.zeros(supplied.shape[1:], np.float32)
-    bits = np.where(
-        (supplied != 0).any(axis=0), np.uint16(WISP_CORRECTED), np.uint16(0)
-    )
-    known = StrayTemplate(supplied, err, bits, is_mix=True)
-    if len(residuals) < params.least_exposures:
-        return known
-    left = []
-    for residual in residuals:
-        fit = fit_strength(residual, supplied, params, is_mix=True)
-        left.append(residual - fit.light(known)[0])
+    left = [r - wisps.fit(r, params).light(wisps)[0] for r in residuals]
     found = find_stray_light(left, optics, first_pixel, params)
-    # wisps are as supplied: what else stays on its place are claws
-    rest = np.where(found.bits == CLAW_CORRECTED, found.light[0], np.float32(0))
-    if not rest.any():
-        return known
-    own = np.where(rest > 0, found.err, np.float32(0))
-    bits |= np.where(rest > 0, found.bits, np.uint16(0))
-    light = np.concatenate([rest[None], supplied])
-    return StrayTemplate(light, own, bits, is_mix=True)
+    is_claw = found.bits == CLAW_CORRECTED
+    claws = np.where(is_claw, found.light[0], np.float32(0))
+    if not claws.any():
+        return wisps
+    n = wisps.n_light
+    light = np.concatenate([wisps.light[:n], claws[None], wisps.light[n:]])
+    bits = wisps.bits | np.where(is_claw, found.bits, np.uint16(0))
+    return StrayTemplate(light, np.where(is_claw, found.err, wisps.err), bits, n + 1)
+
+
+def wisps_alone(template: StrayTemplate) -> StrayTemplate:
+    """Return the wisps of a template of many visits, whose claws differ."""
+    is_wisp = template.bits == WISP_CORRECTED
+    nothing = np.float32(0)
+    return StrayTemplate(
+        light=np.where(is_wisp, template.light, nothing),
+        err=np.where(is_wisp, template.err, nothing),
+        bits=np.where(is_wisp, template.bits, np.uint16(0)),
+        n_light=template.n_light,
+    )
+
+
+def supplied_template(light: Plane) -> StrayTemplate:
+    """Return supplied wisps, (components, rows, cols) DN/s, as a template without errors."""
+    bits = np.where((light != 0).any(axis=0), np.uint16(WISP_CORRECTED), np.uint16(0))
+    err = np.zeros(light.shape[1:], np.float32)
+    return StrayTemplate(light, err, bits, n_light=len(light))
 
 
 def stray_residual(image: SlopeImage, sight: Sight, params: SecondRound) -> Plane:
@@ -273,7 +282,10 @@ def stray_residual(image: SlopeImage, sight: Sight, params: SecondRound) -> Plan
     """
     found = Findings.none(image)
     striped = with_stripes(image)
-    hidden = sight.hidden()
+    if not found.bits.any():
+        # slopes of others had no first look
+        confirm_beside(striped, sight, params.confirm, found)
+    hidden = sight.is_source
     # nothing is known of wisps yet: their window tells no stripes
     told = hidden | sight.outlines(("wisp",))
     find_angled(image, sight, told, params.angled_stripes, found)

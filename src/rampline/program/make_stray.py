@@ -1,4 +1,8 @@
-"""The stray light of a detector and filter, from the exposures of one visit."""
+"""The stray light of a detector and filter, from its exposures.
+
+Wisps stay the same from visit to visit: where a programme has several, all its exposures
+make them, and those of each visit its claws.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +19,12 @@ from ..files.supplied_light import find_supplied, read_supplied
 from ..files.templates import read_planes, write_planes
 from ..pipeline.expect_artifacts import expect_artifacts
 from ..pipeline.scattered_light import Sight
-from ..pipeline.second_round import make_template, stray_residual
+from ..pipeline.second_round import (
+    make_template,
+    stray_residual,
+    supplied_template,
+    wisps_alone,
+)
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .field_view import FieldView, open_view
@@ -25,8 +34,8 @@ from .stars import read_stars
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_stray"
-LIGHT, LIGHT_ERR, BITS, MIX = "LIGHT", "LIGHT_ERR", "ARTIFACT", "MIX"
-"""Extensions; the last says with one pixel whether all components are light."""
+LIGHT, LIGHT_ERR, BITS, N_LIGHT = "LIGHT", "LIGHT_ERR", "ARTIFACT", "N_LIGHT"
+"""Extensions; the last says with one pixel how many components are light."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +53,10 @@ class StrayRequest:
     path : Path
     place : Workplace
     parameters : Parameters
+    wisps : Path or None
+        Of the whole programme: only claws come from these exposures.
+    is_programme : bool
+        Whether these exposures are of several visits: they make wisps only.
     """
 
     rates: tuple[Path, ...]
@@ -52,6 +65,8 @@ class StrayRequest:
     path: Path
     place: Workplace
     parameters: Parameters
+    wisps: Path | None = None
+    is_programme: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +98,8 @@ def make_stray(request: StrayRequest) -> StrayResult:
     header = read_header(request.rates[0])
     files = reference_source(request.place.references).select(header, SKY_KINDS)
     seen = dict.fromkeys(path for view in request.views for path in view.files())
-    inputs = [input_file(path) for path in (*request.rates, *seen)]
+    known = (request.wisps,) if request.wisps is not None else ()
+    inputs = [input_file(path) for path in (*request.rates, *seen, *known)]
     hashes = [file.content_hash for file in inputs]
     hashes += [hash_file(path) for path in (request.views[0].alignment, request.stars)]
     supplied = find_supplied(params.stray_light.templates, header)
@@ -100,18 +116,20 @@ def make_stray(request: StrayRequest) -> StrayResult:
         hidden = open_view(view).hidden()
         sight = Sight(is_source=hidden, planes=planes, expected=expected)
         residuals.append(stray_residual(image, sight, params))
-    known = None
+    wisps = None if request.wisps is None else read_template(request.wisps)
     if supplied.paths:
         scale = planes.mjy_sr_per_dn_s
-        known = read_supplied(supplied.paths, header, planes.flat, scale)
-    template = make_template(residuals, header, params.stray_light, known)
+        light = read_supplied(supplied.paths, header, planes.flat, scale)
+        wisps = supplied_template(light)
+    template = make_template(residuals, header, params.stray_light, wisps)
     if template is None:
         raise ValueError(f"{request.path.name}: too few exposures")
+    template = wisps_alone(template) if request.is_programme else template
     found: dict[str, NDArray[Any]] = {
         LIGHT: template.light,
         LIGHT_ERR: template.err,
         BITS: template.bits,
-        MIX: np.full((1, 1), template.is_mix, np.uint8),
+        N_LIGHT: np.full((1, 1), template.n_light, np.uint8),
     }
     steps = (StepRun("stray_light", 0.0),)
     provenance = trace(steps, params, files, inputs, key, supplied.problems)
@@ -132,5 +150,5 @@ def read_template(path: Path) -> StrayTemplate:
     InputError
         A file that is no longer whole.
     """
-    light, err, bits, mix = read_planes(path, LIGHT, LIGHT_ERR, BITS, MIX)
-    return StrayTemplate(light, err, bits, is_mix=bool(mix.any()))
+    light, err, bits, n_light = read_planes(path, LIGHT, LIGHT_ERR, BITS, N_LIGHT)
+    return StrayTemplate(light, err, bits, n_light=int(n_light[0, 0]))

@@ -1,15 +1,16 @@
 """The second round of a run: what the field knows goes back into every exposure.
 
 Sources of the draft mosaics are masked, once for each filter; the exposures of a visit,
-detector and filter make a picture of their stray light; every exposure is then made again
-from there on, and the field after them.
+detector and filter make a picture of their stray light, those of all visits together one of
+the wisps; every exposure is then made again from there on, and the field after them.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from ..artifacts.wisps import expect_wisps
 from ..exposure.header import Header
 from ..files.names import product_name
 from ..pipeline.sky_to_mosaic import split_filters
@@ -24,8 +25,18 @@ from .make_stray import StrayRequest, StrayResult, make_stray
 from .make_survey import read_survey
 from .stage import Desk
 from .user_regions import drawn_on
-from .visit_groups import Key, group_by, split_epochs, visit_group, visit_group_name
+from .visit_groups import (
+    Key,
+    group_by,
+    split_epochs,
+    visit_group,
+    visit_group_name,
+    wisp_group,
+    wisp_group_name,
+)
 
+MOST_FOR_WISPS = 36
+"""Exposures that make a programme's wisps: more add time and memory, and little light."""
 EPOCH_DAYS = 30.0
 """Bad pixels change within weeks: exposures of a longer span of time are parted."""
 Request = TypeVar("Request", StrayRequest, BadPixelRequest)
@@ -151,21 +162,48 @@ def _find_stray_light(
     if not params.enabled:
         return {}
     short = [member for member in members if member.header.channel == "SHORT"]
-    least = 1 if params.templates else params.least_exposures
-    groups = group_by(short, lambda m: visit_group(m.header), least)
-    requests = {
-        key: StrayRequest(
+
+    def request(inside: Sequence[Member], name: str) -> StrayRequest:
+        return StrayRequest(
             rates=tuple(m.rate for m in inside),
             views=tuple(m.view for m in inside),
             stars=stars,
-            path=second.folders.field
-            / f"{visit_group_name(inside[0].header)}_stray.fits",
+            path=second.folders.field / f"{name}.fits",
             place=second.place,
             parameters=second.parameters,
         )
-        for key, inside in groups.items()
-    }
+
+    wisps: dict[Key, Path] = {}
+    if not params.templates:
+        requests = {
+            key: replace(
+                request(inside, f"{wisp_group_name(inside[0].header)}_wisps"),
+                is_programme=True,
+            )
+            for key, inside in _of_several_visits(short, params.least_exposures)
+        }
+        wisps = _made(desk, "second round: wisps", make_stray, requests)
+    requests = {}
+    for key, inside in group_by(short, lambda m: visit_group(m.header)).items():
+        header = inside[0].header
+        own = wisps.get(wisp_group(header))
+        if own or params.templates or len(inside) >= params.least_exposures:
+            name = f"{visit_group_name(header)}_stray"
+            requests[key] = replace(request(inside, name), wisps=own)
     return _made(desk, "second round: stray light", make_stray, requests)
+
+
+def _of_several_visits(
+    short: Sequence[Member], least: int
+) -> Iterator[tuple[Key, list[Member]]]:
+    """Yield exposures of more than one visit that show the same wisps, spread evenly."""
+    for key, inside in group_by(short, lambda m: wisp_group(m.header), least).items():
+        header = inside[0].header
+        if not expect_wisps(header.detector, header.filter):
+            continue
+        if len({visit_group(m.header) for m in inside}) > 1:
+            step = -(-len(inside) // MOST_FOR_WISPS)
+            yield key, inside[::step]
 
 
 def _find_bad_pixels(

@@ -38,6 +38,18 @@ def visit_group(header: Header) -> Key:
     )
 
 
+def wisp_group(header: Header) -> Key:
+    """Return what exposures with the same wisps share, from visit to visit."""
+    return (header.program, *visit_group(header)[3:])
+
+
+def wisp_group_name(header: Header) -> str:
+    """Return the same as a part of file names."""
+    element = optical_element(header.filter, header.pupil)
+    subarray = header.readout.subarray.lower()
+    return f"jw{header.program}_{header.detector.lower()}_{element}_{subarray}"
+
+
 def visit_group_name(header: Header) -> str:
     """Return the same as a part of file names."""
     visit = f"jw{header.program}{header.observation}{header.visit}"
