@@ -122,12 +122,14 @@ def expected_tasks(
     ]
     for name, headers in filters:
         yield _mosaic(name, headers, shape, options)
-    if options.reaches("catalog"):
+    has_catalogs = options.reaches("catalog")
+    if has_catalogs:
         for name, _ in filters:
             yield _catalog(name, shape)
     if "crf" in options.keep:
+        stage = "catalogues" if has_catalogs else "exposures of the mosaics"
         for name, header in members:
-            yield _entered(name, header)
+            yield _entered(stage, name, header)
 
 
 def grid_shape(headers: Sequence[Header], scale_arcsec: float) -> tuple[int, int]:
@@ -242,11 +244,11 @@ def _catalog(name: str, shape: tuple[int, int]) -> Expected:
     )
 
 
-def _entered(name: str, header: Header) -> Expected:
+def _entered(stage: str, name: str, header: Header) -> Expected:
     """Return the writing of an exposure as it entered its mosaic."""
     disk = header.readout.n_rows * header.readout.n_cols * CAL_BYTES
     return Expected(
-        stage="catalogues",
+        stage=stage,
         name=f"{header.root}_crf",
         detail=f"as it entered {name}",
         seconds=TASK_S,

@@ -87,14 +87,16 @@ def combine_field(desk: Desk, surveys: Sequence[Path], run: FieldRun) -> None:
     mosaics = [mosaic.path for mosaic in made]
     draw_field(run.folders.pictures, mosaics)
     # a catalogue keeps one core busy; meanwhile the others write
-    tasks = _catalog_tasks(desk, mosaics, run) if run.options.reaches("catalog") else []
+    has_catalogs = run.options.reaches("catalog")
+    tasks = _catalog_tasks(desk, mosaics, run) if has_catalogs else []
     tasks += [
         desk.task(request.name, make_crf, request)
         for mosaic in made
         for request in mosaic.exposures
     ]
     if tasks:
-        desk.run_stage("catalogues", tasks, light=len(mosaics) == 1)
+        title = "catalogues" if has_catalogs else "exposures of the mosaics"
+        desk.run_stage(title, tasks, light=len(mosaics) == 1)
 
 
 def _align(
