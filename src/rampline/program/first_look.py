@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..artifacts.bits import WISP_CORRECTED
 from ..artifacts.expected import Expected
 from ..artifacts.stars import StarTable
 from ..artifacts.stray_fit import StrayTemplate
@@ -33,6 +32,7 @@ from ..pipeline.second_round import (
     SecondRound,
     clean_exposure,
     know_alone,
+    supplied_template,
 )
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
@@ -123,14 +123,12 @@ class FirstLook:
         return found.image if is_found else image, _steps(found)
 
     def _template(self, header: Header, planes: SkyPlanes) -> StrayTemplate | None:
-        """Return supplied wisps as a template without errors."""
+        """Return supplied wisps."""
         if not self.supplied.paths:
             return None
         scale = planes.mjy_sr_per_dn_s
         light = read_supplied(self.supplied.paths, header, planes.flat, scale)
-        bits = np.where((light != 0).any(axis=0), WISP_CORRECTED, 0)
-        err = np.zeros(light.shape[1:], np.float32)
-        return StrayTemplate(light, err, bits.astype(np.uint16), is_mix=True)
+        return supplied_template(light)
 
     def _forbidden(self, image: SlopeImage, planes: SkyPlanes) -> DrawnMasks | None:
         """Return where nothing may be done; what the user masks is masked later."""
