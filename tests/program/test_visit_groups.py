@@ -1,4 +1,7 @@
-from rampline.program.visit_groups import split_epochs
+from rampline.program.second_round import Member, _of_several_visits
+from rampline.program.visit_groups import split_epochs, visit_group, wisp_group
+
+from ..pipeline.exposures import make_header
 
 
 def test_what_lies_within_the_span_is_one_epoch_whatever_the_calendar_says():
@@ -17,3 +20,29 @@ def test_no_epoch_is_longer_than_asked_for(rng):
     assert max(t - s for t, s in zip(times, starts, strict=True)) <= 30.0
     assert min(t - s for t, s in zip(times, starts, strict=True)) == 0.0
     assert split_epochs([], 30.0) == []
+
+
+def test_wisps_are_those_of_a_detector_and_filter_from_visit_to_visit():
+    first, second = (make_header(observation=number) for number in ("001", "002"))
+    assert visit_group(first) != visit_group(second)
+    assert wisp_group(first) == wisp_group(second)
+    for other in ({"detector": "NRCB4"}, {"filter": "F150W"}, {"program": "01727"}):
+        assert wisp_group(make_header(**other)) != wisp_group(first)
+
+
+def test_exposures_of_one_visit_make_no_wisps_of_a_programme():
+    def members(*observations, detector="NRCB4"):
+        headers = [make_header(observation=o, detector=detector) for o in observations]
+        return [Member(header=h, rate=None, view=None) for h in headers]
+
+    assert not list(_of_several_visits(members("001", "001", "001"), 3))
+    assert not list(_of_several_visits(members("001", "002"), 3))
+    none = members("001", "002", "002", detector="NRCB1")
+    assert not list(_of_several_visits(none, 3))
+    ((key, inside),) = _of_several_visits(members("001", "002", "002"), 3)
+    assert len(inside) == 3
+    assert "001" not in key
+    many = members(*["001"] * 40, *["002"] * 40)
+    ((_, inside),) = _of_several_visits(many, 3)
+    assert len(inside) == 27
+    assert {m.header.observation for m in inside} == {"001", "002"}
