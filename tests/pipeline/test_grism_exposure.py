@@ -10,6 +10,7 @@ from rampline.flags import DO_NOT_USE, OTHER_BAD_PIXEL
 from rampline.pipeline.grism_exposure import (
     GRISM_SKY,
     GrismParams,
+    GrismPath,
     SkyPattern,
     SourceList,
     clean_grism,
@@ -19,7 +20,6 @@ from rampline.pipeline.grism_exposure import (
     with_flat,
 )
 from rampline.pipeline.runner import Bench, Runner
-from rampline.pipeline.slope_to_sky import SlopeToSky
 from rampline.simulation.grism import disperse
 from rampline.simulation.instrument import DETECTORS, passband
 from rampline.simulation.optics import PointSpread
@@ -132,9 +132,7 @@ class Scene:
             origin="truth",
         )
         image = self.image(light)
-        return clean_grism(
-            image, run, (pattern, self.list), (GrismParams(), SlopeToSky())
-        )
+        return clean_grism(image, run, pattern, self.list, GrismPath())
 
 
 @pytest.fixture(scope="module")
@@ -204,8 +202,8 @@ def test_the_visit_tells_its_own_sky_and_what_goes_is_kept(rng, flat):
     pattern = with_flat(make_pattern(images, flat, GrismSkyParams()), flat)
     image, sky = _small(rng, 0.5, flat.flat)
     nobody = SourceList(*(np.empty(0),) * 3)
-    params = (GrismParams(), SlopeToSky())
-    found = clean_grism(image, Runner(flat, Bench()), (pattern, nobody), params)
+    params = GrismPath()
+    found = clean_grism(image, Runner(flat, Bench()), pattern, nobody, params)
     done = found.image
     assert abs(np.nanmedian(done.planes.slope)) < 0.001
     off = (done.extras[GRISM_SKY] - sky)[20:-20, 20:-20]
@@ -226,7 +224,7 @@ def test_no_pattern_or_no_wish_leaves_the_sky(rng, flat):
     )
     for known, params in ((None, GrismParams()), (pattern, off)):
         run = Runner(flat, Bench())
-        found = clean_grism(image, run, (known, nobody), (params, SlopeToSky()))
+        found = clean_grism(image, run, known, nobody, GrismPath(grism=params))
         assert found.sky is None
         assert GRISM_SKY not in found.image.extras
 

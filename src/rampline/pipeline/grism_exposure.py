@@ -59,6 +59,15 @@ class GrismParams(Params):
     """Diffuse rings of very bright sources."""
 
 
+class GrismPath(Params):
+    """Parameters of the whole path of a dispersed exposure."""
+
+    grism: GrismParams = GrismParams()
+    """Sky and ghosts."""
+    slope_to_sky: SlopeToSky = SlopeToSky()
+    """The flat."""
+
+
 class SourceList(NamedTuple):
     """Sources that may have ghosts."""
 
@@ -105,8 +114,9 @@ class CleanGrism:
 def clean_grism(
     image: SlopeImage,
     run: Runner[Flat],
-    known: tuple[SkyPattern | None, SourceList],
-    params: tuple[GrismParams, SlopeToSky],
+    pattern: SkyPattern | None,
+    sources: SourceList,
+    params: GrismPath,
     drawn: DrawnMasks | None = None,
 ) -> CleanGrism:
     """Walk a dispersed exposure from slopes to flat-fielded slopes without sky.
@@ -115,9 +125,11 @@ def clean_grism(
     ----------
     image : SlopeImage
     run : Runner of planes with a flat
-    known : (SkyPattern or None, SourceList)
-        Of its visit, and around its field.
-    params : (GrismParams, SlopeToSky)
+    pattern : SkyPattern or None
+        Of the sky; None where there is none.
+    sources : SourceList
+        In and around the field: those that may have ghosts.
+    params : GrismPath
     drawn : DrawnMasks or None
         What the user wants masked (DO_NOT_USE), and where no ghost may be flagged.
 
@@ -125,18 +137,17 @@ def clean_grism(
     -------
     CleanGrism
     """
-    pattern, sources = known
-    own, shared = params
-    sky = None
-    if pattern is not None and own.grism_sky.enabled:
-        image, sky = subtract_sky(image, pattern, run.planes.flat, own.grism_sky)
-    done = slope_to_flat_slope(image, run, shared)
+    sky, sky_params = None, params.grism.grism_sky
+    if pattern is not None and sky_params.enabled:
+        image, sky = subtract_sky(image, pattern, run.planes.flat, sky_params)
+    done = slope_to_flat_slope(image, run, params.slope_to_sky)
     if GRISM_SKY in image.extras:
         even = np.asarray(image.extras[GRISM_SKY] / run.planes.flat, np.float32)
         done = replace(done, extras={**done.extras, GRISM_SKY: even})
     if drawn is None:
         drawn = place_regions((), None, image.planes.slope.shape)
-    return _flag_ghosts(_mask_drawn(done, drawn), sources, own, (sky, drawn.forbidden))
+    done = _mask_drawn(done, drawn)
+    return _flag_ghosts(done, sources, sky, drawn.forbidden, params.grism)
 
 
 def subtract_sky(
@@ -276,11 +287,12 @@ def _mask_drawn(image: SlopeImage, drawn: DrawnMasks) -> SlopeImage:
 def _flag_ghosts(
     image: SlopeImage,
     sources: SourceList,
+    sky: SkyScale | None,
+    forbidden: NDArray[np.bool_],
     params: GrismParams,
-    known: tuple[SkyScale | None, NDArray[np.bool_]],
 ) -> CleanGrism:
     """Find tadpoles and shells and flag them, except where the user forbids it."""
-    (sky, forbidden), header, planes = known, image.header, image.planes
+    header, planes = image.header, image.planes
     shells = np.zeros(planes.slope.shape, np.bool_)
     tadpoles = Tadpoles((), (0.0, 0.0), shells)
     if header.detector != GHOST_DETECTOR or header.pupil not in _AXIS:

@@ -178,7 +178,7 @@ def tabulate_sources(
     astropy.table.QTable
     """
     star = predict_star_image(mosaic.grid, optics)
-    measured = _measure(mosaic, found, (star, planes, optics), params)
+    measured = _measure(mosaic, found, star, planes, optics, params)
     sky = _sky_positions(mosaic.grid, measured.shapes, measured.centroids)
     return build_catalog(measured, sky, planes, mosaic.grid.pixel_area_sr, params)
 
@@ -186,11 +186,12 @@ def tabulate_sources(
 def _measure(
     mosaic: Mosaic,
     found: Detection,
-    known: tuple[PointSource, CatalogPlanes, MosaicOptics],
+    star: PointSource,
+    planes: CatalogPlanes,
+    optics: MosaicOptics,
     params: CatalogParams,
 ) -> Measurements:
     """Measure all sources; radii in exposure pixels become pixels of the mosaic."""
-    star, planes, optics = known
     image = (found.signal, mosaic.err, found.labels)
     noise = optics.autocorrelation
     is_blank = find_blank(image)

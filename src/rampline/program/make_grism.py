@@ -13,18 +13,16 @@ from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.templates import read_planes, write_planes
 from ..files.write import write_slope
-from ..params import Params
 from ..pipeline.drawn_regions import place_regions
 from ..pipeline.grism_exposure import (
     CleanGrism,
-    GrismParams,
+    GrismPath,
     SkyPattern,
     clean_grism,
     make_pattern,
     with_flat,
 )
 from ..pipeline.runner import Runner
-from ..pipeline.slope_to_sky import SlopeToSky
 from ..reference.grism_sky import imaging_header, load_grism_sky
 from ..reference.planes import FlatField, load_flat
 from ..reference.select import ReferenceFiles
@@ -101,15 +99,6 @@ class GrismResult:
     note: str = ""
 
 
-class UsedParams(Params):
-    """What determines a ``_flatfield``."""
-
-    grism: GrismParams
-    """Sky and ghosts."""
-    slope_to_sky: SlopeToSky
-    """The flat."""
-
-
 def make_sky_pattern(request: PatternRequest) -> PatternResult:
     """Make the pattern of the sky of a visit's exposures unless it is up to date.
 
@@ -154,7 +143,7 @@ def make_grism(request: GrismRequest) -> GrismResult:
     inputs = [input_file(name) for name in read]
     hashes = [file.content_hash for file in inputs] + [hash_file(request.sources)]
     hashes += request.drawn.words()
-    params = UsedParams(grism=parameters.grism, slope_to_sky=parameters.slope_to_sky)
+    params = GrismPath(grism=parameters.grism, slope_to_sky=parameters.slope_to_sky)
     used = (*files.used, *(sky_files.used if sky_files else ()))
     key = make_key(MODULE, hashes, params, used)
     if is_current(path, key):
@@ -167,8 +156,9 @@ def make_grism(request: GrismRequest) -> GrismResult:
     found = clean_grism(
         read_slope(request.rate),
         run,
-        (pattern, read_sources(request.sources)),
-        (params.grism, params.slope_to_sky),
+        pattern,
+        read_sources(request.sources),
+        params,
         masks,
     )
     steps = (*list_steps(run.trail, params.slope_to_sky), *_steps(found))
