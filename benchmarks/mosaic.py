@@ -6,6 +6,7 @@ Simulates and calibrates dithers of a subarray in F200W and F444W for each seed,
 field in F090W and F277W that no test uses, combines them, and prints for each
 
 - the flux that stars lose to rejection: true images drizzled with and without the flags;
+- the flux of stars in the mosaic over that of the true images drizzled, in disks of 5 pixels;
 - the share of pixels beyond 6 sigma of the truth that are flagged, and of injected hits;
 - the share of good pixels that are flagged, on sky and on sources, and of star peaks;
 - the share of warm pixels that no reference knows that are flagged.
@@ -51,7 +52,7 @@ from rampline.simulation.scene import (  # noqa: E402
 )
 from rampline.simulation.simulate import simulate  # noqa: E402
 
-STAR_RADIUS = 5.0
+STAR_RADIUS, SKY_RADIUS, LEAST_SNR = 5.0, 20.0, 20.0
 EMPTY_MJY_SR = 0.002
 HITS_PER_PIXEL, HITS_PER_CORE_PIXEL = 1e-3, 0.02
 CORE_MJY_SR = 0.5
@@ -170,7 +171,9 @@ class Field:
         levels = level_exposures(self.aligned, members, self.grid, params)
         return gather_dithers(self.aligned, members, levels, lambda k: self.images[k])
 
-    def combine(self, images, outliers, level=None, grid=None, pixfrac=1.0, noise=QUIET):
+    def combine(
+        self, images, outliers, level=None, grid=None, pixfrac=1.0, noise=QUIET
+    ):
         loaded = [
             replace(dither, load=lambda image=image: image)
             for dither, image in zip(self.dithers, images, strict=True)
@@ -300,16 +303,9 @@ def star_losses(field):
         flags = np.where(field.found[k], np.uint32(1), kept).astype(np.uint32)
         cut.append(replace(whole[-1], flags=flags))
     off = OutlierParams(enabled=False)
-    before, after = (field.combine(each, off).mosaic for each in (whole, cut))
-    table, mags = star_table(field)
-    rows, cols = true_places(field, table)
-    radius, y, x = disk(STAR_RADIUS)
+    before, after = (field.combine(each, off, 0.0).mosaic for each in (whole, cut))
     losses = {}
-    reach = before.sky.shape[0] - radius, before.sky.shape[1] - radius
-    for row, col, mag in zip(np.rint(rows), np.rint(cols), mags, strict=True):
-        if not (radius <= row < reach[0] and radius <= col < reach[1]):
-            continue
-        at = int(row) + y, int(col) + x
+    for at, _, mag in star_disks(field, before.sky.shape):
         first, second = before.sky[at].sum(), after.sky[at].sum()
         if np.isfinite(first) and np.isfinite(second) and first > 0:
             losses.setdefault(int(mag), []).append(100 * (1 - second / first))
@@ -320,6 +316,50 @@ def star_losses(field):
             f"90 % within {np.percentile(np.abs(each), 90):6.3f} %, "
             f"worst {each[np.argmax(np.abs(each))]:7.3f} % ({len(each)} stars)"
         )
+
+
+def star_fluxes(field):
+    """Compare stars in mosaics of the exposures, without hits, and of the truth."""
+    bad = [found | hits for found, hits in zip(field.found, field.hits, strict=True)]
+    images = [
+        replace(image, flags=np.where(where, np.uint32(1), image.flags))
+        for image, where in zip(field.images, bad, strict=True)
+    ]
+    truths = [
+        replace(image, sky=sources.astype(np.float32))
+        for image, (sources, _, _) in zip(images, field.truths, strict=True)
+    ]
+    off = OutlierParams(enabled=False)
+    made = field.combine(images, off).mosaic
+    true = field.combine(truths, off, 0.0).mosaic.sky
+    left, biases = made.sky - true, {}
+    for at, around, mag in star_disks(field, true.shape):
+        flux = true[at].sum()
+        off_by = left[at].sum() - np.nanmedian(left[around]) * len(at[0])
+        err = np.sqrt(np.square(made.err[at], dtype=float).sum())
+        if np.isfinite(off_by) and flux > LEAST_SNR * err:
+            biases.setdefault(int(mag), []).append(100 * off_by / flux)
+    for bin_ in sorted(biases):
+        each = np.array(biases[bin_])
+        spread = 1.4826 * np.median(np.abs(each - np.median(each)))
+        print(
+            f"    flux over truth at AB {bin_}-{bin_ + 1}: median {np.median(each):+6.2f} % "
+            f"+- {1.25 * spread / np.sqrt(len(each)):.2f}, scatter {spread:5.2f} % "
+            f"({len(each)} stars)"
+        )
+
+
+def star_disks(field, shape):
+    """Yield for each star in the mosaic the pixels of its disk, those around, magnitude."""
+    table, mags = star_table(field)
+    rows, cols = true_places(field, table)
+    _, y, x = disk(STAR_RADIUS)
+    outer, v, u = disk(SKY_RADIUS)
+    far = np.hypot(v, u) > 3 * STAR_RADIUS
+    for row, col, mag in zip(np.rint(rows), np.rint(cols), mags, strict=True):
+        if outer <= row < shape[0] - outer and outer <= col < shape[1] - outer:
+            i, j = int(row), int(col)
+            yield (i + y, j + x), (i + v[far], j + u[far]), mag
 
 
 def true_places(field, table):
@@ -356,6 +396,7 @@ def report(name, scene, out, options):
         good = rejection(field)
         star_peaks(field, good)
         star_losses(field)
+        star_fluxes(field)
 
 
 def main():
