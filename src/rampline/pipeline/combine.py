@@ -148,7 +148,7 @@ def lay_table(
     def make(k: int) -> DrizzleInput:
         ready = prepare_exposure(dithers[k], maps[k], params)
         ready.weight[found[k].open()] = 0.0
-        return ready if kept >= len(dithers) else in_one_piece(ready)
+        return ready
 
     return Worktable(
         shelf=Shelf(make, len(dithers), kept),
@@ -171,31 +171,27 @@ def _image_width(header: Header) -> float:
 def prepare_exposure(
     dither: Dither, pixel_map: PixelMap, params: DrizzleParams
 ) -> DrizzleInput:
-    """Load one exposure and weigh its pixels."""
+    """Load one exposure and weigh its pixels.
+
+    Its planes are one block of memory, which goes back to the system when the exposure has
+    to go; planes one by one leave holes that the next ones do not fit into.
+    """
     image = dither.load()
-    noise = NoisePlanes(image.var_poisson, image.var_read, image.var_flat)
-    weight = weigh_pixels(image.sky, image.flags, noise, BAD_FOR_MOSAIC, params.weight)
+    stored = (image.sky, image.var_poisson, image.var_read, image.var_flat)
+    block = np.empty((len(stored) + 1, *image.sky.shape), np.float32)
+    sky, weight, noise = block[0], block[-1], NoisePlanes(*block[1:-1])
+    for plane, values in zip(block, stored, strict=False):
+        plane[:] = values
+    weight[:] = weigh_pixels(sky, image.flags, noise, BAD_FOR_MOSAIC, params.weight)
+    np.putmask(sky, weight == 0.0, np.nan)
     return DrizzleInput(
-        sky=np.where(weight > 0, image.sky, np.float32(np.nan)),
+        sky=sky,
         weight=weight,
         noise=noise,
         pixel_map=pixel_map,
         level=dither.level_mjy_sr,
         exposure_s=dither.header.exposure_s,
     )
-
-
-def in_one_piece(ready: DrizzleInput) -> DrizzleInput:
-    """Return an exposure whose planes are one block of memory.
-
-    A block of that size goes back to the system when the exposure has to go; planes one by
-    one leave holes that the next ones do not fit into.
-    """
-    planes = (ready.sky, ready.weight, *ready.noise)
-    block = np.empty((len(planes), *ready.sky.shape), np.float32)
-    for kept, plane in zip(block, planes, strict=True):
-        kept[:] = plane
-    return ready._replace(sky=block[0], weight=block[1], noise=NoisePlanes(*block[2:]))
 
 
 def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPlanes:

@@ -45,8 +45,8 @@ from .products import bench, input_file, is_current
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_mosaic"
-COMBINED = ("SCI", "DQ", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT")
-"""Extensions of an exposure that its mosaic is computed from."""
+COMPUTED = ("DQ",)
+"""Extensions of an exposure that are read; the others are copied as they are needed."""
 APERTURES = (3, 10, 33)
 """Widths in pixels of the apertures whose noise the header tells."""
 
@@ -117,7 +117,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     levels = level_exposures(field, members, grid, request.params.levels)
 
     def load(k: int) -> SkyImage:
-        return load_sky(cals[k], stored[k][1].geometry, COMBINED)
+        return load_sky(cals[k], stored[k][1].geometry, COMPUTED)
 
     dithers = gather_dithers(field, members, levels, load)
     run: Runner[None] = Runner(None, bench(request.threads))
