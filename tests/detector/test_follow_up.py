@@ -9,11 +9,9 @@ from rampline.detector.follow_up import (
     join_hits,
     shares_of,
 )
-from rampline.detector.gls_jumps import WIDTH, largest_of_normals
+from rampline.detector.gls_jumps import largest_of_normals
 from rampline.detector.jumps import FoundJumps, JumpParams, find_jumps, merge_jumps
-from rampline.detector.leave_out import make_outliers
 from rampline.detector.ramp_fit.covariance import readout_pattern
-from rampline.detector.ramp_fit.gls_kernels import make_tile
 from rampline.detector.ramp_fit.whole_ramps import noise_of, samples_of
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
 from tests.twins import detector as twins
@@ -191,8 +189,7 @@ def test_the_test_of_pixels_equals_its_twin(rng, pattern):
     ways = rng.integers(0, 5, n), shape
     model = made, largest_of_normals(6), (BAD_FOR_SLOPE, JUMP)
     samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
-    room = make_tile(6, WIDTH), make_outliers(6, WIDTH)
-    ours = module._test_pixels(samples, own, pixels, ways, model, room)
+    ours = module._test_pixels(samples, own, pixels, ways, made)
     with np.errstate(all="ignore"):
         theirs = twins.test_pixels(samples, own, pixels, ways, model)
     lost = band.group_flags[0].reshape(7, -1)[:, pixels] & BAD_FOR_SLOPE != 0

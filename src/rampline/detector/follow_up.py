@@ -19,12 +19,11 @@ from ..flags import BAD_FOR_SLOPE, JUMP
 from ..numerics.jit import fast_kernel, kernel
 from ..params import Fraction, Params, Sigma, Unit
 from .band import PixelNoise, RampBand
-from .gls_jumps import WIDTH, largest_of_normals
+from .gls_jumps import largest_of_normals
 from .jumps import FoundJumps
 from .leave_out import Outliers, invert, make_outliers, project, set_noise
 from .ramp_fit.covariance import Pattern, readout_pattern
 from .ramp_fit.gls_kernels import (
-    Tile,
     eliminate,
     find_means,
     make_tile,
@@ -41,6 +40,8 @@ _SIDE_PERCENT: Final = {
 _USUAL_PERCENT: Final = 0.54
 _CORNER: Final = 0.055
 """Share of a corner over that of a side."""
+_WIDTH: Final = 4112
+"""Pixels tested side by side: an odd number of cache lines."""
 _PROMISING: Final = 1.5
 """Step over its noise, told without the rest of the ramp, from which on it is worth a fit."""
 
@@ -161,7 +162,7 @@ def _test_neighbors(
 ) -> int:
     """Flag the neighbours of an integration's hits that show a step; return how many."""
     pattern = readout_pattern(readout)
-    n_steps, shape = len(pattern.step_s), noise.gain.shape
+    shape = noise.gain.shape
     ramps = band.counts[integration], band.group_flags[integration]
     best, pixels = np.full(shape, -1, np.int32), np.empty(noise.gain.size, np.int32)
     where, steps = strikes.where[1:], strikes.steps
@@ -171,14 +172,8 @@ def _test_neighbors(
     event = best.reshape(-1)[pixels]
     whole = slice(0, shape[0])
     ways = where[0, event] - 1, steps[:, event]
-    chi2 = _test_pixels(
-        samples_of(band, integration, whole),
-        noise_of(noise, whole),
-        pixels,
-        ways,
-        (pattern, largest_of_normals(n_steps), _BITS),
-        (make_tile(n_steps, WIDTH), make_outliers(n_steps, WIDTH)),
-    )
+    samples, own = samples_of(band, integration, whole), noise_of(noise, whole)
+    chi2 = _test_pixels(samples, own, pixels, ways, pattern)
     is_hit = chi2 > threshold**2
     both = is_hit & (ways[1][1] > 0.0)
     # one index is found faster than two
@@ -208,46 +203,56 @@ def _unit_noise(pattern: Pattern) -> tuple[np.float32, np.float32, np.float32]:
     return per_step, np.float32(reads * square), np.float32(_PROMISING**2)
 
 
-@fast_kernel
 def _test_pixels(
     samples: Samples,
     noise: Noise,
     pixels: NDArray[np.int32],
     ways: tuple[NDArray[np.int64], NDArray[np.float32]],
-    model: tuple[Pattern, NDArray[np.float32], tuple[int, int]],
-    room: tuple[Tile, Outliers],
+    pattern: Pattern,
 ) -> NDArray[np.float32]:
     """Return by how much a charge would lower chi2 of each pixel; 0 if it is negative.
 
     ``ways`` are the first difference that the charge is in, and (2, pixels) the ratio in
     which it and the next one have it.
     """
-    (pattern, largest_of, bits), (tile, out) = model, room
-    (first, shape), width, last = ways, tile.mean.size, len(tile.rate) - 1
-    zero, one, two = np.float32(0.0), np.float32(1.0), np.float32(2.0)
-    inverse_gain, chi2 = np.ones(width, np.float32), np.zeros(pixels.size, np.float32)
-    for start in range(0, pixels.size, width):
-        own = pixels[start : start + width]
-        pick_steps(samples, own, bits, pattern, tile, 0)
-        for c in range(own.size):
-            gain, sigma = noise.gain[own[c]], noise.read_noise[own[c]]
-            inverse_gain[c], tile.read[c] = one / gain, sigma * sigma
+    n_steps, chi2 = len(pattern.step_s), np.zeros(pixels.size, np.float32)
+    tile, out = make_tile(n_steps, _WIDTH), make_outliers(n_steps, _WIDTH)
+    inverse_gain = np.ones(_WIDTH, np.float32)
+    for start in range(0, pixels.size, _WIDTH):
+        own = pixels[start : start + _WIDTH]
+        inverse_gain[: own.size] = np.float32(1.0) / noise.gain[own]
+        tile.read[: own.size] = noise.read_noise[own] ** 2
+        pick_steps(samples, own, _BITS, pattern, tile, 0)
         find_means(tile)
-        set_noise(tile, inverse_gain, largest_of, pattern)
+        set_noise(tile, inverse_gain, largest_of_normals(n_steps), pattern)
         move_origin(tile, tile.mean)
         eliminate(tile, pattern)
         invert(tile, pattern, out)
         project(tile, out)
-        for c in range(own.size):
-            i, k = first[start + c], start + c
-            a, b = shape[0, k], shape[1, k]
-            value, weight = a * out.residual[i, c], a * a * out.own[i, c]
-            if b > zero and i < last:
-                value += b * out.residual[i + 1, c]
-                weight += two * a * b * out.cross[i, c] + b * b * out.own[i + 1, c]
-            if value > zero and weight > zero:
-                chi2[k] = value * value / weight
+        _save(out, ways, start, chi2[start : start + _WIDTH])
     return chi2
+
+
+@fast_kernel
+def _save(
+    out: Outliers,
+    ways: tuple[NDArray[np.int64], NDArray[np.float32]],
+    start: int,
+    chi2: NDArray[np.float32],
+) -> None:
+    """Fill by how much a charge would lower chi2, which comes in as 0.
+
+    ``ways`` as of `_test_pixels`, from ``start`` on.
+    """
+    (first, shape), zero, two = ways, np.float32(0.0), np.float32(2.0)
+    for c in range(chi2.size):
+        i, a, b = first[start + c], shape[0, start + c], shape[1, start + c]
+        value, weight = a * out.residual[i, c], a * a * out.own[i, c]
+        if b > zero:
+            value += b * out.residual[i + 1, c]
+            weight += two * a * b * out.cross[i, c] + b * b * out.own[i + 1, c]
+        if value > zero and weight > zero:
+            chi2[c] = value * value / weight
 
 
 @kernel

@@ -22,8 +22,8 @@ from .gls_kernels import (
 )
 from .whole_ramps import Noise, Planes, Samples
 
-_WIDTH: Final = 528
-"""Ramps fitted side by side: an odd number of cache lines, all arrays in the cache."""
+_WIDTH: Final = 4112
+"""Ramps fitted side by side: an odd number of cache lines."""
 
 
 def fit_cut_ramps(
@@ -48,64 +48,51 @@ def fit_cut_ramps(
         Filled in those pixels; ``flags`` come in as those of the pixels. Chi2 is per degree
         of freedom, NaN where there is none.
     """
-    _fit_cut_ramps(
-        samples,
-        noise,
-        pixels,
-        (pattern, bits),
-        make_tile(len(pattern.step_s), _WIDTH),
-        out,
-    )
+    tile = make_tile(len(pattern.step_s), _WIDTH)
+    # pixels without a gain or without a difference divide by zero: they are lost
+    with np.errstate(all="ignore"):
+        for start in range(0, pixels.size, _WIDTH):
+            own = pixels[start : start + _WIDTH]
+            pick_steps(samples, own, (bits[0], bits[1]), pattern, tile, 0)
+            _fit_tile(noise, own, (pattern, bits), tile, out)
 
 
-@fast_kernel
-def _fit_cut_ramps(
-    samples: Samples,
+def _fit_tile(
     noise: Noise,
     pixels: NDArray[np.int32],
     model: tuple[Pattern, tuple[int, int, int, int, int]],
     tile: Tile,
     out: Planes,
 ) -> None:
-    """Fit some ramps; arguments as of `fit_cut_ramps`."""
-    (pattern, bits), width = model, tile.mean.size
-    zero, one, unknown = np.float32(0.0), np.float32(1.0), np.float32(np.nan)
-    inverse_gain, dark = np.ones(width, np.float32), np.zeros(width, np.float32)
-    origin, weight = np.zeros(width, np.float32), np.zeros(width, np.float32)
-    for start in range(0, pixels.size, width):
-        own = pixels[start : start + width]
-        pick_steps(samples, own, (bits[0], bits[1]), pattern, tile, 0)
-        for c in range(own.size):
-            gain, sigma = noise.gain[own[c]], noise.read_noise[own[c]]
-            inverse_gain[c] = one / gain if gain > zero else unknown
-            tile.read[c] = sigma * sigma if sigma > zero else unknown
-            if noise.dark.size:
-                dark[c] = noise.dark[own[c]]
-        find_means(tile)
-        for c in range(width):
-            origin[c] = tile.mean[c]
-            tile.signal[c] = (max(origin[c], zero) + dark[c]) * inverse_gain[c]
-        move_origin(tile, origin)
-        eliminate(tile, pattern)
-        for c in range(width):
-            rate = origin[c] + tile.sums[1, c] / tile.sums[2, c]
-            tile.signal[c] = (max(rate, zero) + dark[c]) * inverse_gain[c]
-        eliminate(tile, pattern)
-        weigh_reads(tile, pattern, weight)
-        for c in range(own.size):
-            _write(own[c], c, (origin[c], weight[c], inverse_gain[c]), tile, bits, out)
+    """Fit the ramps of a tile, which are those of ``pixels``."""
+    pattern, bits = model
+    reads, inside = np.empty(_WIDTH, np.float32), slice(0, pixels.size)
+    inverse_gain, dark = np.ones((2, _WIDTH), np.float32)
+    gain, sigma = noise.gain[pixels], noise.read_noise[pixels]
+    inverse_gain[inside] = np.where(gain > 0.0, np.float32(1.0) / gain, np.nan)
+    dark[inside] = noise.dark[pixels] if noise.dark.size else 0.0
+    tile.read[inside] = np.where(sigma > 0.0, sigma * sigma, np.nan)
+    find_means(tile)
+    origin = tile.mean.copy()
+    tile.signal[:] = (np.maximum(origin, 0.0) + dark) * inverse_gain
+    move_origin(tile, origin)
+    eliminate(tile, pattern)
+    rate = origin + tile.sums[1] / tile.sums[2]
+    tile.signal[:] = (np.maximum(rate, 0.0) + dark) * inverse_gain
+    eliminate(tile, pattern)
+    weigh_reads(tile, pattern, reads)
+    _write(pixels, (origin, reads, inverse_gain), tile, bits, out)
 
 
 @fast_kernel
 def _write(
-    pixel: int,
-    column: int,
-    fitted: tuple[np.float32, np.float32, np.float32],
+    pixels: NDArray[np.int32],
+    fitted: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]],
     tile: Tile,
     bits: tuple[int, int, int, int, int],
     out: Planes,
 ) -> None:
-    """Write the result of one ramp.
+    """Write the results of some ramps.
 
     ``fitted`` are the rate that the differences are relative to, ``1' C**-1 1`` of the
     reads alone, and one over the gain.
@@ -113,21 +100,18 @@ def _write(
     origin, reads, inverse_gain = fitted
     zero, one, unknown = np.float32(0.0), np.float32(1.0), np.float32(np.nan)
     kept, lost, no_gain = np.uint8(bits[2]), np.uint32(bits[3]), np.uint32(bits[4])
-    chi, right, weight = (
-        tile.sums[0, column],
-        tile.sums[1, column],
-        tile.sums[2, column],
-    )
-    freedom = tile.n_used[column] - one
-    flags = out.flags[pixel] | np.uint32(tile.seen[column] & kept)
-    flags |= no_gain if np.isnan(inverse_gain) else np.uint32(0)
-    flags |= np.uint32(0) if weight > zero else lost
-    is_lost = flags & lost != 0
-    variance, var_read = one / weight, one / reads
-    out.flags[pixel] = flags
-    out.slope[pixel] = unknown if is_lost else origin + right / weight
-    out.err[pixel] = zero if is_lost else np.sqrt(variance)
-    out.var_read[pixel] = zero if is_lost else var_read
-    out.var_poisson[pixel] = zero if is_lost else max(variance - var_read, zero)
-    chi2 = (chi - right * right / weight) / freedom
-    out.chi2[pixel] = chi2 if freedom > zero else unknown
+    for c in range(pixels.size):
+        k, freedom = pixels[c], tile.n_used[c] - one
+        chi, right, weight = tile.sums[0, c], tile.sums[1, c], tile.sums[2, c]
+        flags = out.flags[k] | np.uint32(tile.seen[c] & kept)
+        flags |= no_gain if np.isnan(inverse_gain[c]) else np.uint32(0)
+        flags |= np.uint32(0) if weight > zero else lost
+        is_lost = flags & lost != 0
+        variance, var_read = one / weight, one / reads[c]
+        out.flags[k] = flags
+        out.slope[k] = unknown if is_lost else origin[c] + right / weight
+        out.err[k] = zero if is_lost else np.sqrt(variance)
+        out.var_read[k] = zero if is_lost else var_read
+        out.var_poisson[k] = zero if is_lost else max(variance - var_read, zero)
+        chi2 = (chi - right * right / weight) / freedom
+        out.chi2[k] = chi2 if freedom > zero else unknown
