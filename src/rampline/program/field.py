@@ -106,7 +106,7 @@ def _align(
         surveys=tuple(surveys),
         align_to=run.options.align_to,
         grid=run.options.grid,
-        table=run.folders.mosaics / "alignment.ecsv",
+        table=run.folders.alignment,
         params=run.mosaic_params,
     )
     task = desk.task("alignment", make_alignment, request)

@@ -82,7 +82,7 @@ def note_finished(folders: Folders, key: str) -> None:
     Nothing is recorded if the alignment lacked its catalogue because the network failed: the
     next run tries again.
     """
-    if not stored_key(folders.mosaics / "alignment.ecsv"):
+    if not stored_key(folders.alignment):
         return
     products = {
         str(path.relative_to(folders.out)): _stamp(path)

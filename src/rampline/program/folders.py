@@ -29,6 +29,11 @@ class Folders:
         return self.out / "mosaics"
 
     @property
+    def alignment(self) -> Path:
+        """The table of the alignment, among the mosaics."""
+        return self.mosaics / "alignment.ecsv"
+
+    @property
     def pictures(self) -> Path:
         """A PNG beside every product."""
         return self.out / "pictures"

@@ -187,7 +187,7 @@ def _band(mosaic: MosaicState) -> str:
 
 
 def _alignment(last: Overview) -> Iterator[Block]:
-    table = last.folders.mosaics / "alignment.ecsv"
+    table = last.folders.alignment
     if not table.is_file():
         return
     rows = read_catalog(table)

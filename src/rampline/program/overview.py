@@ -256,7 +256,7 @@ def _why_outdated(
 def _exposures(
     folders: Folders, entries: list[Entry], products: list[Product]
 ) -> tuple[ExposureState, ...]:
-    table = folders.mosaics / "alignment.ecsv"
+    table = folders.alignment
     verdicts = _verdicts(table) if table.is_file() else {}
     tasks = {entry.task: entry for entry in entries if _is_exposure(entry.task)}
     found: dict[str, dict[str, Product]] = {}

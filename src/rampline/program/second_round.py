@@ -110,7 +110,7 @@ def _members(first: Sequence[ExposureResult], run: FieldRun) -> list[Member]:
     surveys = tuple(r.survey for r in with_mosaic if r.survey is not None)
     read = [read_survey(path)[1] for path in surveys]
     headers = [survey.header for survey in read]
-    alignment = run.folders.mosaics / "alignment.ecsv"
+    alignment = run.folders.alignment
     field, _ = read_alignment(alignment, read)
     filters = split_filters(field, run.parameters.sky_to_mosaic.grid)
     names = {
