@@ -34,7 +34,7 @@ STEPS = {
     "rampline.program.make_alignment": ("align_field", "write_alignment"),
     "rampline.program.make_mosaic": ("draw_mosaic", "write_mosaic"),
     "rampline.pipeline.find_outliers": ("measure_exposures", "median_of_dithers"),
-    "rampline.pipeline.combine": ("outliers", "drizzle"),
+    "rampline.pipeline.combine": ("outliers", "drizzle", "measure_mosaic_noise"),
     "rampline.program.make_catalog": (
         "read_mosaic",
         "mosaic_to_catalog",
