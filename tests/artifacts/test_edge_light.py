@@ -51,7 +51,7 @@ def test_the_box_begins_at_the_edge_nearest_to_the_star(x, y, touched):
     assert sorted(high - low) == pytest.approx([80, 250], abs=1)
 
 
-@pytest.mark.parametrize(("away_px", "mag"), [(-5, 12.0), (70, 12.0), (30, 19.0)])
+@pytest.mark.parametrize(("away_px", "mag"), [(-5, 12.0), (75, 12.0), (30, 19.0)])
 def test_stars_inside_far_outside_or_faint_give_none(away_px, mag):
     stars = beside("NRCBLONG", 1000, -away_px, mag)
     assert not expect_wall_light(stars, "NRCBLONG", PARAMS)

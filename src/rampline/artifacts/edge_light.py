@@ -29,6 +29,8 @@ from .frames import (
 Vector = NDArray[np.float64]
 SurfaceBrightness = Annotated[float, Field(ge=0), Unit("MJy/sr")]
 
+POINTING_ARCSEC: Final = 0.5
+"""The pointing in the header of an exposure may be so far off: all zones are so much wider."""
 WALL_REACH_ARCSEC: Final = 4.0
 """Stars further from an edge give no type I."""
 WALL_PEAK_ARCSEC, WALL_WIDTH_ARCSEC = 1.9, 0.7
@@ -99,7 +101,7 @@ def expect_wall_light(
     foot_x, foot_y = np.clip(x, 0, SIDE - 1), np.clip(y, 0, SIDE - 1)
     away = np.hypot(x - foot_x, y - foot_y) * scale
     found = []
-    for k in np.flatnonzero((away > 0) & (away < WALL_REACH_ARCSEC)):
+    for k in np.flatnonzero((away > 0) & (away < WALL_REACH_ARCSEC + POINTING_ARCSEC)):
         falloff = np.exp(-0.5 * ((away[k] - WALL_PEAK_ARCSEC) / WALL_WIDTH_ARCSEC) ** 2)
         area = WALL_AREA_PX[long] * scale**2
         share = WALL_FRACTION[long]
@@ -177,7 +179,7 @@ def _beside(stars: NearStars, outer: str) -> Iterator[tuple[int, float]]:
     edge_x = 0 if "A" in outer[3] else SIDE - 1
     low, high = (pixel_to_telescope(outer, edge_x, y) for y in (0, SIDE - 1))
     away = np.abs(stars.v2_arcsec) - abs(float(low.v2 + high.v2) / 2)
-    near, far = KNIFE_REACH_ARCSEC
+    near, far = np.add(KNIFE_REACH_ARCSEC, (-POINTING_ARCSEC, POINTING_ARCSEC))
     same_side = np.sign(stars.v2_arcsec) == np.sign(low.v2)
     abreast = (stars.v3_arcsec >= low.v3) & (stars.v3_arcsec <= high.v3)
     for k in np.flatnonzero(same_side & abreast & (away >= near) & (away <= far)):
@@ -213,7 +215,8 @@ def expect_leaf(stars: NearStars, detector: str) -> Sequence[Expected]:
         return ()
     low, high = LEAF_V2_ARCSEC
     here = (stars.v2_arcsec > low) & (stars.v2_arcsec < high)
-    here &= np.abs(stars.v3_arcsec - LEAF_V3_ARCSEC) < LEAF_HALF_ARCSEC
+    height = np.abs(stars.v3_arcsec - LEAF_V3_ARCSEC)
+    here &= height < LEAF_HALF_ARCSEC + POINTING_ARCSEC
     here &= stars.ab_mag < LEAF_FAINTEST_AB
     return [
         Expected(

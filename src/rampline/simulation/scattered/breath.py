@@ -24,7 +24,7 @@ from .view import Array, Cause, Stars, Strength, View, Window, smooth, whole, wi
 
 _BEST_ARCSEC: Final = 1.9
 _SPREAD_ARCSEC: Final = 0.7
-_FARTHEST_ARCSEC: Final = 4.5
+_FARTHEST_ARCSEC: Final = 4.0
 _SHARE: Final = {"LONG": 0.015, "SHORT": 0.004}
 _DEPTH_PX: Final = {"LONG": 230.0, "SHORT": 450.0}
 _HALF_WIDTH_PX: Final = {"LONG": 40.0, "SHORT": 80.0}

@@ -38,7 +38,7 @@ def leaf_weight(stars: Stars) -> Array:
     """Return how well each star makes a leaf: at most 1, (n,)."""
     beyond = stars.v2 - _LEFT_ARCSEC
     height = (stars.v3 - _V3_ARCSEC) / _V3_SPREAD_ARCSEC
-    near = (beyond > 0.0) & (beyond < _REACH_ARCSEC) & (np.abs(height) < 3.0)
+    near = (beyond > 0.0) & (beyond < _REACH_ARCSEC) & (np.abs(height) < 2.0)
     nearness = 1.0 - beyond / _REACH_ARCSEC
     return np.asarray(np.where(near, nearness * np.exp(-0.5 * height**2), 0.0))
 
