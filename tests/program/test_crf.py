@@ -13,7 +13,7 @@ from rampline.files.read import read_gwcs, read_sky
 from rampline.files.write import write_sky
 from rampline.pipeline.exposure_geometry import product_wcs
 from rampline.pipeline.worktable import PackedMask
-from rampline.program.make_crf import CrfRequest, make_crf
+from rampline.program.make_crf import CrfRequest, are_current, make_crf
 
 from ..astrometry.fields import (
     CORRECTION,
@@ -24,6 +24,7 @@ from ..astrometry.fields import (
 )
 from ..files.making import COLS, PROVENANCE, ROWS, full_header, make_sky
 
+MOSAIC = replace(PROVENANCE, task_key="of the mosaic")
 FURTHER = np.array([[1.00001, 2e-5, 0.12], [-2.1e-5, 0.99999, -0.4]])
 
 
@@ -45,7 +46,7 @@ def write_both(folder, rng, earlier, update):
         update=update,
         level_mjy_sr=0.1,
         outliers=PackedMask.of(np.zeros((ROWS, COLS), bool)),
-        provenance=PROVENANCE,
+        provenance=MOSAIC,
         folder=folder,
     )
     assert make_crf(request).path == folder / f"{header.root}_crf.fits"
@@ -70,3 +71,12 @@ def test_a_crf_looks_where_the_mosaic_took_it_from(tmp_path, rng, earlier, is_up
     with fits.open(crf) as file:
         found = WCS(file["SCI"].header, fix=False).pixel_to_world_values(cols, rows)
     assert offset_mas(*found, *sky) < 0.005 * 31.0
+
+
+def test_a_mosaic_is_not_done_before_its_exposures_are_written(tmp_path, rng):
+    crf, _ = write_both(tmp_path, rng, np.eye(2, 3), None)
+    root, key = crf.name.removesuffix("_crf.fits"), MOSAIC.task_key
+    assert are_current(tmp_path, [root], key)
+    assert not are_current(tmp_path, [root, "another"], key)
+    assert not are_current(tmp_path, [root], "another key")
+    assert are_current(None, [root], "exposures are not kept")
