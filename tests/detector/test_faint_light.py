@@ -178,3 +178,15 @@ def test_wings_around_a_known_scene_are_not_taken_for_stripes(rng):
     best = remove_flicker_noise(*args, scene=whole)
     beside = (distance < 400) & (np.arange(2048) // 512 == 2)
     assert abs((done.stripes - best.stripes)[beside].mean()) < 0.004
+
+
+def test_light_is_left_in_a_known_scene_the_more_the_further_bare_sky_is():
+    known = np.zeros((40, 40), bool)
+    known[10:30, 10:30] = True
+    known[2:5, 2:5] = True
+    share = faint_light._share_of_reaches(known)
+    assert not share[~known].any()
+    assert share[20, 20] == 1.0
+    assert share[3, 3] == share[11, 20] == 0.25
+    assert share[10, 20] == 0.0
+    assert (faint_light._share_of_reaches(np.ones((3, 4), bool)) == 1.0).all()
