@@ -11,6 +11,7 @@ from rampline.detector.follow_up import (
 )
 from rampline.detector.gls_jumps import largest_of_normals
 from rampline.detector.jumps import FoundJumps, JumpParams, find_jumps, merge_jumps
+from rampline.detector.leave_out import make_outliers
 from rampline.detector.ramp_fit.covariance import readout_pattern
 from rampline.detector.ramp_fit.whole_ramps import noise_of, samples_of
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
@@ -196,3 +197,17 @@ def test_the_test_of_pixels_equals_its_twin(rng, pattern):
     whole = ~lost.any(axis=0) & (own.gain[pixels] > 0) & (own.read_noise[pixels] > 0)
     assert whole.sum() > 300
     np.testing.assert_allclose(ours[whole], theirs[whole], rtol=0.02, atol=0.02)
+
+
+def test_what_a_charge_saves_equals_its_twin(rng):
+    out, n = make_outliers(6, 50), 40
+    out.own[:] = rng.uniform(0.5, 2, out.own.shape)
+    out.cross[:], out.residual[:] = rng.normal(0, 0.3, (2, 6, 50))
+    shape = rng.uniform(10, 100, (2, n + 5)).astype(np.float32)
+    shape[1, ::2] = 0
+    ways = rng.integers(0, 5, n + 5), shape
+    ours, theirs = np.zeros((2, n), np.float32)
+    module._save(out, ways, 5, ours)
+    twins.save(out, ways, 5, theirs)
+    assert 5 < np.count_nonzero(ours) < n
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4)

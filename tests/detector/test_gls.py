@@ -2,12 +2,11 @@ import numpy as np
 import pytest
 
 from rampline.detector.band import PixelNoise, RampBand
-from rampline.detector.ramp_fit import gls_kernels
+from rampline.detector.ramp_fit import cut_ramps, gls_kernels
 from rampline.detector.ramp_fit.covariance import (
     difference_pattern,
     readout_pattern,
 )
-from rampline.detector.ramp_fit.cut_ramps import fit_cut_ramps
 from rampline.detector.ramp_fit.planes import empty_slopes, rows_of
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from rampline.detector.ramp_fit.whole_ramps import Planes, noise_of, samples_of
@@ -341,6 +340,21 @@ def test_writing_equals_its_twin(rng):
     np.testing.assert_allclose(*planes, rtol=1e-5, atol=1e-6)
 
 
+def test_writing_ramps_with_gaps_equals_its_twin(rng):
+    tile, made, _ = loaded_tile(rng)
+    gls_kernels.eliminate(tile, made)
+    pixels = rng.choice(60, 40, replace=False).astype(np.int32)
+    fitted = rng.uniform(0.5, 2, (3, 40)).astype(np.float32)
+    fitted[2, ::7] = np.nan
+    bits = BAD_FOR_SLOPE, JUMP, JUMP | SATURATED, DO_NOT_USE, NO_GAIN_VALUE
+    marks = np.where(rng.random(60) < 0.1, DO_NOT_USE, 0).astype(np.uint32)
+    fits = [Planes(*np.zeros((5, 60), np.float32), marks.copy()) for _ in range(2)]
+    cut_ramps._write(pixels, tuple(fitted), tile, bits, fits[0])
+    twins.write(pixels, tuple(fitted), tile, bits, fits[1])
+    for one, two in zip(*fits, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
+
+
 def test_whole_ramps_are_fitted_as_those_with_gaps(rng):
     readout = make_readout("SHALLOW4", (1, 8, 20, 30))
     band, noise = clean_band(read_out(rng, readout, 1.0))
@@ -350,7 +364,7 @@ def test_whole_ramps_are_fitted_as_those_with_gaps(rng):
     bits = BAD_FOR_SLOPE, JUMP, JUMP | SATURATED, DO_NOT_USE, NO_GAIN_VALUE
     pixels, flags = np.arange(n, dtype=np.int32), np.zeros(n, np.uint32)
     cut = Planes(*np.empty((5, n), np.float32), flags)
-    fit_cut_ramps(samples, own, pixels, readout_pattern(readout), bits, cut)
+    cut_ramps.fit_cut_ramps(samples, own, pixels, readout_pattern(readout), bits, cut)
     difference = short.exposure.slope.flatten() - cut.slope
     assert np.abs(difference / cut.err).max() < 2e-3
     err = short.exposure.err.flatten()

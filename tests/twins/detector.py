@@ -1155,6 +1155,36 @@ def find_hit_runs(flags, bad, jump, first, last):
             first[c], last[c] = place[0], place[-1]
 
 
+def save(out, ways, start, chi2):
+    for c in range(chi2.size):
+        i, shape = ways[0][start + c], np.zeros(len(out.own))
+        shape[i] = ways[1][0, start + c]
+        if ways[1][1, start + c] > 0:
+            shape[i + 1] = ways[1][1, start + c]
+        across = np.diag(out.own[:, c])
+        across += np.diag(out.cross[:-1, c], 1) + np.diag(out.cross[:-1, c], -1)
+        value, weight = shape @ out.residual[:, c], shape @ across @ shape
+        chi2[c] = value**2 / weight if value > 0 and weight > 0 else 0
+
+
+def write(pixels, fitted, tile, bits, out):
+    n = pixels.size
+    origin, reads, inverse_gain = (line[:n] for line in fitted)
+    marks = out.flags[pixels] | (tile.seen[:n] & bits[2])
+    marks[np.isnan(inverse_gain)] |= np.uint32(bits[4])
+    planes = np.empty((4, n), np.float32)
+    write_slopes(tile.sums[:, :n], reads, origin, bits[3], marks, planes)
+    out.flags[pixels] = marks
+    named = out.slope, out.err, out.var_poisson, out.var_read
+    for plane, values in zip(named, planes, strict=True):
+        plane[pixels] = values
+    chi, right, weight = tile.sums[:, :n]
+    freedom = tile.n_used[:n] - 1
+    with np.errstate(all="ignore"):
+        chi2 = (chi - right**2 / weight) / freedom
+    out.chi2[pixels] = np.where(freedom > 0, chi2, np.nan)
+
+
 def load_light(noise, pixels, slope, tile, origin):
     n = pixels.size
     dark = noise.dark[pixels] if noise.dark.size else 0
