@@ -1,6 +1,6 @@
 """Scattered light of every kind, alone and together, against what is asked of it.
 
-    python benchmarks/artifacts.py [table] [templates] [programme] [claws] [--points 4] [--seeds 1]
+    python benchmarks/artifacts.py [table] [templates] [programme] [claws] [--points 4] [--seeds 1 2]
                                    [--detectors NRCB4 NRCB1 ...] [--cases none all ...]
                                    [--pictures DIR]
 
@@ -197,6 +197,7 @@ def report_table(options):
     """Print one line for each kind in each case."""
     print("detector case       kind      before     left, MJy/sr")
     for seed in options.seeds:
+        print(f"seed {seed}")
         for detector in options.detectors:
             visit = Visit(detector, options.points, seed)
             kinds = KIND_OF[detector]
@@ -327,7 +328,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=["table"])
     parser.add_argument("--points", type=int, default=4)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--detectors", nargs="+", default=list(KIND_OF))
     parser.add_argument("--cases", nargs="+", help="of the table; else all")
     parser.add_argument("--pictures", type=Path, help="folder that gets them")
