@@ -5,7 +5,7 @@ import time
 import pytest
 
 from rampline.errors import RamplineError
-from rampline.program.journal import Journal
+from rampline.program.journal import EXPOSURES, Journal
 from rampline.program.occupancy import is_occupied, occupy
 from rampline.program.options import ReduceOptions
 from rampline.program.parameter_tree import Parameters
@@ -63,7 +63,9 @@ def test_status_tells_running_waiting_and_killed_tasks_apart(tmp_path):
     with Journal(tmp_path) as journal:
         (tmp_path / "logs" / f"{root.format(2)}.log").write_text("of the run before")
         time.sleep(0.3)
-        journal.note_all([(root.format(k), "waiting", 0.0, "") for k in (1, 2)])
+        journal.note_all(
+            [(root.format(k), EXPOSURES, "waiting", 0.0, "") for k in (1, 2)]
+        )
         (tmp_path / "logs" / f"{root.format(1)}.log").write_text("begun")
     with occupy(tmp_path):
         said = "\n".join(status_lines(tmp_path))

@@ -5,7 +5,7 @@ from astropy.io import fits
 
 from rampline.errors import InputError, RamplineError
 from rampline.program.inputs import collect_inputs
-from rampline.program.journal import Journal
+from rampline.program.journal import EXPOSURES, Journal
 from rampline.program.options import ReduceOptions
 from rampline.program.run_record import command_line, missing_out, read_record
 from rampline.program.status import status_lines
@@ -35,15 +35,18 @@ def test_a_finished_run_shows_filters_exposures_and_alignment(reduced, field):
 def test_a_stopped_run_says_how_to_go_on(output):
     root = "jw02736001001_02103_00009_nrcb1"
     with Journal(output) as journal:
-        journal.note(root, "stopped")
+        journal.note(root, EXPOSURES, "stopped")
+        journal.note(f"{root}_grism", "grism exposures", "stopped")
     lines = _said(output).splitlines()
     assert any(line.split() == [root, "-", "stopped"] for line in lines)
+    assert not any("grism" in line for line in lines)
     assert lines[-1] == f"to go on: {read_record(output).command}"
 
 
 def test_a_failure_is_shown_with_its_line(output):
     with Journal(output) as journal:
-        journal.note("/raw/a_uncal.fits", "failed", 0.0, "/raw/a_uncal.fits: truncated")
+        line = "/raw/a_uncal.fits: truncated"
+        journal.note("/raw/a_uncal.fits", "inputs", "failed", 0.0, line)
     assert "failed: /raw/a_uncal.fits: truncated" in _said(output)
 
 

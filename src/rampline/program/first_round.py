@@ -13,6 +13,7 @@ from .engine import Task
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field import FieldRun
 from .inputs import Inputs, Source
+from .journal import EXPOSURES, SKIES
 from .make_cal import choose_backgrounds, is_background
 from .make_rate import Finish
 from .options import Until
@@ -69,7 +70,7 @@ def run_first_round(desk: Desk, inputs: Inputs, run: FieldRun) -> list[ExposureR
     # what is calibrated needs a survey only
     light = all(source.suffix == "cal" for source in targets)
     tasks = [_task(desk, source, run.options.until, known, run) for source in targets]
-    outcomes = desk.run_stage("exposures", tasks, light=light)
+    outcomes = desk.run_stage(EXPOSURES, tasks, light=light)
     return [outcome.value for outcome in outcomes if not outcome.error]
 
 
@@ -131,7 +132,7 @@ def _reduce_skies(
 ) -> list[tuple[Header, Path]]:
     """Return the exposures of the sky alone and their slopes."""
     tasks = [_task(desk, source, "rate", known, run) for source in skies]
-    outcomes = desk.run_stage("background exposures", tasks)
+    outcomes = desk.run_stage(SKIES, tasks)
     return [
         (source.header, outcome.value.rate)
         for source, outcome in zip(skies, outcomes, strict=True)

@@ -16,12 +16,17 @@ from ..errors import RamplineError
 
 State = Literal["waiting", "running", "done", "reused", "failed", "stopped"]
 FILE_NAME = "journal.sqlite"
+SKIES, EXPOSURES = "background exposures", "exposures"
+EXPOSURES_AGAIN = "second round: exposures"
+"""Stages whose tasks make one exposure each."""
 
 
 class Entry(NamedTuple):
     """One task as the journal knows it."""
 
     task: str
+    stage: str
+    """Title of the stage that it belongs to."""
     state: State
     seconds: float
     message: str
@@ -48,9 +53,10 @@ class Journal:
         try:
             self._db = sqlite3.connect(self.path, timeout=30)
             self._db.execute(
-                "CREATE TABLE IF NOT EXISTS tasks (task TEXT PRIMARY KEY, state TEXT, "
-                "seconds REAL, message TEXT, changed_unix_s REAL)"
+                "CREATE TABLE IF NOT EXISTS tasks (task TEXT PRIMARY KEY, stage TEXT, "
+                "state TEXT, seconds REAL, message TEXT, changed_unix_s REAL)"
             )
+            self._take_up()
         except sqlite3.Error as error:
             raise RamplineError(f"{self.path}: cannot be used ({error})") from error
 
@@ -71,6 +77,12 @@ class Journal:
                 )
         self._db.close()
 
+    def _take_up(self) -> None:
+        """Give the tasks of an older version's journal a stage without a title."""
+        columns = self._db.execute("SELECT name FROM pragma_table_info('tasks')")
+        if ("stage",) not in columns.fetchall():
+            self._db.execute("ALTER TABLE tasks ADD COLUMN stage TEXT DEFAULT ''")
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """Make one transaction."""
@@ -86,25 +98,34 @@ class Journal:
             db.execute("DELETE FROM tasks")
 
     def note(
-        self, task: str, state: State, seconds: float = 0.0, message: str = ""
+        self,
+        task: str,
+        stage: str,
+        state: State,
+        seconds: float = 0.0,
+        message: str = "",
     ) -> None:
         """Record the state of a task."""
-        self.note_all([(task, state, seconds, message)])
+        self.note_all([(task, stage, state, seconds, message)])
 
-    def note_all(self, rows: Iterable[tuple[str, State, float, str]]) -> None:
+    def note_all(self, rows: Iterable[tuple[str, str, State, float, str]]) -> None:
         """Record the states of several tasks in one transaction."""
         now = time.time()
         with self._writing() as db:
             db.executemany(
-                "INSERT INTO tasks VALUES (?, ?, ?, ?, ?) ON CONFLICT(task) DO UPDATE SET "
-                "state=excluded.state, seconds=excluded.seconds, message=excluded.message, "
-                "changed_unix_s=excluded.changed_unix_s",
+                "INSERT INTO tasks (task, stage, state, seconds, message, changed_unix_s) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT(task) DO UPDATE SET "
+                "stage=excluded.stage, state=excluded.state, seconds=excluded.seconds, "
+                "message=excluded.message, changed_unix_s=excluded.changed_unix_s",
                 [(*row, now) for row in rows],
             )
 
     def entries(self) -> list[Entry]:
         """Return all tasks in the order in which they were first recorded."""
-        rows = self._db.execute("SELECT * FROM tasks ORDER BY rowid").fetchall()
+        rows = self._db.execute(
+            "SELECT task, stage, state, seconds, message, changed_unix_s FROM tasks "
+            "ORDER BY rowid"
+        )
         return [Entry(*row) for row in rows]
 
 

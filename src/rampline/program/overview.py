@@ -13,7 +13,14 @@ from ..files.catalogs import read_catalog
 from ..files.names import optical_element, product_name
 from ..files.read_provenance import StoredProvenance, read_provenance
 from .folders import Folders
-from .journal import Entry, State, read_journal
+from .journal import (
+    EXPOSURES,
+    EXPOSURES_AGAIN,
+    SKIES,
+    Entry,
+    State,
+    read_journal,
+)
 from .occupancy import is_occupied
 from .run_record import RunRecord, read_record
 
@@ -173,13 +180,15 @@ def look_at(out: Path) -> Overview:
         entry._replace(state=_state_now(entry, folders.logs, is_running=is_running))
         for entry in read_journal(out)
     ]
-    first = replace(_look(folders, entries, record), is_running=is_running)
+    alone = [entry for entry in entries if entry.stage in {SKIES, EXPOSURES}]
+    seen = _look(folders, alone, record)
+    first = replace(seen, entries=tuple(entries), is_running=is_running)
     if not folders.second.exposures.is_dir():
         return first
     again = [
         entry._replace(task=entry.task.removesuffix("_2"))
         for entry in entries
-        if entry.task.endswith("_2")
+        if entry.stage == EXPOSURES_AGAIN
     ]
     return replace(first, second=_look(folders.second, again, record))
 
@@ -204,6 +213,7 @@ def _state_now(entry: Entry, logs: Path, *, is_running: bool) -> State:
 
 
 def _look(folders: Folders, entries: list[Entry], record: RunRecord | None) -> Overview:
+    """Return the overview of the exposures that these tasks made, and of their mosaics."""
     damaged: list[str] = []
     products = list(_products(folders, record, damaged))
     return Overview(
@@ -258,7 +268,7 @@ def _exposures(
 ) -> tuple[ExposureState, ...]:
     table = folders.alignment
     verdicts = _verdicts(table) if table.is_file() else {}
-    tasks = {entry.task: entry for entry in entries if _is_exposure(entry.task)}
+    tasks = {entry.task: entry for entry in entries}
     found: dict[str, dict[str, Product]] = {}
     for product in products:
         if product.suffix in EXPOSURE_SUFFIXES:
@@ -273,12 +283,6 @@ def _exposures(
         )
         for root in sorted({*found, *tasks})
     )
-
-
-def _is_exposure(task: str) -> bool:
-    """Tell an exposure's task of the first round from those of mosaics and refused files."""
-    is_of_a_field = "_nircam_" in task or task.startswith(("alignment", "ledger_"))
-    return not (is_of_a_field or task.endswith("_2") or "/" in task)
 
 
 def _verdicts(table: Path) -> dict[str, Verdict]:

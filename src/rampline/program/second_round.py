@@ -19,6 +19,7 @@ from .exposure import ExposureResult
 from .field import FieldRun, combine_field, mosaic_name
 from .field_view import FieldView
 from .improve import SecondRequest, improve
+from .journal import EXPOSURES_AGAIN
 from .make_bad_pixels import BadPixelRequest, BadPixelResult, make_bad_pixels
 from .make_sources import SourcesRequest, make_sources
 from .make_stray import StrayRequest, StrayResult, make_stray
@@ -95,7 +96,7 @@ def run_second_round(
         )
         for member in members
     ]
-    outcomes = desk.run_stage("second round: exposures", tasks)
+    outcomes = desk.run_stage(EXPOSURES_AGAIN, tasks)
     results: list[ExposureResult] = [o.value for o in outcomes if not o.error]
     unchanged = [result for result in first if result.rate is None]
     surveys = [r.survey for r in (*results, *unchanged) if r.survey is not None]

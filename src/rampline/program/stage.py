@@ -50,7 +50,7 @@ class Desk:
         The result of a task may have the attributes ``made``, the products that were not
         up to date, and ``note``, a line for the user.
         """
-        self.journal.note_all((task.name, "waiting", 0.0, "") for task in tasks)
+        self.journal.note_all((task.name, title, "waiting", 0.0, "") for task in tasks)
         self.progress.start_stage(title, len(tasks))
         outcomes: dict[str, Outcome] = {}
         engine = self.here if light or len(tasks) == 1 else self.engine
@@ -58,9 +58,8 @@ class Desk:
             outcomes[outcome.task.name] = outcome
             state = _state(outcome)
             note = getattr(outcome.value, "note", "")
-            self.journal.note(
-                outcome.task.name, state, outcome.seconds, outcome.error or note
-            )
+            said = outcome.error or note
+            self.journal.note(outcome.task.name, title, state, outcome.seconds, said)
             self.progress.show(outcome, state, note)
             if outcome.error:
                 self.failures.append(outcome.error)
@@ -69,7 +68,7 @@ class Desk:
     def refuse(self, name: str, error: RamplineError) -> None:
         """Record a file that cannot be reduced at all."""
         self.failures.append(str(error))
-        self.journal.note(name, "failed", 0.0, str(error))
+        self.journal.note(name, "inputs", "failed", 0.0, str(error))
         self.progress.say(f"failed: {error}")
 
 
