@@ -1,8 +1,8 @@
 """Scattered light of every kind, alone and together, against what is asked of it.
 
-    python benchmarks/artifacts.py [table] [templates] [programme] [claws] [--points 4] [--seeds 1 2]
-                                   [--detectors NRCB4 NRCB1 ...] [--cases none all ...]
-                                   [--pictures DIR]
+    python benchmarks/artifacts.py [table] [templates] [programme] [claws] [--points 4]
+                                   [--seeds 1 2] [--detectors NRCB4 NRCB1 ...]
+                                   [--cases none all ...] [--pictures DIR]
 
 Full-frame slope images of dithers are drawn (`benchmarks/drawn_visit.py`) and go through
 1/f correction, templates and the second round as in the path.
