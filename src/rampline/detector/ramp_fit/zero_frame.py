@@ -21,13 +21,14 @@ from .covariance import Pattern, difference_pattern
 from .gls_kernels import (
     Tile,
     eliminate,
-    load_steps,
     make_tile,
     move_origin,
+    pick_steps,
     tile_width,
     weigh_reads,
 )
 from .planes import SlopeFit
+from .whole_ramps import Samples
 
 _FEWEST: Final = 3
 _MOST: Final = 6
@@ -167,7 +168,8 @@ def _loaded(ramps: _Ramps, pattern: Pattern, *, without_zero: bool) -> Tile:
     if without_zero:
         bits = bits.copy()
         bits[0] = flags.DO_NOT_USE
-    load_steps(ramps.counts, bits, (0, n), _BITS, pattern, tile)
+    samples = Samples(ramps.counts.reshape(-1), bits.reshape(-1), (n, n), 1, n)
+    pick_steps(samples, np.arange(n, dtype=np.int32), _BITS, pattern, tile, 0)
     tile.signal[:], tile.read[:] = ramps.signal, ramps.read
     move_origin(tile, ramps.slope)
     return tile
