@@ -35,6 +35,17 @@ def test_a_second_round_is_listed_too(raw, tmp_path):
     assert "second round: exposures: 2 tasks" in lines
 
 
+def test_a_detector_with_several_raw_exposures_has_its_ledger_listed(field, tmp_path):
+    wanted = ReduceOptions(rounds=2)
+    lines = list(dry_run_lines(field.raw[:3], tmp_path, wanted))
+    assert lines[0] == "persistence: 1 task"
+    assert lines[1].startswith("  nrcb1_ledger: 2 exposures, about 1 s")
+    assert lines[2] == "exposures: 3 tasks"
+    assert not any("second round: persistence" in line for line in lines)
+    off = replace(wanted, settings=("persistence.enabled=false",))
+    assert next(dry_run_lines(field.raw[:3], tmp_path, off)) == lines[2]
+
+
 def test_the_grid_is_foreseen_within_a_tenth(reduced, field):
     mosaic = min((reduced / "mosaics").glob("*_i2d.fits"))
     cards, shape = read_image_cards(mosaic)

@@ -105,7 +105,10 @@ def test_the_state_is_taken_up_by_the_next_run(glowing, tmp_path):
     assert list(result.held) == [sources[3].header.root]
     assert state.mjd == whole.mjd
     assert abs(state.row.size / whole.row.size - 1) < 0.05
-    alone, (_, nothing) = ledger(tmp_path / "alone", sources[3:])
+    assert not ledger_requests(sources[3:], tmp_path, "", params)
+    elsewhere = {"persistence": {"enabled": True, "take_up": str(tmp_path)}}
+    later = RampToSlope.model_validate(elsewhere)
+    alone, (_, nothing) = ledger(tmp_path / "alone", sources[3:], later)
     assert not alone.held
     assert nothing is None
 

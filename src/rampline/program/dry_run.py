@@ -7,11 +7,13 @@ from pathlib import Path
 
 from .budget import plan_budget
 from .distant import set_distant_apart
-from .estimate import Expected, expected_tasks, total_seconds
+from .estimate import Expected, expected_ledger, expected_tasks, total_seconds
 from .exposure import why_no_mosaic
 from .field import mosaic_name
+from .folders import Folders
 from .inputs import Inputs, Source, collect_inputs
 from .make_cal import is_background
+from .make_ledger import ledger_requests
 from .notices import notices
 from .options import ReduceOptions
 from .parameter_tree import Parameters
@@ -50,6 +52,14 @@ def dry_run_lines(
     tasks = list(expected_tasks(inputs.sources, names, scale, options))
     if options.rounds == 2:
         tasks += [replace(t, stage=f"second round: {t.stage}") for t in tasks]
+    folder, params = Folders(out).persistence, parameters.ramp_to_slope
+    ledgers = [
+        expected_ledger(request.name, [source.header for source in request.sources])
+        for request in ledger_requests(
+            inputs.sources, folder, options.references, params
+        )
+    ]
+    tasks = [*ledgers, *tasks]
     for stage, group in groupby(tasks, key=lambda task: task.stage):
         listed = list(group)
         yield f"{stage}: {len(listed)} task{'s' * (len(listed) != 1)}"

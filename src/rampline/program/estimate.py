@@ -36,6 +36,10 @@ SAMPLE_S = 25e-9
 """Each sample of a ramp, raw to slope."""
 PIXEL_S = 500e-9
 """Each pixel, slope to sky, with its source list."""
+LEDGER_S = 5e-9
+"""Each sample of a ramp, for the ledger of its detector's persistence."""
+RAW_BYTES = 2
+"""Each sample as it was taken."""
 DRIZZLE_S = 1e-6
 """Each pixel that enters a mosaic: outliers and drizzle."""
 GRID_S = 500e-9
@@ -132,6 +136,27 @@ def expected_tasks(
             yield _entered(stage, name, header)
 
 
+def expected_ledger(name: str, headers: Sequence[Header]) -> Expected:
+    """Return the task that follows the traps of one detector through its exposures.
+
+    Parameters
+    ----------
+    name : str
+    headers : sequence of Header
+        Of its raw exposures.
+    """
+    samples = [_samples(header) for header in headers]
+    return Expected(
+        stage="persistence",
+        name=name,
+        detail=f"{len(headers)} exposures",
+        seconds=TASK_S / 2 + sum(samples) * LEDGER_S,
+        memory_bytes=BASE_BYTES + max(samples) * RAW_BYTES,
+        disk_bytes=0,
+        kept_bytes=0,
+    )
+
+
 def grid_shape(headers: Sequence[Header], scale_arcsec: float) -> tuple[int, int]:
     """Estimate rows and columns of the common grid from pointings and pixel counts."""
     dec = np.array([h.pointing.dec_ref_deg for h in headers])
@@ -165,10 +190,14 @@ def _half_sizes(header: Header) -> tuple[float, float]:
     return (width * c + height * s) / 2, (width * s + height * c) / 2
 
 
+def _samples(header: Header) -> int:
+    readout = header.readout
+    return readout.n_ints * readout.n_groups * readout.n_rows * readout.n_cols
+
+
 def _exposure(source: Source, options: ReduceOptions) -> Expected:
     header, readout = source.header, source.header.readout
     pixels = readout.n_rows * readout.n_cols
-    samples = pixels * readout.n_ints * readout.n_groups
     from_raw, to_sky = source.suffix == "uncal", options.reaches("cal")
     made = {
         "rate": slope_bytes(header) * from_raw,
@@ -179,7 +208,9 @@ def _exposure(source: Source, options: ReduceOptions) -> Expected:
         stage="exposures",
         name=header.root,
         detail=f"from _{source.suffix}",
-        seconds=TASK_S + samples * SAMPLE_S * from_raw + pixels * PIXEL_S * to_sky,
+        seconds=TASK_S
+        + _samples(header) * SAMPLE_S * from_raw
+        + pixels * PIXEL_S * to_sky,
         memory_bytes=exposure_bytes(header),
         disk_bytes=sum(made.values()),
         kept_bytes=sum(

@@ -84,14 +84,9 @@ def _follow_persistence(
         return {}
     from .make_ledger import ledger_requests, make_ledger
 
-    folder = run.folders.out / "persistence"
-    requests = ledger_requests(sources, folder, run.options.references, params)
-    # an exposure alone has nothing before it, and cannot say how much traps hold
-    tasks = [
-        desk.task(f"ledger_{request.detector.lower()}", make_ledger, request)
-        for request in requests
-        if len(request.sources) > 1 or params.persistence.take_up
-    ]
+    folder, references = run.folders.persistence, run.options.references
+    requests = ledger_requests(sources, folder, references, params)
+    tasks = [desk.task(request.name, make_ledger, request) for request in requests]
     outcomes = desk.run_stage("persistence", tasks) if tasks else []
     held: dict[str, Path] = {}
     for outcome in outcomes:

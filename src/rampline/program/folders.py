@@ -49,6 +49,11 @@ class Folders:
         return self.out / "field"
 
     @property
+    def persistence(self) -> Path:
+        """Ledgers of the charge that each detector holds in traps."""
+        return self.out / "persistence"
+
+    @property
     def stars(self) -> Path:
         """Stars around the field, which both rounds ask for scattered light."""
         return self.second.field / "stars.ecsv"

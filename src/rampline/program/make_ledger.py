@@ -55,6 +55,11 @@ class LedgerRequest:
     references: str
     params: RampToSlope
 
+    @property
+    def name(self) -> str:
+        """Of the task and of the file that keeps the state."""
+        return f"{self.detector.lower()}_ledger"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerResult:
@@ -76,7 +81,14 @@ class LedgerResult:
 def ledger_requests(
     sources: Sequence[Source], folder: Path, references: str, params: RampToSlope
 ) -> list[LedgerRequest]:
-    """Return one request for each detector with raw exposures."""
+    """Return one request for each detector whose raw exposures can say anything.
+
+    An exposure alone has nothing before it, and cannot tell how much traps hold, unless
+    the ledger of an earlier run is taken up.
+    """
+    if not params.persistence.enabled:
+        return []
+    least = 1 if params.persistence.take_up else 2
     by_detector: dict[str, list[Source]] = {}
     for source in sorted(sources, key=lambda source: source.header.start_mjd):
         if source.suffix == "uncal":
@@ -90,6 +102,7 @@ def ledger_requests(
             params=params,
         )
         for detector, own in by_detector.items()
+        if len(own) >= least
     ]
 
 
@@ -102,7 +115,7 @@ def make_ledger(request: LedgerRequest) -> LedgerResult:
         A ledger to be taken up that cannot be read.
     """
     request.folder.mkdir(parents=True, exist_ok=True)
-    state = request.folder / f"{request.detector.lower()}_ledger.npz"
+    state = request.folder / f"{request.name}.npz"
     past = _past(request)
     key = _key(request)
     if (stored := _stored(state, key)) is not None:
@@ -153,7 +166,7 @@ def read_held(path: Path) -> HeldCharge:
 def _past(request: LedgerRequest) -> Path | None:
     """Return the state that is to be taken up, where there is one for this detector."""
     folder = request.params.persistence.take_up
-    path = Path(folder) / f"{request.detector.lower()}_ledger.npz"
+    path = Path(folder) / f"{request.name}.npz"
     return path if folder and path.is_file() else None
 
 
