@@ -6,6 +6,7 @@ import pytest
 from astropy.io import fits
 
 from rampline.files.content import recorded_hash
+from rampline.files.read_provenance import read_provenance
 from rampline.program.options import ReduceOptions
 from rampline.program.reduce import reduce_files
 
@@ -89,6 +90,18 @@ def test_stripes_are_measured_again_and_nothing_else_changes(twice):
         striped = [hdus["SCI"].data + hdus["STRIPES"].data for hdus in (first, second)]
         assert np.allclose(*striped, atol=1e-5, equal_nan=True)
         assert np.array_equal(first["ERR"].data, second["ERR"].data, equal_nan=True)
+
+
+def test_the_time_of_a_step_is_measured_or_unknown_and_never_made_up(twice):
+    products = sorted(twice.glob("**/*_*.fits"))
+    times = {}
+    for path in products:
+        for step, seconds in read_provenance(path).steps.items():
+            times.setdefault(step, []).append(seconds)
+    assert all(seconds != 0.0 for step in times.values() for seconds in step)
+    assert all(seconds > 0.0 for seconds in times["catalog"] + times["sky_matching"])
+    assert np.isnan(times["bad_pixels"]).all()
+    assert "nan s" not in (twice / "report.html").read_text()
 
 
 def test_a_second_run_makes_nothing(field, twice, options):

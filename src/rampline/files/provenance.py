@@ -4,6 +4,7 @@ The cards are JWST's own: a step of ours that takes the place of one of `jwst` s
 step's card, so that `jwst` knows what it need not do again.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
@@ -65,12 +66,17 @@ REFERENCE_CARD: Final = {
 """JWST's card of each reference type; AB-Vega and aperture corrections are ours."""
 
 
+NOT_MEASURED: Final = math.nan
+"""Seconds of a step whose time is part of another's, or was spent elsewhere."""
+
+
 class StepRun(NamedTuple):
     """One step of the path as it went."""
 
     step: str
     """Its name in the parameters."""
     seconds: float
+    """`NOT_MEASURED` where they are not known."""
     status: Literal["COMPLETE", "SKIPPED"] = "COMPLETE"
 
 

@@ -21,7 +21,7 @@ class StoredProvenance:
     inputs, references, parameters : mapping of str to str
         Content hash by file name; name and sha1 by reference type; value by dotted path.
     steps : mapping of str to float
-        Seconds by step, of those that were run.
+        Seconds by step, of those that were run; NaN where not measured.
     """
 
     primary: Mapping[str, Any]

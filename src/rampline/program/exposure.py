@@ -1,6 +1,7 @@
 """One exposure from its raw file to its calibrated image: the task that runs in parallel."""
 
 import logging
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -176,7 +177,8 @@ def _log_steps(path: Path, steps: tuple[StepRun, ...]) -> None:
     if not steps:
         log.info("%s is up to date", path.name)
     for step in steps:
-        log.info("%s: %s %.3f s", step.step, step.status.lower(), step.seconds)
+        time = "" if math.isnan(step.seconds) else f" {step.seconds:.3f} s"
+        log.info("%s: %s%s", step.step, step.status.lower(), time)
 
 
 def _ledger_only(header: Header, parameters: Parameters) -> ExposureResult:

@@ -40,7 +40,7 @@ from .artifact_list import write_artifact_list
 from .describe_findings import describe_findings
 from .exposure import why_no_mosaic
 from .field import FieldRun
-from .products import Workplace, reference_source
+from .products import Workplace, reference_source, step_run
 from .task_key import hash_file, source_hash
 from .user_regions import DrawnHere, drawn_on
 
@@ -187,4 +187,4 @@ def _steps(found: CleanExposure) -> tuple[StepRun, ...]:
         "angled_stripes": found.angled is not None,
         "confirm": bool(found.expected),
     }
-    return tuple(StepRun(name, 0.0) for name, done in ran.items() if done)
+    return tuple(step_run(name, is_done=True) for name, done in ran.items() if done)

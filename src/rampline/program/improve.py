@@ -28,7 +28,14 @@ from .make_bad_pixels import FLAGS
 from .make_stray import read_template
 from .parameter_tree import Parameters
 from .pictures import draw_slope
-from .products import Workplace, input_file, is_current, reference_source, trace
+from .products import (
+    Workplace,
+    input_file,
+    is_current,
+    reference_source,
+    step_run,
+    trace,
+)
 from .stars import read_stars, star_problems
 from .task_key import hash_file, make_key
 from .user_regions import DrawnHere, region_rows
@@ -161,7 +168,4 @@ def _steps(found: CleanExposure, request: SecondRequest) -> tuple[StepRun, ...]:
         "flicker_noise": request.parameters.ramp_to_slope.flicker_noise.enabled,
         "confirm": bool(found.expected),
     }
-    return tuple(
-        StepRun(name, 0.0, "COMPLETE" if done else "SKIPPED")
-        for name, done in ran.items()
-    )
+    return tuple(step_run(name, is_done=done) for name, done in ran.items())

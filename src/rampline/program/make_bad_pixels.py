@@ -14,7 +14,6 @@ from ..detector.bad_pixels import (
     empty_stack,
     judge_pixels,
 )
-from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.templates import write_planes
 from ..flags import HOT, JUMP, LOW_QE, OPEN, REFERENCE_PIXEL, TELEGRAPH
@@ -23,7 +22,14 @@ from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
-from .products import Workplace, input_file, is_current, reference_source, trace
+from .products import (
+    Workplace,
+    input_file,
+    is_current,
+    reference_source,
+    step_run,
+    trace,
+)
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_bad_pixels"
@@ -110,7 +116,7 @@ def make_bad_pixels(request: BadPixelRequest) -> BadPixelResult:
         add_exposure(stack, Exposed(residual, err, sky, chi2, is_hit, degrees))
     found = judge_pixels(stack, params)
     content: dict[str, NDArray[Any]] = {FLAGS: found.flags, RESPONSE: found.response}
-    steps = (StepRun("bad_pixels", 0.0),)
+    steps = (step_run("bad_pixels", is_done=True),)
     write_planes(request.path, content, trace(steps, params, files[0], inputs, key))
     note = f"{headers[0].detector}: {_counted(found)}"
     return BadPixelResult(path=request.path, made=("bad_pixels",), note=note)

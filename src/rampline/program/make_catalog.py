@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter
 
 from .. import __version__
 from ..astrometry.pixel_map import grid_cards, grid_from_cards
@@ -93,8 +94,10 @@ def make_catalog(request: CatalogRequest) -> CatalogResult:
             return CatalogResult(path=path, made=(), note=f"{len(table)} sources")
     optics = _optics(mosaic, header, request.pixfrac)
     planes = load_catalog_planes(files, header)
+    start = perf_counter()
     found = mosaic_to_catalog(mosaic, planes, optics, request.params)
-    provenance = _provenance(request, files, source, key)
+    step = StepRun("catalog", perf_counter() - start)
+    provenance = _provenance(request, files, source, key, step)
     found.table.meta["task_key"] = key
     world = MosaicWorld(gwcs=read_world(request.mosaic), cards=grid_cards(mosaic.grid))
     write_segmentation(segmentation, found.labels, mosaic, world, provenance, path.name)
@@ -125,11 +128,15 @@ def _native_scale(header: Header) -> float:
 
 
 def _provenance(
-    request: CatalogRequest, files: ReferenceFiles, source: str, key: str
+    request: CatalogRequest,
+    files: ReferenceFiles,
+    source: str,
+    key: str,
+    step: StepRun,
 ) -> Provenance:
     return Provenance(
         version=__version__,
-        steps=(StepRun("catalog", 0.0),),
+        steps=(step,),
         parameters=tuple(walk_params(request.params)),
         references=files.used,
         inputs=(InputFile(request.mosaic.name, source),),

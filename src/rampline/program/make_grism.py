@@ -36,6 +36,7 @@ from .products import (
     is_current,
     list_steps,
     reference_source,
+    step_run,
     trace,
 )
 from .stars import star_problems
@@ -120,7 +121,7 @@ def make_sky_pattern(request: PatternRequest) -> PatternResult:
     if found is None:
         note = f"{header.detector} {header.filter} {header.pupil}: no sky to be seen"
         return PatternResult(path=None, made=("none",), note=note)
-    steps = (StepRun("grism_sky", 0.0),)
+    steps = (step_run("grism_sky", is_done=True),)
     provenance = trace(steps, request.params, files, inputs, key)
     write_planes(request.path, {LIGHT: found.light, LIGHT_ERR: found.err}, provenance)
     return PatternResult(path=request.path, made=("pattern",))
@@ -212,8 +213,11 @@ def _read_pattern(
 def _steps(found: CleanGrism) -> tuple[StepRun, ...]:
     """Return the steps of a dispersed exposure alone."""
     is_clean = found.sky is not None and found.sky.factor > 0
-    sky = StepRun("grism_sky", 0.0, "COMPLETE" if is_clean else "SKIPPED")
-    return sky, StepRun("tadpoles", 0.0), StepRun("shells", 0.0)
+    return (
+        step_run("grism_sky", is_done=is_clean),
+        step_run("tadpoles", is_done=True),
+        step_run("shells", is_done=True),
+    )
 
 
 def _note(found: CleanGrism) -> str:

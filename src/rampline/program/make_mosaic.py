@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from ..exposure.header import Card
 from ..exposure.records import SkyImage
 from ..files.catalogs import write_association
 from ..files.names import product_name
-from ..files.provenance import Provenance, StepRun
+from ..files.provenance import NOT_MEASURED, Provenance, StepRun
 from ..files.scratch import ScratchPlanes
 from ..files.write_mosaic import MosaicWorld, write_mosaic
 from ..mosaic.correlation import correlated_noise_factor
@@ -114,7 +115,9 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         return MosaicResult(path=path, made=())
     field, grid = read_alignment(request.alignment, [survey for _, survey in stored])
     members = range(len(cals))
+    start = perf_counter()
     levels = level_exposures(field, members, grid, request.params.levels)
+    levels_s = perf_counter() - start
 
     def load(k: int) -> SkyImage:
         return load_sky(cals[k], stored[k][1].geometry, COMPUTED)
@@ -127,7 +130,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     combined = combine_dithers(dithers, grid, request.name, run, steps, room)
     provenance = Provenance(
         version=__version__,
-        steps=_steps(run.trail, request.params),
+        steps=_steps(run.trail, request.params, levels_s),
         parameters=tuple(walk_params(request.params)),
         inputs=tuple(inputs),
         task_key=key,
@@ -162,13 +165,16 @@ def _room(request: MosaicRequest, grid: Grid, n_exposures: int) -> Room:
     return Room(request.max_bytes, scratch.make, scratch.release)
 
 
-def _steps(trail: Sequence[Footprint], params: SkyToMosaic) -> tuple[StepRun, ...]:
+def _steps(
+    trail: Sequence[Footprint], params: SkyToMosaic, levels_s: float
+) -> tuple[StepRun, ...]:
     """Return the steps up to the mosaic under the names that JWST's cards go by."""
     return (
-        StepRun("alignment", 0.0),
-        StepRun(
-            "sky_matching", 0.0, "COMPLETE" if params.levels.enabled else "SKIPPED"
-        ),
+        # of the whole field, before
+        StepRun("alignment", NOT_MEASURED),
+        StepRun("sky_matching", levels_s)
+        if params.levels.enabled
+        else StepRun("sky_matching", 0.0, "SKIPPED"),
         *(StepRun(footprint.step, footprint.seconds) for footprint in trail),
     )
 

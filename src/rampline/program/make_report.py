@@ -4,6 +4,7 @@ It carries its pictures with it and can be mailed; where the folder is beside it
 on a picture opens the full one.
 """
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -348,7 +349,8 @@ def _times(seen: Overview) -> Iterator[Block]:
     seconds: dict[str, float] = {}
     for stored in [p.stored for e in seen.exposures for p in e.products.values()]:
         for step, spent in stored.steps.items():
-            seconds[step] = seconds.get(step, 0.0) + spent
+            if not math.isnan(spent):
+                seconds[step] = seconds.get(step, 0.0) + spent
     pairs = sorted(seconds.items(), key=lambda pair: -pair[1])
     if pairs:
         yield Facts([(step, f"{spent:.2f} s") for step, spent in pairs])

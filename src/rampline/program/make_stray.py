@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.stray_fit import StrayTemplate
+from ..errors import RamplineError
 from ..exposure.records import Plane
-from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.supplied_light import find_supplied, read_supplied
 from ..files.templates import read_planes, write_planes
@@ -29,7 +29,14 @@ from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
-from .products import Workplace, input_file, is_current, reference_source, trace
+from .products import (
+    Workplace,
+    input_file,
+    is_current,
+    reference_source,
+    step_run,
+    trace,
+)
 from .stars import read_stars
 from .task_key import hash_file, make_key
 
@@ -92,7 +99,7 @@ def make_stray(request: StrayRequest) -> StrayResult:
     Raises
     ------
     RamplineError
-        A product that is no longer whole, a missing reference file.
+        A product that is no longer whole, a missing reference file, too few exposures.
     """
     params = request.parameters.second_round
     header = read_header(request.rates[0])
@@ -123,7 +130,7 @@ def make_stray(request: StrayRequest) -> StrayResult:
         wisps = supplied_template(light)
     template = make_template(residuals, header, params.stray_light, wisps)
     if template is None:
-        raise ValueError(f"{request.path.name}: too few exposures")
+        raise RamplineError(f"{request.path.name}: too few exposures")
     template = wisps_alone(template) if request.is_programme else template
     found: dict[str, NDArray[Any]] = {
         LIGHT: template.light,
@@ -131,7 +138,7 @@ def make_stray(request: StrayRequest) -> StrayResult:
         BITS: template.bits,
         N_LIGHT: np.full((1, 1), template.n_light, np.uint8),
     }
-    steps = (StepRun("stray_light", 0.0),)
+    steps = (step_run("stray_light", is_done=True),)
     provenance = trace(steps, params, files, inputs, key, supplied.problems)
     write_planes(request.path, found, provenance)
     share = 100.0 * float(np.mean(template.bits > 0))

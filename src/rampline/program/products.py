@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import __version__
 from ..errors import InputError
 from ..files.content import content_hash, recorded_hash, recorded_key
-from ..files.provenance import InputFile, Provenance, StepRun
+from ..files.provenance import NOT_MEASURED, InputFile, Provenance, StepRun
 from ..params import Params, walk_params
 from ..pipeline.runner import Bench, Footprint
 from ..reference.select import ReferenceFiles, ReferenceSource, open_source
@@ -59,6 +59,11 @@ def list_steps(trail: Sequence[Footprint], params: Params) -> tuple[StepRun, ...
         *(StepRun(footprint.step, footprint.seconds) for footprint in trail),
         *(StepRun(name, 0.0, "SKIPPED") for name in skipped),
     )
+
+
+def step_run(name: str, *, is_done: bool) -> StepRun:
+    """Return a step that is done together with others, or was left out."""
+    return StepRun(name, NOT_MEASURED) if is_done else StepRun(name, 0.0, "SKIPPED")
 
 
 def trace(
