@@ -1,8 +1,8 @@
 """Sums over circles and clipped medians over rings, source by source.
 
-Pixels on a circle's border count by the exact area they share with it, as `photutils` has
-it: the area of a circle below and left of a point has a closed form, and that shared with
-a pixel is the alternating sum over its corners.
+Pixels on the border of a circle are weighted by the exact area of overlap, as in
+`photutils`: the area of a circle below and left of a point has a closed form, and the
+overlap with a pixel is the alternating sum of that area over the pixel's corners.
 """
 
 import math
@@ -23,7 +23,7 @@ def quadrant_area(x: float, y: float) -> float:
     if x <= -1.0 or y <= -1.0:
         return 0.0
     x, y = min(x, 1.0), min(y, 1.0)
-    # between the axis and x, in one half of the circle
+    # area between the axis and x in one half of the circle
     beyond_x = 0.5 * (x * math.sqrt(1.0 - x * x) + math.asin(x))
     beyond_y = 0.5 * (y * math.sqrt(1.0 - y * y) + math.asin(y))
     if x * x + y * y <= 1.0:
@@ -36,7 +36,7 @@ def quadrant_area(x: float, y: float) -> float:
 
 @kernel
 def circle_share(dy: float, dx: float, radius: float) -> float:
-    """Return the area of a pixel at (dy, dx) from the centre of a circle within it."""
+    """Return the area inside a circle of a pixel at (dy, dx) from the circle's centre."""
     reach = math.hypot(dy, dx)
     if reach <= radius - 0.7072:
         return 1.0
@@ -51,7 +51,7 @@ def circle_share(dy: float, dx: float, radius: float) -> float:
 
 @kernel
 def cover_disk(radius: float, out: Values) -> None:
-    """Fill the share of each pixel in a circle around the middle of a square of pixels."""
+    """Fill the area of each pixel inside a circle centred on a square array."""
     half = out.shape[0] // 2
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
@@ -66,7 +66,7 @@ def sum_circles(
     radii: Values,
     out: tuple[Values, Values],
 ) -> None:
-    """Fill sums of sky and of squared errors, (radii, sources); only pixels of the image."""
+    """Fill sums of sky and of squared errors over the image's pixels, (radii, sources)."""
     total, variance = out
     n_rows, n_cols = sky.shape
     for k in range(positions.shape[0]):
@@ -97,10 +97,10 @@ def measure_rings(
     ring: tuple[float, float, int],
     out: tuple[Values, Values],
 ) -> None:
-    """Fill clipped median and its error for independent pixels, (sources,).
+    """Fill the clipped medians and their errors for independent pixels, (sources,).
 
-    ``ring`` is inner and outer radius, and the least number of pixels without other
-    sources; with fewer, the pixels of other sources count too.
+    ``ring`` is inner radius, outer radius and the least number of pixels free of other
+    sources; with fewer, pixels of other sources are used too.
     """
     inner, outer, least = ring
     median, error = out
@@ -122,10 +122,10 @@ def _gather_ring(
     ring: tuple[float, float, int],
     out: Values,
 ) -> int:
-    """Copy the ring's pixels with data, and return their number.
+    """Copy the pixels of a ring that have data, and return their number.
 
-    ``ring`` is inner and outer radius, and the source whose ring it is: pixels of others
-    are left out; -1 takes all.
+    ``ring`` is inner radius, outer radius and the label of its source: pixels of other
+    sources are skipped; -1 takes all pixels.
     """
     row, col = place
     inner, outer, label = ring
@@ -156,9 +156,10 @@ def _gather_ring(
 
 @kernel
 def clipped_median(values: Values) -> tuple[float, float]:
-    """Return median and its standard error after clipping; the values are reordered.
+    """Return the clipped median and its standard error; the values are reordered.
 
-    At most five times, at 3 standard deviations about the median, as astropy's SigmaClip.
+    Clips at most five times at 3 standard deviations about the median, as astropy's
+    SigmaClip does.
     """
     count = values.size
     middle, spread = math.nan, math.nan
@@ -168,7 +169,7 @@ def clipped_median(values: Values) -> tuple[float, float]:
         half = count // 2
         middle = select(values, count, half)
         if count % 2 == 0:
-            # the selection left the lower half in front
+            # select has moved the lower half to the front
             middle = 0.5 * (middle + values[:half].max())
         spread = values[:count].std()
         if trial == 5:

@@ -1,8 +1,9 @@
-"""Flux in circular apertures over the local sky, with honest errors.
+"""Fluxes in circular apertures above the local sky, with errors for correlated noise.
 
 Drizzling correlates neighbouring pixels: the error of a sum over an aperture is larger
 than the root of the sum of squared errors by a factor that depends on the radius. The
-factor follows from the noise's autocorrelation, which the mosaic's pixel sizes give.
+factor is computed from the autocorrelation of the noise, which is predicted from the
+pixel sizes of exposures and mosaic.
 """
 
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from ..exposure.records import Labels, Plane
 from .aperture_kernel import cover_disk, measure_rings, sum_circles
 
 LEAST_RING = 10
-"""Pixels of sky annulus free of other sources, below which these count too."""
+"""With fewer source-free pixels in the sky annulus, pixels of other sources are used."""
 
 
 class ApertureFluxes(NamedTuple):
@@ -23,9 +24,9 @@ class ApertureFluxes(NamedTuple):
     Attributes
     ----------
     flux, flux_err : (radii, sources) float64, MJy/sr pixel
-        Sum over the aperture, local sky subtracted; NaN where the aperture has bad pixels.
+        Sum over the aperture, local sky subtracted; NaN if the aperture has bad pixels.
     sky, sky_err : (sources,) float64, MJy/sr
-        Clipped median of the annulus and its standard error.
+        Clipped median over the annulus and its standard error.
     """
 
     flux: NDArray[np.float64]
@@ -45,14 +46,15 @@ def measure_apertures(
 
     Parameters
     ----------
-    image : sky (rows, cols) MJy/sr, its error, and labels (0 on sky)
+    image : tuple of (rows, cols) arrays
+        Sky (MJy/sr), its error (MJy/sr), and labels (0 on sky).
     positions : (sources, 2) float64, pixels
         Row and column of each source, in the order of the labels 1, 2, ...
     radii_px : (radii,) float64, pixels
     annulus_px : (float, float), pixels
         Inner and outer radius of the sky annulus.
     autocorrelation : (k, k) float64
-        Of the noise between pixels, 1 in the centre; see `mosaic.noise`.
+        Autocorrelation of the noise, 1 in the centre; see `mosaic.noise`.
 
     Returns
     -------
@@ -60,16 +62,17 @@ def measure_apertures(
 
     Notes
     -----
-    Same apertures, exact pixel overlaps and clipped annulus median as `jwst`'s
-    source_catalog. On purpose different: pixels of other sources do not enter the annulus,
-    and the errors contain the correlation of the noise and the error of the sky level.
+    Apertures, exact pixel overlaps and the clipped median of the annulus are those of
+    `jwst`'s source_catalog. Two differences are deliberate: pixels of other sources are
+    excluded from the annulus, and the errors include the correlation of the noise and the
+    error of the sky level.
     """
     sky_plane, err, labels = image
     n_sources, n_radii = len(positions), len(radii_px)
     level, level_err = np.empty(n_sources), np.empty(n_sources)
     ring = (*annulus_px, LEAST_RING)
     measure_rings(sky_plane, labels, positions, ring, (level, level_err))
-    # pixels of a ring are spread over all lags: their noise adds up like a large area's
+    # The pixels of a ring sample all lags: their noise adds up as over a large area.
     level_err *= np.sqrt(max(autocorrelation.sum(), 1.0))
     flux, variance = np.empty((n_radii, n_sources)), np.empty((n_radii, n_sources))
     radii = np.asarray(radii_px, np.float64)
@@ -84,7 +87,7 @@ def measure_apertures(
 def add_flux_error(
     fluxes: ApertureFluxes, relative: NDArray[np.float64]
 ) -> ApertureFluxes:
-    """Add to the errors what the sampling of a star does to its aperture fluxes.
+    """Add the error due to the sampling of a star to its aperture fluxes.
 
     Parameters
     ----------
@@ -98,7 +101,7 @@ def add_flux_error(
 def correlated_noise_factor(
     autocorrelation: NDArray[np.float64], radius_px: float
 ) -> float:
-    """Return how much larger the error of an aperture's sum is than without correlation.
+    """Return the factor by which correlation raises the error of an aperture sum.
 
     Parameters
     ----------
@@ -109,12 +112,13 @@ def correlated_noise_factor(
     Returns
     -------
     float
-        Root of (w C w) over the sum of w, w the aperture's weights and C the noise
-        covariance in units of the pixel variance; errors are summed as w times variance.
+        Root of (w C w) over the sum of w, where w are the weights of the aperture and C is
+        the noise covariance in units of the pixel variance. The denominator is the sum of
+        w because `sum_circles` sums w times variance.
     """
     half = int(np.ceil(radius_px + 0.5))
     reach = autocorrelation.shape[0] // 2
-    # room for the lags beyond the disk
+    # Padded for the lags that reach beyond the disk.
     weights = np.zeros((2 * (half + 2 * reach) + 1,) * 2)
     cover_disk(radius_px, weights)
     size = 2 * (half + reach) + 1
@@ -128,18 +132,18 @@ def correlated_noise_factor(
 def noise_factors(
     autocorrelation: NDArray[np.float64], area_px: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return by how much correlation raises the errors of segments of some areas.
+    """Return the factors by which correlation raises the errors of segments.
 
     Parameters
     ----------
     autocorrelation : (k, k) float64
     area_px : (sources,) float64, pixels
-        NaN gives NaN.
+        Areas of the segments; NaN gives NaN.
 
     Returns
     -------
     (sources,) float64
-        That of a round aperture of the same area; 1 without correlation.
+        Factor for a round aperture of the same area; 1 without correlation.
     """
     radius = np.geomspace(0.6, 40.0, 12)
     alone = np.ones((1, 1))

@@ -1,8 +1,9 @@
-"""The background left in a mosaic: medians of cells, joined by a smooth surface.
+"""Residual background of a mosaic: medians of cells, interpolated by a smooth surface.
 
-What is left after sky subtraction varies slowly: scattered light, the light between the
-galaxies of a cluster, flat-field residuals. Cells wider than any source follow it; the
-bright tail that sources add to a cell is cut off before its median is taken again.
+The background that remains after sky subtraction varies slowly: scattered light,
+intracluster light, flat-field residuals. Cells wider than any source follow it. The bright
+tail that sources add to the distribution of a cell is clipped before its median is taken
+again.
 """
 
 from collections.abc import Iterator
@@ -16,14 +17,14 @@ from ..exposure.records import Plane
 from ..numerics.meshes import measure_mesh
 
 CLIP = 2.5
-"""Pixels farther from their cell's median, in its standard deviations, are sources."""
+"""Pixels deviating from the first surface by more standard deviations are excluded."""
 LEAST_USED = 0.1
-"""Share of a cell's pixels below which its median is not trusted."""
+"""Cells with a smaller fraction of usable pixels take the level of the nearest cell."""
 BAND_ROWS = 64
 
 
 class Surface(NamedTuple):
-    """A smooth surface as a product of two matrices, made row by row when it is used.
+    """A smooth surface as a product of two matrices, evaluated for bands of rows.
 
     Attributes
     ----------
@@ -35,7 +36,7 @@ class Surface(NamedTuple):
     across: NDArray[np.float32]
 
     def band(self, rows: slice) -> Plane:
-        """Return some rows of the surface, float32, MJy/sr."""
+        """Return a band of rows of the surface, float32, MJy/sr."""
         return np.asarray(self.down[rows] @ self.across, np.float32)
 
 
@@ -46,7 +47,7 @@ def subtract_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Plan
     ----------
     sky : (rows, cols) float32, MJy/sr
     valid : (rows, cols) bool
-        Where there are data.
+        Pixels with data.
     cell : int, pixels
         Width of the cells.
 
@@ -73,7 +74,7 @@ def measure_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Surfa
     Returns
     -------
     Surface
-        0 where nothing is valid at all.
+        0 everywhere if no pixel is valid.
     """
     size = min(cell, *sky.shape)
     mesh = measure_mesh(sky, valid, size, stride=2)
@@ -88,7 +89,7 @@ def measure_background(sky: Plane, valid: NDArray[np.bool_], cell: int) -> Surfa
 
 
 def _bands(sky: Plane) -> Iterator[slice]:
-    """Yield rows, so many that they stay in cache."""
+    """Yield bands of rows that fit in the cache."""
     for first in range(0, sky.shape[0], BAND_ROWS):
         yield slice(first, first + BAND_ROWS)
 
@@ -99,7 +100,10 @@ def _join(
     size: int,
     shape: tuple[int, ...],
 ) -> Surface:
-    """Interpolate the levels of the cells to all pixels."""
+    """Interpolate the levels of the cells to all pixels.
+
+    Cells with too few pixels take the level of the nearest cell that has enough.
+    """
     down, across = (
         _weights(n_cells, size, n_pixels)
         for n_cells, n_pixels in zip(level.shape, shape, strict=True)
@@ -119,7 +123,7 @@ def _join(
 def _weights(n_cells: int, size: int, n_pixels: int) -> NDArray[np.float32]:
     """Return the weight of each cell in each pixel along one axis, (pixels, cells).
 
-    A natural cubic spline through the cells' centres; straight beyond the outermost ones.
+    A natural cubic spline through the centres of the cells, linear beyond the outermost.
     """
     if n_cells == 1:
         return np.ones((n_pixels, 1), np.float32)
@@ -144,9 +148,10 @@ def _weights(n_cells: int, size: int, n_pixels: int) -> NDArray[np.float32]:
 
 
 def _second_derivatives(knots: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the natural spline's second derivatives at its knots for unit values at each.
+    """Return second derivatives of the natural spline at its knots, (knots, knots).
 
-    (knots, knots); de Boor, A Practical Guide to Splines (2001), chapter IV.
+    Column k is for a value of 1 at knot k and 0 at the others; de Boor, A Practical Guide
+    to Splines (2001), chapter IV.
     """
     n, step = len(knots), np.diff(knots)
     matrix, right = np.eye(n), np.zeros((n, n))

@@ -1,4 +1,4 @@
-"""An image in square blocks of pixels, for what is too wide to need every pixel."""
+"""An image averaged over square blocks of pixels, for detecting wide sources."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Blocks(NamedTuple):
     ----------
     labels : (block_rows, block_cols) int32
     side : int, pixels
-        Of a block; the last ones may reach beyond the image.
+        Side of a block; the last blocks may extend beyond the image.
     """
 
     labels: Labels
@@ -30,13 +30,14 @@ def average_blocks(
 
     Parameters
     ----------
-    image : signal (rows, cols), its error, and where there are data
+    image : tuple of (rows, cols) arrays
+        Signal, its error, and whether a pixel has data.
     side : int, pixels
 
     Returns
     -------
     mean, error : (block_rows, block_cols) float32
-        0 and 1 without data.
+        0 and 1 in blocks without data.
     has_data : (block_rows, block_cols) bool
     """
     n_rows, n_cols = (-(-n // side) for n in image[0].shape)
@@ -47,7 +48,7 @@ def average_blocks(
 
 
 def find_occupied(blocks: Blocks, labels: Labels, n_sources: int) -> NDArray[np.bool_]:
-    """Return which sources of blocks cover a labelled pixel, (sources,) bool."""
+    """Return which sources found in blocks cover a labelled pixel, (sources,) bool."""
     is_occupied = np.zeros(n_sources + 1, np.bool_)
     _mark_occupied(blocks.labels, labels, blocks.side, is_occupied)
     return is_occupied[1:]
@@ -56,7 +57,7 @@ def find_occupied(blocks: Blocks, labels: Labels, n_sources: int) -> NDArray[np.
 def add_blocks(
     labels: Labels, valid: NDArray[np.bool_], blocks: Blocks, n_sources: int
 ) -> None:
-    """Add the sources of blocks to a map of ``n_sources`` sources, in place.
+    """Add the sources found in blocks to a map of ``n_sources`` sources, in place.
 
     Only pixels with data are labelled.
     """
@@ -71,7 +72,7 @@ def _average_blocks(
     out: tuple[Plane, Plane],
     has_data: NDArray[np.bool_],
 ) -> None:
-    """Fill mean, error and whether there are data, block by block."""
+    """Fill the mean, its error and whether there are data, block by block."""
     signal, err, valid = image
     mean, error = out
     n_rows, n_cols = signal.shape
@@ -94,7 +95,7 @@ def _average_blocks(
 def _mark_occupied(
     blocks: Labels, labels: Labels, side: int, is_occupied: NDArray[np.bool_]
 ) -> None:
-    """Mark the blocks' labels that cover a labelled pixel; entry 0 is of no meaning."""
+    """Mark the block labels that cover a labelled pixel; entry 0 has no meaning."""
     for i in range(labels.shape[0]):
         for j in range(labels.shape[1]):
             if labels[i, j] > 0:
@@ -105,7 +106,7 @@ def _mark_occupied(
 def _add_blocks(
     labels: Labels, valid: NDArray[np.bool_], blocks: Labels, side: int, start: int
 ) -> None:
-    """Label the pixels of labelled blocks, counting on from ``start``."""
+    """Label the valid pixels of labelled blocks with ``start`` plus the block's label."""
     for i in range(blocks.shape[0]):
         for j in range(blocks.shape[1]):
             if blocks[i, j] == 0:

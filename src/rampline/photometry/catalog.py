@@ -1,7 +1,7 @@
-"""The source catalogue: JWST's columns, and what an honest user misses in them.
+"""The source catalogue: the columns of the JWST pipeline's, and additional ones.
 
-Fluxes are in Jy, magnitudes AB and Vega, positions ICRS. Beyond JWST's columns stand the
-windowed positions with their errors, Kron fluxes and flags.
+Fluxes are in Jy, magnitudes AB and Vega, positions ICRS. Windowed positions with their
+errors, Kron fluxes and flags are added to the columns of the JWST pipeline.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -19,7 +19,7 @@ from .star_shape import Neighbours, StarShapes
 
 Values = NDArray[np.float64]
 JWST_AB_ZERO_MAG = 8.9
-"""AB magnitude of 1 Jy as JWST's catalogues round it."""
+"""AB magnitude of 1 Jy, rounded as in the JWST pipeline's catalogues."""
 
 NEAR_EDGE = 1
 SATURATED_CORE = 2
@@ -35,29 +35,30 @@ class CatalogParams(Params):
     """How sources are measured and classified."""
 
     aperture_centre: Literal["windowed", "isophotal"] = "windowed"
-    """Position of the apertures: of least noise, or as in the JWST pipeline."""
+    """Centroid on which apertures are centred: ``windowed`` has the least noise,
+    ``isophotal`` is that of the JWST pipeline."""
     exclude_neighbours: bool = True
-    """Leave pixels of other sources out of the sky annulus; the JWST pipeline does not."""
+    """Exclude pixels of other sources from the sky annulus; the JWST pipeline does not."""
     concentration_1: Factor = 2.0
     """Ratio of the second to the first aperture's flux above which a source is extended."""
     concentration_2: Factor = 1.8
     """Ratio of the third to the second aperture's flux above which a source is extended."""
     measured_noise: bool = True
-    """Whether errors are raised to what blank pixels and blank apertures show."""
+    """Raise errors to the noise measured in blank pixels and blank apertures."""
 
 
 class Measurements(NamedTuple):
-    """All that was measured on one mosaic, in the order of the labels.
+    """All measurements on one mosaic, in the order of the labels.
 
     Attributes
     ----------
     shapes : Shapes
     noise_factor, kron_noise_factor : (sources,) float64
-        By how much correlated noise raises the errors of isophotal and Kron fluxes.
+        Factors by which correlated noise raises the errors of isophotal and Kron fluxes.
     centroids : Centroids
     apertures : ApertureFluxes
     narrowing : float
-        Factor on the aperture correction for the mosaic's pixel size.
+        Factor on the aperture correction that accounts for the mosaic's pixel size.
     star_shapes : StarShapes
     neighbours : Neighbours
     flags : (sources,) int32
@@ -75,18 +76,18 @@ class Measurements(NamedTuple):
 
 
 class SkyPositions(NamedTuple):
-    """Where sources and the corners of their boxes are on the sky.
+    """Positions on the sky of the sources and of the corners of their bounding boxes.
 
     Attributes
     ----------
     isophotal, windowed : (sources, 2) float64, deg
         Right ascension and declination of the two kinds of centroid.
     corners : (4, sources, 2) float64, deg
-        Lower left, upper left, lower right, upper right corner of the box.
+        Lower left, upper left, lower right, upper right corner of the bounding box.
     scale_arcsec : float, arcsec
         Pixel size.
     up_from_north_deg : float, deg
-        Position angle of the rows' direction.
+        Position angle of the direction of increasing row.
     """
 
     isophotal: Values
@@ -103,7 +104,7 @@ def build_catalog(
     pixel_area_sr: float,
     params: CatalogParams,
 ) -> Any:
-    """Assemble the table.
+    """Assemble the catalogue.
 
     Parameters
     ----------
@@ -113,13 +114,14 @@ def build_catalog(
     planes : CatalogPlanes
         Aperture corrections and the Vega offset.
     pixel_area_sr : float, sr
-        Of the mosaic's pixels.
+        Solid angle of a pixel of the mosaic.
     params : CatalogParams
 
     Returns
     -------
     astropy.table.QTable
-        One row a source; columns named and defined as in `jwst`'s ``_cat.ecsv``, then ours.
+        One row per source; first the columns of `jwst`'s ``_cat.ecsv`` with the same names
+        and definitions, then the additional ones.
     """
     from astropy.table import QTable  # noqa: PLC0415 - only where a catalogue is made
 
@@ -140,7 +142,7 @@ def build_catalog(
 
 
 def _format(name: str) -> str | None:
-    """Return how a column is written, as in `jwst`'s catalogues."""
+    """Return the format in which a column is written, as in `jwst`'s catalogues."""
     if "flux" in name:
         return ".6e"
     if name.startswith(("xcentroid", "ycentroid", "CI_")):
@@ -178,7 +180,7 @@ def _put_sky(table: Any, name: str, radec_deg: Values, meaning: str) -> None:
 
 
 class Flux(NamedTuple):
-    """A flux in Jy with the stem of its columns' names, and how they are described."""
+    """A flux in Jy, the stem of the names of its columns, and their description."""
 
     stem: str
     value: Values
@@ -187,7 +189,7 @@ class Flux(NamedTuple):
 
 
 def _put_fluxes(table: Any, fluxes: list[Flux], offset: float) -> None:
-    """Add fluxes in Jy, then their AB and then their Vega magnitudes, as `jwst` does."""
+    """Add fluxes in Jy, then AB magnitudes, then Vega magnitudes, as `jwst` does."""
     for kind, word in (
         ("flux", "Flux"),
         ("abmag", "AB magnitude"),
@@ -204,7 +206,7 @@ def _put_fluxes(table: Any, fluxes: list[Flux], offset: float) -> None:
 
 
 def _magnitudes(flux: Flux, offset: float) -> tuple[Values, Values]:
-    """Return magnitude and error; NaN where the flux is negative, infinite at 0."""
+    """Return magnitude and error: NaN for a negative flux, infinite for zero flux."""
     with np.errstate(divide="ignore", invalid="ignore"):
         positive = np.where(flux.value >= 0, flux.value, np.nan)
         magnitude = -2.5 * np.log10(positive) + JWST_AB_ZERO_MAG - offset
@@ -227,7 +229,7 @@ def _add_apertures(
         table,
         "aper_bkg_flux",
         found.sky * jy,
-        "Sky level in the annulus, for one pixel",
+        "Sky level in the annulus, per pixel",
         "Jy",
     )
     _put(table, "aper_bkg_flux_err", found.sky_err * jy, "Error of aper_bkg_flux", "Jy")
@@ -260,13 +262,13 @@ def _add_classes(
             _put(table, name, ratios[small, large], meaning)
     extended = ratios[0, 1] > params.concentration_1
     extended &= ratios[1, 2] > params.concentration_2
-    _put(table, "is_extended", extended, "Whether the source is extended")
+    _put(table, "is_extended", extended, "True if the source is extended")
     stars, near = measured.star_shapes, measured.neighbours
     _put(table, "sharpness", stars.sharpness, "DAOFind sharpness")
     _put(table, "roundness", stars.roundness, "DAOFind roundness")
     label = np.where(near.nearest >= 0, measured.shapes.label[near.nearest], -1)
     _put(table, "nn_label", label, "Label of the nearest source, -1 if there is none")
-    _put(table, "nn_dist", near.distance_px, "Distance of the nearest source", "pix")
+    _put(table, "nn_dist", near.distance_px, "Distance to the nearest source", "pix")
 
 
 def _add_isophotal(
@@ -286,14 +288,14 @@ def _add_isophotal(
     _put(table, "ellipticity", ellipticity, "1 minus the ratio of the axes")
     angle = shapes.orientation_deg
     _put(table, "orientation", angle, "Angle from the x axis to the major axis", "deg")
-    # east is left of north: from the x axis to north it is 90 degrees minus the roll
-    # and, as an axis has two ends, jwst counts from the other one
+    # East is left of north: north is at 90 degrees minus the roll from the x axis. An
+    # axis has two ends; jwst gives the angle of the other one.
     on_sky = (angle + 90.0 + sky.up_from_north_deg) % 360.0
     _put(table, "sky_orientation", on_sky, "Position angle of the major axis", "deg")
     names = ("sky_bbox_ll", "sky_bbox_ul", "sky_bbox_lr", "sky_bbox_ur")
     places = ("Lower left", "Upper left", "Lower right", "Upper right")
     for name, place, corner in zip(names, places, sky.corners, strict=True):
-        _put_sky(table, name, corner, f"{place} corner of the source's box")
+        _put_sky(table, name, corner, f"{place} corner of the bounding box")
 
 
 def _add_ours(
@@ -302,7 +304,7 @@ def _add_ours(
     centre, shapes = measured.centroids, measured.shapes
     _put(table, "xcentroid_win", centre.col, "Column of the windowed centroid, 0-based")
     _put(table, "ycentroid_win", centre.row, "Row of the windowed centroid, 0-based")
-    _put_sky(table, "sky_centroid_win", sky.windowed, "ICRS of the windowed centroid")
+    _put_sky(table, "sky_centroid_win", sky.windowed, "Windowed centroid, ICRS")
     mas = 1000.0 * sky.scale_arcsec
     meaning = "Error of the windowed position along the"
     _put(table, "x_err", centre.col_err * mas, f"{meaning} columns", "mas")
