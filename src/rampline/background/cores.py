@@ -1,10 +1,11 @@
-"""Sources by their cores: what is brighter than its surroundings in every direction.
+"""Find sources by their cores, brighter than their surroundings in every direction.
 
-Stars and galaxies have a core; wisps, claws and stripes are ridges, which go on to either
-side, or hazes wider than a core. A block counts if it stands out of the mean of its two
-neighbours on opposite sides in all of eight directions. Around a core the light that belongs
-to it is masked as far as it stands out by itself, but only so far: what crosses a source need
-not be a part of it.
+Stars and galaxies have a core; wisps, claws and stripes are ridges, which continue on
+either side, or diffuse light wider than a core. A block is a core if it exceeds the
+mean of its two neighbours on opposite sides in all of eight directions. The light
+around a core is masked where it is connected to the core and above the sky, but only
+out to a limited distance, because a feature that crosses a source need not belong to
+it.
 """
 
 from typing import Final
@@ -17,15 +18,15 @@ from ..numerics.selection import robust_scatter
 from .source_mask import BLOCK, average_blocks, spread_blocks
 
 THRESHOLD: Final = 4.0
-"""Contrast of a core over the scatter of all contrasts."""
+"""Minimum contrast of a core, in units of the scatter of all contrasts."""
 PAIRS: Final = ((3, 0), (3, 1), (2, 2), (1, 3), (0, 3), (-1, 3), (-2, 2), (-3, 1))
-"""Rows and columns of a neighbour, blocks; the other one lies opposite."""
+"""Row and column offset of a neighbour, blocks; the other one lies opposite."""
 REACHES: Final = ((0.0, 6), (300.0, 12), (3000.0, 24), (30000.0, 50))
-"""Contrast from which on light is followed so many blocks away from a core: stars fade with
-the third power of the distance."""
+"""Minimum contrast of a core, and the number of blocks out to which its light is
+followed: stars fade with the third power of the distance."""
 _MARGIN: Final = 3
 _GROWTH: Final = 2
-"""Blocks to each side of what was found."""
+"""Margin around the mask, blocks to each side."""
 
 
 def mask_cores(
@@ -38,7 +39,7 @@ def mask_cores(
     values : (rows, cols) float32
         Image, any unit; NaN where unknown.
     is_light : (rows, cols) bool
-        Pixels that stand out of the sky, whatever their light is.
+        Pixels above the sky, whatever the origin of their light.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def mask_cores(
 
 
 def _contrast(mean: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return by how much blocks stand out of all pairs around them, in robust sigma."""
+    """Return how far blocks exceed all pairs of neighbours, in robust sigma."""
     padded = np.pad(mean, _MARGIN, constant_values=np.nan)
     n_rows, n_cols = mean.shape
     highest = np.full(mean.shape, np.nan, np.float32)
@@ -71,7 +72,7 @@ def _contrast(mean: NDArray[np.float32]) -> NDArray[np.float32]:
             ]
             for r, c in ((row, col), (-row, -col))
         )
-        # beside an edge a pair has one member
+        # near an edge a pair has one member
         pair = np.where(np.isfinite(one) & np.isfinite(other), 0.5 * (one + other), one)
         highest = np.fmax(highest, np.where(np.isfinite(pair), pair, other))
     above = mean - highest

@@ -1,9 +1,10 @@
 """Subtract the mean of dedicated background exposures from an exposure's slopes.
 
-Exposures of a blank field with the same detector and filter show the sky, the telescope's
-glow and what the dark left, without the target. Their own few sources are clipped: against
-the errors, which works from three exposures on, or against the scatter among them, as
-``jwst`` does, which with a threshold of 3 sigma can reject nothing among ten or fewer.
+Exposures of a blank field with the same detector and filter show the sky, the thermal
+emission of the telescope and dark residuals, without the target. Their own few sources
+are clipped: relative to the errors, which works with three or more exposures, or
+relative to the scatter among them, as in ``jwst``, which at 3 sigma can reject nothing
+among ten or fewer exposures.
 """
 
 from collections.abc import Sequence
@@ -22,9 +23,9 @@ class DedicatedBackgroundParams(StepParams):
     """How dedicated background exposures are averaged."""
 
     clip: Sigma = 3.0
-    """Values farther than this from the median of the exposures are left out."""
+    """Values farther than this from the median of the exposures are excluded."""
     scatter: Literal["errors", "sample"] = "errors"
-    """What the threshold counts: the error of each value, or the scatter among them."""
+    """Unit of the threshold: the error of each value, or the scatter of the values."""
 
 
 def average_backgrounds(
@@ -41,7 +42,8 @@ def average_backgrounds(
     Returns
     -------
     SlopePlanes of (rows, cols)
-        Mean slopes with their variances; NaN and DO_NOT_USE where no exposure is usable.
+        Mean slopes with their variances; NaN and DO_NOT_USE where no exposure is
+        usable.
 
     Raises
     ------
@@ -50,9 +52,10 @@ def average_backgrounds(
 
     Notes
     -----
-    With ``scatter="sample"`` the mean agrees with the ``background`` step of ``jwst``.
-    There flags of any background exposure are added to the target; here only
-    DO_NOT_USE where all are unusable, since a cosmic ray there says nothing about here.
+    With ``scatter="sample"`` the mean agrees with the ``background`` step of ``jwst``,
+    which adds the flags of every background exposure to the target. Here only
+    DO_NOT_USE is added, where all exposures are unusable: a cosmic ray in one does not
+    affect the target.
     """
     shapes = {exposure.slope.shape for exposure in exposures}
     if len(shapes) != 1:
@@ -92,8 +95,8 @@ def subtract_background(
 
     Notes
     -----
-    ``jwst`` leaves the errors as they are, which is wrong by the root of (1 + 1/n) where
-    the sky dominates n background exposures as long as the target's.
+    ``jwst`` leaves the errors unchanged, which underestimates them by sqrt(1 + 1/n)
+    where the sky dominates and the n background exposures are as long as the target's.
     """
     var_poisson, var_read = variances
     np.subtract(slope, mean.slope, out=slope)
@@ -114,7 +117,7 @@ def _average_clipped(
     by_errors: bool,  # noqa: FBT001  # a kernel takes plain scalars
     out: NDArray[np.float32],
 ) -> None:
-    """Fill mean, Poisson and read variance of the values that clipping leaves."""
+    """Fill the mean, Poisson and read variance of the values that survive clipping."""
     slope, err, var_poisson, var_read = stack
     n, n_rows, n_cols = slope.shape
     values = np.empty(n)
@@ -166,7 +169,7 @@ def _clip_once(
     errors: NDArray[np.float32],
     rule: tuple[float, bool],
 ) -> int:
-    """Drop what is too far from the median; return how many values stay, never none."""
+    """Drop values too far from the median; return the number kept, at least one."""
     clip, by_errors = rule
     middle = (values[(count - 1) // 2] + values[count // 2]) / 2.0
     mean, square = 0.0, 0.0

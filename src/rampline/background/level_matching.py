@@ -1,13 +1,13 @@
-"""Sky levels of exposures that overlap, so that mosaics have no steps.
+"""Match the sky levels of overlapping exposures, so that mosaics have no steps.
 
-Zodiacal and stray light differ between exposures, and no exposure alone can tell them from
-the sky. Where two of them look at the same place, the difference of their levels can be
-measured: each is reduced to medians of 64-pixel cells with the sources masked, one grid of
-cells is interpolated at the cells of the other, and the median of the differences counts.
-One least-squares solution makes a level for each exposure of it. Groups of exposures that no
-overlap ties together, such as detectors whose gap the dithers do not bridge, are brought to
-the same sky between the sources; where light fills the field, there is none to go by, and
-they keep what they have.
+Zodiacal and stray light differ between exposures, and cannot be separated from the sky
+in a single exposure. Where two exposures overlap, the difference of their levels is
+measured: each is reduced to the medians of 64-pixel cells with the sources masked, the
+cells of one are interpolated at those of the other, and the median of the differences
+is taken. A single least-squares solution gives a level for each exposure. Groups of
+exposures without mutual overlap, such as detectors whose gap the dithers do not bridge,
+are brought to the same sky level between the sources. Where extended light fills the
+field this is not possible, and groups are not tied to each other.
 """
 
 from collections.abc import Sequence
@@ -34,17 +34,17 @@ class LevelMatchingParams(StepParams):
     mesh: Annotated[int, Field(ge=8), Unit("pixel")] = 64
     """Width of the cells whose medians are compared."""
     min_filled: Fraction = 0.3
-    """Lowest share of usable pixels in a cell."""
+    """Minimum fraction of usable pixels in a cell."""
     min_cells: Count = 4
-    """Fewest common cells of two exposures."""
+    """Minimum number of common cells of two exposures."""
     gauge: Literal["lowest", "mean"] = "lowest"
-    """What is zero: the lowest level, or the mean level."""
+    """Which level is set to zero: the lowest, or the mean."""
     field: Literal["sky", "extended"] = "sky"
-    """What most pixels show: sky between sources, whose level is the same in all of the
-    field; or extended light (nebula, nearby galaxy), which is not masked, and of which
-    only overlaps tell the levels."""
+    """What most pixels show: sky between sources, with the same level over the whole
+    field; or extended light (nebula, nearby galaxy), which is not masked and for which
+    only overlaps determine the levels."""
     max_scatter: Factor = 5.0
-    """A cell whose difference lies so many robust deviations off is left out."""
+    """Cells whose difference deviates by more robust sigma than this are excluded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,7 @@ class SkyCells:
     level : (cell_rows, cell_cols) float64, MJy/sr
         Medians of the cells; NaN where too few pixels are usable.
     error : (cell_rows, cell_cols) float64, MJy/sr
-        Of the medians.
+        Standard errors of the medians.
     grid_position : (cell_rows, cell_cols, 2) float64, pixels
         Row and column of the cells' centres on the common grid.
     """
@@ -80,21 +80,22 @@ class LevelDifference(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkyLevels:
-    """What is to be subtracted from each exposure.
+    """The sky levels to subtract from each exposure.
 
     Attributes
     ----------
     level : (exposures,) float64, MJy/sr
-        Zero for an exposure that overlaps no other.
+        With ``field="extended"``, zero for an exposure that overlaps no other.
     error : (exposures,) float64, MJy/sr
-        Relative to the mean of its group, that of the group's own level among the others
-        included; NaN for an exposure that overlaps no other in extended light.
+        Relative to the mean of its group, plus the error of the group's level relative
+        to the other groups; NaN for an exposure that overlaps no other in extended
+        light.
     group : (exposures,) int
-        Exposures with the same number hang together by overlaps.
+        Exposures with the same number are connected by overlaps.
     differences : tuple of LevelDifference
-        What was measured.
+        The measured differences.
     residual_rms : float, MJy/sr
-        Root mean square of the differences that the levels leave; NaN without any.
+        Root mean square of the differences after matching; NaN if there are none.
     """
 
     level: Floats
@@ -109,7 +110,7 @@ def cell_centres(
 ) -> tuple[Floats, Floats]:
     """Return the pixel rows and columns of the cells' centres, (cell_rows, cell_cols).
 
-    The caller finds out where these lie on the common grid.
+    The caller maps them onto the common grid.
     """
     rows, cols = (
         np.minimum(np.arange(0, n, params.mesh) + params.mesh, n) / 2.0
@@ -154,7 +155,7 @@ def measure_sky_cells(
 
 
 def _pixels_per_cell(shape: tuple[int, ...], mesh: Mesh) -> NDArray[np.int64]:
-    """Return how many pixels each cell has, the narrower last ones allowed for."""
+    """Return the number of pixels of each cell; the last ones may be narrower."""
     widths = [
         np.minimum(mesh.size, n - np.arange(0, n, mesh.size)).astype(np.int64)
         for n in shape
@@ -179,13 +180,14 @@ def match_levels(
 
     Notes
     -----
-    As ``jwst``'s skymatch with ``skymethod="match"``, but with medians of cells in place of
-    clipped means of polygons, weights from the measured scatter, and robust against a bad
-    pair. There one number for all detectors of a pointing hides pedestals of the
-    detectors, and groups without overlap are left with a step; here overlaps decide
-    where there are any, for they see the same sky, and the sky between the sources joins
-    the groups: its level differs from place to place by faint light, which makes a
-    step of that size over a gap, not one of the pedestals.
+    Like skymatch of ``jwst`` with ``skymethod="match"``, but with medians of cells in
+    place of clipped means of polygons, weights from the measured scatter, and robust
+    against a bad pair. There, one level for all detectors of a pointing ignores
+    pedestals of the detectors, and groups without overlap are left with a step. Here
+    overlaps, which see the same sky, determine the levels within a group, and the sky
+    between the sources ties the groups together. Faint light makes that sky vary with
+    position, so a step of that size may remain across a gap, but not one of the size of
+    the pedestals.
     """
     # 0.2 s, only for mosaics
     from scipy.sparse import coo_array  # noqa: PLC0415
@@ -225,7 +227,7 @@ def match_levels(
 def _set_gauge(
     level: Floats, group: NDArray[np.integer], params: LevelMatchingParams
 ) -> None:
-    """Shift the levels of each group so that the lowest or the mean is zero, in place."""
+    """Shift the levels of each group, in place, so that the lowest or the mean is zero."""
     of_group = np.min if params.gauge == "lowest" else np.mean
     for g in np.unique(group):
         level[group == g] -= of_group(level[group == g])
@@ -234,10 +236,10 @@ def _set_gauge(
 def _join_groups(
     exposures: Sequence[SkyCells], level: Floats, group: NDArray[np.integer]
 ) -> tuple[Floats, Floats]:
-    """Return the sky that is left in each exposure's group, and how well it is known.
+    """Return the residual sky of each exposure's group, and its error.
 
-    The sky of an exposure is the median of its cells. What is left of it when the levels by
-    overlaps are off scatters within a group as the sky differs from place to place.
+    The sky of an exposure is the median of its cells. After subtraction of the levels
+    from overlaps, its scatter within a group measures how the sky varies with position.
     """
     skies = np.array(
         [
@@ -264,37 +266,37 @@ def _join_groups(
 
 
 class _Placed(NamedTuple):
-    """Cells and what is needed to find them on the grid."""
+    """Cells and what is needed to locate them on the grid."""
 
     cells: SkyCells
     affine: Floats
     """(3, 2): from grid positions to rows and columns of cells, to a few hundredths."""
     low: Floats
     high: Floats
-    """(2,) pixels: corners of the box on the grid that holds all centres."""
+    """(2,) pixels: corners of the bounding box of all centres on the grid."""
 
 
 def _place_cells(cells: SkyCells) -> _Placed:
-    """Fit the way back from the grid to the cells."""
+    """Fit the inverse map, from the grid to the cells."""
     own = np.stack(
         np.meshgrid(*map(np.arange, cells.level.shape), indexing="ij"), axis=-1
     )
     known = cells.grid_position.reshape(-1, 2)
     matrix = np.column_stack([known, np.ones(len(known))])
     affine, *_ = np.linalg.lstsq(matrix, own.reshape(-1, 2).astype(float), rcond=None)
-    # cells at the same place must not be lost to rounding
+    # cells at the same position must not be lost to rounding
     return _Placed(cells, affine, known.min(axis=0) - 1e-6, known.max(axis=0) + 1e-6)
 
 
 def _compare_levels(
     placed: Sequence[_Placed], pair: tuple[int, int], params: LevelMatchingParams
 ) -> LevelDifference | None:
-    """Measure the difference of the sky levels of two exposures, None without overlap."""
+    """Return the difference of the sky levels of two exposures; None without overlap."""
     first, second = placed[pair[0]], placed[pair[1]]
     if (first.high < second.low).any() or (second.high < first.low).any():
         return None
-    # Both ways, so that the answer does not depend on the order of the exposures, and so
-    # that what curvature does to the interpolation cancels.
+    # In both directions, so that the result does not depend on the order of the
+    # exposures, and interpolation errors from curvature cancel.
     there, noise_there = _subtract_cells(first, second)
     here, noise_here = _subtract_cells(second, first)
     if min(len(there), len(here)) < max(params.min_cells, 1):
@@ -331,7 +333,7 @@ def _interpolate_cells(placed: _Placed, places: Floats) -> tuple[Floats, Floats]
     from scipy.ndimage import map_coordinates  # noqa: PLC0415 - see above
 
     index = places @ placed.affine[:2] + placed.affine[2]
-    # Cells at the same place must not be lost to rounding at the outermost centres.
+    # Cells at the same position must not be lost to rounding at the outermost centres.
     near = np.round(index)
     index = np.where(np.abs(index - near) < 1e-6, near, index)
     at = np.moveaxis(index, -1, 0)
@@ -345,7 +347,7 @@ def _interpolate_cells(placed: _Placed, places: Floats) -> tuple[Floats, Floats]
 def _solve_levels(
     n: int, differences: Sequence[LevelDifference], group: NDArray[np.int32]
 ) -> tuple[Floats, Floats]:
-    """Return levels of zero mean in each group, and their errors."""
+    """Return levels with zero mean in each group, and their errors."""
     from scipy.sparse import csr_array  # noqa: PLC0415 - see above
 
     level, variance = np.zeros(n), np.zeros(n)
@@ -357,7 +359,7 @@ def _solve_levels(
     design = csr_array((signs, (rows, members)), shape=(len(differences), n))
     measured = np.array([d.difference for d in differences])
     error = np.array([d.error for d in differences])
-    # Undetermined means cost nothing to fix at zero: one row for each group.
+    # The undetermined mean of each group is fixed at zero by one extra row.
     means = (group == np.unique(group)[:, None]).astype(float) / error.mean()
     weight = 1.0 / error**2
     for _ in range(_ROUNDS):
@@ -367,8 +369,8 @@ def _solve_levels(
         pull = (measured - design @ level) / error
         scale = max(MAD_TO_SIGMA * float(np.median(np.abs(pull))), 1.0)
         weight = 1.0 / (error * scale) ** 2 / (1.0 + (pull / (CAUCHY * scale)) ** 2)
-    # The noise of an exposure is the same in all its overlaps: half of each difference's
-    # variance is taken to be common to all differences of either exposure.
+    # The noise of an exposure is common to all its overlaps: half of the variance of
+    # each difference is assumed to be shared by all differences of either exposure.
     shared = design.multiply((error * scale / np.sqrt(2.0))[:, None]).tocsr()
     weighted = design.multiply(weight[:, None]).T.tocsr()
     spread = np.linalg.solve(normal, (weighted @ shared).toarray())

@@ -1,11 +1,12 @@
-"""The scatter of the sky between neighbouring pixels over what their errors say.
+"""The measured scatter of the sky between neighbouring pixels relative to their errors.
 
-Read noise drifts with temperature and time, some pixels' telegraph noise grows, and a gain
-off by a few per cent misjudges all photons: blank sky tells, in every exposure. What
-counts is one diagonal of two by two pixels less the other: slopes of the sky and of faint
-sources cancel, stripes too. It scatters as a single pixel does, less by one per cent where
-charge couples into neighbours. It is taken in cells, from the lower half of the values, and
-the typical cell counts, so that bright sources need no mask either.
+Read noise drifts with temperature and time, telegraph noise grows in some pixels, and a
+gain in error by a few per cent misestimates all photon noise; blank sky shows this in
+every exposure. The statistic is the difference of the two diagonals of 2 x 2 pixels,
+divided by its error: gradients of the sky and of faint sources cancel, as do stripes.
+It scatters like a single pixel, one per cent less where charge couples into neighbours.
+Its scatter is measured in cells, from the lower half of the values, and the median over
+cells is used, so that bright sources need not be masked.
 """
 
 from typing import Annotated, Final, NamedTuple
@@ -20,18 +21,19 @@ from ..numerics.meshes import measure_mesh
 from ..params import StepParams, Unit
 
 EVERY: Final = 2
-"""Of the variances every second row and column is enough."""
+"""Step in rows and columns at which the variances are sampled."""
 LEAST_USED: Final = 0.5
-"""Share of a cell that must be usable."""
+"""Fraction of a cell that must be usable."""
 SCALES: Final = (0.25, 4.0)
-"""Read noise is not misjudged by more than a factor of two: then it is something else."""
+"""Allowed range: read noise in error by more than a factor of two has another cause."""
 
 
 class NoiseLevelParams(StepParams):
-    """Whether the sky's scatter is only recorded."""
+    """How the scatter of blank sky is compared with its errors."""
 
     rescale: bool = False
-    """Scale the read variance so that errors of blank sky equal its scatter."""
+    """Scale the read variance so that the errors of blank sky match its scatter;
+    otherwise the ratio is only recorded."""
     cell: Annotated[int, Field(ge=16), Unit("pixel")] = 64
     """Width of the cells in which the scatter is measured."""
 
@@ -48,13 +50,13 @@ class Variances(NamedTuple):
 def measure_noise_ratio(
     sky: Plane, err: Plane, usable: NDArray[np.bool_], params: NoiseLevelParams
 ) -> float:
-    """Measure the scatter of blank sky over its errors.
+    """Measure the ratio of the scatter of blank sky to its errors.
 
     Parameters
     ----------
     sky, err : (rows, cols) float32, MJy/sr
     usable : (rows, cols) bool
-        Pixels that may be used; NaN values are left out as well.
+        Pixels that may be used; NaN values are excluded as well.
     params : NoiseLevelParams
 
     Returns
@@ -73,26 +75,25 @@ def measure_noise_ratio(
 def read_variance_scale(
     ratio: float, noise: Variances, usable: NDArray[np.bool_]
 ) -> float:
-    """Return by what the read variance must be multiplied to explain the scatter.
+    """Return the factor for the read variance that explains the scatter.
 
     Parameters
     ----------
     ratio : float
-        Of `measure_noise_ratio`.
+        From `measure_noise_ratio`.
     noise : Variances of (rows, cols), (MJy/sr)**2
     usable : (rows, cols) bool
 
     Returns
     -------
     float
-        Between a quarter and four: beyond, it is not read noise that is misjudged. 1
-        where the ratio is not known.
+        Limited to `SCALES`; 1 where the ratio is not known.
 
     Notes
     -----
-    The medians of the variances stand for blank sky. As CEERS does (Bagley et al. 2023,
-    ApJL 946 L12), but there the read variance is raised to all of the sky's, photons
-    included, since it makes the weights; here it stays what the name says.
+    The medians of the variances represent blank sky. Similar to CEERS (Bagley et al.
+    2023, ApJL 946 L12), except that there the read variance, from which the weights are
+    made, is raised to the total variance of the sky, photon noise included.
     """
     some = slice(None, None, EVERY), slice(None, None, EVERY)
     known = usable[some] & (noise.read[some] > 0)
@@ -104,7 +105,7 @@ def read_variance_scale(
 
 
 def scale_read_variance(noise: Variances, scale: float) -> None:
-    """Multiply the read variance and renew the errors, in place.
+    """Scale the read variance and recompute the errors, in place.
 
     Parameters
     ----------
@@ -120,7 +121,7 @@ def scale_read_variance(noise: Variances, scale: float) -> None:
 def _difference_diagonals(
     sky: Plane, err: Plane, usable: NDArray[np.bool_], pull: Plane
 ) -> None:
-    """Fill one diagonal less the other over its error; NaN where a pixel is not usable."""
+    """Fill the difference of the diagonals over its error; NaN with an unusable pixel."""
     for i in range(pull.shape[0]):
         for j in range(pull.shape[1]):
             total, variance, known = 0.0, 0.0, True

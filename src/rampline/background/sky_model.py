@@ -1,10 +1,11 @@
 """Level and shape of the sky of one exposure, measured between the sources.
 
-Zodiacal light, scattered light and the thermal glow of the telescope vary over a detector by
-a few per cent at most, so a polynomial of low order fitted to the medians of square cells
-describes them. Sources are masked first, with the sky of the round before; cells that still
-stand out are rejected, above sooner than below. Sources too faint to be found stay in, and
-so does light that fills the frame.
+Zodiacal light, scattered light and the thermal emission of the telescope vary over a
+detector by a few per cent at most, so they are described by a low-order polynomial
+fitted to the medians of square cells. Sources are masked first, relative to the sky of
+the previous iteration; outlying cells are then rejected, with a lower threshold above
+the fit than below. Sources too faint to be detected, and light that fills the frame,
+remain in the sky.
 """
 
 from typing import Annotated, Final, NamedTuple
@@ -25,12 +26,12 @@ from .source_mask import (
 )
 
 ROUNDS: Final = 2
-"""Masks are found with the sky of the round before; a third changes nothing."""
+"""Iterations of mask and fit; a third changes nothing."""
 LEAST_USED: Final = 0.2
-"""Fraction of a cell that must be free of sources, or its median is theirs."""
+"""Minimum source-free pixels of a cell, as a fraction of those in the best cell."""
 CLIP_HIGH: Final = 2.5
 CLIP_LOW: Final = 4.0
-"""Cells farther above or below the surface are rejected; what sources add is above."""
+"""Cells farther above or below the surface are rejected; sources only add light."""
 CLIP_ROUNDS: Final = 20
 
 
@@ -40,13 +41,13 @@ class SkyModelParams(StepParams):
     subtract: bool = False
     """Subtract the modelled sky; otherwise only its level is recorded."""
     order: Annotated[int, Field(ge=0, le=5), Unit("1")] = 2
-    """Highest total power of the polynomial; 0 is a constant."""
+    """Total degree of the polynomial; 0 is a constant."""
     cell: Annotated[int, Field(ge=16), Unit("pixel")] = 64
     """Width of the cells whose medians are fitted."""
     compact: Sigma = 3.0
-    """Blocks of 4 x 4 pixels above this are sources."""
+    """Blocks of 4 x 4 pixels above this are masked as sources."""
     diffuse: Sigma = 3.0
-    """Light above this after smoothing over 16 pixels is a source."""
+    """Light above this after smoothing over 16 pixels is masked as a source."""
     grow: Pixels = 8
     """Growth of the mask around compact sources; twice that around diffuse light."""
 
@@ -61,9 +62,9 @@ class SkyModel(NamedTuple):
     coefficients: NDArray[np.float64]
     """(order + 1, order + 1) of Legendre polynomials in row and column from -1 to 1."""
     is_source: NDArray[np.bool_]
-    """(rows, cols): True on pixels that sources reach."""
+    """(rows, cols): True on pixels affected by sources."""
     n_cells: int
-    """Cells that entered the fit."""
+    """Number of cells used in the fit."""
 
 
 def model_sky(
@@ -75,14 +76,15 @@ def model_sky(
     ----------
     values : (rows, cols) float32
     usable : (rows, cols) bool
-        Pixels that may be used; NaN values are left out as well.
+        Pixels that may be used; NaN values are excluded as well.
     params : SkyModelParams
 
     Returns
     -------
     SkyModel
-        A constant where fewer cells than coefficients are free of sources; where there is
-        none at all, the median of all usable pixels; NaN where there are none of these.
+        The order is lowered where there are fewer than three source-free cells per
+        coefficient. If no block is free of sources, the last fit is kept; NaN without
+        usable pixels.
     """
     shape = (values.shape[0], values.shape[1])
     blocks = average_blocks(values, usable)
@@ -127,7 +129,7 @@ def evaluate_sky(
     rows, cols = (_unit_positions(n, step) for n in shape)
     across = legendre.legvander(cols, coefficients.shape[1] - 1)
     down = legendre.legvander(rows, coefficients.shape[0] - 1)
-    # a product of small matrices, so that single precision loses nothing but rounding
+    # the product of small matrices is accurate to rounding in single precision
     surface = (down @ coefficients).astype(np.float32) @ across.T.astype(np.float32)
     return np.asarray(surface, np.float32)
 
@@ -150,7 +152,7 @@ def _fit_blocks(
     shape: tuple[int, int],
     params: SkyModelParams,
 ) -> tuple[NDArray[np.float64], int]:
-    """Fit the blocks where nothing was found."""
+    """Fit the blocks in which no source was found."""
     mesh = measure_mesh(blocks.mean, ~found, max(1, params.cell // BLOCK))
     return _fit_surface(mesh, shape, params.order)
 
@@ -158,9 +160,9 @@ def _fit_blocks(
 def _fit_surface(
     mesh: Mesh, shape: tuple[int, int], order: int
 ) -> tuple[NDArray[np.float64], int]:
-    """Fit cell medians, rejecting those that stand out; return cells used as well.
+    """Fit the cell medians, rejecting outliers; return the number of cells used as well.
 
-    A polynomial needs three cells for each coefficient, else its order is lowered.
+    The order is lowered until there are three cells for each coefficient.
     """
     free = mesh.n_used >= LEAST_USED * mesh.n_used.max()
     free &= mesh.n_used > 0
@@ -188,7 +190,7 @@ def _fit_clipped(
     values: NDArray[np.float64],
     weight: NDArray[np.float64],
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Solve weighted least squares, from the median on, without what stands out."""
+    """Solve weighted least squares with outliers rejected, starting from the median."""
     residual = values - np.median(values)
     kept = np.ones(len(values), np.bool_)
     solution = np.zeros(design.shape[1], np.float64)

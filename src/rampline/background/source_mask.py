@@ -1,10 +1,11 @@
-"""Which pixels show sources, for measurements of the sky between them.
+"""Mask sources, so that the sky can be measured between them.
 
-Two tiers, both on 4 x 4 pixel blocks of the image less a smooth sky. Compact sources: blocks
-that stand out of the scatter of blocks, or hold a pixel that stands out of the scatter of
-pixels. Diffuse light: the same after smoothing over 16 pixels, where the wings of galaxies
-and bright stars rise above the noise long after single blocks do not. Scatter is measured
-on differences between blocks, which slowly varying light does not widen. Both are grown.
+Two tiers, both on 4 x 4 pixel blocks of the image minus a smooth sky. Compact sources:
+blocks above the scatter of blocks, or that contain a pixel above the scatter of pixels.
+Diffuse light: the same after smoothing over 16 pixels, where the wings of galaxies and
+bright stars exceed the noise farther out than in single blocks. The scatter is measured
+from differences between blocks, which slowly varying light does not affect. Both masks
+are grown.
 """
 
 from typing import Final, NamedTuple
@@ -17,39 +18,39 @@ from ..numerics.jit import kernel
 from ..numerics.selection import MAD_TO_SIGMA
 
 BLOCK: Final = 4
-"""Pixels a block is wide: two FWHM of the sharpest point-spread function."""
+"""Width of a block, pixels: two FWHM of the sharpest point-spread function."""
 SMOOTHING_BLOCKS: Final = 4.0
 """Standard deviation of the smoothing for diffuse light, blocks."""
 DECORRELATED: Final = 12
-"""Blocks after which smoothed noise no longer knows of itself: three deviations."""
+"""Blocks beyond which smoothed noise is uncorrelated: three standard deviations."""
 PEAK_FACTOR: Final = 5.0 / 3.0
-"""Threshold of single pixels over that of blocks: there are sixteen times as many."""
+"""Threshold of pixels relative to that of blocks: they are 16 times as numerous."""
 
 
 class Blocks(NamedTuple):
     """An image in blocks of 4 x 4 pixels."""
 
     mean: NDArray[np.float32]
-    """(block_rows, block_cols) of the usable pixels; NaN where there is none."""
+    """(block_rows, block_cols) mean of the usable pixels; NaN where there are none."""
     peak: NDArray[np.float32]
-    """(block_rows, block_cols) brightest usable pixel; NaN where there is none."""
+    """(block_rows, block_cols) brightest usable pixel; NaN where there are none."""
 
 
 def mask_sources(
     blocks: Blocks, pixel_scatter: float, thresholds: tuple[float, float], grow_px: int
 ) -> NDArray[np.bool_]:
-    """Find the blocks that sources reach.
+    """Find the blocks affected by sources.
 
     Parameters
     ----------
     blocks : Blocks
-        Of an image less its sky.
+        Of an image minus its sky.
     pixel_scatter : float
-        Standard deviation of single pixels, same unit.
+        Standard deviation of single pixels, in the same unit.
     thresholds : (float, float), sigma
-        Of compact sources and of diffuse light.
+        For compact sources and for diffuse light.
     grow_px : int, pixels
-        Growth of compact sources; diffuse light is grown twice as far.
+        Growth around compact sources; diffuse light is grown twice as far.
 
     Returns
     -------
@@ -66,13 +67,13 @@ def mask_sources(
 
 
 def average_blocks(values: NDArray[np.float32], usable: NDArray[np.bool_]) -> Blocks:
-    """Return means and peaks of blocks.
+    """Return the means and peaks of blocks.
 
     Parameters
     ----------
     values : (rows, cols) float32
     usable : (rows, cols) bool
-        NaN values are left out as well.
+        NaN values are excluded as well.
     """
     shape = tuple(-(-n // BLOCK) for n in values.shape)
     mean = np.empty(shape, np.float32)
@@ -92,7 +93,7 @@ def spread_blocks(
 def _scatter(values: NDArray[np.float32], lag: int) -> float:
     """Return the standard deviation from differences between blocks ``lag`` apart.
 
-    Light that varies slowly cancels out, so it may fill the frame; inf without blocks.
+    Slowly varying light cancels, so it may fill the frame. inf if there are no blocks.
     """
     steps = [values[lag::2, ::2] - values[:-lag:2, ::2]]
     steps.append(values[::2, lag::2] - values[::2, :-lag:2])
@@ -115,7 +116,7 @@ def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _grow(found: NDArray[np.bool_], blocks: int) -> NDArray[np.bool_]:
-    """Return the squares of ``blocks`` to each side around the blocks found."""
+    """Grow the mask by ``blocks`` blocks to each side, as squares."""
     size = 2 * blocks + 1
     grown = ndimage.maximum_filter(found.view(np.uint8), size=size)
     return np.asarray(grown, np.uint8).view(np.bool_)
@@ -129,7 +130,7 @@ def _average_blocks(
     mean: NDArray[np.float32],
     peak: NDArray[np.float32],
 ) -> None:
-    """Fill means and peaks of square blocks; the last ones may be narrower."""
+    """Fill the means and peaks of square blocks; the last ones may be narrower."""
     n_rows, n_cols = values.shape
     for i in range(mean.shape[0]):
         for j in range(mean.shape[1]):

@@ -1,7 +1,8 @@
 """Divide by the flat field: the response of each pixel to uniform light, mean near one.
 
-The flat's own error becomes a third variance, for it does not average down over groups and
-dithers of the same pixel as the others do. Where the flat is unknown the slope is too.
+The flat's own error becomes a third variance, because it does not average down over
+groups and dithers of the same pixel as the others do. Pixels without a flat become
+unusable.
 """
 
 from typing import NamedTuple
@@ -53,14 +54,14 @@ def divide_by_flat(planes: SkyBuffers, flat: FlatPlanes) -> None:
     -----
     Agrees with the ``flat_field`` step of ``jwst``: a flat of NaN or zero, or flagged
     NO_FLAT_FIELD, makes the pixel DO_NOT_USE; ``var_flat`` is signal**2 / flat**2 *
-    err**2 with the signal already divided; ERR is the root of the three variances; a NaN
-    in any plane, or DO_NOT_USE, makes all planes NaN and the pixel DO_NOT_USE.
+    err**2 with the signal already divided; ERR is the root of the three variances; a
+    NaN in any plane, or DO_NOT_USE, makes all planes NaN and the pixel DO_NOT_USE.
     """
     _divide_by_flat(planes, flat, DO_NOT_USE, NO_FLAT_FIELD)
 
 
 def leave_flat(planes: SkyBuffers) -> None:
-    """Fill what `divide_by_flat` would: no variance of the flat, NaN where unusable."""
+    """Fill ``var_flat`` when no flat is applied: 0, and NaN where the slope is NaN."""
     planes.var_flat.fill(0)
     planes.var_flat[np.isnan(planes.signal)] = np.nan
 

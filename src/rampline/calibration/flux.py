@@ -1,8 +1,9 @@
 """From counts to surface brightness: one factor for each detector, filter and pupil.
 
-The factor (PHOTMJSR) comes from standard stars and may drift with time; the reference file
-says how. The nominal pixel area goes with it, so that sums over pixels become fluxes; the
-area of each pixel over the nominal one is a plane of its own and is not multiplied in.
+The factor (PHOTMJSR) comes from standard stars and may drift with time, as the
+reference file describes. The nominal pixel area is recorded with it, so that sums over
+pixels can be turned into fluxes; the area of each pixel relative to the nominal one is
+a separate plane and is not applied.
 """
 
 import re
@@ -20,7 +21,7 @@ _ENTRY: Final = re.compile(
 
 
 def parse_zero_points(text: str) -> dict[tuple[str, str], float]:
-    """Read magnitudes by detector and filter; the filter is empty where none is named.
+    """Return magnitude offsets by (detector, filter); filter is "" where none is given.
 
     Raises
     ------
@@ -43,33 +44,33 @@ def _check_zero_points(text: str) -> str:
 
 
 class FluxParams(Params):
-    """How counts become surface brightness; without it there is no sky image."""
+    """How count rates are converted to surface brightness."""
 
     zero_points: Annotated[str, AfterValidator(_check_zero_points)] = ""
-    """Magnitudes to be added for a detector, or a detector in a filter, as the table
-    ZEROPOINTS of a mosaic has them: ``NRCB1 0.012, NRCB2:F200W -0.004``."""
+    """Magnitudes to add for a detector, or for a detector in one filter, as listed in
+    the ZEROPOINTS table of a mosaic: ``NRCB1 0.012, NRCB2:F200W -0.004``."""
 
     def factor(self, detector: str, filter_: str) -> float:
-        """Return by what the fluxes of a detector in a filter are multiplied."""
+        """Return the factor applied to fluxes of a detector in a filter."""
         known = parse_zero_points(self.zero_points)
         offset = known.get((detector, filter_), known.get((detector, ""), 0.0))
         return float(10.0 ** (-0.4 * offset))
 
 
 def convert_to_sky(planes: SkyBuffers, mjy_sr_per_dn_s: float) -> None:
-    """Turn DN/s into MJy/sr, errors and variances too, in place.
+    """Convert DN/s to MJy/sr in place, including errors and variances.
 
     Parameters
     ----------
     planes : SkyBuffers
         Owned by the caller; changed. Signal in DN/s, variances in (DN/s)**2.
     mjy_sr_per_dn_s : float
-        As of the time of the exposure.
+        Conversion factor at the time of the exposure.
 
     Notes
     -----
-    Agrees with the ``photom`` step of ``jwst``; like there, the error of the factor is
-    not propagated, since all exposures of a filter share it.
+    Agrees with the ``photom`` step of ``jwst``. As there, the error of the factor is
+    not propagated, because all exposures of a filter share it.
     """
     factor = np.float32(mjy_sr_per_dn_s)
     square = np.float32(mjy_sr_per_dn_s**2)

@@ -1,11 +1,12 @@
-"""What the sky says about a flat field: many exposures between their sources, averaged.
+"""Correct a flat field with the sky: the mean of many exposures, sources masked.
 
-The zodiacal light is even over a detector; where the mean of many flat-fielded exposures of
-different fields is not, the flat is wrong. Single pixels are known to some per cent only,
-areas of many pixels to a thousandth. Both parts are therefore shrunk by as much of their
-scatter as is noise: what the sky cannot tell is left as the flat has it. What two halves of
-the exposures have in common is the flat's; what they have not is noise, faint sources
-included. Light that stands still on the detector (wisps) must be taken off before.
+The zodiacal light is uniform over a detector; where the mean of many flat-fielded
+exposures of different fields is not, the flat is wrong. Single pixels are measured only
+to a few per cent, areas of many pixels to one part in a thousand. Both parts are
+therefore shrunk according to the fraction of their scatter that is noise, so that the
+flat is left unchanged where the sky cannot constrain it. Structure common to two halves
+of the exposures is attributed to the flat; the rest is noise, faint sources included.
+Light fixed on the detector (wisps) must be subtracted beforehand.
 """
 
 from typing import Any, NamedTuple
@@ -20,23 +21,23 @@ from ..params import Count, Params, Pixels, Sigma
 
 
 class SkyFlatParams(Params):
-    """How a flat is measured on the sky."""
+    """How a flat is measured from the sky."""
 
     min_exposures: Count = 20
-    """Fewest exposures."""
+    """Minimum number of exposures."""
     cell: Pixels = 32
-    """Width of the cells that show the smooth part."""
+    """Width of the cells in which the smooth part is measured."""
     clip: Sigma = 4.0
-    """Pixels of an exposure this far from its sky are left out."""
+    """Pixels of an exposure farther than this from its sky level are excluded."""
 
 
 class SkyFlatSums(NamedTuple):
-    """Running sums over the exposures of two halves, (2, rows, cols) float64 each.
+    """Running sums over two halves of the exposures, (2, rows, cols) float64 each.
 
     Attributes
     ----------
-    weighted : sum of weight times sky over its level
-    weight : sum of inverse variances of sky over its level
+    weighted : sum of weight times (sky divided by its level)
+    weight : sum of the inverse variances of (sky divided by its level)
     """
 
     weighted: NDArray[np.float64]
@@ -44,15 +45,15 @@ class SkyFlatSums(NamedTuple):
 
 
 class SkyFlat(NamedTuple):
-    """By what a flat must be multiplied.
+    """The factor by which a flat must be multiplied.
 
     Attributes
     ----------
     response : (rows, cols) float32
-        1 where nothing is known.
+        1 where it could not be measured.
     err : (rows, cols) float32
     smooth_rms, pixel_rms : float
-        Scatter of the flat's errors in cells and within them, noise taken off.
+        Scatter of the flat's errors between cells and within them, noise subtracted.
     """
 
     response: Plane
@@ -78,19 +79,19 @@ def add_sky(
     Parameters
     ----------
     sums : SkyFlatSums
-        Owned by the caller and written into.
+        Owned by the caller; updated in place.
     exposure : sky and its error, (rows, cols) float32 each
-        Flat-fielded, the sky not subtracted.
+        Flat-fielded, with the sky not subtracted.
     is_sky : (rows, cols) bool
         Usable pixels without sources.
     number : int
-        Even and odd ones make the two halves.
+        Index of the exposure: even and odd ones form the two halves.
     params : SkyFlatParams
 
     Raises
     ------
     ValueError
-        If the exposure shows no sky, or none above zero.
+        If the exposure has no sky pixels, or its sky level is not positive.
     """
     sky, err = exposure
     known = is_sky & np.isfinite(sky) & (err > 0)
@@ -109,7 +110,7 @@ def add_sky(
 
 
 def finish_sky_flat(sums: SkyFlatSums, params: SkyFlatParams) -> SkyFlat:
-    """Turn sums into the correction of a flat.
+    """Compute the correction of a flat from the sums.
 
     Parameters
     ----------
@@ -122,8 +123,8 @@ def finish_sky_flat(sums: SkyFlatSums, params: SkyFlatParams) -> SkyFlat:
 
     Notes
     -----
-    With s2 the variance of the noise and t2 the covariance of the halves, t2 / (t2 + s2) of
-    a deviation is taken: the linear estimate of least error.
+    Each deviation is multiplied by t2 / (t2 + s2), with s2 the variance of the noise
+    and t2 the covariance of the halves: the linear estimate with the smallest error.
     """
     known = np.asarray((sums.weight > 0).all(axis=0), np.bool_)
     shape = known.shape[0], known.shape[1]
@@ -162,9 +163,9 @@ def _split(
     predicted: NDArray[np.float64],
     known: NDArray[np.bool_],
 ) -> tuple[float, NDArray[np.float64]]:
-    """Return what halves have in common, and the noise of their mean as predicted goes.
+    """Return the variance common to both halves, and the noise variance of their mean.
 
-    Both are variances; what is in common is never quite zero.
+    The noise scales with ``predicted``; the common variance is at least 1e-12.
     """
     first, second = halves[:, known]
     together = robust_scatter(first + second) ** 2 / 4.0
@@ -176,7 +177,7 @@ def _split(
 def _spread(
     cells: NDArray[np.float64], shape: tuple[int, int], size: int
 ) -> NDArray[np.float64]:
-    """Interpolate values of cells linearly at all pixels."""
+    """Interpolate the values of cells linearly to all pixels."""
     from scipy.ndimage import map_coordinates  # noqa: PLC0415 - 0.2 s, rarely wanted
 
     at = [(np.arange(n) + 0.5) / size - 0.5 for n in shape]

@@ -1,9 +1,10 @@
-"""Flux calibration of detectors against each other, from stars that several of them saw.
+"""Relative flux calibration of detectors, from stars that several of them observed.
 
-The factor from counts to surface brightness is measured for each detector by itself, to
-about a per cent. Dithers put the same star on two detectors: the ratio of its fluxes tells
-how their factors differ. One least-squares solution makes an offset for each detector of
-it; what all detectors that hang together share stays undetermined and is set to zero.
+The factor from counts to surface brightness is measured independently for each
+detector, to about one per cent. Dithers place the same star on two detectors; the ratio
+of its fluxes measures how their factors differ. A single least-squares solution gives
+an offset for each detector. The mean offset of connected detectors is undetermined and
+is set to zero.
 """
 
 from collections.abc import Sequence
@@ -19,18 +20,18 @@ from ..params import Arcsec, Count, Sigma, StepParams
 Floats = NDArray[np.float64]
 MAG_PER_LOG: Final = 2.5 / np.log(10.0)
 SAMPLING: Final = 0.01
-"""Relative scatter of a star's flux with its place on the pixels: as little is not known."""
+"""Lowest relative scatter assumed: that of a star's flux with its sub-pixel position."""
 
 
 class ZeroPointParams(StepParams):
     """How stars on several detectors are compared."""
 
     match: Arcsec = 0.05
-    """Farthest that the same star may be off, after alignment."""
+    """Matching radius for the same star, after alignment."""
     least_snr: Sigma = 30.0
-    """Signal to noise of the stars that count."""
+    """Minimum signal-to-noise ratio of the stars used."""
     min_stars: Count = 5
-    """Fewest pairs of measurements that tell how two detectors differ."""
+    """Minimum number of pairs of measurements to compare two detectors."""
 
 
 class StarFluxes(NamedTuple):
@@ -40,9 +41,9 @@ class StarFluxes(NamedTuple):
     ----------
     detector : str
     position : (n, 2) float64, arcsec
-        In the tangent plane that all exposures share.
+        In the tangent plane common to all exposures.
     flux : (n,) float64
-        Same unit everywhere, areas of pixels allowed for.
+        In the same unit for all exposures, corrected for pixel areas.
     snr : (n,) float64
     """
 
@@ -60,11 +61,11 @@ class ZeroPoints(NamedTuple):
     detector : tuple of str
         In alphabetical order.
     offset_mag : (detectors,) float64, mag
-        To be added to magnitudes of each, so that all agree; zero on average over those
-        that hang together; NaN for a detector that shares no stars.
+        To be added to the magnitudes of each detector; zero on average over each set of
+        connected detectors; NaN for a detector that shares no stars.
     error_mag : (detectors,) float64, mag
     n_stars : (detectors,) int64
-        Pairs of measurements that enter.
+        Number of pairs of measurements used.
     """
 
     detector: tuple[str, ...]
@@ -89,7 +90,7 @@ class ZeroPoints(NamedTuple):
 def compare_detectors(
     exposures: Sequence[StarFluxes], params: ZeroPointParams
 ) -> ZeroPoints:
-    """Find the offsets between detectors from stars that several of them saw.
+    """Find the offsets between detectors from stars that several of them observed.
 
     Parameters
     ----------
@@ -103,9 +104,9 @@ def compare_detectors(
 
     Notes
     -----
-    A pair of detectors counts by the median of the ratios of all pairs of its exposures,
-    with the error from their scatter. Measurements of a star in several dithers are taken
-    for independent: it falls on other pixels.
+    For each pair of detectors the median of the flux ratios from all pairs of their
+    exposures is used, with the error from their scatter. Measurements of a star in
+    several dithers are treated as independent, because it falls on different pixels.
     """
     names = tuple(sorted({e.detector for e in exposures}))
     bright = [_choose(e, params.least_snr) for e in exposures]
@@ -124,14 +125,14 @@ def compare_detectors(
 
 
 def _choose(exposure: StarFluxes, least_snr: float) -> StarFluxes:
-    """Return the stars that are bright enough."""
+    """Return the stars with sufficient signal-to-noise ratio and a known position."""
     name, position, flux, snr = exposure
     good = (snr >= least_snr) & (flux > 0) & np.isfinite(position).all(axis=1)
     return StarFluxes(name, position[good], flux[good], snr[good])
 
 
 def _match_stars(first: StarFluxes, second: StarFluxes, radius: float) -> Floats:
-    """Return the logarithms of flux ratios of stars that are each other's nearest."""
+    """Return the log flux ratios of stars that are mutual nearest neighbours."""
     from scipy.spatial import cKDTree  # noqa: PLC0415 - 0.2 s, only for mosaics
 
     if not len(first.flux) or not len(second.flux):
@@ -146,7 +147,7 @@ def _match_stars(first: StarFluxes, second: StarFluxes, radius: float) -> Floats
 
 
 def _solve(names: tuple[str, ...], seen: dict[tuple[int, int], Floats]) -> ZeroPoints:
-    """Return offsets of zero mean over each set of detectors that hangs together."""
+    """Return offsets with zero mean over each set of connected detectors."""
     # 0.2 s, only for mosaics
     from scipy.sparse import coo_array  # noqa: PLC0415
     from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
@@ -168,7 +169,7 @@ def _solve(names: tuple[str, ...], seen: dict[tuple[int, int], Floats]) -> ZeroP
     scale = weight.mean() if len(weight) else 1.0
     normal = design.T @ (weight[:, None] * design) + scale * means.T @ means
     level = np.linalg.solve(normal, design.T @ (weight * middle))
-    # the means that were fixed are no knowledge
+    # fixing the means adds no information
     covariance = np.linalg.inv(normal) - np.linalg.pinv(scale * means.T @ means)
     error = np.sqrt(np.maximum(np.diag(covariance), 0.0))
     alone = n_stars == 0
@@ -181,5 +182,5 @@ def _solve(names: tuple[str, ...], seen: dict[tuple[int, int], Floats]) -> ZeroP
 
 
 def _scatter(values: Floats) -> float:
-    """Return the robust scatter of ratios, no less than sampling makes it."""
+    """Return the robust scatter of ratios, at least `SAMPLING`."""
     return max(robust_scatter(values), SAMPLING)
