@@ -1,8 +1,8 @@
-"""Windowed centroids: nearly as good as a PSF fit, and free of a PSF model.
+"""Windowed centroids: nearly as precise as a PSF fit, without a model of the PSF.
 
-The centroid within a Gaussian window as wide as the PSF, moved until it no longer moves.
-The window follows the source, so the result is unbiased; pixels far out, where there is
-only noise, have no weight.
+The centroid within a Gaussian window as wide as the PSF; the window is moved to the
+centroid until it converges. The window follows the source, so the result is unbiased;
+pixels far out, which hold only noise, have no weight.
 """
 
 from typing import NamedTuple
@@ -19,13 +19,13 @@ STEPS = 12
 
 
 class Centroids(NamedTuple):
-    """Windowed positions, one value a source.
+    """Windowed positions, one value per source.
 
     Attributes
     ----------
     row, col : float64, pixels
     row_err, col_err : float64, pixels
-        1 sigma, with the noise's correlation.
+        1 sigma, including the correlation of the noise.
     """
 
     row: NDArray[np.float64]
@@ -44,25 +44,27 @@ def measure_centroids(
 
     Parameters
     ----------
-    image : sky (rows, cols) background-subtracted, its error, and labels
-        Pixels of other sources get no weight.
+    image : tuple of (rows, cols) arrays
+        Background-subtracted sky, its error, and labels. Pixels of other sources have no
+        weight.
     start : (sources, 2) float64, pixels
         Row and column to start from, in the order of the labels 1, 2, ...
     psf_fwhm_px : float, pixels
     autocorrelation : (k, k) float64
-        Of the noise between pixels.
+        Autocorrelation of the noise, 1 in the centre.
 
     Returns
     -------
     Centroids
-        The start where the window ran away (by more than the FWHM) or has no flux.
+        The starting position, with NaN errors, where the window moved by more than the
+        FWHM or contains no flux.
 
     Notes
     -----
     Bertin's XWIN_IMAGE and its error ERRX2WIN (SExtractor manual, section 'Windowed
-    positional parameters'), where the factor 2 of each step makes up for the window's
-    pull on a Gaussian source. In the errors its place is taken by the measured pull, which
-    the wings of a diffraction image raise.
+    positional parameters'). The factor 2 of each step compensates for the pull of the
+    window on a Gaussian source. In the errors the measured pull replaces it, because the
+    wings of a diffraction image increase the pull.
     """
     sky, err, labels = image
     half = int(np.ceil(2.0 * psf_fwhm_px)) + 1
@@ -103,13 +105,13 @@ def measure_centroids(
 def add_position_error(
     centroids: Centroids, error_px: NDArray[np.float64]
 ) -> Centroids:
-    """Add to the errors what the sampling of a star does to its position.
+    """Add the error due to the sampling of a star to its position.
 
     Parameters
     ----------
     centroids : Centroids
     error_px : (sources,) float64, pixels
-        On either axis; see `sampling`.
+        Error along either axis; see `sampling`.
     """
     return centroids._replace(
         row_err=np.hypot(centroids.row_err, error_px),
@@ -124,7 +126,7 @@ def _window(
     sigma: float,
     own: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Weights and distances from the present centre."""
+    """Return the window's weights and the distances from the current centre."""
     dy = steps[None, :, None] - y[:, None, None]
     dx = steps[None, None, :] - x[:, None, None]
     return np.exp(-0.5 * (dy**2 + dx**2) / sigma**2) * own, dy, dx
@@ -136,11 +138,12 @@ def _gain(
     flux: NDArray[np.float64],
     sigma: float,
 ) -> NDArray[np.float64]:
-    """Return how far a position moves for each unit that the windowed mean moves.
+    """Return the shift of a position per unit shift of its windowed mean.
 
-    Where the windowed variance is M, moving the window moves the mean by M / sigma**2 of
-    that: 1 / (1 - M / sigma**2), which is 2 for a Gaussian as wide as the window. Noise in
-    M is kept from making errors smaller than a star's, or infinite.
+    If the windowed variance is M, a shift of the window moves the mean by M / sigma**2 of
+    the shift. The gain is 1 / (1 - M / sigma**2), which is 2 for a Gaussian as wide as the
+    window. M is clipped so that its noise makes errors neither smaller than a star's nor
+    infinite.
     """
     dy, dx = offsets
     variance = np.sum(light * (dy**2 + dx**2), axis=(1, 2)) / (2.0 * flux)
@@ -150,7 +153,7 @@ def _gain(
 def _gradient_noise_factor(
     steps: NDArray[np.float64], sigma: float, autocorrelation: NDArray[np.float64]
 ) -> float:
-    """How much correlation changes the noise of a centroid's numerator."""
+    """Return the factor by which correlation changes the noise of a centroid's numerator."""
     gauss = np.exp(-0.5 * (steps[:, None] ** 2 + steps**2) / sigma**2)
     weights = np.pad(gauss * steps, autocorrelation.shape[0] // 2)
     smeared = ndimage.convolve(weights, autocorrelation, mode="constant")

@@ -1,10 +1,11 @@
-"""Find sources on a mosaic and divide its pixels among them.
+"""Detect the sources of a mosaic and assign its pixels to them.
 
-A source is a connected region above a low isophote of the matched-filter image that
-somewhere reaches a high peak: the peak keeps noise out, the isophote gives the source its
-extent. A second, wider filter finds what is extended and of low surface brightness. Blends
-are divided at their saddles; what is sharper than the telescope's image (cosmic rays that
-no second exposure could reveal), and what is a feature of a star's diffraction image, goes.
+A source is a connected region above a low isophote of the matched-filter image whose
+highest pixel exceeds a peak threshold: the peak threshold rejects noise, the isophote
+defines the extent. A second, wider filter detects extended sources of low surface
+brightness. Blends are divided at their saddles. Detections sharper than the telescope's
+image (cosmic rays covered by one exposure only) and features of a star's diffraction image
+are dropped.
 """
 
 from typing import Annotated, NamedTuple
@@ -33,32 +34,32 @@ from .sharpness import SharpnessParams, find_too_sharp
 from .watershed import Peaks, flood_peaks
 
 LARGEST_HOLE = 30.0
-"""Width of the widest saturated core, in lambda / D; what is wider is outside the data."""
+"""Widest saturated core, in lambda / D; wider gaps are treated as outside the data."""
 
 
 class DetectionParams(Params):
     """How sources are detected."""
 
     peak: Sigma = 5.0
-    """Least peak of a source on the matched-filter image, in units of its scatter."""
+    """Minimum peak of a source on the matched-filter image, in units of its scatter."""
     isophote: Sigma = 2.0
     """Level of the matched-filter image down to which a source extends."""
     min_area: Annotated[int, Field(ge=1), Unit("pixel")] = 5
-    """Least number of connected pixels above the isophote."""
+    """Minimum number of connected pixels above the isophote."""
     cell: Annotated[int, Field(ge=16), Unit("pixel")] = 256
-    """Width of the cells on which the remaining background is measured."""
+    """Width of the cells on which the residual background is measured."""
     wide: Annotated[float, Field(ge=2), Unit("1")] = 3.0
-    """Width of the second filter over that of the PSF: of sources between the two the
-    nearer filter shows 87 % of the significance that their own shape would."""
+    """Width of the second filter in units of the PSF's. A source of intermediate width is
+    seen by the nearer filter at 87 % of the significance of a filter of its own shape."""
 
 
 class DeblendingParams(StepParams):
     """How overlapping sources are separated."""
 
     rise: Sigma = 5.0
-    """How far the peak of a part of a blend rises above its saddle to a higher part."""
+    """Minimum rise of a component's peak above its saddle to a brighter component."""
     contrast: Factor = 0.1
-    """Least rise in units of the saddle's height."""
+    """Minimum rise in units of the saddle's height."""
 
 
 class Detection(NamedTuple):
@@ -67,13 +68,14 @@ class Detection(NamedTuple):
     Attributes
     ----------
     labels : (rows, cols) int32
-        0 on sky, else the source that the pixel belongs to, counted from 1.
+        0 on sky, otherwise the number of the pixel's source, counted from 1.
     signal : (rows, cols) float32, MJy/sr
-        The mosaic without what was left of the background.
+        The mosaic minus its residual background.
     smooth : (rows, cols) float32, MJy/sr
         The signal smoothed to the width of the PSF.
     noise_scale : float
-        Scatter of smoothed sky in units of what the errors predict for independent pixels.
+        Scatter of the smoothed sky over the prediction of the errors for independent
+        pixels.
     is_blended : (sources,) bool
         Whether a source shares a border with another one.
     """
@@ -97,7 +99,7 @@ class Steps(NamedTuple):
 def detect_sources(
     sky: Plane, err: Plane, star: PointSource, steps: Steps
 ) -> Detection:
-    """Detect and separate the sources of a mosaic.
+    """Detect and deblend the sources of a mosaic.
 
     Parameters
     ----------
@@ -114,9 +116,9 @@ def detect_sources(
     Notes
     -----
     `jwst`'s source_catalog thresholds the smoothed image at 3 times the rms of the
-    unsmoothed one with 25 pixels; here the peak is tested in units of the smoothed image's
-    own scatter, so the rate of noise peaks is known: at 5 sigma some 3e-7 for each
-    independent place (the area of the PSF), 0.3 on a mosaic of 2300 x 2300 pixels.
+    unsmoothed image and requires 25 pixels. Here the peak is compared with the scatter of
+    the smoothed image itself, so the rate of noise peaks is known: at 5 sigma about 3e-7
+    per independent element (the area of the PSF), 0.3 on a mosaic of 2300 x 2300 pixels.
     """
     params = steps.detection
     valid = np.isfinite(sky) & np.isfinite(err) & (err > 0)
@@ -146,7 +148,7 @@ def detect_sources(
 def _find_peaks(
     snr: Plane, params: DetectionParams, deblending: DeblendingParams
 ) -> Peaks:
-    """Label the regions above the isophote that reach the peak level, and divide them."""
+    """Label the regions above the isophote that reach the peak threshold; deblend them."""
     rise = deblending.rise if deblending.enabled else np.inf
     inside = snr > params.isophote
     return flood_peaks(snr, inside, params.peak, rise, deblending.contrast)
@@ -159,9 +161,9 @@ def _reject_features(
     star: PointSource,
     params: DiffractionParams,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give features of a star in its own region back to it, and drop the others.
+    """Merge features of a star within its own region into it, and drop the others.
 
-    The labels are changed in place; the places of the sources that are left are returned.
+    The labels are changed in place; rows and columns of the remaining sources are returned.
     """
     places = (peaks.row, peaks.col)
     cores = locate_cores(peaks.labels, places, holes)
@@ -171,7 +173,7 @@ def _reject_features(
     region = find_regions(peaks.labels, count)
     number = np.zeros(count + 1, np.int32)
     number[1:][is_own] = np.arange(1, is_own.sum() + 1)
-    # a star is settled before its features, so its own number is final
+    # a star is itself never a feature, so its own number is final
     same = ~is_own & (region == region[belongs])
     number[1:][same] = number[1:][belongs[same]]
     renumber(peaks.labels, number)
@@ -184,10 +186,10 @@ def _find_extended(
     fwhm_px: float,
     params: DetectionParams,
 ) -> Blocks:
-    """Find regions of a wider filter where nothing was found yet.
+    """Detect regions with a wider filter that contain no source yet.
 
-    The filter is as wide as several PSFs, so it is applied to blocks of pixels; a wide
-    region around a source is that source's wing.
+    The filter is several PSFs wide, so it is applied to blocks of pixels. Regions that
+    contain a detected source are its wings and are dropped.
     """
     side = max(int(fwhm_px * params.wide / 3.0), 1)
     mean, spread, seen = average_blocks(image, side)

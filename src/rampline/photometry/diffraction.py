@@ -1,11 +1,11 @@
-"""Which detections are features of a brighter star's diffraction image.
+"""Detections that are features of a brighter star's diffraction image.
 
-The image of a star has spikes, rings and specks. A real aperture gives an image that is
-the same on opposite sides, and the hexagons of JWST's mirror repeat it every 60 degrees;
-only aberrations break this, by less than a factor of two. And a feature cannot be brighter
-than what the edges of mirror and struts diffract to its distance. So a detection is a
-feature if it is faint enough for its distance from a star, and no more than twice as bright
-as the same place turned around the star.
+The image of a star has spikes, rings and speckles. The image of a real-valued aperture is
+symmetric about its centre, and the hexagons of JWST's mirror repeat it every 60 degrees;
+only aberrations break this symmetry, by less than a factor of two. Nor can a feature be
+brighter than the light that the edges of mirror and struts diffract to its distance. A
+detection is therefore a feature if it is faint enough for its distance from a star, and at
+most twice as bright as the image at the positions rotated around the star.
 """
 
 from typing import NamedTuple
@@ -22,28 +22,28 @@ Indices = NDArray[np.int64]
 
 EDGE = 0.31
 """Length of the mirror's edge on one side (3.8 m) times its diameter (6.5 m) over pi
-times its area (25.4 m2): amplitude diffracted to one lambda / D, over that of the core."""
+times its area (25.4 m2): amplitude diffracted to one lambda / D, relative to the core."""
 STRUT = 0.0106
-"""Area of one strut (0.1 m by 2.7 m) over that of the mirror: its amplitude."""
+"""Area of one strut (0.1 m by 2.7 m) over that of the mirror: its relative amplitude."""
 STRUT_REACH = 65.0
-"""Diameter of the mirror over the width of a strut: the strut's spike ends there, in
+"""Diameter of the mirror over the width of a strut: extent of the strut's spike, in
 lambda / D."""
 MARGIN = 3.0
-"""What aberrations and the sum of several edges may add to the brightness."""
+"""Factor on the brightness for aberrations and for the sum of several edges."""
 TURN_ERROR = 0.05
-"""Share of the radius within which a turned feature is looked for: the wavelengths of a
-filter spread a speck along the radius by as much."""
+"""Half-width of the search box at a rotated position, as a fraction of the radius: the
+bandwidth of a filter spreads a speckle along the radius by as much."""
 
 
 class Cores(NamedTuple):
-    """Where the light of each detection comes from.
+    """Centre of each detection.
 
     Attributes
     ----------
     row, col : (n,) float64, pixels
         The peak, or the middle of a saturated core.
     radius : (n,) float64, pixels
-        Of the hole that a saturated core left; 0 without.
+        Radius of the hole left by a saturated core; 0 if there is none.
     """
 
     row: Values
@@ -52,10 +52,11 @@ class Cores(NamedTuple):
 
 
 class DiffractionParams(StepParams):
-    """How features of bright stars are told from sources."""
+    """How features of bright stars are distinguished from sources."""
 
     asymmetry: Factor = 2.0
-    """A source exceeds what lies opposite and every 60 degrees around the star by this."""
+    """Factor by which a source exceeds the image opposite it and at multiples of 60
+    degrees around the star."""
 
 
 def find_features(
@@ -70,11 +71,11 @@ def find_features(
     Parameters
     ----------
     detail : (rows, cols) float32, MJy/sr
-        Image smoothed to the width of the PSF, without what is smooth; see `show_detail`.
+        Image smoothed to the width of the PSF, minus its local mean; see `show_detail`.
     peaks : ((n,) int64, (n,) int64), pixels
         Row and column of each detection, the rows in ascending order.
     cores : Cores
-        Around which the features of each would lie.
+        Centres around which the features of each detection would lie.
     lambda_d_px : float, pixels
         Wavelength over the telescope's diameter.
     params : DiffractionParams
@@ -82,7 +83,7 @@ def find_features(
     Returns
     -------
     (n,) int64
-        The star that a detection belongs to; -1 for a source of its own.
+        Index of the star that a detection is a feature of; -1 for a source.
     """
     count = len(peaks[0])
     star = np.full(count, -1, np.int64)
@@ -101,7 +102,7 @@ def find_features(
 
 
 def show_detail(smooth: Plane, lambda_d_px: float, out: Plane) -> Plane:
-    """Subtract from each pixel the mean of the square around it, 6 lambda / D wide.
+    """Subtract from each pixel the mean over the square around it, 6 lambda / D wide.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def show_detail(smooth: Plane, lambda_d_px: float, out: Plane) -> Plane:
 
 @kernel
 def _subtract_means(image: Plane, half: int, out: Plane) -> None:
-    """Subtract the mean over a square of ``2 * half + 1`` pixels, as far as there are any."""
+    """Subtract the mean over a square of side ``2 * half + 1``, truncated at the edges."""
     n_rows, n_cols = image.shape
     column = np.zeros(n_cols)
     for i in range(min(half, n_rows)):
@@ -150,7 +151,7 @@ def _mark_features(
     numbers: tuple[float, float],
     star: Indices,
 ) -> None:
-    """Settle detections from the brightest core down, and mark the features of each.
+    """Classify detections from the brightest core down, and mark the features of each.
 
     ``facts`` are row, column, reach and height of the core, and height of the peak;
     ``numbers`` are lambda / D and the asymmetry.
@@ -181,7 +182,7 @@ def _mark_features(
 
 @kernel
 def envelope(distance: Values) -> Values:
-    """Return the brightest that a feature can be, over the brightness of the core.
+    """Return the maximum brightness of a feature relative to that of the core.
 
     Parameters
     ----------
@@ -189,8 +190,8 @@ def envelope(distance: Values) -> Values:
 
     Notes
     -----
-    Fraunhofer diffraction at straight edges: the amplitude of an edge falls with the
-    distance, that of a strut is constant up to the inverse of its width.
+    Fraunhofer diffraction at straight edges: the amplitude of an edge falls as the inverse
+    of the distance, that of a strut is constant out to `STRUT_REACH`.
     """
     n = np.maximum(distance, 1e-3)
     strut = STRUT**2 / (1.0 + (n / STRUT_REACH) ** 2)
@@ -198,7 +199,7 @@ def envelope(distance: Values) -> Values:
 
 
 def _reaches(ratio: Values) -> Values:
-    """Return the distances, in lambda / D, at which features are fainter than 1 / ratio."""
+    """Return the distances (lambda / D) beyond which features are fainter than 1 / ratio."""
     n = np.geomspace(0.5, 1e3, 400)
     brightest = envelope(n)
     beyond = np.searchsorted(-brightest, -1.0 / ratio)
@@ -206,9 +207,9 @@ def _reaches(ratio: Values) -> Values:
 
 
 def _core_heights(height: Values, hole: Values) -> Values:
-    """Estimate the peak of a star whose core is missing from the edge of the hole.
+    """Estimate the peak of a star with a missing core from its height at the hole's edge.
 
-    At n lambda / D an Airy image has, on the average, 8 / (pi**4 n**3) of its peak.
+    At n lambda / D the mean brightness of an Airy image is 8 / (pi**4 n**3) of its peak.
     """
     share = 8.0 / (np.pi**4 * np.maximum(hole, 1e-3) ** 3)
     return np.asarray(height / np.where(hole > 0, np.minimum(share, 1.0), 1.0))
@@ -218,10 +219,10 @@ def _core_heights(height: Values, hole: Values) -> Values:
 def _echo(
     detail: Plane, centre: tuple[float, float], step: tuple[float, float]
 ) -> float:
-    """Return what a star shows at the same distance: opposite, or typically around.
+    """Return the brightness of a star's image at the positions rotated around its centre.
 
-    The larger of the value opposite and the median at the other multiples of 60 degrees;
-    each is the maximum over a few pixels.
+    The larger of the value opposite and the median over the five multiples of 60 degrees;
+    each value is the maximum over a few pixels.
     """
     radius = np.hypot(step[0], step[1])
     reach = max(1, int(np.rint(TURN_ERROR * radius)))
@@ -237,7 +238,7 @@ def _echo(
 
 @kernel
 def _local_maximum(image: Plane, row: int, col: int, reach: int) -> float:
-    """Return the highest pixel of a square; 0 outside the image."""
+    """Return the maximum over a square of pixels; 0 outside the image."""
     n_rows, n_cols = image.shape
     top, bottom = max(row - reach, 0), min(row + reach + 1, n_rows)
     left, right = max(col - reach, 0), min(col + reach + 1, n_cols)

@@ -1,7 +1,7 @@
 """Holes that saturated cores leave in a mosaic.
 
 Where a star saturates in the first group of every exposure, the mosaic has no data. The
-hole is part of the star: without it the rim would fall into several sources.
+hole is part of the star: without it the rim would be split into several sources.
 """
 
 from itertools import pairwise
@@ -31,9 +31,9 @@ def find_holes(valid: NDArray[np.bool_], widest: float) -> tuple[Hole, ...]:
     Parameters
     ----------
     valid : (rows, cols) bool
-        Where there are data.
+        Pixels with data.
     widest : float, pixels
-        Larger gaps, and those at the image's edge, lie outside the data.
+        Wider gaps, and those at the edge of the image, are not holes.
 
     Returns
     -------
@@ -86,12 +86,12 @@ def fill_holes(holes: tuple[Hole, ...], planes: tuple[Plane, ...]) -> None:
 def locate_cores(
     labels: Labels, peaks: tuple[Indices, Indices], holes: tuple[Hole, ...]
 ) -> Cores:
-    """Locate the middle of each source: its peak, or the middle of its largest hole.
+    """Locate the centre of each source: its peak, or the centre of its largest hole.
 
     Parameters
     ----------
     labels : (rows, cols) int32
-        Sources 1, 2, ..., their holes included.
+        Sources 1, 2, ..., including their holes.
     peaks : ((sources,) int64, (sources,) int64), pixels
         Row and column.
     holes : tuple of Hole
@@ -113,7 +113,7 @@ def locate_cores(
 
 @kernel
 def _count_runs(valid: NDArray[np.bool_]) -> int:
-    """Return how many runs of pixels without data the rows have."""
+    """Return the number of runs of pixels without data in all rows."""
     count = 0
     for i in range(valid.shape[0]):
         before = True
@@ -125,9 +125,9 @@ def _count_runs(valid: NDArray[np.bool_]) -> int:
 
 @kernel
 def _find_runs(valid: NDArray[np.bool_], runs: Indices, parent: Indices) -> None:
-    """Fill row, first and last + 1 column of each run, and the first run it hangs with.
+    """Fill row, first and last + 1 column of each run, and the first run of its hole.
 
-    Runs of neighbouring rows hang together by sides or corners.
+    Runs of neighbouring rows that touch by sides or corners belong to one hole.
     """
     n_cols = valid.shape[1]
     count, above = 0, 0

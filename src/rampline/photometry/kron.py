@@ -1,8 +1,8 @@
-"""Kron fluxes: most of a source's light whatever its profile.
+"""Kron fluxes: most of a source's light, whatever its profile.
 
-Kron (1980, ApJS 43, 305): the mean radius of the light, weighted with the light, says how
-large an ellipse must be to hold some 90 to 95 % of it. The ellipse has the shape of the
-source's moments. Pixels of other sources are replaced by those on the opposite side.
+Kron (1980, ApJS 43, 305): the light-weighted mean radius sets the size of an ellipse that
+contains some 90 to 95 % of the light. The shape of the ellipse follows from the second
+moments of the source. Pixels of other sources are replaced by those on the opposite side.
 """
 
 import math
@@ -21,13 +21,13 @@ REACH: Final = 6.0
 SCALE: Final = 2.5
 """Kron ellipse in units of the mean radius."""
 LEAST_RADIUS: Final = 1.4
-"""Least mean radius, in standard deviations (its value for a Gaussian is 1.25)."""
+"""Minimum mean radius, in standard deviations (1.25 for a Gaussian)."""
 FINE: Final = 5
-"""Pixels on the ellipse's border are divided into this many rows and columns."""
+"""Number of rows and columns into which pixels on the ellipse's border are divided."""
 
 
 class KronFluxes(NamedTuple):
-    """Kron photometry, one value a source.
+    """Kron photometry, one value per source.
 
     Attributes
     ----------
@@ -35,10 +35,10 @@ class KronFluxes(NamedTuple):
     variance : (sources,) float64, (MJy/sr pixel)**2
         For independent pixels.
     radius : (sources,) float64
-        Mean radius in standard deviations; NaN where it is larger than the 6 within which
-        it is measured: noise about zero total light.
+        Mean radius in standard deviations; NaN where it exceeds the 6 within which it is
+        measured, which happens if the total light is consistent with zero.
     area : (sources,) float64, pixels
-        Of the ellipse.
+        Area of the ellipse.
     """
 
     flux: Values
@@ -54,12 +54,13 @@ def measure_kron(
 
     Parameters
     ----------
-    image : signal (rows, cols) MJy/sr, its error, and labels
+    image : tuple of (rows, cols) arrays
+        Signal (MJy/sr), its error (MJy/sr), and labels.
     centres : (sources, 2) float64, pixels
         Row and column, in the order of the labels 1, 2, ...
     axes : (sources, 3) float64
-        Standard deviations along the major and the minor axis, pixels, and the angle from
-        the columns' direction to the major axis, radians.
+        Standard deviations along the major and the minor axis (pixels), and the angle from
+        the x axis to the major axis (radians).
 
     Returns
     -------
@@ -68,7 +69,7 @@ def measure_kron(
     Notes
     -----
     As `photutils.segmentation.SourceCatalog` with the parameters of `jwst` (2.5, 1.4, 0)
-    and neighbours replaced by mirrored pixels; border pixels are counted by 5 x 5 parts.
+    and neighbours replaced by mirrored pixels; border pixels are divided into 5 x 5 parts.
     """
     found = np.empty((4, len(centres)))
     _measure_ellipses(*image, centres, axes, found)
@@ -113,10 +114,10 @@ def _sum_ellipse(
     ellipse: tuple[float, float, float, float, float, int],
     sums: Values,
 ) -> None:
-    """Fill the sums of signal, of squared error and of signal times radius.
+    """Fill the sums of signal, of squared error, and of signal times radius.
 
     ``ellipse`` is major and minor axis, cosine and sine of the angle, the radius in units
-    of the axes, and the number of parts of a pixel along one axis.
+    of the axes, and the number of parts of a pixel along each axis.
     """
     row, col, label = source
     major, minor, cosine, sine, scale, fine = ellipse
@@ -155,7 +156,7 @@ def _sum_ellipse(
 def _share(
     dy: float, dx: float, ellipse: tuple[float, float, float, float, float, int]
 ) -> float:
-    """Return the share of a pixel that lies within an ellipse, by counting its parts."""
+    """Return the fraction of a pixel inside an ellipse, by counting its parts."""
     major, minor, cosine, sine, scale, fine = ellipse
     inside = 0
     for a in range(fine):
@@ -177,7 +178,7 @@ def _mirrored(
     source: tuple[float, float, int],
     pixel: tuple[int, int],
 ) -> tuple[float, float]:
-    """Return signal and error opposite of a pixel; 0 where there is another source too."""
+    """Return signal and error opposite a pixel; 0 if another source is there too."""
     row, col, label = source
     i = math.floor(2.0 * row - pixel[0] + 0.5)
     j = math.floor(2.0 * col - pixel[1] + 0.5)
