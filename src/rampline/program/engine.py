@@ -29,18 +29,21 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import RamplineError
 
 log = logging.getLogger(__name__)
+
+Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
 
 _running: ContextVar[str] = ContextVar("_running", default="")
 """Name of the task that this thread runs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
+class Task(Generic[Value_co]):
     """One piece of work.
 
     Attributes
@@ -55,13 +58,13 @@ class Task:
     """
 
     name: str
-    function: Callable[[Any], Any]
+    function: Callable[[Any], Value_co]
     request: Any
     log_file: Path
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Generic[Value_co]):
     """How a task ended.
 
     Attributes
@@ -74,8 +77,8 @@ class Outcome:
     seconds : float
     """
 
-    task: Task
-    value: Any
+    task: Task[Value_co]
+    value: Value_co | None
     error: str
     seconds: float
 
@@ -83,7 +86,7 @@ class Outcome:
 class Engine(Protocol):
     """Something that runs tasks."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task[Value]]) -> Iterator[Outcome[Value]]:
         """Run independent tasks and yield each as it ends."""
 
     def close(self) -> None:
@@ -93,7 +96,7 @@ class Engine(Protocol):
 class SerialEngine:
     """Runs one task after another in this process."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task[Value]]) -> Iterator[Outcome[Value]]:
         """Run independent tasks and yield each as it ends."""
         for task in tasks:
             yield execute(task)
@@ -113,7 +116,7 @@ class ThreadEngine:
     def __init__(self, workers: int) -> None:
         self._pool = ThreadPoolExecutor(workers)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task[Value]]) -> Iterator[Outcome[Value]]:
         """Run independent tasks and yield each as it ends."""
         if len(tasks) == 1:
             # in the first thread, where Ctrl-C stops it
@@ -155,10 +158,10 @@ class ProcessEngine:
             initargs=(logging.getLogger("rampline").getEffectiveLevel(),),
         )
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def run(self, tasks: Sequence[Task[Value]]) -> Iterator[Outcome[Value]]:
         """Run independent tasks and yield each as it ends."""
         self._busy = True
-        waiting: dict[Future[Outcome], Task] = {
+        waiting: dict[Future[Outcome[Value]], Task[Value]] = {
             self._pool.submit(execute, task): task for task in tasks
         }
         while waiting:
@@ -174,7 +177,7 @@ class ProcessEngine:
                     break
         self._busy = False
 
-    def _one_by_one(self, tasks: Sequence[Task]) -> Iterator[Outcome]:
+    def _one_by_one(self, tasks: Sequence[Task[Value]]) -> Iterator[Outcome[Value]]:
         """Run the tasks of a broken pool singly, so that only the culprit fails."""
         for task in tasks:
             self._started = None
@@ -220,10 +223,11 @@ class _TaskLog(logging.FileHandler):
             super().close()
 
 
-def execute(task: Task) -> Outcome:
+def execute(task: Task[Value]) -> Outcome[Value]:
     """Run one task with its own log file; an error becomes one line, never a traceback."""
     start = time.perf_counter()
-    value, error = None, ""
+    value: Value | None = None
+    error = ""
     try:
         handler = _TaskLog(task.log_file, mode="w", encoding="utf-8")
     except OSError as system:

@@ -11,7 +11,7 @@ from .alignment_table import read_alignment
 from .budget import Budget
 from .engine import Task
 from .folders import Folders
-from .make_alignment import AlignmentRequest, AlignmentResult, make_alignment
+from .make_alignment import AlignmentRequest, make_alignment
 from .make_catalog import CatalogRequest, make_catalog
 from .make_crf import make_crf
 from .make_mosaic import MosaicRequest, make_mosaic
@@ -19,7 +19,7 @@ from .make_survey import read_survey
 from .options import ReduceOptions
 from .parameter_tree import Parameters
 from .pictures import draw_field
-from .products import Workplace
+from .products import Made, Workplace
 from .stage import Desk
 from .user_regions import RegionFile
 
@@ -83,25 +83,24 @@ def combine_field(desk: Desk, surveys: Sequence[Path], run: FieldRun) -> None:
         return
     requests = _mosaic_requests(aligned, surveys, run)
     tasks = [desk.task(request.name, make_mosaic, request) for request in requests]
-    made = [o.value for o in desk.run_stage("mosaics", tasks) if not o.error]
+    outcomes = desk.run_stage("mosaics", tasks)
+    made = [o.value for o in outcomes if o.value is not None]
     mosaics = [mosaic.path for mosaic in made]
     draw_field(run.folders.pictures, mosaics)
     # a catalogue keeps one core busy; meanwhile the others write
     has_catalogs = run.options.reaches("catalog")
-    tasks = _catalog_tasks(desk, mosaics, run) if has_catalogs else []
-    tasks += [
+    last = _catalog_tasks(desk, mosaics, run) if has_catalogs else []
+    last += [
         desk.task(request.name, make_crf, request)
         for mosaic in made
         for request in mosaic.exposures
     ]
-    if tasks:
+    if last:
         title = "catalogues" if has_catalogs else "exposures of the mosaics"
-        desk.run_stage(title, tasks, light=len(mosaics) == 1)
+        desk.run_stage(title, last, light=len(mosaics) == 1)
 
 
-def _align(
-    desk: Desk, surveys: Sequence[Path], run: FieldRun
-) -> AlignmentResult | None:
+def _align(desk: Desk, surveys: Sequence[Path], run: FieldRun) -> Made | None:
     request = AlignmentRequest(
         surveys=tuple(surveys),
         align_to=run.options.align_to,
@@ -111,16 +110,15 @@ def _align(
     )
     task = desk.task("alignment", make_alignment, request)
     (outcome,) = desk.run_stage("alignment", [task])
-    result: AlignmentResult | None = outcome.value
-    return result
+    return outcome.value
 
 
 def _mosaic_requests(
-    aligned: AlignmentResult, surveys: Sequence[Path], run: FieldRun
+    aligned: Made, surveys: Sequence[Path], run: FieldRun
 ) -> list[MosaicRequest]:
     """Return one request for each filter, of the exposures whose alignment did not fail."""
     read = [read_survey(path)[1] for path in surveys]
-    field, _ = read_alignment(aligned.table, read)
+    field, _ = read_alignment(aligned.path, read)
     params, options, folders = run.mosaic_params, run.options, run.folders
     filters = split_filters(field, params.grid)
     # fewer filters than workers: each has the cores of several
@@ -129,7 +127,7 @@ def _mosaic_requests(
     return [
         MosaicRequest(
             surveys=tuple(surveys[k] for k in members),
-            alignment=aligned.table,
+            alignment=aligned.path,
             folder=folders.mosaics,
             pictures=folders.pictures,
             name=mosaic_name(read[members[0]].header, options.name),
@@ -148,7 +146,9 @@ def mosaic_name(header: Header, name: str) -> str:
     return mosaic_root(header.program, field, header.filter, header.pupil)
 
 
-def _catalog_tasks(desk: Desk, mosaics: Sequence[Path], run: FieldRun) -> list[Task]:
+def _catalog_tasks(
+    desk: Desk, mosaics: Sequence[Path], run: FieldRun
+) -> list[Task[Made]]:
     return [
         desk.task(
             path.name.replace("_i2d.fits", "_cat"),

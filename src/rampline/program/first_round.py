@@ -71,7 +71,7 @@ def run_first_round(desk: Desk, inputs: Inputs, run: FieldRun) -> list[ExposureR
     light = all(source.suffix == "cal" for source in targets)
     tasks = [_task(desk, source, run.options.until, known, run) for source in targets]
     outcomes = desk.run_stage(EXPOSURES, tasks, light=light)
-    return [outcome.value for outcome in outcomes if not outcome.error]
+    return [outcome.value for outcome in outcomes if outcome.value is not None]
 
 
 def _follow_persistence(
@@ -90,7 +90,7 @@ def _follow_persistence(
     outcomes = desk.run_stage("persistence", tasks) if tasks else []
     held: dict[str, Path] = {}
     for outcome in outcomes:
-        if not outcome.error:
+        if outcome.value is not None:
             held |= outcome.value.held
     return held
 
@@ -131,13 +131,13 @@ def _reduce_skies(
     return [
         (source.header, outcome.value.rate)
         for source, outcome in zip(skies, outcomes, strict=True)
-        if not outcome.error
+        if outcome.value is not None and outcome.value.rate is not None
     ]
 
 
 def _task(
     desk: Desk, source: Source, until: Until, known: _Known, run: FieldRun
-) -> Task:
+) -> Task[ExposureResult]:
     header = source.header
     request = ExposureRequest(
         path=source.path,

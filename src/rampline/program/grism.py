@@ -139,4 +139,4 @@ def _make_patterns(
     tasks = [desk.task(r.path.stem, make_sky_pattern, r) for r in requests.values()]
     outcomes = desk.run_stage("grism exposures: sky", tasks)
     found = zip(requests, outcomes, strict=True)
-    return {key: o.value.path for key, o in found if not o.error and o.value.path}
+    return {key: o.value.path for key, o in found if o.value and o.value.path}

@@ -26,6 +26,7 @@ from ..pipeline.sky_to_mosaic import (
 from ..units import MAS_PER_ARCSEC
 from .alignment_table import read_alignment, stored_key, write_alignment
 from .make_survey import read_survey
+from .products import Made
 from .task_key import hash_file, make_key
 
 log = logging.getLogger(__name__)
@@ -60,25 +61,7 @@ class AlignmentRequest:
     params: SkyToMosaic
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AlignmentResult:
-    """How the field was aligned.
-
-    Attributes
-    ----------
-    table : Path
-    made : tuple of str
-        Empty where the table was up to date.
-    note : str
-        For the user: how many exposures are OK, WEAK or FAILED, and why.
-    """
-
-    table: Path
-    made: tuple[str, ...]
-    note: str
-
-
-def make_alignment(request: AlignmentRequest) -> AlignmentResult:
+def make_alignment(request: AlignmentRequest) -> Made:
     """Align the exposures of a field and choose the grid of its mosaics.
 
     Raises
@@ -91,7 +74,7 @@ def make_alignment(request: AlignmentRequest) -> AlignmentResult:
     if stored_key(request.table) == key:
         field, _ = read_alignment(request.table, surveys)
         note = _note(field, request.align_to)
-        return AlignmentResult(table=request.table, made=(), note=note)
+        return Made(path=request.table, made=(), note=note)
     stars, problem = _stars(request.align_to, surveys)
     field = align_field(surveys, stars, request.params.alignment)
     grid = _grid(field, request)
@@ -99,7 +82,7 @@ def make_alignment(request: AlignmentRequest) -> AlignmentResult:
     said = NO_ANSWER if problem else ""
     write_alignment(request.table, field, grid, "" if problem else key, said)
     note = _note(field, request.align_to, problem)
-    return AlignmentResult(table=request.table, made=("alignment",), note=note)
+    return Made(path=request.table, made=("alignment",), note=note)
 
 
 def _key(request: AlignmentRequest) -> str:

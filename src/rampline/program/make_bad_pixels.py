@@ -23,6 +23,7 @@ from ..reference.select import SKY_KINDS
 from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
 from .products import (
+    Made,
     Workplace,
     input_file,
     is_current,
@@ -58,24 +59,7 @@ class BadPixelRequest:
     parameters: Parameters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BadPixelResult:
-    """A map of bad pixels.
-
-    Attributes
-    ----------
-    path : Path
-    made : tuple of str
-    note : str
-        How many there are of each kind.
-    """
-
-    path: Path
-    made: tuple[str, ...]
-    note: str = ""
-
-
-def make_bad_pixels(request: BadPixelRequest) -> BadPixelResult:
+def make_bad_pixels(request: BadPixelRequest) -> Made:
     """Find the bad pixels of one detector unless that is up to date.
 
     Raises
@@ -94,7 +78,7 @@ def make_bad_pixels(request: BadPixelRequest) -> BadPixelResult:
     used = dict.fromkeys(file for some in files for file in some.used)
     key = make_key(MODULE, hashes, params, used)
     if is_current(request.path, key):
-        return BadPixelResult(path=request.path, made=())
+        return Made(path=request.path, made=())
     readout = headers[0].readout
     stack = empty_stack((readout.n_rows, readout.n_cols))
     for rate, view, header, own in zip(
@@ -119,7 +103,7 @@ def make_bad_pixels(request: BadPixelRequest) -> BadPixelResult:
     steps = (step_run("bad_pixels", is_done=True),)
     write_planes(request.path, content, trace(steps, params, files[0], inputs, key))
     note = f"{headers[0].detector}: {_counted(found)}"
-    return BadPixelResult(path=request.path, made=("bad_pixels",), note=note)
+    return Made(path=request.path, made=("bad_pixels",), note=note)
 
 
 def _counted(found: BadPixels) -> str:

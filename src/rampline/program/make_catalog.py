@@ -24,7 +24,7 @@ from ..pipeline.mosaic_to_catalog import (
 )
 from ..reference.planes import load_catalog_planes
 from ..reference.select import CATALOG_KINDS, ReferenceFiles
-from .products import input_file, reference_source
+from .products import Made, input_file, reference_source
 from .task_key import make_key
 
 MODULE = "program.make_catalog"
@@ -52,24 +52,7 @@ class CatalogRequest:
     params: MosaicToCatalog
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CatalogResult:
-    """A catalogue.
-
-    Attributes
-    ----------
-    path : Path
-    made : tuple of str
-    note : str
-        How many sources it has.
-    """
-
-    path: Path
-    made: tuple[str, ...]
-    note: str
-
-
-def make_catalog(request: CatalogRequest) -> CatalogResult:
+def make_catalog(request: CatalogRequest) -> Made:
     """Make the catalogue of one mosaic unless it is up to date.
 
     Raises
@@ -91,7 +74,7 @@ def make_catalog(request: CatalogRequest) -> CatalogResult:
     if path.is_file() and segmentation.is_file():
         table = read_catalog(path)
         if table.meta.get("task_key") == key:
-            return CatalogResult(path=path, made=(), note=f"{len(table)} sources")
+            return Made(path=path, made=(), note=f"{len(table)} sources")
     optics = _optics(mosaic, header, request.pixfrac)
     planes = load_catalog_planes(files, header)
     start = perf_counter()
@@ -103,7 +86,7 @@ def make_catalog(request: CatalogRequest) -> CatalogResult:
     write_segmentation(segmentation, found.labels, mosaic, world, provenance, path.name)
     write_catalog(path, found.table, provenance)
     note = f"{len(found.table)} sources"
-    return CatalogResult(path=path, made=("cat", "segm"), note=note)
+    return Made(path=path, made=("cat", "segm"), note=note)
 
 
 def _optics(mosaic: Mosaic, header: Header, pixfrac: float) -> MosaicOptics:

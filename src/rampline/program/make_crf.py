@@ -16,7 +16,7 @@ from ..pipeline.combine import mark_outliers
 from ..pipeline.exposure_geometry import StoredWcs, realigned_wcs
 from ..pipeline.worktable import PackedMask
 from .make_survey import load_sky
-from .products import is_current
+from .products import Made, is_current
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +51,7 @@ class CrfRequest:
     folder: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CrfResult:
-    """An exposure as it entered its mosaic."""
-
-    path: Path
-    made: tuple[str, ...]
-
-
-def make_crf(request: CrfRequest) -> CrfResult:
+def make_crf(request: CrfRequest) -> Made:
     """Write an exposure as it entered its mosaic."""
     header = read_header(request.cal)
     # pixels pass from file to file as they are stored
@@ -82,7 +74,7 @@ def make_crf(request: CrfRequest) -> CrfResult:
     path = crf_path(request.folder, header.root)
     own = request.provenance
     write_sky(path, marked, world.gwcs, world.cards, own, blank_unusable=True)
-    return CrfResult(path=path, made=("crf",))
+    return Made(path=path, made=("crf",))
 
 
 def crf_path(folder: Path, root: str) -> Path:

@@ -30,6 +30,7 @@ from .artifact_list import known_number, write_artifact_list
 from .grism_sources import read_sources
 from .parameter_tree import Parameters
 from .products import (
+    Made,
     Workplace,
     bench,
     input_file,
@@ -91,15 +92,6 @@ class GrismRequest:
     parameters: Parameters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrismResult:
-    """A ``_flatfield``."""
-
-    path: Path
-    made: tuple[str, ...]
-    note: str = ""
-
-
 def make_sky_pattern(request: PatternRequest) -> PatternResult:
     """Make the pattern of the sky of a visit's exposures unless it is up to date.
 
@@ -127,7 +119,7 @@ def make_sky_pattern(request: PatternRequest) -> PatternResult:
     return PatternResult(path=request.path, made=("pattern",))
 
 
-def make_grism(request: GrismRequest) -> GrismResult:
+def make_grism(request: GrismRequest) -> Made:
     """Make the flat-fielded slopes of one dispersed exposure unless up to date.
 
     Raises
@@ -148,7 +140,7 @@ def make_grism(request: GrismRequest) -> GrismResult:
     used = (*files.used, *(sky_files.used if sky_files else ()))
     key = make_key(MODULE, hashes, params, used)
     if is_current(path, key):
-        return GrismResult(path=path, made=())
+        return Made(path=path, made=())
     flat = load_flat(files, imaging_header(header))
     pattern = _read_pattern(request.pattern, sky_files, header, flat)
     run, drawn = Runner(flat, bench(place.threads)), request.drawn
@@ -171,7 +163,7 @@ def make_grism(request: GrismRequest) -> GrismResult:
     rows += region_rows(drawn, masks, found.image.planes.slope, "DN/s")
     more = {"tadpole_shift_px": list(found.tadpoles.shift), "problems": list(problems)}
     write_artifact_list(path.parent, header.root, rows, **more)
-    return GrismResult(path=path, made=("flatfield",), note=_note(found))
+    return Made(path=path, made=("flatfield",), note=_note(found))
 
 
 def has_pattern_file(header: Header, place: Workplace) -> bool:

@@ -42,7 +42,7 @@ from .budget import planes_bytes
 from .make_crf import CrfRequest, are_current
 from .make_survey import load_sky, read_survey
 from .pictures import draw_mosaic
-from .products import bench, input_file, is_current
+from .products import Made, bench, input_file, is_current
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_mosaic"
@@ -84,19 +84,15 @@ class MosaicRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MosaicResult:
+class MosaicResult(Made):
     """A mosaic.
 
     Attributes
     ----------
-    path : Path
-    made : tuple of str
     exposures : tuple of CrfRequest
         What is yet to be written of its exposures.
     """
 
-    path: Path
-    made: tuple[str, ...]
     exposures: tuple[CrfRequest, ...] = ()
 
 

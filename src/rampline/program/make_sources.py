@@ -12,7 +12,7 @@ from ..files.read_mosaic import read_surface
 from ..files.templates import write_planes
 from ..pipeline.sky_to_mosaic import mask_mosaic, mask_mosaic_cores
 from .field_view import COMPACT, SOURCES, UNKNOWN
-from .products import input_file, is_current
+from .products import Made, input_file, is_current
 from .task_key import make_key
 
 MODULE = "program.make_sources"
@@ -26,15 +26,7 @@ class SourcesRequest:
     path: Path
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourcesResult:
-    """A mask of sources."""
-
-    path: Path
-    made: tuple[str, ...]
-
-
-def make_sources(request: SourcesRequest) -> SourcesResult:
+def make_sources(request: SourcesRequest) -> Made:
     """Mask the sources of a draft mosaic unless that is done.
 
     Raises
@@ -45,7 +37,7 @@ def make_sources(request: SourcesRequest) -> SourcesResult:
     mosaic = input_file(request.mosaic)
     key = make_key(MODULE, [mosaic.content_hash], SkyModelParams())
     if is_current(request.path, key):
-        return SourcesResult(path=request.path, made=())
+        return Made(path=request.path, made=())
     sky = read_surface(request.mosaic)
     masks = {
         SOURCES: mask_mosaic(sky).astype(np.uint8),
@@ -54,4 +46,4 @@ def make_sources(request: SourcesRequest) -> SourcesResult:
     }
     provenance = Provenance(version=__version__, inputs=(mosaic,), task_key=key)
     write_planes(request.path, masks, provenance)
-    return SourcesResult(path=request.path, made=("sources",))
+    return Made(path=request.path, made=("sources",))

@@ -30,6 +30,7 @@ from ..reference.select import SKY_KINDS
 from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
 from .products import (
+    Made,
     Workplace,
     input_file,
     is_current,
@@ -76,24 +77,7 @@ class StrayRequest:
     is_programme: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StrayResult:
-    """A template.
-
-    Attributes
-    ----------
-    path : Path
-    made : tuple of str
-    note : str
-        How much of the detector stray light reaches.
-    """
-
-    path: Path
-    made: tuple[str, ...]
-    note: str = ""
-
-
-def make_stray(request: StrayRequest) -> StrayResult:
+def make_stray(request: StrayRequest) -> Made:
     """Make the template of one detector and filter unless it is up to date.
 
     Raises
@@ -113,7 +97,7 @@ def make_stray(request: StrayRequest) -> StrayResult:
     hashes += [*map(hash_file, supplied.paths), *supplied.problems]
     key = make_key(MODULE, hashes, params, files.used)
     if is_current(request.path, key):
-        return StrayResult(path=request.path, made=())
+        return Made(path=request.path, made=())
     planes = load_sky_planes(files, header)
     stars = read_stars(request.stars)
     residuals: list[Plane] = []
@@ -146,7 +130,7 @@ def make_stray(request: StrayRequest) -> StrayResult:
         f"{header.detector} {header.filter}: stray light on {share:.1f} % of the pixels"
     )
     note = "; ".join((note, *supplied.problems))
-    return StrayResult(path=request.path, made=("stray",), note=note)
+    return Made(path=request.path, made=("stray",), note=note)
 
 
 def read_template(path: Path) -> StrayTemplate:

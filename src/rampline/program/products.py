@@ -35,6 +35,24 @@ class Workplace:
     threads: int = 1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What a task made.
+
+    Attributes
+    ----------
+    path : Path
+    made : tuple of str
+        Products that were made; empty where they were up to date.
+    note : str
+        For the user.
+    """
+
+    path: Path
+    made: tuple[str, ...]
+    note: str = ""
+
+
 def is_current(path: Path, key: str) -> bool:
     """Return whether a product exists, is whole, and was made with this key."""
     if not path.is_file():

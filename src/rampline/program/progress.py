@@ -25,7 +25,7 @@ class Progress(Protocol):
     def start_stage(self, title: str, n_tasks: int) -> None:
         """Say what begins."""
 
-    def show(self, outcome: Outcome, state: State, note: str) -> None:
+    def show(self, outcome: Outcome[object], state: State, note: str) -> None:
         """Say how a task ended."""
 
     def say(self, line: str) -> None:
@@ -51,7 +51,7 @@ class PlainProgress:
         self._count, self._total = 0, n_tasks
         self.say(f"{title}: {n_tasks} task{'s' * (n_tasks != 1)}")
 
-    def show(self, outcome: Outcome, state: State, note: str) -> None:
+    def show(self, outcome: Outcome[object], state: State, note: str) -> None:
         """Say how a task ended."""
         self._count += 1
         self.say(f"  [{self._count}/{self._total}] {_line(outcome, state, note)}")
@@ -101,7 +101,7 @@ class BarProgress:
         """Say what begins."""
         self._bar = self._bars.add_task(title, total=n_tasks)
 
-    def show(self, outcome: Outcome, state: State, note: str) -> None:
+    def show(self, outcome: Outcome[object], state: State, note: str) -> None:
         """Advance the bar; failures and notes also get a line."""
         self._bars.advance(self._bar)
         if state == "failed" or note:
@@ -117,7 +117,7 @@ def make_progress(*, bars: bool) -> Progress:
     return BarProgress() if bars and sys.stdout.isatty() else PlainProgress()
 
 
-def _line(outcome: Outcome, state: State, note: str) -> str:
+def _line(outcome: Outcome[object], state: State, note: str) -> str:
     if state == "failed":
         return f"failed: {outcome.error}"
     tail = f": {note}" if note else ""

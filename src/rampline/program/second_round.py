@@ -20,10 +20,11 @@ from .field import FieldRun, combine_field, mosaic_name
 from .field_view import FieldView
 from .improve import SecondRequest, improve
 from .journal import EXPOSURES_AGAIN
-from .make_bad_pixels import BadPixelRequest, BadPixelResult, make_bad_pixels
+from .make_bad_pixels import BadPixelRequest, make_bad_pixels
 from .make_sources import SourcesRequest, make_sources
-from .make_stray import StrayRequest, StrayResult, make_stray
+from .make_stray import StrayRequest, make_stray
 from .make_survey import read_survey
+from .products import Made
 from .stage import Desk
 from .user_regions import drawn_on
 from .visit_groups import (
@@ -97,7 +98,7 @@ def run_second_round(
         for member in members
     ]
     outcomes = desk.run_stage(EXPOSURES_AGAIN, tasks)
-    results: list[ExposureResult] = [o.value for o in outcomes if not o.error]
+    results = [o.value for o in outcomes if o.value is not None]
     unchanged = [result for result in first if result.rate is None]
     surveys = [r.survey for r in (*results, *unchanged) if r.survey is not None]
     if surveys:
@@ -234,7 +235,7 @@ def _find_bad_pixels(
 def _made(
     desk: Desk,
     title: str,
-    make: Callable[[Request], StrayResult | BadPixelResult],
+    make: Callable[[Request], Made],
     requests: Mapping[Key, Request],
 ) -> dict[Key, Path]:
     """Make one product for each group; return the paths of those that were made."""
@@ -242,7 +243,7 @@ def _made(
         return {}
     tasks = [desk.task(r.path.stem, make, r) for r in requests.values()]
     found = zip(requests, desk.run_stage(title, tasks), strict=True)
-    return {key: o.value.path for key, o in found if not o.error}
+    return {key: o.value.path for key, o in found if o.value is not None}
 
 
 def _by_epoch(members: Sequence[Member]) -> Callable[[Header], Key]:

@@ -1,14 +1,32 @@
 """Run the tasks of one stage: journal, progress, and what failed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
 from ..errors import RamplineError
 from .engine import Engine, Outcome, Task
 from .journal import Journal, State
 from .progress import Progress
+
+Request = TypeVar("Request")
+Value = TypeVar("Value")
+
+
+class Result(Protocol):
+    """What every task of a run returns."""
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """Products that were not up to date."""
+
+    @property
+    def note(self) -> str:
+        """A line for the user."""
+
+
+AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 @dataclass
@@ -35,29 +53,28 @@ class Desk:
     log_folder: Path
     failures: list[str] = field(default_factory=list)
 
-    def task(self, name: str, function: Any, request: Any) -> Task:
+    def task(
+        self, name: str, function: Callable[[Request], Value], request: Request
+    ) -> Task[Value]:
         """Return a task that logs under its own name."""
         return Task(name, function, request, self.log_folder / f"{name}.log")
 
     def run_stage(
-        self, title: str, tasks: Sequence[Task], *, light: bool = False
-    ) -> list[Outcome]:
+        self, title: str, tasks: Sequence[Task[AnyResult]], *, light: bool = False
+    ) -> list[Outcome[AnyResult]]:
         """Run independent tasks; return the outcomes in the tasks' order.
 
         Light tasks run in this process. So does a single task: another process would have
         no more cores, and would have to import everything again.
-
-        The result of a task may have the attributes ``made``, the products that were not
-        up to date, and ``note``, a line for the user.
         """
         self.journal.note_all((task.name, title, "waiting", 0.0, "") for task in tasks)
         self.progress.start_stage(title, len(tasks))
-        outcomes: dict[str, Outcome] = {}
+        outcomes: dict[str, Outcome[AnyResult]] = {}
         engine = self.here if light or len(tasks) == 1 else self.engine
         for outcome in engine.run(tasks):
             outcomes[outcome.task.name] = outcome
             state = _state(outcome)
-            note = getattr(outcome.value, "note", "")
+            note = "" if outcome.value is None else outcome.value.note
             said = outcome.error or note
             self.journal.note(outcome.task.name, title, state, outcome.seconds, said)
             self.progress.show(outcome, state, note)
@@ -72,8 +89,7 @@ class Desk:
         self.progress.say(f"failed: {error}")
 
 
-def _state(outcome: Outcome) -> State:
-    if outcome.error:
+def _state(outcome: Outcome[Result]) -> State:
+    if outcome.value is None:
         return "failed"
-    made = getattr(outcome.value, "made", None)
-    return "reused" if made == () else "done"
+    return "done" if outcome.value.made else "reused"
