@@ -1,8 +1,8 @@
-"""The image that shows how certain a source is at each pixel.
+"""Matched filter: the significance of a source at each pixel.
 
 For a source of known shape on noise of known variance, the sum of signal times shape over
 variance is the optimal statistic (Turin 1960; Stetson 1987). The shape is a Gaussian as
-wide as the image of a star. What the statistic scatters by on empty sky is measured, not
+wide as the image of a star. The scatter of the statistic on empty sky is measured, not
 assumed, because drizzling correlates the noise of neighbouring pixels.
 """
 
@@ -19,13 +19,14 @@ from .smoothing import gaussian_weights, smooth_rows
 FWHM_PER_SIGMA = 2.354820045030949
 BAND_ROWS = 32
 SAMPLE = 300_000
-"""So many pixels give the scatter of the sky to a few thousandths."""
+"""Number of pixels that determines the scatter of the sky to a few thousandths."""
 LEAST_WEIGHT = 0.2
-"""Share of the filter's weight that must fall on data; fills the holes of star cores."""
+"""Minimum fraction of the filter's weight on pixels with data; low enough for the filter
+to bridge the holes of star cores."""
 
 
 class Filtered(NamedTuple):
-    """A mosaic seen through the matched filter.
+    """A mosaic convolved with the matched filter.
 
     Attributes
     ----------
@@ -34,7 +35,7 @@ class Filtered(NamedTuple):
     smooth : (rows, cols) float32, MJy/sr
         The signal smoothed with the Gaussian.
     noise_scale : float
-        The scatter in units of what the errors predict for independent pixels.
+        The scatter over the prediction of the errors for independent pixels.
     """
 
     snr: Plane
@@ -45,7 +46,7 @@ class Filtered(NamedTuple):
 def filter_image(
     signal: Plane, err: Plane, valid: NDArray[np.bool_], fwhm_px: float
 ) -> Filtered:
-    """Smooth an image and its signal over variance.
+    """Apply the matched filter to an image, and smooth the image.
 
     Parameters
     ----------
@@ -55,14 +56,14 @@ def filter_image(
     valid : (rows, cols) bool
         Pixels with data; the others have no weight.
     fwhm_px : float, pixels
-        Of the Gaussian.
+        Full width at half maximum of the Gaussian.
 
     Returns
     -------
     Filtered
     """
     sigma = fwhm_px / FWHM_PER_SIGMA
-    # the square of a Gaussian is a narrower one of area 1 / (4 pi sigma^2)
+    # the square of a Gaussian is a narrower Gaussian of area 1 / (4 pi sigma^2)
     wide, narrow = gaussian_weights(sigma), gaussian_weights(sigma / np.sqrt(2))
     narrow /= np.float32(np.sqrt(4 * np.pi) * sigma)
     n_rows, n_cols = signal.shape
@@ -90,7 +91,7 @@ def filter_image(
 def _weigh_pixels(
     signal: Plane, err: Plane, valid: NDArray[np.bool_], out: NDArray[np.float32]
 ) -> None:
-    """Fill signal over variance, inverse variance, signal, and 1 where there are data."""
+    """Fill signal over variance, inverse variance, signal, and 1; 0 without data."""
     for i in range(signal.shape[0]):
         for j in range(signal.shape[1]):
             value, noise = signal[i, j], err[i, j]
@@ -114,7 +115,7 @@ def _weigh_sums(sums: NDArray[np.float32], least: float, snr: Plane) -> None:
 
 
 def _sample(values: Plane, valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return every so many-th of the valid values, at most 600 000 of them."""
+    """Return valid values at a regular stride, at most 600 000 of them."""
     count = int(np.count_nonzero(valid))
     step = max(count // SAMPLE, 1)
     sample = np.empty(-(-count // step), np.float32)
@@ -137,22 +138,22 @@ def _take_every(
 
 
 def scatter_of_sky(values: NDArray[np.float32]) -> float:
-    """Return the standard deviation of empty sky from its negative half.
+    """Return the standard deviation of empty sky from the lower half of its values.
 
     Parameters
     ----------
     values : (n,) float32
-        Pixels of a whole image; its sources are among the positive ones.
+        Pixels of a whole image, including its sources, which are positive.
 
     Returns
     -------
     float
-        1 where there are too few values to tell.
+        1 if there are too few values.
 
     Notes
     -----
-    The peak of the distribution is found as the median after clipping at two deviations;
-    the deviation is the median distance of the values below it, as for a Gaussian.
+    The peak of the distribution is the median after clipping at two standard deviations;
+    the standard deviation is 1.4826 times the median distance of the values below it.
     """
     ordered = np.sort(values)
     if ordered.size == 0:

@@ -1,4 +1,4 @@
-"""Square cut-outs around sources, all of one size, so that sums run over all at once."""
+"""Square cut-outs of equal size around sources, for sums over all sources at once."""
 
 from typing import Any
 

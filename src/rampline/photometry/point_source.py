@@ -1,11 +1,11 @@
-"""The image of a star on a mosaic, from the telescope's size and the pixels' sizes.
+"""The image of a star on a mosaic, from the sizes of the telescope and of the pixels.
 
-The diffraction image of a round mirror is convolved with four squares at most: the
-detector's pixel, the drop that drizzle makes of it, the mosaic's pixel, and, where light is
-summed over an aperture whose border pixels count by their overlap, the mosaic's pixel once
-more. All factors are products in Fourier space; a Hankel transform brings them back. The
-real mirror's gaps and aberrations move light into the wings, so only ratios and widths are
-taken from here.
+The diffraction image of a circular mirror is convolved with up to four squares: the
+detector's pixel, its drizzle drop, the mosaic's pixel, and, for sums over apertures whose
+border pixels are weighted by their overlap, the mosaic's pixel once more. The transfer
+functions are multiplied in Fourier space and a Hankel transform gives the profile. The gaps
+and aberrations of the real mirror move light into the wings, so only ratios and widths are
+taken from this model.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from scipy.special import j0, j1
 Values = NDArray[np.float64]
 
 LAMBDA_D_PER_FWHM: Final = 1.0 / 1.029
-"""The diffraction image of a round mirror is 1.029 lambda / D wide at half its height."""
+"""The FWHM of the diffraction image of a circular mirror is 1.029 lambda / D."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +33,9 @@ class PointSource:
     native_px : float, pixels of the mosaic
         Side of the exposures' pixels.
     drop_px : float, pixels of the mosaic
-        Side of the drops that drizzle makes of them.
+        Side of the drizzle drops.
     fwhm_px : float, pixels of the mosaic
-        Full width of the image at half its height.
+        Full width of the image at half maximum.
     """
 
     lambda_d_px: float
@@ -45,7 +45,7 @@ class PointSource:
 
     @property
     def boxes_px(self) -> tuple[float, float, float]:
-        """Sides of the squares that spread the light of a star on the mosaic."""
+        """Sides of the squares that broaden the image of a star on the mosaic."""
         return self.native_px, self.drop_px, 1.0
 
 
@@ -60,11 +60,11 @@ def predict_point_source(
     Parameters
     ----------
     diffraction_fwhm_arcsec : float, arcsec
-        Width of the telescope's image, without pixels.
+        FWHM of the telescope's diffraction image, without pixels.
     native_arcsec, scale_arcsec : float, arcsec
         Side of the exposures' and of the mosaic's pixels.
     pixfrac : float
-        Side of drizzle's drop over that of the exposures' pixel.
+        Side of the drizzle drop over that of the exposures' pixel.
 
     Returns
     -------
@@ -89,15 +89,15 @@ def predict_point_source(
 def radial_profile(
     radius_px: Values, lambda_d_px: float, boxes_px: tuple[float, ...]
 ) -> Values:
-    """Return the surface brightness of a star of flux 1 at some radii.
+    """Return the surface brightness of a star of flux 1 at the given radii.
 
     Parameters
     ----------
     radius_px : (n,) float64, pixels
     lambda_d_px : float, pixels
     boxes_px : tuple of float, pixels
-        Sides of the squares that the diffraction image is convolved with; the mean over all
-        directions is taken.
+        Sides of the squares that the diffraction image is convolved with, averaged over
+        all directions.
     """
     frequency, step, transfer = _transfer(lambda_d_px, boxes_px)
     kernel = j0(2 * np.pi * np.outer(radius_px, frequency))
@@ -107,7 +107,7 @@ def radial_profile(
 def encircled_energy(
     radius_px: Values, lambda_d_px: float, boxes_px: tuple[float, ...]
 ) -> Values:
-    """Return the share of a star's light within some radii.
+    """Return the fraction of a star's light within the given radii.
 
     Parameters
     ----------
@@ -125,8 +125,8 @@ def _transfer(
 ) -> tuple[Values, Values, Values]:
     """Return frequencies (1 / pixel), quadrature weights and the transfer function.
 
-    Of a round mirror (Goodman, Fourier Optics, equation 6-31) and squares, averaged over
-    directions.
+    The transfer function is that of a circular mirror (Goodman, Fourier Optics, equation
+    6-31) times those of the squares, averaged over directions.
     """
     node, weight = _quadrature()
     nu, step = (node + 1.0) / 2.0, weight / 2.0
@@ -145,35 +145,35 @@ def _transfer(
 
 @cache
 def _quadrature() -> tuple[Values, Values]:
-    """Return nodes and weights of Gauss and Legendre, which take longer than their use."""
+    """Return Gauss-Legendre nodes and weights; cached because they are slow to compute."""
     return np.polynomial.legendre.leggauss(240)
 
 
 def narrowing_factor(
     star: PointSource, radius_px: float, annulus_px: tuple[float, float]
 ) -> float:
-    """Return how an aperture correction changes with the mosaic's pixels.
+    """Return the factor on an aperture correction for the mosaic's pixel size.
 
     Parameters
     ----------
     star : PointSource
     radius_px : float, pixels
-        Of the aperture.
+        Radius of the aperture.
     annulus_px : (float, float), pixels
         Inner and outer radius of the sky annulus.
 
     Returns
     -------
     float
-        The share of a star's light in the aperture, less the sky annulus, on a mosaic of
-        the exposures' own pixel size with full drops, over the share on this mosaic; 1
-        where the two are the same.
+        The fraction of a star's light in the aperture, minus the sky annulus, on a mosaic
+        of the exposures' own pixel size with full drops, over the fraction on this mosaic;
+        1 if pixel size and drops are the same.
 
     Notes
     -----
     APCORR files hold corrections for exposures resampled at their own pixel scale with full
-    drops, as `jwst` does by default, and `jwst` takes the radii alone to other scales.
-    Smaller pixels spread the light less, so the corrections are slightly too large there.
+    drops, the default of `jwst`; for other scales `jwst` converts only the radii. Smaller
+    pixels broaden the image less, so these corrections are slightly too large there.
     """
     native = (star.native_px,) * 4
     ours = (*star.boxes_px, 1.0)

@@ -1,4 +1,4 @@
-"""Work on segmentation maps in place: planes of labels, 0 on sky, sources from 1 on."""
+"""Operations on segmentation maps: planes of labels, 0 on sky, sources from 1 on."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from ..numerics.jit import kernel
 
 
 def drop_labels(labels: Labels, drop: NDArray[np.bool_]) -> None:
-    """Drop some labels and count the others from 1, in place.
+    """Drop labels and renumber the others from 1, in place.
 
     Parameters
     ----------
     labels : (rows, cols) int32
-        Changed.
+        Changed in place.
     drop : (sources,) bool
-        In the order of the labels 1, 2, ...
+        Whether to drop a source, in the order of the labels 1, 2, ...
     """
     if drop.any():
         number = np.zeros(drop.size + 1, np.int32)
@@ -40,7 +40,7 @@ def find_touching(labels: Labels, n_sources: int) -> NDArray[np.bool_]:
 
 
 def find_regions(labels: Labels, n_sources: int) -> NDArray[np.int32]:
-    """Return which sources hang together by sides or corners.
+    """Return which sources are connected by sides or corners of their pixels.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def find_regions(labels: Labels, n_sources: int) -> NDArray[np.int32]:
     Returns
     -------
     (sources,) int32
-        The lowest label of the region that a source is part of.
+        The lowest label of the connected region that a source is part of.
     """
     parent = np.arange(n_sources + 1, dtype=np.int32)
     _join_neighbours(labels, parent)
@@ -59,7 +59,7 @@ def find_regions(labels: Labels, n_sources: int) -> NDArray[np.int32]:
 
 @kernel
 def renumber(labels: Labels, number: NDArray[np.int32]) -> None:
-    """Replace each label by ``number`` of it, in place; ``number[0]`` is 0."""
+    """Replace each positive label by ``number[label]``, in place; ``number[0]`` is 0."""
     for i in range(labels.shape[0]):
         for j in range(labels.shape[1]):
             label = labels[i, j]
@@ -88,7 +88,7 @@ def _count_pixels(labels: Labels, counts: NDArray[np.int64]) -> None:
 
 @kernel
 def _mark_touching(labels: Labels, touches: NDArray[np.bool_]) -> None:
-    """Mark labels with a pixel beside or below one of another label."""
+    """Mark both labels of every horizontally or vertically adjacent pair that differs."""
     n_rows, n_cols = labels.shape
     for i in range(n_rows):
         for j in range(n_cols):
@@ -105,7 +105,7 @@ def _mark_touching(labels: Labels, touches: NDArray[np.bool_]) -> None:
 
 @kernel
 def _join_neighbours(labels: Labels, parent: NDArray[np.int32]) -> None:
-    """Join labels of neighbouring pixels: ``parent`` becomes the lowest label of each."""
+    """Join labels of adjacent pixels: ``parent`` becomes the lowest label of each region."""
     n_rows, n_cols = labels.shape
     for i in range(n_rows):
         for j in range(n_cols):
@@ -123,7 +123,7 @@ def _join_neighbours(labels: Labels, parent: NDArray[np.int32]) -> None:
 
 @kernel
 def join_roots(parent: NDArray[Any], one: int, other: int) -> None:
-    """Hang the higher root of two numbers below the lower one."""
+    """Attach the higher of the roots of two labels to the lower one."""
     while parent[one] != one:
         one = parent[one]
     while parent[other] != other:

@@ -1,10 +1,10 @@
-"""What the coarse pixels of the exposures add to the errors of bright stars.
+"""Errors of bright stars due to the coarse sampling of the exposures.
 
-The image of a star is hardly wider than a pixel, and drizzle gives each pixel's light to a
-square. So position and aperture flux depend on where the star falls on the pixels of each
-exposure and on those of the mosaic. With few exposures these phases do not average out:
-for bright stars this, not noise, is the error. It is found by drizzling model stars of all
-phases.
+The image of a star is hardly wider than a pixel, and drizzle spreads the light of each
+pixel over a square. Position and aperture flux therefore depend on the phase of the star on
+the pixels of each exposure and of the mosaic. With few exposures these phases do not
+average out, and for bright stars this error exceeds the noise. It is predicted by drizzling
+model stars at many phases.
 """
 
 from typing import NamedTuple
@@ -20,9 +20,9 @@ Values = NDArray[np.float64]
 
 PHASES = 32
 MANY = 8
-"""Exposures beyond which only the phase on the mosaic's pixels matters."""
+"""Number of exposures of the second drizzle, for extrapolation to infinitely many."""
 REACH_NATIVE = 9
-"""Exposure pixels that a model star reaches on either side."""
+"""Extent of a model star on either side, in pixels of the exposure."""
 
 
 class SamplingError(NamedTuple):
@@ -31,9 +31,9 @@ class SamplingError(NamedTuple):
     Attributes
     ----------
     position_px : (sources,) float64, pixels
-        On either axis.
+        Error along either axis.
     flux : (radii, sources) float64
-        Relative, of the apertures.
+        Relative error of the aperture fluxes.
     """
 
     position_px: Values
@@ -50,7 +50,7 @@ def predict_sampling_error(
     star : PointSource
     radii_px : (radii,) float64, pixels
     n_exposures : (sources,) int64
-        How many exposures cover each source.
+        Number of exposures that cover each source.
 
     Returns
     -------
@@ -58,8 +58,8 @@ def predict_sampling_error(
 
     Notes
     -----
-    Variances fall with one over the number of exposures towards what the mosaic's own
-    pixels leave; both ends are found by drizzling one, and eight, exposures.
+    Variances decrease as the inverse of the number of exposures towards the limit set by
+    the mosaic's own pixels. Both terms are found by drizzling one and eight exposures.
     """
     once, often = (_drizzle_stars(star, radii_px, n) for n in (1, MANY))
     left = np.maximum((MANY * often - once) / (MANY - 1), 0.0)
@@ -97,7 +97,7 @@ def _drizzle_stars(star: PointSource, radii_px: Values, n_exposures: int) -> Val
 
 
 def _phases(count: int, dimensions: int) -> Values:
-    """Return points that fill a cube evenly, from -0.5 to 0.5, the same at every call."""
+    """Return quasi-random points that fill the cube from -0.5 to 0.5 evenly."""
     roots = np.sqrt(_primes(dimensions))
     points = 0.5 + np.arange(1, count + 1)[:, None] * roots
     return np.asarray(points % 1.0 - 0.5)
@@ -114,7 +114,7 @@ def _primes(count: int) -> Values:
 
 
 def _overlaps(pixels: Values, drops: Values, width: float) -> Values:
-    """Return the length that each pixel of one axis shares with each drop."""
+    """Return the length of overlap of each pixel with each drop along one axis."""
     low = np.maximum(pixels[:, None] - 0.5, drops - width / 2)
     high = np.minimum(pixels[:, None] + 0.5, drops + width / 2)
     return np.asarray(np.maximum(high - low, 0.0))
@@ -123,7 +123,7 @@ def _overlaps(pixels: Values, drops: Values, width: float) -> Values:
 def _windowed_centre(
     image: Values, rows: Values, cols: Values, sigma: float
 ) -> tuple[float, float]:
-    """Return the centre that a Gaussian window settles at."""
+    """Return the row and column to which the windowed centroid converges."""
     row = col = 0.0
     for _ in range(6):
         down = np.exp(-0.5 * (rows - row) ** 2 / sigma**2)

@@ -1,7 +1,7 @@
-"""Isophotal fluxes, centroids, moments and boxes of the detected sources.
+"""Isophotal fluxes, centroids, moments and bounding boxes of the detected sources.
 
-Everything is a sum over the pixels of a segment, so all sources are measured at once, by
-counting pixels with weights.
+Every quantity is a sum over the pixels of a segment, so weighted bin counts measure all
+sources at once.
 """
 
 from typing import NamedTuple
@@ -15,11 +15,11 @@ from .kron import KronFluxes, measure_kron
 Values = NDArray[np.float64]
 
 THIN = 1.0 / 12.0
-"""Variance of a pixel, pixels**2: the least that a moment can mean."""
+"""Variance of a uniform pixel, pixels**2: the smallest meaningful second moment."""
 
 
 class Shapes(NamedTuple):
-    """What the segments and their moments say, one value a source.
+    """Measurements of the segments and their moments, one value per source.
 
     Attributes
     ----------
@@ -29,12 +29,12 @@ class Shapes(NamedTuple):
     area : float64, pixels
     flux : float64, MJy/sr pixel
     variance : float64, (MJy/sr pixel)**2
-        Of the flux, for independent pixels.
+        Variance of the flux, for independent pixels.
     kron : KronFluxes
     semimajor, semiminor : float64, pixels
         Standard deviations along the axes.
     orientation_deg : float64, deg
-        From the columns' direction to the major axis, counter-clockwise, 0 to 360.
+        From the x axis to the major axis, counter-clockwise, 0 to 360.
     box : (sources, 4) int64
         First row, last row, first column, last column.
     """
@@ -60,9 +60,9 @@ def measure_shapes(signal: Plane, err: Plane, smooth: Plane, labels: Labels) -> 
     signal, err : (rows, cols) float32, MJy/sr
         Background-subtracted image and its error.
     smooth : (rows, cols) float32
-        Smoothed image that weights the centroids and moments.
+        Smoothed image; the weights of centroids and moments.
     labels : (rows, cols) int32
-        0 on sky and where there are no data, else 1, 2, ... without gaps.
+        0 on sky and where there are no data, otherwise 1, 2, ... without gaps.
 
     Returns
     -------
@@ -70,9 +70,9 @@ def measure_shapes(signal: Plane, err: Plane, smooth: Plane, labels: Labels) -> 
 
     Notes
     -----
-    Definitions of `photutils.segmentation.SourceCatalog` with the options of `jwst`'s
-    source_catalog: negative smoothed pixels have no weight; a variance below that of a
-    pixel is raised, as SExtractor does.
+    The definitions are those of `photutils.segmentation.SourceCatalog` with the options of
+    `jwst`'s source_catalog: negative smoothed pixels have no weight; second moments below
+    those of a single pixel are raised, as in SExtractor.
     """
     count = int(labels.max(initial=0))
     flat = np.flatnonzero(labels)
@@ -108,7 +108,7 @@ def measure_shapes(signal: Plane, err: Plane, smooth: Plane, labels: Labels) -> 
 
 
 def _axes(yy: Values, xx: Values, yx: Values) -> tuple[Values, Values, Values]:
-    """Return both standard deviations, and the angle of the major axis in radians."""
+    """Return the standard deviations and the angle of the major axis in radians."""
     yy, xx = yy.copy(), xx.copy()
     thin = yy * xx - yx**2 < THIN**2
     while thin.any():

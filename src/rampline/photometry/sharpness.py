@@ -1,11 +1,12 @@
-"""Which detections are sharper than any image the telescope can make.
+"""Detections that are sharper than the image of a star.
 
-Where one exposure alone covers the sky, no other can reveal its cosmic rays and hot pixels,
-and they stay in the mosaic. But each is as narrow as a pixel, at least in one direction,
-and no source is narrower than the image of a star. The narrowest direction of each
-detection is compared with both: what is nearer to a single pixel than to a star goes. For
-filters whose star is hardly wider than a pixel the two come together, and none are dropped
-wrongly, because the star is taken at its sharpest, centred on a pixel.
+Where only one exposure covers the sky, its cosmic rays and hot pixels cannot be identified
+by comparison and remain in the mosaic. Each is as narrow as a pixel in at least one
+direction, whereas no source is narrower than the image of a star. The width of each
+detection in its narrowest direction is compared with both: detections closer to a single
+pixel than to a star are dropped. For filters whose PSF is hardly wider than a pixel the two
+widths converge; the star is taken at its sharpest, centred on a pixel, so that stars are
+not dropped.
 """
 
 from typing import NamedTuple
@@ -24,10 +25,10 @@ Values = NDArray[np.float64]
 
 
 class SharpnessParams(StepParams):
-    """How cosmic rays that only one exposure saw are told from sources."""
+    """How cosmic rays covered by one exposure only are distinguished from sources."""
 
     significance: Sigma = 3.0
-    """By how much of its error a width is below the limit."""
+    """Minimum deviation of a width below the limit, in units of its error."""
 
 
 class Widths(NamedTuple):
@@ -36,7 +37,7 @@ class Widths(NamedTuple):
     Attributes
     ----------
     variance, error : (sources,) float64, pixels**2
-        Least eigenvalue of the second moments in a Gaussian window, and its 1 sigma.
+        Smallest eigenvalue of the second moments in a Gaussian window, and its 1 sigma.
     """
 
     variance: Values
@@ -54,12 +55,13 @@ def find_too_sharp(
 
     Parameters
     ----------
-    image : signal and its error, MJy/sr, and labels, each (rows, cols)
+    image : tuple of (rows, cols) arrays
+        Signal (MJy/sr), its error (MJy/sr), and labels.
     places : (sources, 2) float64, pixels
         Row and column of each source's peak, in the order of the labels.
     star : PointSource
     noise_scale : float
-        Noise of smoothed pixels over what the errors predict for independent ones.
+        Noise of smoothed pixels over the prediction of the errors for independent pixels.
     params : SharpnessParams
 
     Returns
@@ -75,7 +77,7 @@ def find_too_sharp(
 
 
 def expected_variances(star: PointSource) -> tuple[float, float]:
-    """Return the windowed variance of one bright exposure pixel, and of the sharpest star.
+    """Return the windowed variances of a single bright pixel and of the sharpest star.
 
     Parameters
     ----------
@@ -87,9 +89,9 @@ def expected_variances(star: PointSource) -> tuple[float, float]:
 
     Notes
     -----
-    Each exposure pixel becomes a square as wide as the drop, seen through the mosaic's
-    pixel; with a Gaussian of the same variance in its place the windowed moments of a sum
-    of pixels are closed expressions.
+    In the mosaic each exposure pixel is a square of the drop's width convolved with the
+    mosaic's pixel. It is approximated by a Gaussian of the same variance, for which the
+    windowed moments of a sum of pixels have a closed form.
     """
     window = (star.fwhm_px / FWHM_PER_SIGMA) ** 2
     drop = (star.drop_px**2 + 1.0) / 12.0
@@ -119,9 +121,9 @@ def measure_widths(
     Returns
     -------
     Widths
-        Infinite where there is no light to measure, or pixels with more than half of a
-        star's light are missing. Other missing pixels are taken to hold what a star of the
-        same flux has there: a star keeps its width.
+        Infinite where the flux is not positive, or where half of a star's weight or more
+        falls on missing pixels. Otherwise missing pixels are filled with a star of the same
+        flux, so that a star keeps its width.
     """
     signal, err, labels = image
     centre = measure_centroids(image, places, star.fwhm_px, np.ones((1, 1)))
@@ -154,9 +156,9 @@ def measure_widths(
 def _fill(
     light: Values, is_known: NDArray[np.bool_], gauss: Values
 ) -> tuple[Values, NDArray[np.bool_]]:
-    """Put a star's light into missing pixels; tell where less than half of it was missing.
+    """Fill missing pixels with a star's light; return also where less than half is missing.
 
-    ``gauss`` is both the star and the window that its flux is measured in.
+    ``gauss`` is both the model of the star and the window in which its flux is measured.
     """
     seen = (gauss**2 * is_known).sum(axis=(1, 2))
     flux = (gauss * light * is_known).sum(axis=(1, 2)) / np.maximum(seen, 1e-9)

@@ -1,11 +1,11 @@
-"""What the blank sky of a mosaic says about its noise.
+"""The noise of a mosaic, measured on its blank sky.
 
-The sizes of pixels and drops predict how noise is correlated between neighbours, but not
-what grids turned against each other, coupled pixels, drifts within a row and sources too
-faint to be seen add. Two measurements make up for it: the autocorrelation of blank pixels
-at the lags that drizzle reaches, less what all near pixels share (a local sky takes that
-off), and the scatter of fluxes in blank apertures, measured just as those of sources.
-Neither makes an error smaller than predicted.
+The sizes of pixels and drops predict the correlation of the noise between neighbours, but
+not the contributions of rotated grids, inter-pixel capacitance, drifts within a row and
+undetected sources. Two measurements account for them: the autocorrelation of blank pixels
+at the lags that drizzle correlates, minus the level common to all nearby pixels (which the
+local sky removes), and the scatter of fluxes in blank apertures, measured as those of
+sources are. Neither makes an error smaller than predicted.
 """
 
 import numpy as np
@@ -17,21 +17,22 @@ from ..numerics.selection import MAD_TO_SIGMA
 from .apertures import ApertureFluxes, measure_apertures
 
 LEAST_PIXELS = 20_000
-"""Blank pixels below which the autocorrelation is as predicted (an error of 1 %)."""
+"""With fewer blank pixels the predicted autocorrelation is used (error of 1 %)."""
 LEAST_APERTURES = 100
-"""Blank apertures below which fluxes keep their errors (an error of 10 %)."""
+"""With fewer blank apertures the errors of fluxes are not raised (error of 10 %)."""
 MARGIN_PX = 4
-"""Kept free around sources: their wings are no noise."""
+"""Margin around sources that is not blank sky, because of their wings."""
 SAMPLE = 300_000
-"""So many pixels give their scatter to a few thousandths."""
+"""Number of pixels that determines their scatter to a few thousandths."""
 
 
 def find_blank(image: tuple[Plane, Plane, Labels]) -> NDArray[np.bool_]:
-    """Find the pixels that have data, and no source near them.
+    """Find the pixels that have data and no source within the margin.
 
     Parameters
     ----------
-    image : signal (rows, cols), its error, and labels (0 on sky)
+    image : tuple of (rows, cols) arrays
+        Signal, its error, and labels (0 on sky).
 
     Returns
     -------
@@ -47,15 +48,16 @@ def measure_autocorrelation(
     is_blank: NDArray[np.bool_],
     predicted: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Measure how the noise of blank pixels is correlated.
+    """Measure the autocorrelation of the noise of blank pixels.
 
     Parameters
     ----------
-    image : signal (rows, cols) with the sky off, its error, and labels (0 on sky)
+    image : tuple of (rows, cols) arrays
+        Background-subtracted signal, its error, and labels (0 on sky).
     is_blank : (rows, cols) bool
         See `find_blank`.
     predicted : (k, k) float64
-        1 in the centre; see `mosaic.correlation`.
+        Predicted autocorrelation, 1 in the centre; see `mosaic.correlation`.
 
     Returns
     -------
@@ -64,9 +66,9 @@ def measure_autocorrelation(
 
     Notes
     -----
-    What pixels one lag beyond the reach of drizzle still share is no noise of single
-    sources: positions do not feel it, and fluxes lose it with the sky around them. So it
-    is taken off; what fluxes keep of it, `measure_excess` finds.
+    The mean covariance one lag beyond the reach of drizzle is subtracted: it varies too
+    slowly to affect positions, and the subtraction of the local sky removes it from fluxes.
+    `measure_excess` finds any part that remains in the fluxes.
     """
     if np.count_nonzero(is_blank) < LEAST_PIXELS:
         return predicted
@@ -90,12 +92,12 @@ def measure_excess(
     annulus_px: tuple[float, float],
     autocorrelation: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Measure how much fluxes in blank apertures scatter beyond their errors.
+    """Measure the ratio of the scatter of fluxes in blank apertures to their errors.
 
     Parameters
     ----------
     image, radii_px, annulus_px, autocorrelation
-        As `measure_apertures` takes them.
+        As in `measure_apertures`.
     is_blank : (rows, cols) bool
         See `find_blank`.
 
@@ -118,7 +120,7 @@ def measure_excess(
 
 
 def add_excess(fluxes: ApertureFluxes, excess: NDArray[np.float64]) -> ApertureFluxes:
-    """Raise the sky's part of the flux errors by what blank apertures showed.
+    """Raise the sky's part of the flux errors by the excess of blank apertures.
 
     Parameters
     ----------
@@ -128,8 +130,8 @@ def add_excess(fluxes: ApertureFluxes, excess: NDArray[np.float64]) -> ApertureF
 
     Notes
     -----
-    A source's own photons are not raised: the sky's part is at most the error of the
-    faintest fifth of the sources.
+    The photon noise of the source itself is not raised: the sky's part of an error is taken
+    to be at most the 20th percentile of all errors.
     """
     if not np.isfinite(fluxes.flux_err).any(axis=1).all():
         return fluxes
@@ -140,7 +142,7 @@ def add_excess(fluxes: ApertureFluxes, excess: NDArray[np.float64]) -> ApertureF
 
 
 def _blank_places(is_blank: NDArray[np.bool_], radius_px: float) -> NDArray[np.float64]:
-    """Return a lattice of places whose inner circle holds no source and has data."""
+    """Return the nodes of a lattice whose surroundings are blank, (n, 2)."""
     step = max(int(2 * radius_px) + 1, 3)
     clear = np.empty([-(-n // step) for n in is_blank.shape], np.bool_)
     _find_clear(is_blank, step, clear)
@@ -148,7 +150,7 @@ def _blank_places(is_blank: NDArray[np.bool_], radius_px: float) -> NDArray[np.f
 
 
 def _scatter_of_ratio(signal: Plane, err: Plane, is_blank: NDArray[np.bool_]) -> float:
-    """Return the scatter of signal over error, from some of the blank pixels."""
+    """Return the scatter of signal over error from a sample of the blank pixels."""
     every = max(int(np.sqrt(is_blank.size / SAMPLE)), 1)
     some = slice(None, None, every), slice(None, None, every)
     chosen = is_blank[some]
@@ -160,9 +162,10 @@ def _scatter_of_ratio(signal: Plane, err: Plane, is_blank: NDArray[np.bool_]) ->
 def _mark_blank(
     signal: Plane, err: Plane, labels: Labels, is_blank: NDArray[np.bool_]
 ) -> None:
-    """Mark pixels with data and no source in the square of the margin around them."""
+    """Mark pixels with data and no source in the square that the margin spans."""
     n_rows, n_cols = labels.shape
-    # the last row, as far as the margin below, with a source in the margin to either side
+    # For each column the last row, up to the margin ahead, with a source within the
+    # margin to either side.
     last_seen = np.full(n_cols, -2 * MARGIN_PX - 1)
     for below in range(n_rows + MARGIN_PX):
         if below < n_rows:
@@ -187,10 +190,10 @@ def _sum_products(
     limit: float,
     sums: NDArray[np.float64],
 ) -> None:
-    """Add up products of signal over error, and their number, by lag.
+    """Sum products of signal over error, and their number, by lag.
 
     ``sums`` is (2, lags down from 0, lags across from -reach); only ratios within the limit
-    count. Rows are kept, with room on either side, as long as a lag may need them.
+    are used. The last rows that a lag can reach are kept, padded on either side.
     """
     n_rows, n_cols = signal.shape
     n_kept = sums.shape[1]
@@ -216,7 +219,7 @@ def _sum_products(
 def _find_clear(
     is_blank: NDArray[np.bool_], step: int, clear: NDArray[np.bool_]
 ) -> None:
-    """Tell for each node of a lattice whether the square of one step around it is blank."""
+    """Fill for each node of a lattice whether the square of one step around it is blank."""
     n_rows, n_cols = is_blank.shape
     low, high = step // 2, (step + 1) // 2
     for i in range(clear.shape[0]):

@@ -1,7 +1,7 @@
 """Gaussian smoothing of float32 planes, a few rows at a time.
 
-Both directions are done row by row while the rows are in cache, so a plane is read once and
-no other plane of its size is made on the way.
+Both directions are smoothed row by row while the rows are in cache, so a plane is read once
+and no temporary plane of its size is needed.
 """
 
 import numpy as np
@@ -11,11 +11,11 @@ from ..exposure.records import Plane
 from ..numerics.jit import fast_kernel
 
 REACH_SIGMA = 4.0
-"""Where the Gaussian is cut off."""
+"""Radius, in standard deviations, at which the Gaussian is truncated."""
 
 
 def gaussian_weights(sigma: float) -> NDArray[np.float32]:
-    """Return a Gaussian of sum 1 at whole pixels, cut off at 4 sigma."""
+    """Return a Gaussian of unit sum at integer pixels, truncated at 4 sigma."""
     half = int(REACH_SIGMA * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
     return np.asarray(weights / weights.sum(), np.float32)
@@ -31,8 +31,7 @@ def smooth_rows(
 ) -> None:
     """Smooth as many rows as ``out`` has, from row ``first`` of ``image`` on.
 
-    Beyond the image there is nothing. ``line`` is scratch, longer than a row by the
-    weights' length.
+    The image is zero-padded. ``line`` is scratch space, as long as a row plus the weights.
     """
     size, n_cols = weights.size, image.shape[1]
     half = size // 2

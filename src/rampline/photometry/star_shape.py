@@ -1,8 +1,8 @@
 """DAOFind's sharpness and roundness, and the nearest neighbour.
 
-Stetson (1987, PASP 99, 191): sharpness is the peak above its neighbours over the height
-of the best-fitting Gaussian; roundness compares the bilateral with the fourfold symmetry
-of the image convolved with a Gaussian of zero sum.
+Stetson (1987, PASP 99, 191): sharpness is the height of the peak above its neighbours over
+that of the best-fitting Gaussian; roundness compares the bilateral with the fourfold
+symmetry of the image convolved with a Gaussian of zero sum.
 """
 
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from .patches import cut_patches
 
 
 class StarShapes(NamedTuple):
-    """Stetson's statistics, one value a source."""
+    """Stetson's statistics, one value per source."""
 
     sharpness: NDArray[np.float64]
     roundness: NDArray[np.float64]
@@ -29,7 +29,7 @@ class Neighbours(NamedTuple):
     Attributes
     ----------
     nearest : (sources,) int64
-        Position in the list, -1 where there is no other.
+        Index of the nearest source, -1 if there is no other.
     distance_px : (sources,) float64, pixels
     """
 
@@ -93,7 +93,7 @@ def _zero_sum_gaussian(
 
 
 def _roundness(response: NDArray[np.float64], half: int) -> NDArray[np.float64]:
-    """Twofold over fourfold symmetry of the response around its centre."""
+    """Return the ratio of twofold to fourfold symmetry of the response."""
     outer = response.copy()
     outer[:, half, half] = 0.0
     sides = (

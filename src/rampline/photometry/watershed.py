@@ -1,10 +1,10 @@
 """Divide overlapping sources at the valleys between their peaks.
 
-The pixels of a region are flooded from the highest down. Each new peak begins a source;
-where two sources meet, the pixel is their saddle, and the lower one stays a source only if
-its peak rises far enough above it: by more than noise does, and by a share of what it
-stands on. What does not rise enough becomes part of the other (topological persistence,
-Edelsbrunner, Letscher & Zomorodian 2002).
+The pixels of a region are flooded from the highest down. Each new peak starts a source. The
+pixel where two sources meet is their saddle, and the lower source is kept only if its peak
+rises above the saddle by more than the noise and by more than a fraction of the saddle's
+height. Otherwise it is merged into the higher one (topological persistence, Edelsbrunner,
+Letscher & Zomorodian 2002).
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ def flood_peaks(
     rise: float,
     contrast: float,
 ) -> Peaks:
-    """Divide regions among their peaks.
+    """Divide regions into one source per significant peak.
 
     Parameters
     ----------
@@ -48,16 +48,16 @@ def flood_peaks(
     inside : (rows, cols) bool
         Pixels to be divided.
     least : float
-        Least height of a peak; regions without one get no label.
+        Minimum height of a peak; regions without such a peak are not labelled.
     rise : float
-        Least rise of a peak above its saddle; infinite: regions are not divided.
+        Minimum rise of a peak above its saddle; if infinite, regions are not divided.
     contrast : float
-        Least rise in units of the saddle's height.
+        Minimum rise in units of the saddle's height.
 
     Returns
     -------
     Peaks
-        Numbered from the first row on, by the place of the peak.
+        Numbered by the position of the peak, row by row.
     """
     n_cols = image.shape[1]
     flat = np.flatnonzero(inside)
@@ -78,12 +78,12 @@ def flood_peaks(
 
 
 def _from_the_highest(height: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return the order of descending heights; equal ones stay in their order.
+    """Return the order of descending heights; ties keep their order.
 
-    A sort of the bits of height and place in one number is several times as fast as a
-    stable sort of numbers.
+    Sorting integers that hold the bits of height and index is several times faster than a
+    stable sort of the heights.
     """
-    # + 0 makes -0 the same as 0
+    # adding 0 turns -0 into 0
     bits = (height + np.float32(0)).view(np.uint32)
     falling = np.where(bits >> 31, bits, ~bits & np.uint32(0x7FFFFFFF)).astype(
         np.uint64
@@ -110,9 +110,9 @@ def _flood(
     parent: NDArray[np.int32],
     place: NDArray[np.int64],
 ) -> int:
-    """Give each pixel, from the highest down, to the source of its highest neighbour.
+    """Assign each pixel, from the highest down, to the source of its highest neighbour.
 
-    ``parent[k]`` is the source that k became part of, itself if none; ``place[k]`` the
+    ``parent[k]`` is the source into which k was merged, or k itself; ``place[k]`` is the
     flat index of its peak. Returns the number of peaks.
     """
     n_rows, n_cols = image.shape
@@ -152,16 +152,16 @@ def _merge(
     limits: tuple[float, float, float],
     sources: tuple[NDArray[np.int32], NDArray[np.int64]],
 ) -> None:
-    """Make sources that meet part of the highest, but for those that rise above it.
+    """Merge sources that meet into the highest, except those that rise enough.
 
-    ``meeting`` is the highest and the brightness where they meet; ``sources`` are
+    ``meeting`` is the highest source and the brightness at the saddle; ``sources`` are
     ``parent`` and ``place``.
     """
     (top, here), (least, rise, contrast), (parent, place) = meeting, limits, sources
     n_cols = image.shape[1]
     for root in roots:
         if root == top:
-            # nearly always: within a source
+            # the most frequent case: a pixel within one source
             continue
         height = image[place[root] // n_cols, place[root] % n_cols]
         if height < least or height - here < max(rise, contrast * here):
@@ -170,7 +170,7 @@ def _merge(
 
 @kernel
 def _root(parent: NDArray[np.int32], k: int) -> int:
-    """Follow the chain from ``k`` to its end, and halve it on the way."""
+    """Return the root of ``k``, halving the chain on the way."""
     while parent[k] != k:
         parent[k] = parent[parent[k]]
         k = parent[k]
