@@ -1,9 +1,10 @@
-"""Blot: what a mosaic says about the pixels of one exposure.
+"""Blot: interpolate a mosaic at the pixels of one exposure.
 
-The mosaic is interpolated at the place of each pixel's centre. Between pixels of an
-undersampled star a straight line falls short of the peak by far more than a cubic does, and
-what falls short looks like a cosmic ray: cubic (four-point Lagrange, which is the
-``poly3`` of the drizzle family) is the default, linear is what the JWST pipeline does.
+The mosaic is interpolated at the position of each pixel's centre. For an undersampled
+star, linear interpolation underestimates the peak by far more than cubic interpolation
+does, and the difference looks like a cosmic ray. The default is therefore cubic
+(four-point Lagrange, the ``poly3`` of the drizzle family); the JWST pipeline
+interpolates linearly.
 """
 
 from typing import Literal
@@ -34,8 +35,8 @@ def blot_plane(
     Returns
     -------
     (rows, cols) float32
-        In the unit of ``plane``; NaN off the grid and next to a NaN of the mosaic. Where the
-        cubic's sixteen pixels are not all there, linear.
+        In the unit of ``plane``; NaN off the grid and next to a NaN of the mosaic.
+        Linear where not all of the sixteen pixels of the cubic are available.
     """
     out = np.empty(pixel_map.shape, np.float32)
     blot_rows(plane, lattice_of(pixel_map), 0, interpolation == "cubic", out)
@@ -43,7 +44,7 @@ def blot_plane(
 
 
 def blot_straight(plane: Plane, pixel_map: PixelMap, rows: slice) -> Plane:
-    """Interpolate a mosaic plane by straight lines at rows of an exposure.
+    """Interpolate a mosaic plane linearly at rows of an exposure.
 
     Parameters
     ----------
@@ -55,7 +56,7 @@ def blot_straight(plane: Plane, pixel_map: PixelMap, rows: slice) -> Plane:
     Returns
     -------
     (rows, cols) float32
-        As `blot_plane` would make them.
+        As returned by `blot_plane` with linear interpolation.
     """
     out = np.empty((rows.stop - rows.start, pixel_map.shape[1]), np.float32)
     blot_rows(plane, lattice_of(pixel_map), rows.start, False, out)
@@ -69,7 +70,7 @@ def curve_blot(
     straight: Plane,
     where: NDArray[np.bool_],
 ) -> Plane:
-    """Interpolate by cubics where that is asked for; keep straight lines elsewhere.
+    """Interpolate with cubics where requested; keep the linear values elsewhere.
 
     Parameters
     ----------
@@ -84,7 +85,7 @@ def curve_blot(
     Returns
     -------
     (rows, cols) float32
-        As `blot_plane` would make them where asked.
+        As returned by `blot_plane` where requested.
     """
     out = straight.copy()
     curve_rows(plane, lattice_of(pixel_map), rows.start, where, out)
@@ -92,7 +93,7 @@ def curve_blot(
 
 
 def blot_mask(mask: NDArray[np.bool_], pixel_map: PixelMap) -> NDArray[np.bool_]:
-    """Carry a mask of the grid to the pixels of an exposure: True next to any True.
+    """Map a mask of the grid to the pixels of an exposure: True next to any True.
 
     Parameters
     ----------
@@ -109,13 +110,13 @@ def blot_mask(mask: NDArray[np.bool_], pixel_map: PixelMap) -> NDArray[np.bool_]
 
 
 def make_scene(sky: Plane, is_source: NDArray[np.bool_], pixel_map: PixelMap) -> Scene:
-    """Return what a draft mosaic says about one exposure.
+    """Return the sky and source mask of a draft mosaic at the pixels of one exposure.
 
     Parameters
     ----------
     sky : (grid rows, grid cols) float32, MJy/sr
     is_source : (grid rows, grid cols) bool
-        Pixels of the mosaic that sources reach.
+        Pixels of the mosaic affected by sources.
     pixel_map : PixelMap
         Of the exposure onto the mosaic's grid.
 
@@ -130,11 +131,11 @@ def make_scene(sky: Plane, is_source: NDArray[np.bool_], pixel_map: PixelMap) ->
 
 @kernel
 def linear_at(plane: NDArray[np.float32], row: float, col: float) -> np.float64:
-    """Interpolate between four pixels; the last row and column reach half a pixel on."""
+    """Interpolate between four pixels; beyond the last row and column, repeat them."""
     rows, cols = plane.shape
     y, x = int(row), int(col)
     v, u = row - y, col - x
-    # places without a sign need not be looked at for counting from the end
+    # unsigned indices need no check for negative wraparound
     i, below = np.uintp(y), np.uintp(min(y + 1, rows - 1))
     j, right = np.uintp(x), np.uintp(min(x + 1, cols - 1))
     upper = (1.0 - u) * plane[i, j] + u * plane[i, right]
@@ -144,7 +145,7 @@ def linear_at(plane: NDArray[np.float32], row: float, col: float) -> np.float64:
 
 @kernel
 def cubic_at(plane: NDArray[np.float32], row: float, col: float) -> np.float64:
-    """Interpolate by the cubic through four by four pixels; NaN where one is missing."""
+    """Interpolate with the cubic through 4 x 4 pixels; NaN where one is missing."""
     rows, cols = plane.shape
     i, j = int(row), int(col)
     if i < 1 or j < 1 or i > rows - 3 or j > cols - 3:
@@ -168,7 +169,7 @@ def blot_rows(
     cubic: bool,  # noqa: FBT001
     out: NDArray[np.float32],
 ) -> None:
-    """Fill ``out`` with the rows of the exposure from ``first_row`` on."""
+    """Fill ``out`` with the rows of the exposure, starting at ``first_row``."""
     rows, cols = plane.shape
     places = np.empty((2, out.shape[1]))
     nodes, step, origin = lattice
@@ -193,7 +194,7 @@ def curve_rows(
     where: NDArray[np.bool_],
     out: NDArray[np.float32],
 ) -> None:
-    """Put cubics into ``out`` where asked and where all sixteen pixels are there."""
+    """Put cubics into ``out`` where requested and all sixteen pixels are available."""
     rows, cols = plane.shape
     nodes, step, origin = lattice
     places = np.empty((2, out.shape[1]))

@@ -1,9 +1,10 @@
 """How the noise of neighbouring mosaic pixels is correlated.
 
-An input pixel's noise is shared out over the output pixels that its drop overlaps. Along
-one axis the share is a box (the drop) seen through a box (the output pixel): a trapezoid.
-Averaged over all sub-pixel phases, the covariance of two output pixels is the overlap of
-two such trapezoids at their distance; the two axes are independent.
+The noise of an input pixel is distributed over the output pixels that its drop
+overlaps. Along one axis the share is the convolution of a box (the drop) with a box
+(the output pixel): a trapezoid. Averaged over all sub-pixel phases, the covariance of
+two output pixels is the overlap of two such trapezoids at their distance; the two axes
+are independent.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ def noise_autocorrelation(pixfrac: float, scale_ratio: float) -> NDArray[np.floa
     Returns
     -------
     (k, k) float64
-        1 in the centre, 0 beyond the array; k is odd.
+        1 at the centre, 0 beyond the array; k is odd.
 
     Raises
     ------
@@ -32,8 +33,8 @@ def noise_autocorrelation(pixfrac: float, scale_ratio: float) -> NDArray[np.floa
 
     Notes
     -----
-    On white noise it holds within 1 to 2 per cent at any angle between the grids, for
-    single pixels and for disks of 3 to 33 pixels alike; ``benchmarks/mosaic.py`` shows it.
+    For white noise it holds within 1 to 2 per cent at any angle between the grids, for
+    single pixels and for disks of 3 to 33 pixels alike (``benchmarks/mosaic.py``).
     """
     if pixfrac <= 0 or scale_ratio <= 0:
         raise ValueError("pixfrac and the scale ratio must be positive")
@@ -45,7 +46,7 @@ def noise_autocorrelation(pixfrac: float, scale_ratio: float) -> NDArray[np.floa
 
 
 def correlated_noise_factor(pixfrac: float, scale_ratio: float) -> float:
-    """Return by how much the noise of a large area exceeds what ERR says.
+    """Return the ratio of the noise of a large area to that expected from ERR.
 
     Parameters
     ----------
@@ -55,9 +56,9 @@ def correlated_noise_factor(pixfrac: float, scale_ratio: float) -> float:
     Returns
     -------
     float
-        At least 1: R of Casertano et al. (2000, AJ 120, 2747, appendix A) and of Fruchter
-        & Hook (2002, equation 9). The noise in an aperture of N output pixels tends to
-        ``R * ERR * sqrt(N)``.
+        At least 1: R of Casertano et al. (2000, AJ 120, 2747, appendix A) and of
+        Fruchter & Hook (2002, equation 9). The noise in an aperture of N output pixels
+        tends to ``R * ERR * sqrt(N)``.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def correlated_noise_factor(pixfrac: float, scale_ratio: float) -> float:
 def _overlap(lags: NDArray[np.float64], drop: float) -> NDArray[np.float64]:
     """Overlap integral of two trapezoids (boxes of 1 and ``drop``) at each lag.
 
-    The fourfold convolution of boxes, written with cubes of truncated distances.
+    The convolution of four boxes, written with cubes of truncated distances.
     """
     corners = [(0.0, 1.0)]
     for width in (1.0, 1.0, drop, drop):

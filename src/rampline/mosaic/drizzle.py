@@ -1,10 +1,10 @@
 """Add exposures to a mosaic: sky, weight, variances, exposure time, context.
 
-Surface brightness is averaged, so no area factor enters: what is conserved is flux, the
-sum of sky times weight, over the output pixels (Fruchter & Hook 2002, equations 3 to 5).
-Variances are carried with squared weights, which is the variance of that weighted mean
-for independent pixels. Neighbouring output pixels share input pixels; their correlation is
-what `rampline.mosaic.correlation` gives.
+Surface brightness is averaged, so no area factor enters; flux, the sum of sky times
+weight over the output pixels, is conserved (Fruchter & Hook 2002, equations 3 to 5).
+Variances are propagated with squared weights, which gives the variance of the weighted
+mean of independent pixels. Neighbouring output pixels share input pixels; their
+correlation is given by `rampline.mosaic.correlation`.
 """
 
 from typing import Annotated, NamedTuple
@@ -32,9 +32,9 @@ class DrizzleParams(Params):
     """How exposures are added to a mosaic."""
 
     pixfrac: Annotated[float, Field(gt=0, le=1), Unit("1")] = 1.0
-    """Side of the drop over the side of the input pixel."""
+    """Side of the drop relative to the side of the input pixel."""
     weight: WeightType = "sky"
-    """Weights: one over the variance of blank sky, or (read) of the read noise alone."""
+    """Weights: inverse variance of blank sky, or (``read``) of the read noise alone."""
 
 
 class DrizzleInput(NamedTuple):
@@ -45,11 +45,11 @@ class DrizzleInput(NamedTuple):
     sky : (rows, cols) float32, MJy/sr
         NaN where a pixel is not usable.
     weight : (rows, cols) float32
-        0 there, and where a pixel must not enter.
+        0 there, and where a pixel must not contribute.
     noise : NoisePlanes
     pixel_map : PixelMap
     level : float, MJy/sr
-        Sky level to take off.
+        Sky level to subtract.
     exposure_s : float, s
     """
 
@@ -84,9 +84,9 @@ class Sums(NamedTuple):
     values : (pad + rows + pad, pad + cols + pad, 5) float64
         As in `rampline.mosaic.drizzle_kernel.Target`.
     seen : (rows, cols) float64
-        Sum of weights when the last exposure had been added.
+        Sum of weights after the last exposure was added.
     exposure_s : (rows, cols) float32, s
-        Exposure time of the exposures that contribute.
+        Total exposure time of the contributing exposures.
     context : (planes, rows, cols) int32
     """
 
@@ -99,7 +99,7 @@ class Sums(NamedTuple):
 
     @property
     def inner(self) -> NDArray[np.float64]:
-        """The values without the pad, (rows, cols, 5)."""
+        """The values without the padding, (rows, cols, 5)."""
         rows, cols = self.window.shape
         pad = self.pad
         return self.values[pad : pad + rows, pad : pad + cols]
@@ -114,7 +114,7 @@ def start_sums(window: Window, pad: int, n_exposures: int) -> Sums:
     pad : int
         At least the `reach` of each exposure; more costs time.
     n_exposures : int
-        0: no exposure is stamped.
+        0: neither context nor exposure time is recorded.
     """
     rows, cols = window.shape
     n_planes = (n_exposures + CONTEXT_BITS - 1) // CONTEXT_BITS
@@ -130,11 +130,11 @@ def start_sums(window: Window, pad: int, n_exposures: int) -> Sums:
 
 
 def reach(pixel_map: PixelMap) -> int:
-    """Return how many output pixels in a row or column one input pixel can touch."""
+    """Return how many output pixels one input pixel can touch along a row or column."""
     nodes, step = pixel_map.nodes, pixel_map.step
     along = np.abs(np.diff(nodes[:, :-1], axis=0)) / step
     across = np.abs(np.diff(nodes[:-1], axis=1)) / step
-    # a thousandth for what a pixel is larger than the mean of its cell
+    # a margin of 0.1 %: a pixel may be larger than the mean of its cell
     extent = 1.001 * np.nanmax(along + across, initial=0.0)
     return int(np.ceil(extent)) + 1
 
@@ -147,18 +147,18 @@ def add_exposure(
     Parameters
     ----------
     sums : Sums
-        Owned by the caller and written into.
+        Owned by the caller; updated in place.
     exposure : DrizzleInput
     number : int
-        Which context bit is set, from 0.
+        Index of the context bit to set, from 0.
     pixfrac : float
-        Side of the drop over the side of the pixel, above 0 and at most 1.
+        Side of the drop relative to the side of the pixel, above 0 and at most 1.
 
     Notes
     -----
-    Agrees with the ``square`` kernel of the ``drizzle`` package, where 2.2 places corners
-    between pixel centres by bilinear interpolation and sums in float32; here corners are
-    placed by the cubic of the pixel map and sums are float64.
+    Agrees with the ``square`` kernel of the ``drizzle`` package. Its version 2.2 places
+    corners between pixel centres by bilinear interpolation and sums in float32; here
+    corners are placed by the cubic of the pixel map and sums are float64.
     """
     planes = DrizzlePlanes(exposure.sky, exposure.weight, *exposure.noise)
     lattice = lattice_of(exposure.pixel_map)
@@ -173,7 +173,7 @@ def add_exposure(
 
 
 def finish_sums(sums: Sums) -> MosaicPlanes:
-    """Turn sums into mosaic planes.
+    """Compute mosaic planes from the sums.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """The square kernel of drizzle: input pixels as quadrilaterals on the output grid.
 
-The weight of each input pixel is shared out over the output pixels in proportion to the area
-they have in common (Fruchter & Hook 2002, PASP 114, 144, equations 3 to 5). The areas come from
-`pixel_areas`, many pixels at a time; only the sums are gathered pixel by pixel.
+The weight of each input pixel is distributed over the output pixels in proportion to
+their area of overlap (Fruchter & Hook 2002, PASP 114, 144, equations 3 to 5). The areas
+come from `pixel_areas`, for many pixels at a time; only the sums are accumulated pixel
+by pixel.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -26,19 +27,19 @@ from .window import Lattice, Window
 Plane: TypeAlias = NDArray[np.float32]
 Planes6: TypeAlias = tuple[Plane, Plane, Plane, Plane, Plane, Plane]
 TERMS = 5
-"""Sums of each output pixel."""
+"""Number of sums kept for each output pixel."""
 ONE, TWO, THREE, FOUR = (np.uintp(k) for k in range(1, TERMS))
 USUAL_CELLS = 3
-"""Cells along a side that a pixel about as large as they are may cover; a number that is
-known when it is compiled makes a loop a third faster."""
+"""Cells along a side that an input pixel of similar size may cover; a loop count known
+at compile time makes the loop a third faster."""
 NOTHING = 1e-9
-"""Overlaps below this share of an input pixel are rounding, not sky."""
+"""Overlaps below this fraction of an input pixel are rounding errors."""
 SLACK = 2.0
-"""Output pixels by which a row of a few hundred pixels may bend."""
+"""Output pixels by which a row of a few hundred pixels may deviate from a straight line."""
 
 
 class DrizzlePlanes(NamedTuple):
-    """One exposure as the kernel takes it, each (rows, cols) float32."""
+    """One exposure in the form the kernel expects, each (rows, cols) float32."""
 
     sky: NDArray[np.float32]
     weight: NDArray[np.float32]
@@ -48,7 +49,7 @@ class DrizzlePlanes(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where an exposure is added.
+    """The sums to which an exposure is added.
 
     Attributes
     ----------
@@ -56,10 +57,10 @@ class Target(NamedTuple):
         Sum of weight times sky, sum of weight, sums of squared weight times Poisson,
         read-noise and flat variance.
     pad : int
-        Output pixels around the window, enough for any one input pixel that touches it.
+        Output pixels around the window, enough for any input pixel that touches it.
     window : Window
     level : float
-        Sky level to take off.
+        Sky level to subtract.
     """
 
     values: NDArray[np.float64]
@@ -91,7 +92,7 @@ def drizzle_pixels(
 def cells_that_touch(
     nodes: NDArray[np.float64], a: int, target: Target
 ) -> tuple[int, int]:
-    """Return between which node columns pixels after node row ``a`` may touch the window."""
+    """Return the range of node columns, in node row ``a``, that may touch the window."""
     first, stop = nodes.shape[1], 0
     for b in range(nodes.shape[1] - 1):
         touches = True
@@ -109,9 +110,9 @@ def cells_that_touch(
 def columns_that_touch(
     lattice: Lattice, row: int, reached: tuple[int, int], target: Target
 ) -> tuple[int, int]:
-    """Return between which of the columns ``reached`` pixels of a row touch the window.
+    """Return the part of the columns ``reached`` in which a row touches the window.
 
-    The row is taken as straight, which it is within `SLACK`.
+    The row is assumed to be straight, which holds within `SLACK`.
     """
     nodes, step, origin = lattice
     left, right = reached
@@ -141,9 +142,9 @@ def spread_pixels(
     scratch: Scratch,
     target: Target,
 ) -> None:
-    """Share pixels along a row, ``place`` the first and how many, out over their cells."""
+    """Distribute pixels along a row over their cells; ``place``: row, column, number."""
     row, first, n = place
-    # looked up once: a record's arrays are counted each time that they are taken out
+    # looked up once: each access to an array of a record is reference-counted
     skies, weights, poissons, reads, flats = planes
     skies, weights = skies[row], weights[row]
     poissons, reads, flats = poissons[row], reads[row], flats[row]
@@ -179,7 +180,7 @@ def spread_pixels(
 
 @fast_kernel
 def known(variance: np.float32) -> np.float64:
-    """Return a variance, or 0 where it is not known."""
+    """Return a variance, or 0 where it is not finite."""
     return np.float64(variance) if np.isfinite(variance) else np.float64(0.0)
 
 
@@ -193,9 +194,9 @@ def add_pixel(
 ) -> None:
     """Add one pixel to the sums of the ``cells`` by ``cells`` cells that it may cover.
 
-    ``lines`` are the areas of a chunk and the sums of a window, both flat; ``place`` says
-    where the pixel's first area and first sum stand, and how many cells make a row of the
-    sums. Places without a sign need not be looked at for counting from the end.
+    ``lines`` are the areas of a chunk and the sums of a window, both flat; ``place``
+    gives the indices of the pixel's first area and first sum, and the number of cells
+    in a row of the sums. Unsigned indices need no check for negative wraparound.
     """
     areas, sums = lines
     area, line, width = place
@@ -204,10 +205,10 @@ def add_pixel(
         k = line
         for _ in range(cells):
             part = areas[area] * share
-            # adding nothing costs less than a branch that goes either way
+            # adding zero costs less than an unpredictable branch
             part = part if part > NOTHING else 0.0
             square = part * part
-            # all are read before one is written, so that they are taken together
+            # all values are read before any is written, so that the loads are grouped
             a, b, c = sums[k], sums[k + ONE], sums[k + TWO]
             d, e = sums[k + THREE], sums[k + FOUR]
             sums[k], sums[k + ONE] = a + part * flux, b + part * weight
@@ -227,9 +228,9 @@ def stamp_exposure(
     time: NDArray[np.float32],
     context: NDArray[np.int32],
 ) -> None:
-    """Add an exposure's context bit and time where the weight is no longer as ``seen``.
+    """Add an exposure's context bit and time where the weight differs from ``seen``.
 
-    ``mark`` is the bit and the exposure's time; ``seen`` becomes the weight as it is.
+    ``mark`` is the bit and the exposure time; ``seen`` is set to the current weight.
     """
     bit, exposure_s = mark
     for row in range(context.shape[0]):
@@ -243,7 +244,7 @@ def stamp_exposure(
 
 @fast_kernel
 def average_sums(values: NDArray[np.float64], planes: Planes6) -> None:
-    """Write sky, error, weight and the three variances; NaN, weight 0, where nothing is."""
+    """Write sky, error, weight and the three variances; NaN where the weight is 0."""
     skies, errs, weights, poissons, reads, flats = planes
     for row in range(values.shape[0]):
         for col in range(values.shape[1]):

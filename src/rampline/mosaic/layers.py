@@ -1,10 +1,11 @@
-"""Single exposures on a window of the grid, from which the median is taken.
+"""Single exposures resampled onto a window of the grid, from which the median is taken.
 
-An exposure is interpolated at the place of each output pixel, or drizzled, as the JWST
-pipeline does it. Drizzled, or interpolated by straight lines, the median of an undersampled
-star loses half of its peak, and the dithers in which the star is centred on a pixel look
-like hits; the cubic through four by four pixels keeps it. Where one of them has no weight,
-straight lines between the usable ones of the nearest four do, as long as those are most.
+An exposure is interpolated at the position of each output pixel, or drizzled, as in the
+JWST pipeline. With drizzling or linear interpolation, the median of an undersampled
+star loses half of its peak, and dithers in which the star is centred on a pixel look
+like cosmic-ray hits; the cubic through 4 x 4 pixels preserves the peak. Where one of
+these pixels is unusable, the usable ones of the nearest four are interpolated linearly,
+provided they carry most of the weight.
 """
 
 from collections.abc import Sequence
@@ -24,17 +25,17 @@ CLIP_SIGMA = 3.0
 CLIP_ROUNDS = 5
 SAMPLES_PER_SIDE = 256
 STEP = 32
-"""Distance of the nodes of an inverse map."""
+"""Distance between the nodes of an inverse map, pixels."""
 
 
 def invert_map(pixel_map: PixelMap, box: Window) -> Lattice:
-    """Return where on an exposure the pixels of a box of the grid lie.
+    """Return the positions on an exposure of the pixels of a box of the grid.
 
     Parameters
     ----------
     pixel_map : PixelMap
     box : Window
-        Of the grid; rows and columns of the lattice count from its first pixel.
+        Of the grid; rows and columns of the lattice are counted from its first pixel.
 
     Returns
     -------
@@ -57,22 +58,22 @@ def sample_exposures(
     least: float,
     window: Window,
 ) -> Plane:
-    """Interpolate exposures at the pixels of a window, each alone.
+    """Interpolate exposures at the pixels of a window, each separately.
 
     Parameters
     ----------
     exposures : sequence of DrizzleInput
-        Their sky NaN where the weight is 0.
+        The sky is NaN where the weight is 0.
     inverses : sequence of (Lattice, Window)
-        Of each exposure the inverse map and the box that it is for.
+        For each exposure the inverse map and the box for which it holds.
     least : float
-        Share of the weight of the four pixels around that must be usable.
+        Minimum usable fraction of the interpolation weight of the four nearest pixels.
     window : Window
 
     Returns
     -------
     (exposures, rows, cols) float32, MJy/sr
-        Without the sky level; NaN where an exposure does not look.
+        With the sky level subtracted; NaN where an exposure has no data.
     """
     layers = np.empty((len(exposures), *window.shape), np.float32)
     for layer, one, (lattice, box) in zip(layers, exposures, inverses, strict=True):
@@ -85,20 +86,20 @@ def sample_exposures(
 def drizzle_exposures(
     exposures: Sequence[DrizzleInput], least: NDArray[np.float64], window: Window
 ) -> Plane:
-    """Drizzle exposures onto a window, each alone and with its weights.
+    """Drizzle exposures onto a window, each separately and with its weights.
 
     Parameters
     ----------
     exposures : sequence of DrizzleInput
     least : (exposures,) float64
-        Of each exposure the drizzled weight below which a pixel is left out; a share of
-        its `typical_weight`.
+        For each exposure the drizzled weight below which a pixel is excluded: a
+        fraction of its `typical_weight`.
     window : Window
 
     Returns
     -------
     (exposures, rows, cols) float32, MJy/sr
-        Without the sky level; NaN where an exposure does not look.
+        With the sky level subtracted; NaN where an exposure has no data.
     """
     layers = np.full((len(least), *window.shape), np.nan, np.float32)
     for layer, exposure, lowest in zip(layers, exposures, least, strict=True):
@@ -111,7 +112,7 @@ def drizzle_exposures(
 
 
 def typical_weight(exposure: DrizzleInput) -> float:
-    """Return the weight of an output pixel that an exposure covers fully.
+    """Return the weight of an output pixel that an exposure fully covers.
 
     Parameters
     ----------
@@ -120,14 +121,15 @@ def typical_weight(exposure: DrizzleInput) -> float:
     Returns
     -------
     float
-        The mean of the pixels' weights after clipping at 3 sigma, five times, over the area
-        of an input pixel in output pixels; 0 for an exposure without a usable pixel.
+        The mean of the pixels' weights after up to five rounds of 3-sigma clipping,
+        divided by the area of an input pixel in output pixels; 0 for an exposure
+        without a usable pixel.
 
     Notes
     -----
-    The JWST pipeline takes the clipped mean of the drizzled weight image. Drizzle keeps the
-    sum of the weights, so inside the exposure the two are equal, and this one is known
-    before any window is drizzled. A regular sample of the pixels is enough.
+    The JWST pipeline takes the clipped mean of the drizzled weight image. Drizzle
+    conserves the sum of the weights, so inside the exposure the two are equal, and this
+    one is known before any window is drizzled. A regular sample of the pixels is used.
     """
     rows, cols = (max(1, n // SAMPLES_PER_SIDE) for n in exposure.weight.shape)
     weight = exposure.weight[::rows, ::cols].astype(np.float64)
@@ -144,7 +146,7 @@ def typical_weight(exposure: DrizzleInput) -> float:
 
 
 def typical_sky(exposure: DrizzleInput) -> float:
-    """Return the median of an exposure without its sky level, MJy/sr; 0 if none is usable."""
+    """Return the median of the usable pixels minus the sky level, MJy/sr; 0 if none."""
     rows, cols = (max(1, n // SAMPLES_PER_SIDE) for n in exposure.weight.shape)
     sky = exposure.sky[::rows, ::cols][exposure.weight[::rows, ::cols] > 0]
     return float(np.median(sky)) - exposure.level if sky.size else 0.0
@@ -167,9 +169,9 @@ def sample_rows(
     limits: tuple[np.float32, float],
     out: NDArray[np.float32],
 ) -> None:
-    """Fill ``out`` with an exposure at output pixels from ``first`` on.
+    """Fill ``out`` with an exposure at output pixels starting at ``first``.
 
-    ``limits`` are the sky level and the least share of usable weight.
+    ``limits`` are the sky level and the minimum fraction of usable weight.
     """
     nodes, step, origin = lattice
     level, least = limits
@@ -192,7 +194,7 @@ def sample_rows(
 def sample_usable(
     sky: NDArray[np.float32], row: float, col: float, least: float
 ) -> np.float32:
-    """Interpolate between the known pixels; NaN where their share is below ``least``."""
+    """Interpolate between the finite pixels; NaN where their share is below ``least``."""
     rows, cols = sky.shape
     i, j = int(np.floor(row)), int(np.floor(col))
     total = 0.0

@@ -1,9 +1,9 @@
-"""The sky without its passing events: the median of the dithers.
+"""The median of the dithers: the sky without transient events such as cosmic rays.
 
-Each exposure is laid alone onto the window; output pixels that it covers too thinly are left
-out; the median of the others is the picture that outliers are held against. Layers are
-sorted by a network of comparisons (Batcher 1968), the same for all pixels, so that many
-pixels are sorted at a time.
+Each exposure is resampled separately onto the window, without output pixels of too low
+a weight; outliers are found by comparison with the median of these layers. Layers are
+sorted by a sorting network (Batcher 1968), which is the same for all pixels, so that
+many pixels are sorted at a time.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..exposure.records import Plane
 from ..numerics.jit import kernel
 
 LANES = 256
-"""Pixels along a row that are sorted together: a dozen layers of them stay in the cache."""
+"""Pixels along a row that are sorted together: a dozen layers of them fit in the cache."""
 
 
 def median_of_layers(
@@ -27,25 +27,26 @@ def median_of_layers(
     Parameters
     ----------
     layers : (exposures, rows, cols) float32, MJy/sr
-        NaN where an exposure does not look, or not well. Owned: sorted in place.
+        NaN where an exposure has no data or too little weight. Owned; sorted in place.
     tolerance : (exposures,) float64, (MJy/sr)**2
-        Two exposures contradict each other where the square of their difference is above
-        the sum of their tolerances, and the brighter more than ``contrast`` times the
-        fainter.
+        Two exposures contradict each other where their squared difference exceeds the
+        sum of their tolerances, and the brighter one, above ``blank``, is more than
+        ``contrast`` times the fainter.
     blank : float, MJy/sr
         Level of blank sky in the layers.
     contrast : float
-        What a star may differ by from dither to dither:
+        Largest ratio of a star's brightness between dithers:
         `rampline.mosaic.undersampling.contrast_of_dithers`.
 
     Returns
     -------
     (rows, cols) float32, MJy/sr
-        NaN where fewer than two exposures look: one exposure cannot judge itself. The JWST
-        pipeline keeps that one. Where two are left their mean, but the lower one where they
-        contradict each other, because what passes by is bright: held against the mean, as
-        the JWST pipeline does it, both would be flagged and leave a hole. On the core of an
-        undersampled star two dithers differ by far more than noise, but not by any factor.
+        NaN where fewer than two exposures have data, because a single exposure cannot
+        be tested against itself; the JWST pipeline keeps it. For two exposures, their
+        mean, or the lower value where they contradict each other, because transient
+        events are bright: compared with the mean, as in the JWST pipeline, both would
+        be flagged and leave a hole. On the core of an undersampled star two dithers
+        differ by far more than noise, but by a limited factor.
     """
     median = np.empty(layers.shape[1:], np.float32)
     judge = tolerance, blank, contrast - 1.0
@@ -54,11 +55,11 @@ def median_of_layers(
 
 
 def sorting_network(n: int) -> NDArray[np.int64]:
-    """Return pairs to compare one after the other, (pairs, 2), the lower number first.
+    """Return the pairs to compare in sequence, (pairs, 2), the lower index first.
 
     Notes
     -----
-    Batcher's merge exchange for any number: Knuth, The Art of Computer Programming 3,
+    Batcher's merge exchange for any ``n``: Knuth, The Art of Computer Programming 3,
     section 5.2.2, algorithm M.
     """
     pairs = []
@@ -83,7 +84,7 @@ def sort_and_pick(
 ) -> None:
     """Write the median over the first axis; see `median_of_layers`.
 
-    ``judge`` is the tolerance, the level of blank sky and the contrast less 1.
+    ``judge`` is the tolerance, the level of blank sky and the contrast minus 1.
     """
     tolerance, blank, surplus = judge
     rows, cols = out.shape
@@ -109,7 +110,7 @@ def count_known(
     count: NDArray[np.int64],
     allowed: NDArray[np.float64],
 ) -> None:
-    """Count the layers that are known, add up their tolerances, put infinity for NaN."""
+    """Count the finite layers, sum their tolerances, and replace NaN by infinity."""
     count[:] = 0
     allowed[:] = 0.0
     for k in range(layers.shape[0]):
@@ -124,7 +125,7 @@ def count_known(
 
 @kernel
 def exchange(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> None:
-    """Put the lower of each pair of values into the first line."""
+    """Put the lower of each pair of values into the first array."""
     for i in range(len(lower)):
         a, b = lower[i], upper[i]
         swap = b < a
@@ -139,7 +140,7 @@ def pick_middle(
     limits: tuple[NDArray[np.float64], float, float],
     out: NDArray[np.float32],
 ) -> None:
-    """Write the middle of the first ``count`` layers, which are sorted."""
+    """Write the median of the first ``count`` layers, which are sorted."""
     allowed, blank, surplus = limits
     for i in range(len(out)):
         n = count[i]

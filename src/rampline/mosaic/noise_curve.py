@@ -1,11 +1,11 @@
 """How the noise of an area of blank sky grows with its size, measured on the mosaic.
 
-Noise of independent pixels grows with the root of their number. Drizzle shares noise out
-between neighbours, which `rampline.mosaic.correlation` predicts; what it cannot know is
-measured here: charge that couples into neighbours, what is left of 1/f noise, steps of the
-sky. Sums over square boxes of the difference between two halves of the exposures are compared
-with their errors; an aperture of the same area has the same factor to a few per cent.
-Sources, whether seen or not, are no noise and not in it.
+The noise of independent pixels grows with the square root of their number. Drizzle
+correlates neighbours, as predicted by `rampline.mosaic.correlation`; effects that it
+cannot predict are measured here: charge coupled into neighbours, residual 1/f noise,
+steps of the sky level. Sums over square boxes of the difference between two halves of
+the exposures are compared with their errors; an aperture of the same area has the same
+factor to a few per cent. Sources, detected or not, cancel in the difference.
 """
 
 from collections.abc import Sequence
@@ -20,31 +20,31 @@ from ..params import Count, Fraction, StepParams
 from .correlation import noise_autocorrelation
 
 SIDES: Final = (1, 2, 3, 4, 6, 8, 16, 32, 64)
-"""Sides of the boxes in pixels; a box of 32 has the area of an aperture 36 wide."""
+"""Sides of the boxes, pixels; a box of 32 has the area of an aperture 36 in diameter."""
 LEAST_BOXES: Final = 100
-"""Fewer boxes tell no scatter: its error would exceed 15 per cent."""
+"""Minimum number of boxes, for an error of the scatter below 10 per cent."""
 QUANTILES: Final = (0.1587, 0.8413)
 """One standard deviation to either side of the mean of normal noise."""
 SCATTER_ERROR: Final = 0.96
-"""Error of the scatter from these two quantiles of n normal values, times root n."""
+"""Error of the scatter from these two quantiles of n normal values, times sqrt(n)."""
 
 
 class NoiseCurveParams(StepParams):
     """How the noise of areas of a mosaic is measured."""
 
     pieces: Count = 4
-    """Most pieces of 1024 x 1024 pixels that are looked at."""
+    """Maximum number of pieces of 1024 x 1024 pixels used."""
     least_filled: Fraction = 0.8
-    """Share of a box that must be free of bright sources."""
+    """Minimum fraction of a box that is free of bright sources."""
 
 
 class Piece(NamedTuple):
-    """Some of a mosaic.
+    """A piece of a mosaic.
 
     Attributes
     ----------
     signal, err : (rows, cols) float32, MJy/sr
-        Signal around zero.
+        The signal scatters around zero.
     is_sky : (rows, cols) bool
         Pixels with data and without bright sources.
     """
@@ -55,7 +55,7 @@ class Piece(NamedTuple):
 
 
 class NoiseCurve(NamedTuple):
-    """Noise of boxes over the root of their summed ERR squared.
+    """Noise of boxes relative to the square root of their summed ERR squared.
 
     Attributes
     ----------
@@ -65,7 +65,7 @@ class NoiseCurve(NamedTuple):
     measured : (sides,) float64
         NaN where too few boxes are blank.
     error : (sides,) float64
-        Of what was measured.
+        Of the measured factor.
     n_boxes : (sides,) int64
     """
 
@@ -76,10 +76,10 @@ class NoiseCurve(NamedTuple):
     n_boxes: NDArray[np.int64]
 
     def factor(self, area_px: float) -> float:
-        """Return the factor of an area: measured where it was, else as predicted.
+        """Return the factor for an area: measured where possible, otherwise predicted.
 
-        Interpolated in the logarithm of the area; outside the sizes measured what was
-        measured over predicted is kept as at the nearest.
+        Interpolated in the logarithm of the area; outside the measured sizes the ratio
+        of measured to predicted is that of the nearest size.
         """
         known = np.isfinite(self.measured)
         side = np.sqrt(area_px)
@@ -108,9 +108,9 @@ def measure_noise_curve(
     Parameters
     ----------
     pulls : sequence of (arrays of (boxes,) float64, one for each of `SIDES`)
-        Of some pieces of the mosaic: `sum_all_boxes`.
+        From `sum_all_boxes`, for each piece of the mosaic.
     drop : (float, float)
-        Side of the drop, and of the mosaic's pixel, over that of the exposures' pixel.
+        Side of the drop, and of the mosaic's pixel, relative to the exposures' pixel.
 
     Returns
     -------
@@ -118,9 +118,9 @@ def measure_noise_curve(
 
     Notes
     -----
-    The scatter is half of what lies between the quantiles of 15.87 and 84.13 % of the
-    boxes' sums over the root of their summed variances: what bright sources leave has no
-    part in it.
+    The scatter is half the distance between the 15.87 and 84.13 % quantiles of the
+    boxes' sums over the root of their summed variances, which residuals of bright
+    sources do not affect.
     """
     correlation = noise_autocorrelation(*drop)
     measured = np.full(len(SIDES), np.nan)
@@ -148,14 +148,14 @@ def sum_all_boxes(
 
 
 def sum_boxes(piece: Piece, side: int, least_filled: float) -> NDArray[np.float64]:
-    """Return the sums of boxes over the roots of their summed variances.
+    """Return the sums over boxes, divided by the root of their summed variances.
 
     Parameters
     ----------
     piece : Piece
     side : int, pixels
     least_filled : float
-        Boxes of which a smaller share is blank are left out.
+        Boxes with a smaller blank fraction are excluded.
 
     Returns
     -------
@@ -168,7 +168,7 @@ def sum_boxes(piece: Piece, side: int, least_filled: float) -> NDArray[np.float6
 
 
 def box_factor(correlation: NDArray[np.float64], side: int) -> float:
-    """Return how much correlation raises the noise of a sum over a square box.
+    """Return the factor by which correlation raises the noise of a sum over a square box.
 
     Parameters
     ----------
@@ -190,7 +190,7 @@ def _sum_boxes(
     least: float,
     pulls: NDArray[np.float64],
 ) -> None:
-    """Fill the sum over blank pixels over the root of summed variance; NaN with few."""
+    """Fill sums of blank pixels over the root of their summed variance; NaN if few."""
     for i in range(pulls.shape[0]):
         for j in range(pulls.shape[1]):
             total, variance, used = 0.0, 0.0, 0

@@ -1,12 +1,13 @@
 """Find pixels that disagree with the other dithers of the same sky.
 
-A pixel is compared with the median of the dithers, blotted back onto it. What the two may
-differ by is noise, what small misalignments do where the sky is steep (a share of the
-largest difference to the four neighbours in the blot), and what interpolation of an
-undersampled star does: a straight line falls short of its peak, a cubic swings below its
-dark rings, and the truth lies between the two; or, of a star narrower than that, beyond
-both by a share of the steepness (`rampline.mosaic.undersampling`). The test is passed
-twice, the second time with lower thresholds, next to pixels found by the first.
+A pixel is compared with the median of the dithers, blotted back onto it. The allowed
+difference includes noise; small misalignments where the sky is steep (a fraction of the
+largest difference to the four neighbours in the blot); and errors of interpolation at
+undersampled stars: linear interpolation underestimates the peak, a cubic undershoots in
+the dark rings, and the true value lies between the two or, for narrower stars, beyond
+both by a fraction of the steepness (`rampline.mosaic.undersampling`). The test is made
+in two passes, the second with lower thresholds and only next to pixels that exceed
+those of the first.
 """
 
 from typing import Literal
@@ -19,46 +20,48 @@ from ..numerics.jit import kernel
 from ..params import Factor, Fraction, Sigma, StepParams
 
 CONTRADICTION = 5.0
-"""Two exposures of blank sky differ by so many sigma only where one of them is hit."""
+"""Two exposures of blank sky differ by more sigma than this only if one has a hit."""
 
 
 class OutlierParams(StepParams):
     """How pixels are compared with the median of the dithers.
 
-    ``benchmarks/mosaic.py`` measures it against the truth. On nine dithers 99 % of all pixels
-    beyond 6 sigma are flagged, no peak of a star, and at most 0.07 % of the good pixels on
-    sources. Lower thresholds, 3 and 2 sigma, flag 0.05 % of the blank sky; on flanks 0.6
-    instead of 0.8 flags 0.2 % of the good pixels on sources.
+    ``benchmarks/mosaic.py`` compares the result with simulated truth. On nine dithers
+    99 % of all pixels beyond 6 sigma are flagged, no peak of a star, and at most 0.07 %
+    of the good pixels on sources. Lower thresholds of 3 and 2 sigma would flag 0.05 %
+    of the blank sky; a ``flank`` of 0.6 instead of 0.8, 0.2 % of the good pixels on
+    sources.
     """
 
     algorithm: Literal["interval", "jwst"] = "interval"
-    """What a pixel is held against: the interval between the linear and the cubic blot of a
-    median of exposures interpolated by cubics, all usable pixels alike; or, as in the JWST
-    pipeline, the linear blot of a median of drizzled ones."""
+    """Reference for each pixel: the interval between the linear and the cubic blot of a
+    median of exposures interpolated by cubics, with all usable pixels treated alike;
+    or, as in the JWST pipeline, the linear blot of a median of drizzled exposures."""
     snr_first: Sigma = 4.0
     """Noise allowed in the first pass."""
     snr_second: Sigma = 3.0
-    """Noise allowed in the second pass, within one pixel of the first's finds."""
+    """Noise allowed in the second pass, within one pixel of those found in the first."""
     scale_first: Factor = 1.2
-    """Share of the blot's largest neighbour difference allowed in the first pass. More on
-    peaks of stars so narrow that interpolation misses them by more; less where the median is
-    on pixels smaller than the exposures'. ``jwst`` allows the same everywhere."""
+    """Fraction of the blot's largest neighbour difference allowed in the first pass.
+    Increased for stars so narrow that interpolation errors are larger; reduced where
+    the pixels of the median are smaller than the exposures'. Constant in ``jwst``."""
     scale_second: Factor = 0.7
-    """The same for the second pass; it goes with the first."""
+    """The same for the second pass; scaled together with the first."""
     flank: Fraction = 0.8
-    """What of ``scale_first`` and ``scale_second`` is allowed where a neighbour is brighter:
-    interpolation errs there by half of what it does on peaks. ``jwst`` allows all."""
+    """Fraction of ``scale_first`` and ``scale_second`` allowed where a neighbour is
+    brighter: interpolation errors there are half of those on peaks. 1 in ``jwst``."""
     least_weight: Fraction = 0.7
-    """Share of an exposure's typical weight below which a pixel stays out of the median."""
+    """Fraction of an exposure's typical weight below which a pixel is excluded from the
+    median."""
 
 
 def doubtful_pixels(
     sky: Plane, err: Plane, blot: Plane, level: float, params: OutlierParams
 ) -> NDArray[np.bool_]:
-    """Find the pixels that may be outliers, by one end of the interval alone.
+    """Find the pixels that may be outliers from one end of the interval alone.
 
-    What noise may explain at one end is no outlier, wherever the other end is: for most
-    pixels that one need not be known.
+    A pixel that agrees with one end within the noise is no outlier, whatever the other
+    end, which therefore need not be computed for most pixels.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ def doubtful_pixels(
     Returns
     -------
     (rows, cols) bool
-        With the four neighbours, whose blots decide how steep the sky is.
+        Includes the four neighbours, whose blots determine how steep the sky is.
     """
     least = np.float32(min(params.snr_first, params.snr_second))
     found = np.zeros(sky.shape, np.bool_)
@@ -91,15 +94,17 @@ def flag_outliers(
     Parameters
     ----------
     sky, err : (rows, cols) float32, MJy/sr
-        NaN errors count as 0, NaN sky is never flagged.
+        NaN errors count as 0; NaN sky is never flagged.
     blots : two of (rows, cols) float32, MJy/sr
-        Ends of the interval that a pixel is held against, in either order, without the sky
-        level; NaN where the median is not known. The first tells how steep the sky is.
+        Ends of the interval, in either order, without the sky level; NaN where the
+        median is unknown. The first determines how steep the sky is.
     level : float, MJy/sr
         Sky level still in ``sky``.
     shares : (float, float)
-        By how much interpolation may miss a peak, in largest differences to the neighbours,
-        and what is left of its errors on a fine grid: `rampline.mosaic.undersampling`.
+        The error of interpolation at a peak, in units of the largest difference to the
+        neighbours, and the fraction of it that remains on a fine grid:
+        `interpolation_share` and `share_on_fine_grid` of
+        `rampline.mosaic.undersampling`.
     params : OutlierParams
 
     Returns
@@ -108,8 +113,8 @@ def flag_outliers(
 
     Notes
     -----
-    Equal to stcal's ``flag_resampled_crs`` where both blots are the same and the algorithm is
-    ``jwst``, which takes no account of ``shares``.
+    Equal to stcal's ``flag_resampled_crs`` where both blots are the same and the
+    algorithm is ``jwst``, for which ``shares`` is ignored.
     """
     exceeds = np.zeros(sky.shape, np.uint8)
     is_plain = params.algorithm == "jwst"
@@ -134,8 +139,8 @@ def steepness(
 ) -> np.float32:
     """Return the largest finite difference to the four neighbours.
 
-    Only ``flank`` of it where one of them is brighter by more than half of it: of two as
-    bright as each other, either may be the peak of a star.
+    Multiplied by ``flank`` where a neighbour is brighter by more than half of it: of
+    two equally bright pixels, either may be the peak of a star.
     """
     rows, cols = blot.shape
     here = blot[row, col]
@@ -155,8 +160,8 @@ def steepness(
 def steeper(
     step: np.float32, steepest: np.float32, rise: np.float32
 ) -> tuple[np.float32, np.float32]:
-    """Return the larger of a step's size and ``steepest``, and of the step and ``rise``."""
-    # plain comparisons: what is not known is not steep
+    """Return the larger of abs(step) and ``steepest``, and of the step and ``rise``."""
+    # plain comparisons, so that NaN is ignored
     size = abs(step) if abs(step) > steepest else steepest  # noqa: FURB136
     return size, step if step > rise else rise  # noqa: FURB136
 
@@ -170,7 +175,7 @@ def compare_pixels(
     limits: tuple[np.float32, np.float32, np.float32, np.float32, np.float32],
     exceeds: NDArray[np.uint8],
 ) -> None:
-    """Write 1 where the first pass, 2 where the second pass's thresholds are exceeded."""
+    """Set bit 1 where the first pass's thresholds are exceeded, bit 2 for the second."""
     snr_first, scale_first, snr_second, scale_second, flank = limits
     blot, other = blots
     for row in range(sky.shape[0]):
@@ -200,9 +205,9 @@ def mark_doubtful(
     limits: tuple[np.float32, np.float32],
     found: NDArray[np.bool_],
 ) -> None:
-    """Mark pixels, and their neighbours, that differ by more than noise allows.
+    """Mark pixels that differ by more than the noise allows, and their neighbours.
 
-    ``limits`` are the sky level and the noise allowed, in sigma.
+    ``limits`` are the sky level and the allowed noise, sigma.
     """
     level, least = limits
     rows, cols = sky.shape

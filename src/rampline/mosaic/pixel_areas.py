@@ -1,9 +1,10 @@
-"""Areas that input pixels have in common with the cells of the output grid.
+"""Overlap areas of input pixels with the cells of the output grid.
 
-Each input pixel, shrunk by pixfrac about its centre, is mapped corner by corner onto the
-grid: a quadrilateral. Its areas are exact: the area below and left of each crossing of grid
-lines, summed edge by edge (Green's theorem), and differences of such. This is done without
-a branch for a hundred input pixels at a time, so that the processor's vector units can do it.
+Each input pixel, shrunk by pixfrac about its centre, is mapped corner by corner onto
+the grid as a quadrilateral. Its overlap areas are exact: the area below and left of
+each crossing of grid lines, summed edge by edge (Green's theorem), and differences of
+these. The code is free of branches and handles `CHUNK` input pixels at a time, so that
+it vectorises.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -17,30 +18,30 @@ from .window import Lattice
 
 Line: TypeAlias = NDArray[np.float64]
 CHUNK = 128
-"""Pixels along a row that are laid onto the grid together."""
+"""Pixels along a row that are mapped onto the grid together."""
 PITCH = CHUNK + 8
-"""Distance of lines in memory: of a power of two, they would push each other out of the
-cache."""
+"""Distance of lines in memory: a power of two would cause cache conflicts."""
 ROW_0, ROW_1, ROW_2, ROW_3 = 0, PITCH, 2 * PITCH, 3 * PITCH
 COL_0, COL_1, COL_2, COL_3 = 4 * PITCH, 5 * PITCH, 6 * PITCH, 7 * PITCH
 RUN_0, RUN_1, RUN_2, RUN_3 = 8 * PITCH, 9 * PITCH, 10 * PITCH, 11 * PITCH
 RISE_0, RISE_1, RISE_2, RISE_3 = 12 * PITCH, 13 * PITCH, 14 * PITCH, 15 * PITCH
 BASE_ROW, BASE_COL = 16 * PITCH, 17 * PITCH
-"""Where `Scratch.lines` has what."""
+"""Offsets in `Scratch.lines`."""
 
 
 class Scratch(NamedTuple):
-    """Room for a chunk of pixels along a row.
+    """Work arrays for a chunk of pixels along a row.
 
     Attributes
     ----------
     lines : (18 * PITCH,) float64
-        Rows, then columns, of the four corners, going round, from the edge of the first cell
-        that a pixel can touch; of the four edges, columns over rows and half of rows over
-        columns; row and column of the first cell. One array with fixed places: lines of
-        several would have to be shown not to overlap before they are taken in one go.
+        Rows, then columns, of the four corners in cyclic order, relative to the edge of
+        the first cell that a pixel can touch; for the four edges, columns over rows and
+        half of rows over columns; row and column of the first cell. A single array with
+        fixed offsets, because the compiler vectorises several arrays only if it can
+        prove that they do not overlap.
     cover : (cells, cells, PITCH) float64
-        Signed area that a pixel has in common with each cell.
+        Signed area of overlap of a pixel with each cell.
     """
 
     lines: Line
@@ -51,7 +52,7 @@ class Scratch(NamedTuple):
 def lay_pixels(
     lattice: Lattice, place: tuple[int, int], half: float, scratch: Scratch
 ) -> None:
-    """Find what a chunk of pixels, the first at ``place``, covers of its cells."""
+    """Compute the overlap areas of a chunk of pixels, the first at ``place``."""
     lines, cover = scratch
     corners_of_row(lattice, place, half, lines)
     shift_to_cells(lines)
@@ -72,7 +73,7 @@ def lay_pixels(
 def corners_of_row(
     lattice: Lattice, place: tuple[int, int], half: float, lines: Line
 ) -> None:
-    """Place the corners of pixels along a row on the grid."""
+    """Compute the corners of pixels along a row on the grid."""
     nodes, step, origin = lattice
     row, col = place
     share = 1.0 / step
@@ -82,7 +83,7 @@ def corners_of_row(
     lower = cubic_weights((row + half - origin) * share - below)
     done = 0
     while done < CHUNK:
-        # all corners of a pixel by the cubics of the cell that its centre is in
+        # all corners of a pixel use the cubics of the cell that contains its centre
         j = find_cell(float(col + done), step, origin, nodes.shape[1])
         end = max(origin + step * (j + 1) - col, done + 1)
         end = CHUNK if j == nodes.shape[1] - 3 else min(end, CHUNK)
@@ -109,7 +110,8 @@ def ends_of_pixels(
 ) -> None:
     """Evaluate a cubic at the left and right ends of pixels.
 
-    ``steps`` are the centre of the first pixel, a pixel and half a drop, in nodes.
+    ``steps`` are the centre of the first pixel, the width of a pixel and half the width
+    of a drop, in units of the node distance.
     """
     c0, c1, c2, c3 = cubic
     start, pixel, half = steps
@@ -122,7 +124,7 @@ def ends_of_pixels(
 
 @fast_kernel
 def shift_to_cells(lines: Line) -> None:
-    """Count corners from the edges of the first cell that a pixel can touch."""
+    """Make corners relative to the edges of the first cell that a pixel can touch."""
     for i in range(CHUNK):
         a, b, c, d = (
             lines[ROW_0 + i],
@@ -148,8 +150,8 @@ def shift_to_cells(lines: Line) -> None:
 
 @fast_kernel
 def first_cell(a: float, b: float, c: float, d: float) -> float:
-    """Return the output row or column that the smallest of four corners is in."""
-    # plain comparisons: min() looks for NaN, and then nothing is vectorised
+    """Return the output row or column that contains the smallest of four corners."""
+    # plain comparisons: min() checks for NaN, which prevents vectorisation
     ab = a if a < b else b  # noqa: FURB136
     cd = c if c < d else d  # noqa: FURB136
     return float(np.floor((ab if ab < cd else cd) + 0.5))  # noqa: FURB136
@@ -157,7 +159,7 @@ def first_cell(a: float, b: float, c: float, d: float) -> float:
 
 @fast_kernel
 def measure_edges(lines: Line) -> None:
-    """Find how columns run with rows, and rows with columns, along the four edges."""
+    """Compute the slopes of the four edges, columns over rows and rows over columns."""
     for i in range(CHUNK):
         y0, x0 = lines[ROW_0 + i], lines[COL_0 + i]
         y1, x1 = lines[ROW_1 + i], lines[COL_1 + i]
@@ -171,7 +173,7 @@ def measure_edges(lines: Line) -> None:
 
 @fast_kernel
 def edge_slopes(height: float, width: float) -> tuple[float, float]:
-    """Return width over height and half of height over width, its sign the height's."""
+    """Return width / height and height / (2 abs(width)); denominators of 0 become 1."""
     run = width / (height if height != 0.0 else 1.0)
     return run, 0.5 * height / (abs(width) if width != 0.0 else 1.0)
 
@@ -204,7 +206,7 @@ def area_left_of_edge(
     row: float,
     col: float,
 ) -> float:
-    """Integrate the smaller of ``col`` and an edge's columns over its rows below ``row``.
+    """Integrate the smaller of ``col`` and an edge's column over its rows below ``row``.
 
     ``edge`` is the row and column of its start and the row of its end.
     """
@@ -215,7 +217,7 @@ def area_left_of_edge(
     start, end = x0 + (a - y0) * run - col, x0 + (b - y0) * run - col
     left = start if start < 0.0 else 0.0  # noqa: FURB136
     right = end if end < 0.0 else 0.0  # noqa: FURB136
-    # the trapezoid of the ends, and what it lacks where the edge crosses the line
+    # the trapezoid of the ends, with a correction where the edge crosses the line
     bow = (end - right) * left + (start - left) * right
     return (b - a) * (0.5 * (left + right) + col) - rise * bow
 
@@ -229,7 +231,7 @@ def take_off(cover: Line, other: Line) -> None:
 
 @fast_kernel
 def area_of(lines: Line, i: int) -> float:
-    """Return the signed area of a quadrilateral, with the sign of its covers."""
+    """Return the signed area of a quadrilateral, with the same sign as its overlaps."""
     rise = lines[ROW_2 + i] - lines[ROW_0 + i], lines[ROW_3 + i] - lines[ROW_1 + i]
     run = lines[COL_2 + i] - lines[COL_0 + i], lines[COL_3 + i] - lines[COL_1 + i]
     return float(0.5 * (run[0] * rise[1] - rise[0] * run[1]))

@@ -1,11 +1,11 @@
-"""How much each pixel counts in a mosaic.
+"""Weights of pixels in a mosaic.
 
-The mean of least variance weights with the inverse variance; but a weight that knows a
-source's own photons pulls its flux down, because low draws look more certain. So the
-weight takes the noise of a pixel of blank sky: read noise and the sky's photons. The same
-holds for pixels that saturate: the fewer groups are left, the brighter the source, and
-where drops of a star's core and of its flank meet in an output pixel, the core would count
-less. Such pixels get the weight of their neighbours.
+Inverse-variance weights minimise the variance of a mean, but weights that include the
+photon noise of a source bias its flux low, because low values appear more certain. The
+weights therefore use the noise of blank sky: read noise and the photon noise of the
+sky. Pixels with saturated groups have the same problem: the brighter the source, the
+fewer groups remain, and where drops of a star's core and flank meet in an output pixel,
+the core would be underweighted. Such pixels are given the median read-noise variance.
 """
 
 from typing import Literal, NamedTuple
@@ -19,7 +19,7 @@ from ..numerics.jit import kernel
 
 WeightType = Literal["sky", "read"]
 SAMPLES_PER_SIDE = 512
-"""A median of so many squared is known to a three-hundredth of the scatter."""
+"""Samples along a side; their median is accurate to 1/300 of the scatter or better."""
 
 
 class NoisePlanes(NamedTuple):
@@ -41,25 +41,26 @@ def weigh_pixels(
     flags : (rows, cols) uint32
     noise : NoisePlanes
     bad : int
-        Flags that give a pixel no weight.
+        Flags that give a pixel zero weight.
     kind : {"sky", "read"}
-        ``"sky"``: one over read-noise variance (the median for pixels with saturated
-        groups) plus the Poisson variance of blank sky, the median over usable pixels.
-        ``"read"``: one over read-noise variance, the ``ivm`` of the JWST pipeline.
+        ``"sky"``: inverse of the read-noise variance (the median for pixels with
+        saturated groups) plus the Poisson variance of blank sky, the median over usable
+        pixels. ``"read"``: inverse of the read-noise variance, the ``ivm`` of the JWST
+        pipeline.
 
     Returns
     -------
     (rows, cols) float32, (MJy/sr)**-2
-        0 where flagged, or where sky or weight would not be finite.
+        0 where flagged, or where the sky or the weight is not finite.
 
     Notes
     -----
-    For exposures of equal length the two differ little. Where lengths differ, read-noise
-    variance falls with the cube of the number of groups and the sky's with its first
-    power, so ``"read"`` gives long exposures more than they deserve. On simulated stars of
-    AB 19.5 to 20 in F200W, saturated after a few groups, the JWST pipeline's mosaic lost
-    13 % of the flux within 0.3 arcsec, ``"sky"`` without its rule for saturated pixels 7 %,
-    with it nothing (0.5 % more than stars of AB 21 to 22).
+    For exposures of equal length the two differ little. Otherwise ``"read"``
+    overweights long exposures, because read-noise variance falls with the cube of the
+    number of groups, and that of the sky with its first power. For simulated stars of
+    AB 19.5 to 20 in F200W, saturated after a few groups, the JWST pipeline's mosaic
+    lost 13 % of the flux within 0.3 arcsec, ``"sky"`` without its rule for saturated
+    pixels 7 %, and with it nothing (0.5 % more than stars of AB 21 to 22).
     """
     typical = added = np.float32(np.nan)
     if kind == "sky":
@@ -72,7 +73,7 @@ def weigh_pixels(
 
 
 def _median(plane: Plane, sky: Plane, flags: Flags32, bad: int) -> np.float32:
-    """Return the median of usable and known values on a regular sample, 0 without any."""
+    """Return the median of the usable finite values on a regular sample; 0 if none."""
     rows, cols = (max(1, n // SAMPLES_PER_SIDE) for n in plane.shape)
     sample = np.s_[::rows, ::cols]
     usable = (flags[sample] & np.uint32(bad) == 0) & np.isfinite(sky[sample])
@@ -89,11 +90,11 @@ def weigh_rows(
     blank: tuple[np.float32, np.float32],
     out: NDArray[np.float32],
 ) -> None:
-    """Write one over the variance, 0 for unusable pixels.
+    """Write the inverse variance, 0 for unusable pixels.
 
-    ``bits`` are those that make a pixel unusable and those of saturation; ``blank`` the
-    read-noise variance of pixels that saturate and the sky's, NaN where read noise counts
-    alone.
+    ``bits`` are the flags of unusable and of saturated pixels; ``blank`` the read-noise
+    variance of saturated pixels and the variance of the sky, NaN if only read noise is
+    used.
     """
     bad, saturated = bits
     typical, added = blank

@@ -1,8 +1,8 @@
 """Windows of the common grid: the pieces in which a mosaic is made.
 
-A window is a rectangle of output pixels. What is made window by window is the same, bit by
-bit, however the grid is split: each output pixel gets its contributions in the order of
-the exposures and of their pixels.
+A window is a rectangle of output pixels. The result is bitwise identical however the
+grid is split: each output pixel receives its contributions in the order of the
+exposures and of their pixels.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from ..exposure.geometry import PixelMap
 
 CONTEXT_BITS = 32
-"""Exposures whose contributions one plane of the context tells."""
+"""Number of exposures recorded in one plane of the context."""
 
 
 class Window(NamedTuple):
-    """A rectangle of output pixels, stops excluded."""
+    """A rectangle of output pixels, stops exclusive."""
 
     row_start: int
     row_stop: int
@@ -40,7 +40,7 @@ class Window(NamedTuple):
 
 
 class Lattice(NamedTuple):
-    """A pixel map as kernels take it; see `rampline.exposure.geometry.PixelMap`."""
+    """A pixel map in the form kernels expect: `rampline.exposure.geometry.PixelMap`."""
 
     nodes: NDArray[np.float64]
     step: int
@@ -48,7 +48,7 @@ class Lattice(NamedTuple):
 
 
 def lattice_of(pixel_map: PixelMap) -> Lattice:
-    """Return the nodes of ``pixel_map``, contiguous."""
+    """Return the lattice of ``pixel_map``, its nodes contiguous."""
     nodes = np.ascontiguousarray(pixel_map.nodes)
     return Lattice(nodes, pixel_map.step, pixel_map.origin)
 
@@ -64,9 +64,9 @@ def split_grid(shape: tuple[int, int], n_rows: int, n_cols: int) -> list[Window]
 
 
 def box_of(pixel_map: PixelMap, shape: tuple[int, int]) -> Window:
-    """Return the smallest window of a grid of ``shape`` that holds all nodes of a map.
+    """Return the smallest window of a grid of ``shape`` that contains all nodes of a map.
 
-    It holds the exposure, and is empty where the exposure lies off the grid.
+    It contains the exposure, and is empty where the exposure lies off the grid.
     """
     low = np.floor(np.nanmin(pixel_map.nodes, axis=(0, 1))).astype(int)
     high = np.ceil(np.nanmax(pixel_map.nodes, axis=(0, 1))).astype(int) + 1
@@ -76,7 +76,7 @@ def box_of(pixel_map: PixelMap, shape: tuple[int, int]) -> Window:
 
 
 def overlapping(boxes: Sequence[Window], window: Window) -> list[int]:
-    """Return the numbers of the boxes that share a pixel with a window."""
+    """Return the indices of the boxes that share a pixel with a window."""
     return [
         k
         for k, box in enumerate(boxes)
