@@ -14,7 +14,7 @@ from rampline.mosaic.blot import (
     linear_at,
 )
 from rampline.mosaic.window import lattice_of
-from rampline.numerics.nodes import interpolate_frame
+from rampline.numerics.nodes import interpolate_nodes
 
 from ..twins import mosaic as twins
 from .scenery import affine_map, turned_map
@@ -32,7 +32,7 @@ def test_a_cubic_surface_comes_back_from_a_cubic_blot():
     plane = (1 + y - 2 * x**3 + y**2 * x).astype(np.float32)
     pixel_map = turned_map((16, 16), 30, 1.1, (40, 40))
     m = pixel_map
-    place = interpolate_frame(m.nodes, m.step, m.origin, m.shape) / 10
+    place = interpolate_nodes(m.nodes, m.step, m.origin, *np.indices(m.shape)) / 10
     v, u = place[..., 0], place[..., 1]
     truth = 1 + v - 2 * u**3 + v**2 * u
     assert blot_plane(plane, m, "cubic") == pytest.approx(truth, rel=1e-5)
@@ -84,7 +84,9 @@ def test_the_drizzle_package_blots_the_same(rng, ours, theirs):
     resample = pytest.importorskip("drizzle.resample")
     plane = rng.normal(size=(60, 60)).astype(np.float32)
     m = turned_map((40, 40), 20, 1.03, (60, 60))
-    places = interpolate_frame(m.nodes, m.step, m.origin, m.shape)[..., ::-1]
+    places = interpolate_nodes(m.nodes, m.step, m.origin, *np.indices(m.shape))[
+        ..., ::-1
+    ]
     peer = resample.blot_image(plane, places, interp=theirs)
     # the package holds positions in float32
     assert blot_plane(plane, m, ours) == pytest.approx(peer, abs=1e-4)

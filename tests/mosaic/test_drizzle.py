@@ -7,7 +7,7 @@ from rampline.mosaic import drizzle_kernel as kernels
 from rampline.mosaic.drizzle import add_exposure, finish_sums, reach, start_sums
 from rampline.mosaic.pixel_areas import area_of, lay_pixels
 from rampline.mosaic.window import Window, lattice_of, split_grid
-from rampline.numerics.nodes import interpolate_frame
+from rampline.numerics.nodes import interpolate_nodes
 
 from ..twins import mosaic as twins
 from .scenery import affine_map, exposure, laid, turned_map
@@ -236,7 +236,7 @@ def test_the_drizzle_package_makes_the_same_mosaic(rng, angle, scale, pixfrac):
         m = one.pixel_map
         # the distortion of a real detector bends by 1e-7 pixels within a pixel
         m.nodes[:] = turned_map((90, 100), angle, scale, grid, rng.normal(size=2)).nodes
-        places = interpolate_frame(m.nodes, m.step, m.origin, m.shape)
+        places = interpolate_nodes(m.nodes, m.step, m.origin, *np.indices(m.shape))
         theirs.add_image(
             one.sky,
             exptime=1.0,

@@ -14,7 +14,7 @@ from rampline.mosaic.layers import (
 )
 from rampline.mosaic.median import median_of_layers
 from rampline.mosaic.window import Window, box_of, split_grid
-from rampline.numerics.nodes import interpolate_frame, interpolate_nodes
+from rampline.numerics.nodes import interpolate_nodes
 
 from ..twins import mosaic as twins
 from .scenery import affine_map, exposure, turned_map
@@ -30,7 +30,7 @@ def sample(exposures, window, grid, least=0.7):
 def test_the_inverse_map_leads_back():
     m = turned_map((300, 260), 25, 1.1, (450, 450), bend=2.0)
     box = box_of(m, (450, 450))
-    places = interpolate_frame(m.nodes, m.step, m.origin, m.shape)
+    places = interpolate_nodes(m.nodes, m.step, m.origin, *np.indices(m.shape))
     back = interpolate_nodes(
         *invert_map(m, box),
         places[..., 0] - box.row_start,

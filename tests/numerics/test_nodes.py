@@ -4,7 +4,6 @@ import pytest
 from rampline.numerics import nodes as kernels
 from rampline.numerics.nodes import (
     count_nodes,
-    interpolate_frame,
     interpolate_nodes,
     invert_nodes,
 )
@@ -54,18 +53,10 @@ def test_a_cubic_comes_back_exactly_even_half_a_pixel_outside(rng):
 
 
 def test_a_nircam_like_distortion_comes_back_to_a_millionth_of_a_pixel():
-    frame = interpolate_frame(
-        at_nodes(distortion, (2048, 2048)), STEP, ORIGIN, (2048, 2048)
-    )
     rows, cols = np.indices((2048, 2048))
+    nodes = at_nodes(distortion, (2048, 2048))
+    frame = interpolate_nodes(nodes, STEP, ORIGIN, rows, cols)
     assert np.abs(frame - np.stack(distortion(rows, cols), -1)).max() < 1e-6
-
-
-def test_a_band_is_the_same_as_its_rows_of_the_frame(rng):
-    nodes = random_map(rng)
-    frame = interpolate_frame(nodes, STEP, ORIGIN, SHAPE)
-    band = interpolate_frame(nodes, STEP, ORIGIN, (40, SHAPE[1]), first_row=61)
-    assert np.array_equal(band, frame[61:101])
 
 
 def test_positions_come_back_from_their_values(rng):
@@ -110,14 +101,6 @@ def test_twin_cubic_of_a_cell(rng):
             rtol=1e-10,
             atol=1e-8,
         )
-
-
-def test_twin_rows_of_whole_pixels(rng):
-    nodes = random_map(rng)
-    found, wanted = np.empty((2, 3, SHAPE[1], 2))
-    kernels.interpolate_rows(nodes, STEP, ORIGIN, 30, found)
-    twins.interpolate_rows(nodes, STEP, ORIGIN, 30, wanted)
-    np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-9)
 
 
 def test_twin_points(rng):

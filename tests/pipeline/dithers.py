@@ -12,7 +12,7 @@ from rampline.exposure.header import Header, Pointing
 from rampline.exposure.planes import SkyPlanes
 from rampline.exposure.records import Photometry, SkyImage
 from rampline.exposure.timing import Readout
-from rampline.numerics.nodes import interpolate_frame
+from rampline.numerics.nodes import interpolate_nodes
 
 SCALE = 0.031
 SIZE = 96
@@ -185,4 +185,4 @@ def hit(image, rng, n=25, height=5.0):
 
 def places_on(image, the_grid):
     m = map_to_grid(image.geometry, the_grid)
-    return interpolate_frame(m.nodes, m.step, m.origin, m.shape)
+    return interpolate_nodes(m.nodes, m.step, m.origin, *np.indices(m.shape))

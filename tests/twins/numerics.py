@@ -89,11 +89,6 @@ def interpolate_row(nodes, step, origin, row, first_col, out):
         out[:, col] = interpolate_at(nodes, step, origin, row, first_col + col)
 
 
-def interpolate_rows(nodes, step, origin, first_row, out):
-    for row, col in np.ndindex(out.shape[:2]):
-        out[row, col] = interpolate_at(nodes, step, origin, first_row + row, col)
-
-
 def interpolate_points(nodes, step, origin, rows, cols, out):
     for k, (row, col) in enumerate(zip(rows, cols, strict=True)):
         is_place = np.isfinite(row) and np.isfinite(col)

@@ -54,29 +54,6 @@ def interpolate_nodes(
     return out.reshape(*row.shape, 2)
 
 
-def interpolate_frame(
-    nodes: NodeGrid, step: int, origin: int, shape: tuple[int, int], first_row: int = 0
-) -> NDArray[np.float64]:
-    """Evaluate node grids at every pixel of a band of rows.
-
-    Parameters
-    ----------
-    nodes : (node_rows, node_cols, 2) float64
-    step, origin : int, pixels
-    shape : (int, int)
-        Rows and columns of the band.
-    first_row : int
-        Row of the frame where the band begins.
-
-    Returns
-    -------
-    (rows, cols, 2) float64
-    """
-    out = np.empty((*shape, 2))
-    interpolate_rows(nodes, step, origin, first_row, out)
-    return out
-
-
 def invert_nodes(
     nodes: NodeGrid, step: int, origin: int, values: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -231,19 +208,6 @@ def interpolate_row(
                 t = start + col * (1.0 / step)
                 line[col] = c0 + t * (c1 + t * (c2 + t * c3))
         done = end
-
-
-@kernel
-def interpolate_rows(
-    nodes: NodeGrid, step: int, origin: int, first_row: int, out: NDArray[np.float64]
-) -> None:
-    """Fill ``out`` (rows, cols, 2) with both functions at whole pixels."""
-    line = np.empty((2, out.shape[1]))
-    for row in range(out.shape[0]):
-        interpolate_row(nodes, step, origin, first_row + row, 0.0, line)
-        for col in range(out.shape[1]):
-            out[row, col, 0] = line[0, col]
-            out[row, col, 1] = line[1, col]
 
 
 @kernel
