@@ -1,8 +1,8 @@
-"""Flag the groups after strong hits, in which the pixel still settles.
+"""Flag the groups after strong hits, in which the pixel is still settling.
 
-Charge that a hit leaves in traps comes out over the next seconds to minutes, so the
-groups after it rise too fast. It is left to the parameters how strong a hit must be and
-for how long it is not trusted; by default it is.
+Charge that a hit leaves in traps is released over the next seconds to minutes, so the
+groups after the hit rise too fast. The parameters set how strong a hit must be and for how
+long groups are flagged; by default the step is off.
 """
 
 import numpy as np
@@ -19,11 +19,11 @@ class AfterJumpParams(StepParams):
     enabled: bool = False
     """Whether the step is run."""
     step_1: Dn = 0.0
-    """Least step of the first class."""
+    """Minimum step of a hit of the first class."""
     time_1: Seconds = 0.0
     """Time after a hit of the first class in which groups are flagged."""
     step_2: Dn = 0.0
-    """Least step of the second class."""
+    """Minimum step of a hit of the second class."""
     time_2: Seconds = 0.0
     """Time after a hit of the second class in which groups are flagged."""
 
@@ -42,8 +42,8 @@ def flag_after_jumps(band: RampBand, group_s: float, params: AfterJumpParams) ->
 
     Notes
     -----
-    Agrees with ``transient_jumps`` of ``stcal`` 1.20, but that the step is compared in
-    DN, pixel by pixel; there in electrons by the median gain.
+    Agrees with ``transient_jumps`` of ``stcal`` 1.20, except that the step is compared in
+    DN, pixel by pixel; ``stcal`` converts it to electrons with the median gain.
     """
     flags, counts = band.group_flags, band.counts
     n_groups = flags.shape[1]
@@ -67,7 +67,7 @@ def flag_after_jumps(band: RampBand, group_s: float, params: AfterJumpParams) ->
 def _excess(
     counts: NDArray[np.float32], flags: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Return the differences less the pixel's median difference, NaN where unusable."""
+    """Return the differences minus the pixel's median difference, NaN where unusable."""
     known = np.where(flags & np.uint8(BAD_FOR_SLOPE) == 0, counts, np.nan)
     steps = np.diff(known.astype(np.float64), axis=1)
     ordered = np.sort(steps.reshape(-1, steps.shape[-1]), axis=0)

@@ -1,13 +1,14 @@
-"""Look for afterglow in raw counts: what pixels that were bright gain beside all others.
+"""Search raw counts for afterglow: the excess rise of pixels that were bright before.
 
-What a pixel with a history gains from group to group is held against the median of rings
-around it, which takes off the sky, the dark current and the wings of sources; and the same is
-done at places without a history, beyond the core of its star, which show what is left of
-all that where there is no afterglow. Only places whose surroundings are flat count.
+The rise from group to group of a pixel with a history (bright in an earlier exposure) is
+compared with the median of rings around it, which removes the sky, the dark current and the
+wings of sources. The same is done at control positions without a history, beyond the core of
+the star, which show the residual in the absence of afterglow. Only positions whose
+surroundings are flat are used.
 
-After a dither every pixel with a history lies at the same place of the wings of its star,
-so what wings do there is the same for all. It is taken off by what an earlier exposure
-shows on the same piece of sky, where that fell on pixels without a history.
+After a dither all pixels with a history lie at the same position in the wings of their
+stars, so the residual of the wings is common to all. It is removed by subtracting what an
+earlier exposure shows of the same sky, where that fell on pixels without a history.
 """
 
 from typing import Any, Final, NamedTuple
@@ -18,13 +19,13 @@ from numpy.typing import NDArray
 from .trap_amplitudes import Afterglow
 
 MOST_PIXELS: Final = 20_000
-"""Pixels of an exposure that enter the measurement."""
+"""Maximum number of pixels of an exposure that are measured."""
 CONTROL_STEPS: Final = ((19, -23), (-23, -19), (-19, 23), (23, 19))
-"""From a pixel with a history to the places it is compared with: beyond its star's core."""
+"""Offsets from a pixel with a history to its controls, beyond the core of its star."""
 CELL: Final = 24
-"""Side of the cells whose pixels count as one star's."""
+"""Side of the cells whose pixels are taken to belong to one star."""
 FLAT: Final = 1.5
-"""Surroundings are flat whose scatter is at most so many times that of the flattest fifth."""
+"""Surroundings are flat if they scatter at most this factor more than the flattest fifth."""
 _ANGLES = np.arange(12) * (2.0 * np.pi / 12)
 RING: Final = np.concatenate(
     [
@@ -33,24 +34,24 @@ RING: Final = np.concatenate(
     ],
     axis=1,
 )
-"""(2, 36): rows and columns of the places around a pixel that tell its surroundings."""
+"""(2, 36): row and column offsets of the surroundings of a pixel."""
 _LEAST_AROUND: Final = 6
-"""Of these that must be known."""
+"""Minimum number of these offsets with known values."""
 PIECE: Final = 2000
-"""Pixels whose surroundings are gathered at a time."""
+"""Number of pixels whose surroundings are gathered at a time."""
 
 
 class Earlier(NamedTuple):
-    """An exposure of the same sky, moved, with the same read-out."""
+    """An earlier, dithered exposure of the same sky with the same readout."""
 
     samples: NDArray[Any]
     """(ints, groups, rows, cols), DN: raw counts."""
     limit_dn: NDArray[np.float32]
     """(rows, cols), DN"""
     clean: NDArray[np.bool_]
-    """(rows, cols): usable, and without a history then."""
+    """(rows, cols): usable, and without a history at that time."""
     shift: tuple[int, int]
-    """Rows and columns from a piece of sky in the later exposure to it in this one."""
+    """Rows and columns from a position in the later exposure to the same sky in this one."""
 
 
 def find_afterglow(
@@ -61,28 +62,29 @@ def find_afterglow(
     release: NDArray[np.float64],
     earlier: Earlier | None = None,
 ) -> list[Afterglow]:
-    """Measure what pixels with a history gain from group to group.
+    """Measure the excess rise of pixels with a history from group to group.
 
     Parameters
     ----------
     raw : ((ints, groups, rows, cols), (rows, cols) float32), DN
-        Counts, of two groups or more, and those from which on a pixel is saturated.
+        Raw counts of at least two groups, and the saturation limits.
     usable : (rows, cols) bool
         Pixels that see light and are not known to be bad.
     place : (2, n) integer
         Rows and columns of the pixels with a history; one or more.
     history : ((n,) float32, (kinds, n) float32)
-        How full the well was that filled the traps of each last, and how full they are.
+        Fraction of the well that was full when the traps of each pixel were last filled,
+        and the current filling of its traps.
     release : (kinds, ints * (groups - 1)) float64
-        Share of the traps that is released in each difference.
+        Fraction of the traps that is released in each difference.
     earlier : Earlier or None
-        Of the same number of groups; what it shows of the same sky is subtracted.
+        Exposure with the same number of groups; its view of the same sky is subtracted.
 
     Returns
     -------
     list of Afterglow
-        Of the pixels whose sky the earlier exposure shows and of the others: places
-        without a history are treated like either. Empty where no surroundings are known.
+        One of the pixels whose sky the earlier exposure shows and one of the others; the
+        control positions are treated in the same way. Empty if no surroundings are known.
     """
     has_history = np.zeros(usable.shape, np.bool_)
     has_history[place[0], place[1]] = True
@@ -123,12 +125,12 @@ def find_afterglow(
 
 
 def _by_side(control: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what places beside show, (sides, steps, n), of (steps, sides * n)."""
+    """Reorder the control positions from (steps, sides * n) to (sides, steps, n)."""
     return control.reshape(len(control), len(CONTROL_STEPS), -1).swapaxes(0, 1)
 
 
 def _select(seen: Afterglow, wanted: NDArray[np.bool_]) -> Afterglow:
-    """Return a part of the pixels with all that is known about each."""
+    """Return the data of the selected pixels."""
     return seen._replace(
         share=seen.share[wanted],
         filling=seen.filling[:, wanted],
@@ -139,7 +141,7 @@ def _select(seen: Afterglow, wanted: NDArray[np.bool_]) -> Afterglow:
 
 
 def _same_sky(earlier: Earlier, place: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-    """Return what an earlier exposure shows where places look, (steps, n); NaN unknown."""
+    """Return the rises of an earlier exposure at the same sky, (steps, n); NaN unknown."""
     moved = place + np.array(earlier.shift)[:, None]
     size = np.array(earlier.clean.shape)[:, None]
     outside = ((moved < 0) | (moved >= size)).any(axis=0)
@@ -151,7 +153,7 @@ def _same_sky(earlier: Earlier, place: NDArray[np.integer[Any]]) -> NDArray[np.f
 
 
 def _cells(place: NDArray[np.integer[Any]], n_cols: int) -> NDArray[np.int64]:
-    """Return the number of the cell of the frame that each place is in, (n,)."""
+    """Return the index of the cell of the frame that contains each pixel, (n,)."""
     row, col = place.astype(np.int64) // CELL
     return np.asarray(row * -(-n_cols // CELL) + col)
 
@@ -162,9 +164,9 @@ def _rises(
     usable: NDArray[np.bool_],
     clean: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return differences of groups, less those of the clean surroundings, (steps, n).
+    """Return differences of groups minus those of the clean surroundings, (steps, n).
 
-    With them comes the scatter of the surroundings over the exposure, (n,).
+    The second array is the scatter of the surroundings over the exposure, (n,).
     """
     own = _differences(raw, place, usable)
     size = np.array(usable.shape)[:, None, None]
@@ -187,7 +189,7 @@ def _differences(
     place: NDArray[np.integer[Any]],
     usable: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
-    """Return differences of groups at some places, (ints * steps, ...); NaN unusable."""
+    """Return differences of groups at given pixels, (ints * steps, ...); NaN unusable."""
     samples, limit_dn = raw
     row, col = place
     counts = samples[:, :, row, col].astype(np.float32)

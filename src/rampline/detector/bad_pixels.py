@@ -1,11 +1,11 @@
-"""Find bad pixels in the data: what stays on its pixel from dither to dither is not the sky.
+"""Find bad pixels in the data: a signal that stays on its pixel over dithers is no sky.
 
-Exposures of one detector, sources masked and the sky subtracted, are laid on each other in
-the detector's frame, each in units of its own errors. A pixel whose mean stands out is hot,
-or lacks response; one that jumps between levels (telegraph noise) scatters more than its
-errors, or its ramps fit badly or are hit by cosmic rays more often than chance has it; a
-dark one with bright neighbours is open: its charge goes to them. Masks in reference files
-are months old; pixels change within weeks.
+Exposures of one detector, with sources masked and the sky subtracted, are stacked in the
+detector's frame in units of their errors. A pixel whose mean is significant is hot or has a
+low response. A pixel that jumps between levels (telegraph noise) scatters more than its
+errors, or its ramps fit badly or are flagged for cosmic rays more often than chance allows.
+A dark pixel with bright neighbours is open: its charge goes to them. Masks in reference
+files are months old; pixels change within weeks.
 """
 
 from typing import Annotated, Final, NamedTuple
@@ -22,81 +22,81 @@ from ..params import Count, Fraction, Sigma, StepParams, Unit
 
 
 class BadPixelParams(StepParams):
-    """When a pixel counts as bad."""
+    """Criteria for bad pixels."""
 
     least_exposures: Count = 5
-    """Fewest exposures of a detector in which pixels are judged."""
+    """Minimum number of exposures of a detector."""
     least_looks: Annotated[Count, Field(ge=3)] = 3
-    """Fewest of them in which a pixel itself is seen, free of sources."""
+    """Minimum number of exposures in which a pixel is usable and free of sources."""
     least_mean: Sigma = 4.0
-    """Mean over its own error from which a pixel stands out."""
+    """Minimum significance of a pixel's mean: the mean over its error."""
     least_excess: Sigma = 0.5
-    """Mean over the error of a single exposure from which that matters."""
+    """Minimum mean of a pixel in units of the error of a single exposure."""
     false_rate: Annotated[float, Field(gt=0, lt=0.1), Unit("1")] = 1e-4
-    """Share of good pixels that each sign of telegraph noise may flag by chance: scatter,
-    ramps that fit badly, hits."""
+    """Fraction of good pixels that each test for telegraph noise (scatter, badly fitting
+    ramps, hits) may flag by chance."""
     usable_response: Fraction = 0.5
-    """Pixels of less response are not used; those of more are flagged only."""
+    """Pixels with a lower response get DO_NOT_USE; those above it only LOW_QE."""
     most: Fraction = 0.02
-    """Share of the pixels beyond which the sky, not the detector, was found: no flags."""
+    """Maximum fraction of bad pixels; with more, the cause is the sky and none is flagged."""
 
 
 _LEAST_VALUES: Final = 6
-"""Looks from which on, less the two ends, a scatter says something."""
+"""Minimum number of values for a scatter without the two extremes to be meaningful."""
 _ODDS_OF_BAD: Final = 1e-3
-"""Of a clean ramp to fit so badly that it counts."""
+"""Probability that a clean ramp counts as fitting badly."""
 
 
 class Exposed(NamedTuple):
-    """One exposure, as it is laid on the others; all (rows, cols)."""
+    """One exposure, as it is added to the stack; all arrays are (rows, cols)."""
 
     residual: Plane
-    """DN/s: flat-fielded slopes less their sky, NaN on sources and bad pixels."""
+    """DN/s: flat-fielded slopes minus their sky, NaN on sources and bad pixels."""
     err: Plane
     """DN/s"""
     sky: float
-    """DN/s: what was subtracted."""
+    """DN/s: the level that was subtracted."""
     chi2: Plane | None
     """Reduced chi2 of the slope fits."""
     is_hit: NDArray[np.bool_] | None
     """Ramps with a jump."""
     degrees: int
-    """Of freedom of a whole ramp."""
+    """Degrees of freedom of a complete ramp."""
 
 
 class PixelStack(NamedTuple):
-    """Sums over exposures, from which each pixel is judged; all (rows, cols).
+    """Sums over exposures, from which each pixel is classified; all (rows, cols).
 
     Values are residuals over their errors.
     """
 
     n: NDArray[np.int32]
-    """Exposures in which the pixel is seen."""
+    """Number of exposures in which the pixel is usable."""
     total: NDArray[np.float64]
     """Sum of its values."""
     squares: NDArray[np.float64]
     highest: Plane
-    """Highest value; -inf where there is none."""
+    """Highest value; -inf if there is none."""
     lowest: Plane
     depth: NDArray[np.float64]
     """Sum of the sky's level over the errors."""
     n_bad_ramps: NDArray[np.int32]
-    """Exposures in which its ramp fits badly."""
+    """Number of exposures in which its ramp fits badly."""
     n_hits: NDArray[np.int32]
-    """Exposures in which its ramp has a jump."""
+    """Number of exposures in which its ramp has a jump."""
 
 
 class BadPixels(NamedTuple):
-    """What was found."""
+    """Flags and response of the pixels of a detector."""
 
     flags: Flags32
-    """(rows, cols), to be added: HOT, LOW_QE, TELEGRAPH, OPEN, ADJ_OPEN, DO_NOT_USE."""
+    """(rows, cols), bits to add: HOT, LOW_QE, TELEGRAPH, OPEN, ADJ_OPEN, DO_NOT_USE."""
     response: Plane
-    """(rows, cols): of each pixel to the sky; NaN where not known."""
+    """(rows, cols): response of each pixel to the sky; NaN where unknown."""
 
 
 def empty_stack(shape: tuple[int, int]) -> PixelStack:
-    """Return the stack of no exposure."""
+    """Return an empty stack."""
     return PixelStack(
         n=np.zeros(shape, np.int32),
         total=np.zeros(shape),
@@ -137,7 +137,7 @@ def add_exposure(stack: PixelStack, exposed: Exposed) -> None:
 
 
 def judge_pixels(stack: PixelStack, params: BadPixelParams) -> BadPixels:
-    """Return the flags of pixels that stand out.
+    """Classify the pixels of a stack.
 
     Parameters
     ----------
@@ -146,10 +146,10 @@ def judge_pixels(stack: PixelStack, params: BadPixelParams) -> BadPixels:
 
     Notes
     -----
-    The highest and the lowest value of each pixel are left out, so that one unmasked
-    source or hit makes no bad pixel. Errors are scaled to the scatter that the pixels
-    themselves show, and what varies over 16 pixels or more, stray light above all, is
-    left to others.
+    The highest and the lowest value of each pixel are excluded, so that a single unmasked
+    source or hit does not make a bad pixel. Errors are scaled to the measured scatter of
+    the pixels. Structure on scales of 16 pixels or more, mostly stray light, is subtracted
+    first.
     """
     judged = stack.n >= params.least_looks
     n = np.maximum(stack.n - 2, 1)
@@ -163,7 +163,7 @@ def judge_pixels(stack: PixelStack, params: BadPixelParams) -> BadPixels:
     pull = mean * np.sqrt(n)
     pull /= _spread(pull)
     scatter = np.sqrt(np.maximum(variance, 0.0))
-    # beside bright stars all pixels scatter
+    # close to bright stars all pixels scatter
     typical = float(np.nanmedian(scatter)) if judged.any() else 1.0
     scatter /= np.maximum(_broad(scatter), typical)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -187,7 +187,7 @@ def judge_pixels(stack: PixelStack, params: BadPixelParams) -> BadPixels:
 def _jumps(
     stack: PixelStack, scatter: NDArray[np.float64], params: BadPixelParams
 ) -> NDArray[np.bool_]:
-    """Return the pixels that change from exposure to exposure or within their ramps."""
+    """Return the pixels that vary from exposure to exposure or within their ramps."""
     # of Gaussian values less their two ends, over the typical one; holds to 1 % from 7 on
     degrees = np.maximum(stack.n - 4, 1)
     most = np.sqrt(chdtri(degrees, params.false_rate) / chdtri(degrees, 0.5))
@@ -200,13 +200,13 @@ def _jumps(
 def _too_often(
     times: NDArray[np.int32], n: NDArray[np.int32], least_odds: float, rate: float
 ) -> NDArray[np.bool_]:
-    """Return where something happens more often than chance has it in any pixel.
+    """Return the pixels in which an event occurs more often than by chance.
 
-    The odds are those of all pixels together, so what hits all of them alike is no sign;
-    once is none either.
+    The probability is that of all pixels together, so events common to all pixels do not
+    count; nor does a single event.
     """
     odds = max(float(times.sum()) / max(float(n.sum()), 1.0), least_odds)
-    # bdtrc(k, n, p) is the chance of more than k
+    # bdtrc(k, n, p) is the probability of more than k events
     chance = bdtrc(np.maximum(times, 1) - 1.0, np.maximum(n, times), odds)
     return np.asarray((times > 1) & (chance < rate))
 
@@ -217,7 +217,7 @@ def _flag_open(
     dark: NDArray[np.bool_],
     params: BadPixelParams,
 ) -> None:
-    """Flag dark pixels whose four neighbours together have what they lack, in place."""
+    """Flag dark pixels whose four neighbours together hold the missing charge, in place."""
     known = np.nan_to_num(np.pad(pull, 1))
     around = (
         known[:-2, 1:-1] + known[2:, 1:-1] + known[1:-1, :-2] + known[1:-1, 2:]
@@ -238,13 +238,13 @@ def _flag_open(
 
 
 def _spread(values: NDArray[np.float64]) -> float:
-    """Return the robust scatter of what is known, 1 where there is none."""
+    """Return the robust scatter of the known values, 1 if there are none."""
     spread = robust_scatter(values)
     return spread if spread > 0 else 1.0
 
 
 def _broad(mean: NDArray[np.float64], cell: int = 16) -> NDArray[np.float64]:
-    """Return what varies smoothly: medians of cells, interpolated between their middles."""
+    """Return the smooth component: medians of cells, interpolated between their centres."""
     n_rows, n_cols = (-(-side // cell) for side in mean.shape)
     padded = np.full((n_rows * cell, n_cols * cell), np.nan)
     padded[: mean.shape[0], : mean.shape[1]] = mean

@@ -1,7 +1,7 @@
-"""What the jump search and the slope fit take: a band of ramps, and the pixels' noise.
+"""Input of the jump search and the slope fit: a band of ramps and the pixels' noise.
 
-A band is any number of whole rows with all their groups. The kernels see a few rows at
-a time, copied to contiguous arrays, so that their results depend neither on the memory
+A band is any number of complete rows with all their groups. The kernels work on a few rows
+at a time, copied to contiguous arrays, so that their results depend neither on the memory
 layout of the band nor on its height.
 """
 
@@ -16,9 +16,9 @@ from ..numerics.jit import kernel
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 _BLOCK_SAMPLES = 1 << 21
-"""Samples taken at a time: 8 MB of float32, which stay in the last cache."""
+"""Samples processed at a time: 8 MB of float32, which fit in the last-level cache."""
 _NEAR = 512
-"""Pixels taken at a time."""
+"""Pixels processed at a time."""
 
 
 class RampBand(NamedTuple):
@@ -31,22 +31,22 @@ class RampBand(NamedTuple):
     pixel_flags: NDArray[np.uint32]
     """(rows, cols)"""
     zero_frame: NDArray[np.float32] | None = None
-    """(ints, rows, cols), DN: the first read; NaN where it is of no use."""
+    """(ints, rows, cols), DN: the first read; NaN where it is unusable."""
 
 
 class PixelNoise(NamedTuple):
-    """What makes the noise of each pixel."""
+    """The parameters of each pixel's noise."""
 
     gain: NDArray[np.float32]
     """(rows, cols), e-/DN; NaN or not positive where unknown."""
     read_noise_dn: NDArray[np.float32]
     """(rows, cols), DN: noise of a single read."""
     dark_dn_s: NDArray[np.float32] | None = None
-    """(rows, cols), DN/s: dark current whose shot noise the ramps carry; None for none."""
+    """(rows, cols), DN/s: dark current that adds shot noise; None for no dark current."""
 
 
 def row_blocks(shape: tuple[int, int, int, int]) -> Iterator[slice]:
-    """Yield slices of rows that hold some megabytes of counts each."""
+    """Yield slices of rows with a few megabytes of counts each."""
     n_ints, n_groups, n_rows, n_cols = shape
     height = max(1, _BLOCK_SAMPLES // (n_ints * n_groups * n_cols))
     for first in range(0, n_rows, height):
@@ -62,19 +62,19 @@ def flat_block(cube: NDArray[Scalar], rows: slice) -> NDArray[Scalar]:
 
 
 def in_memory(cube: NDArray[Scalar]) -> tuple[NDArray[Scalar], int]:
-    """Return the groups of a band as they lie in memory, and how far they are apart.
+    """Return the groups of a band as a flat array, and the distance between groups.
 
     Parameters
     ----------
     cube : (groups, rows, cols)
-        A view of whole rows is taken as it is; what has gaps within a group is copied.
+        A view of complete rows is used as it is; a view with gaps in a group is copied.
 
     Returns
     -------
     flat : (n,)
-        From the first sample to the last, rows of other bands in between included.
+        From the first sample to the last, including rows of other bands in between.
     plane : int
-        Samples from a group to the next.
+        Number of samples from one group to the next.
     """
     n_groups, n_rows, n_cols = cube.shape
     size = cube.itemsize
@@ -86,7 +86,7 @@ def in_memory(cube: NDArray[Scalar]) -> tuple[NDArray[Scalar], int]:
 
 
 def pick_pixels(cube: NDArray[Scalar], pixels: NDArray[np.int32]) -> NDArray[Scalar]:
-    """Copy some pixels of a (groups, rows, cols) band: (groups, n)."""
+    """Copy selected pixels of a (groups, rows, cols) band: (groups, n)."""
     flat, plane = in_memory(cube)
     picked = np.empty((len(cube), pixels.size), cube.dtype)
     _pick_pixels(flat, plane, pixels, picked)
@@ -100,7 +100,7 @@ def _pick_pixels(
     pixels: NDArray[np.int32],
     picked: NDArray[Scalar],
 ) -> None:
-    """Copy some pixels of each plane; some hundred at a time, which are near each other."""
+    """Copy selected pixels of each plane, a few hundred nearby ones at a time."""
     for start in range(0, pixels.size, _NEAR):
         stop = min(start + _NEAR, pixels.size)
         for group in range(len(picked)):

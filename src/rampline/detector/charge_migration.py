@@ -1,8 +1,8 @@
-"""Leave out groups from which charge has moved to the neighbours.
+"""Flag groups from which charge has migrated to neighbouring pixels.
 
-A bright pixel's well repels charge once it is half full: later light is collected next
-door, and the image of a star widens as the ramp goes on. Of stars that are sharper than
-a pixel the late groups of the core and its four neighbours are better not used.
+Once the well of a bright pixel is half full it repels charge: later light is collected in
+its neighbours, and the image of a star widens along the ramp. For undersampled stars the
+late groups of the core and of its four neighbours are therefore not used.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ from ..params import Dn, StepParams
 
 
 class ChargeMigrationParams(StepParams):
-    """From where on charge is taken to migrate."""
+    """Above which signal charge is taken to migrate."""
 
     enabled: bool = False
-    """Whether the step is run; worth it for bright stars that are undersampled."""
+    """Whether the step is run; useful for bright, undersampled stars."""
     threshold: Dn = 25000.0
     """Linear counts above which a group is not used."""
 
@@ -30,7 +30,7 @@ def flag_charge_migration(
     Parameters
     ----------
     group_flags : (ints, groups, rows, cols) uint8
-        Of the whole frame; owned: CHARGELOSS and DO_NOT_USE are added.
+        Flags of the whole frame; owned: CHARGELOSS and DO_NOT_USE are added.
     counts : (ints, groups, rows, cols) float32, DN
     params : ChargeMigrationParams
 
