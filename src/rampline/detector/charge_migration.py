@@ -14,7 +14,7 @@ from ..params import Dn, StepParams
 
 
 class ChargeMigrationParams(StepParams):
-    """Above which signal charge is taken to migrate."""
+    """Signal above which charge is taken to migrate."""
 
     enabled: bool = False
     """Whether the step is run; useful for bright, undersampled stars."""

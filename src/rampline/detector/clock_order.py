@@ -1,12 +1,12 @@
-"""The drift of the amplifiers, followed in the order in which pixels are clocked out.
+"""Estimate the drift of the amplifiers in the order in which pixels are clocked out.
 
-All amplifiers read one pixel at the same instant, 10 us after the one before, with a pause
-after each row; neighbours read in opposite directions. In this order the drift is a
-stationary stream with a known spectrum, a part of it common to the amplifiers, a part their
-own. What it was at each instant, given the pixels that show only sky and their white noise,
-is its conditional mean: the best linear estimate, which also bridges what sources cover.
-Drifts that last less than half a row are left in: they are faint, and to follow them takes
-light of sources that are too faint for a mask. Strips of eight pixels are the unit of time.
+All amplifiers read one pixel at the same instant, 10 us after the previous one, with a pause
+after each row; adjacent amplifiers read in opposite directions. In this order the drift is a
+stationary process with a known spectrum, partly common to the amplifiers, partly their own.
+Its estimate, given the pixels that show only sky and their white noise, is the conditional
+mean: the best linear estimate, which also bridges sources. Drifts shorter than half a row
+are not removed: they are faint, and following them would remove light of sources too faint
+for the mask. The unit of time is a strip of eight pixels.
 """
 
 from typing import Final, NamedTuple, Self
@@ -21,20 +21,20 @@ from .drift_spectrum import falling, measure_spectrum, stream_length
 from .stripes import STRIP
 
 _PAUSE: Final = 2
-"""Strips for the 12 clocks after each row."""
+"""Strips that stand for the 12 clocks after each row."""
 _SHORTEST: Final = 300 / STRIP
-"""Strips of the fastest cycle that is followed, 3 ms."""
+"""Period, in strips, of the fastest cycle that is followed: 3 ms."""
 _APART: Final = 12
-"""Strips along a row after which light of a source does not correlate."""
+"""Distance along a row, in strips, beyond which light of a source is uncorrelated."""
 _LONGEST: Final = 16
-"""Rows of the longest time over which the covariance is fitted."""
+"""Longest lag, in rows, over which the covariance is fitted."""
 _LIMITS: Final = (1e-3, 60)
-"""Share of the error at which to stop, and most rounds."""
+"""Relative residual at which to stop, and maximum number of iterations."""
 
 Streams = NDArray[np.float32]
 """(outputs, clock rows, strips of a clock row), in clock order"""
 Cycles = NDArray[np.complex128]
-"""(outputs, cycles in the whole stream): amplitudes, from 0 up"""
+"""(outputs, cycles in the whole stream): amplitudes, from 0 cycles on"""
 
 
 class ClockOrder(NamedTuple):
@@ -42,21 +42,21 @@ class ClockOrder(NamedTuple):
 
     n_rows: int
     n_strips: int
-    """Of one output."""
+    """Number of strips of one output."""
     directions: tuple[int, ...]
     """1 or -1 along the columns, for each output from the left."""
     rows_down: bool
 
     @classmethod
     def of(cls, readout: Readout, shape: tuple[int, ...]) -> Self:
-        """Return the order of an image of so many rows and strips."""
+        """Return the order of an image of the given rows and strips."""
         n = readout.n_outputs
         directions = tuple(readout.fast_axis * (-1) ** k for k in range(n))
         return cls(shape[0], shape[1] // n, directions, readout.slow_axis < 0)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Of the streams, with pauses and padding."""
+        """Shape of the streams, including pauses and padding."""
         rows = stream_length(self.n_rows)
         return len(self.directions), rows, self.n_strips + _PAUSE
 
@@ -88,25 +88,25 @@ def follow_drift(
     Parameters
     ----------
     total : (rows, strips) float32, DN/s
-        Sums over the pixels of each strip that show only sky, less the sky.
+        Sums over the pixels of each strip that show only sky, minus the sky.
     used : (rows, strips) float32
-        Pixels summed; 0 where there is none.
+        Number of pixels summed.
     variance : float, (DN/s)**2
         White noise of a pixel.
     readout : Readout
-        Its outputs share the strips out evenly.
+        Its outputs are equally many strips wide.
 
     Returns
     -------
     (rows, strips) float32, DN/s
-        Also where no pixel was used; 0 everywhere without measurable drift.
+        The drift, also where no pixel was used; 0 everywhere without measurable drift.
 
     Notes
     -----
     The conditional mean ``(S^-1 + N^-1)^-1 N^-1 d`` of a Gaussian drift with covariance S,
-    circulant in time, and white noise N, infinite where no pixel was used. Published as a
-    filter with the ratio of two convolutions (StreamClean of ``snowblind``), which is the
-    same only where no pixel is missing.
+    circulant in time, and white noise N, infinite where no pixel was used. The published
+    filter, a ratio of two convolutions (StreamClean of ``snowblind``), is the same only if
+    no pixel is missing.
     """
     order = ClockOrder.of(readout, total.shape)
     sums, counts = order.unfold(total), order.unfold(used)
@@ -138,13 +138,13 @@ def conditional_mean(
     weight : Streams
         Number of pixels over the variance of one, 1/(DN/s)**2.
     powers : two of (cycles,) float32, (DN/s)**2
-        Spectrum per reading of what is an output's own, positive, and of what is common,
+        Spectrum per reading of each output's own drift, positive, and of the common drift,
         from 0 cycles in the whole stream up to the fastest that is followed.
 
     Notes
     -----
-    The unknowns are the amplitudes of the cycles that are slow enough. Preconditioned by
-    the same problem with the mean weight everywhere, which they solve one by one.
+    The unknowns are the amplitudes of the followed cycles. The preconditioner is the same
+    problem with the mean weight everywhere, in which the cycles are independent.
     """
     shape, length = right.shape, right[0].size
     flat_weight = weight.reshape(len(weight), -1)
@@ -173,12 +173,12 @@ def conditional_mean(
 def _apply(
     own: NDArray[np.float64], joint: NDArray[np.float64], cycles: Cycles
 ) -> Cycles:
-    """Multiply what the streams have in common by ``joint`` and the rest by ``own``."""
+    """Multiply the mean of the streams by ``joint`` and the rest by ``own``."""
     return np.asarray(own * cycles + (joint - own) * cycles.mean(axis=0), np.complex128)
 
 
 def _dot(one: Cycles, other: Cycles) -> float:
-    """Return the product of two sets of streams, up to a factor."""
+    """Return the inner product of two sets of streams, up to a factor."""
     whole = (one.real * other.real + one.imag * other.imag).sum()
     constant = (one[:, 0].real * other[:, 0].real).sum()
     return float(2.0 * whole - constant)

@@ -1,10 +1,10 @@
-"""Even against odd columns where no reference pixel tells how they drift apart.
+"""Relative drift of even and odd columns, measured without reference pixels.
 
-The two columns of a pair are read through different halves of an output's electronics, and
-their levels wander apart from group to group by a few DN. Half of all pixels that see light
-lie in each: the mean of how far their groups are off the straight line from the first to
-the last is the same for both but for that wandering. The line itself is left alone: a steady
-drift apart cannot be told from a pattern in the flat.
+Even and odd columns are read through different halves of an output's electronics, and their
+levels drift apart from group to group by a few DN. Half of the light-sensitive pixels lie in
+each set. The mean deviation of their groups from the straight line from the first group to
+the last is the same for both sets except for this drift. The line itself is not corrected: a
+drift apart at a constant rate cannot be distinguished from a pattern in the flat.
 """
 
 from typing import Final
@@ -22,26 +22,26 @@ def follow_parities(
     usable: NDArray[np.bool_],
     clip: float,
 ) -> NDArray[np.float32]:
-    """Measure how far even and odd columns are from their common level in every group.
+    """Measure the deviation of even and odd columns from their common level per group.
 
     Parameters
     ----------
     samples : (ints, groups, rows, cols) uint16 or float32, DN
-        Raw; what is constant or grows steadily in a pixel does not matter.
+        Raw; a constant or a constant rate in a pixel has no effect.
     usable : (rows, cols) bool
     clip : float, sigma
-        Pixels farther off the median do not count.
+        Pixels farther from the median are excluded.
 
     Returns
     -------
     (ints, groups, cols) float32, DN
         0 in the first and the last group, in ramps of fewer than three groups, and where a
-        parity has no usable pixel. Columns beside each other have opposite values.
+        parity has no usable pixel. Adjacent columns have opposite values.
 
     Notes
     -----
-    Its noise is that of a pixel over the root of the number of pixels: 0.02 DN for 320
-    columns of 320. ``jwst`` leaves subarrays without reference pixels as they are.
+    The noise is that of a pixel over the root of the number of pixels: 0.02 DN for 320
+    columns of 320. ``jwst`` does not correct subarrays without reference pixels.
     """
     n_ints, n_groups, _, n_cols = samples.shape
     levels = np.zeros((n_ints, n_groups, n_cols), np.float32)
@@ -62,7 +62,7 @@ def follow_parities(
 
 
 def _clipped_mean(values: NDArray[np.float32], clip: float) -> float:
-    """Return the mean of the values near the median."""
+    """Return the mean of the values within ``clip`` sigma of the median."""
     distance = np.abs(values - np.median(values))
     near = distance <= clip * MAD_TO_SIGMA * np.median(distance)
     return float(values[near].mean(dtype=np.float64))

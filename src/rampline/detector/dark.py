@@ -1,8 +1,8 @@
-"""Subtract the ramp that the detector shows in the dark.
+"""Subtract the dark ramp.
 
-Dark current and the glow of the amplifiers make a ramp of their own, measured in many long
-dark exposures and averaged to the read pattern of the exposure. It is subtracted after
-linearity, as it was itself made linear.
+Dark current and amplifier glow produce a ramp, which is measured in many long dark exposures
+and averaged to the read pattern of the exposure. It is subtracted after the linearity
+correction, because the dark itself is linearised.
 """
 
 import numpy as np
@@ -17,10 +17,10 @@ class DarkParams(StepParams):
     """How the dark is subtracted."""
 
     noise: bool = True
-    """Whether the noise of the dark itself counts in the noise of the ramps, and so in
-    VAR_RNOISE; ``jwst`` leaves it out."""
+    """Whether the noise of the dark itself is included in the noise of the ramps, and so
+    in VAR_RNOISE; ``jwst`` omits it."""
     zero_frame: bool = True
-    """Whether the zero frame loses its share of the dark too; ``jwst`` leaves it in."""
+    """Whether the dark is subtracted from the zero frame too; ``jwst`` does not."""
 
 
 def subtract_dark(
@@ -50,7 +50,7 @@ def subtract_first_dark(
     readout: Readout,
     rows: slice,
 ) -> None:
-    """Subtract from the zero frame what the dark has at the first read, in place.
+    """Subtract the dark of the first read from the zero frame, in place.
 
     Parameters
     ----------
@@ -64,8 +64,9 @@ def subtract_first_dark(
 
     Notes
     -----
-    The first group's dark at the even rate since the reset. `jwst` leaves it in: the zero
-    frame of a hot pixel that saturates then lies above its groups.
+    The dark of the first read is that of the first group, scaled to the time since the
+    reset at a constant rate. `jwst` does not subtract it: the zero frame of a saturating
+    hot pixel is then too high with respect to its groups.
     """
     share = np.float32(readout.frame_s / readout.group_times_s()[0])
     zero[:, rows] -= np.nan_to_num(share * dark[0, rows], copy=False)

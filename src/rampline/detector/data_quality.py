@@ -1,7 +1,7 @@
-"""Begin the flags of an exposure with what is known of its detector.
+"""Initialise the flags of an exposure from the detector's bad-pixel mask.
 
-The mask file lists dead, hot, open and reference pixels. A pixel that must not be used at
-all must not be used in any group either.
+The mask file lists dead, hot, open and reference pixels. A pixel that must not be used is
+flagged in all its groups too.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from ..params import Params
 
 
 class DataQualityParams(Params):
-    """Beginning the flags has no parameters."""
+    """The initialisation of the flags has no parameters."""
 
 
 def initialize_flags(

@@ -1,9 +1,9 @@
-"""How strong the drift of the amplifiers is, from the covariance of an image with itself.
+"""Strength of the drift of the amplifiers, from the autocovariance of an image.
 
-The drift's power falls as one over the frequency. Its covariance therefore falls with the
-logarithm of the time between two readings, so the products of what was read some time apart
-tell how strong it is, the white noise left aside, and products between amplifiers tell
-which part they share. A constant stands for what the subtraction of the sky took away.
+The power of the drift falls as one over the frequency. Its covariance therefore decreases
+with the logarithm of the time between two readings: the products of readings some time apart
+give its strength without the white noise, and products between amplifiers give the common
+part. A constant accounts for the variance removed by the subtraction of the sky.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from ..numerics import fourier
 
 
 class Spectrum(NamedTuple):
-    """Power of the drift over that of one cycle in the whole stream, falling as 1/f."""
+    """Power of the drift at one cycle in the whole stream; it falls as 1/f."""
 
     common: float
     """(DN/s)**2 per reading"""
@@ -31,16 +31,15 @@ def measure_spectrum(
     Parameters
     ----------
     sums, counts : (outputs, n) float32
-        Pixels of each reading in the order of time, less the sky: their sum, DN/s, and
-        their number; 0 where there is none, as at the end, longer than any lag.
+        Sum (DN/s) and number of the pixels of each reading in the order of time, minus the
+        sky; 0 without pixels, as in the padding at the end, longer than any lag.
     lag : (lags,) int
-        Times between readings that are compared, in readings; none at which sources
-        correlate with themselves.
+        Lags in readings, longer than those at which the light of sources is correlated.
 
     Returns
     -------
     Spectrum
-        0 where the covariance does not fall with time.
+        0 where the covariance does not decrease with time.
     """
     n_outputs, length = sums.shape
     data, seen = fourier.rfft(sums, axis=1), fourier.rfft(counts, axis=1)
@@ -54,18 +53,18 @@ def measure_spectrum(
 
 
 def falling(length: int) -> NDArray[np.float32]:
-    """Return one over the frequency for a stream of so many readings, (length // 2 + 1,)."""
+    """Return one over the frequency of a stream of ``length``, (length // 2 + 1,)."""
     cycles = np.maximum(np.arange(length // 2 + 1, dtype=np.float32), np.float32(1.0))
     return np.asarray(1.0 / cycles, np.float32)
 
 
 def scatter_of_tilt(spectrum: Spectrum, n_outputs: int, n_rows: int) -> float:
-    """Return by how much the drift alone tilts the mean of the outputs, rms.
+    """Return the rms tilt of the mean of the outputs due to the drift alone.
 
     Parameters
     ----------
     spectrum : Spectrum
-        Of a reading for each row, measured on a stream of ``stream_length(n_rows)``.
+        For one reading per row, measured on a stream of ``stream_length(n_rows)``.
     n_outputs, n_rows : int
 
     Returns
@@ -82,7 +81,7 @@ def scatter_of_tilt(spectrum: Spectrum, n_outputs: int, n_rows: int) -> float:
 
 
 def stream_length(n_rows: int) -> int:
-    """Return rows of a stream with a quarter more: its end must not know of its start."""
+    """Return the rows of a stream padded by a quarter, so that its ends are independent."""
     return fourier.fast_length(n_rows + n_rows // 4)
 
 
@@ -92,7 +91,7 @@ def _auto(values: NDArray[np.complex64]) -> NDArray[np.float32]:
 
 
 def _cross(values: NDArray[np.complex64]) -> NDArray[np.float32]:
-    """Return the power that pairs of different outputs share, summed."""
+    """Return the cross power of different outputs, summed over pairs."""
     joint = values.sum(axis=0)
     return np.asarray(joint.real**2 + joint.imag**2 - _auto(values), np.float32)
 
@@ -103,10 +102,10 @@ def _strength(
     shape: NDArray[np.float32],
     lag: NDArray[np.intp],
 ) -> float:
-    """Fit a shape and a constant to the mean product over each lag."""
+    """Fit a shape and a constant to the mean product at each lag."""
     number = np.maximum(fourier.irfft(pairs)[lag], 0.0).astype(np.float64)
     covariance = fourier.irfft(power)[lag] / np.maximum(number, 1.0)
-    # as much weight for each octave of time
+    # equal weight for each octave of time
     weight = number / lag
     weight /= max(float(weight.sum()), 1e-30)
     x = shape - weight @ shape
