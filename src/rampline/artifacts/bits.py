@@ -1,8 +1,7 @@
-"""The bits of an ``ARTIFACT`` plane: what disturbs a pixel, and what was done about it.
+"""The bits of an ``ARTIFACT`` plane: what affects a pixel, and how it was treated.
 
-JWST's DQ has no free bits, so artifacts have a plane of their own, 16 bits deep. What was
-masked is DO_NOT_USE in DQ as well; what was subtracted is OTHER_BAD_PIXEL, which mosaics
-keep.
+JWST's DQ has no free bits, so artifacts have a separate 16-bit plane. Masked pixels are
+also DO_NOT_USE in DQ; corrected ones are OTHER_BAD_PIXEL, which mosaics keep.
 """
 
 from typing import Final
@@ -42,4 +41,4 @@ MEANING: Final = {
     RIPPLE: "ripple of a short in the micro-shutters of a parallel exposure",
     USER: "region given by the user",
 }
-"""What each bit says, in words."""
+"""The meaning of each bit."""

@@ -1,8 +1,9 @@
-"""The stars of the whole sky that are brightest at 2 micrometres, for days without network.
+"""The brightest stars of the sky at 2 micrometres, for use without a network connection.
 
-Light of stars ten degrees away reaches the detectors, so a small table that is always there
-finds the worst cases. Positions (J2000) and K magnitudes are 2MASS measurements, uncertain
-by 0.2 to 0.3 because 2MASS saturates there, and half of the stars vary by as much as 1.
+Light from stars ten degrees away can reach the detectors; this small built-in table
+covers the worst cases. Positions (J2000) and K magnitudes are 2MASS measurements. The
+magnitudes are uncertain by 0.2 to 0.3, because these stars saturate in 2MASS, and half
+of the stars vary by as much as 1.
 """
 
 from typing import Final
@@ -12,9 +13,9 @@ import numpy as np
 from .stars import StarTable
 
 LIMIT_K: Final = -0.9
-"""The table holds the stars brighter than this, K in the Vega system."""
+"""The table contains the stars brighter than this, K in the Vega system."""
 J_MINUS_K, H_MINUS_K = 1.15, 0.25
-"""Colours of the red giants that nearly all of them are; only K is in the table."""
+"""Colours of red giants, which nearly all of them are; the table has only K."""
 
 
 def brightest_stars() -> StarTable:

@@ -1,11 +1,12 @@
-"""Claws: light of stars ten degrees away that passes the stop of the aft optics.
+"""Claws: light from stars ten degrees away that passes the stop of the aft optics.
 
-Stars brighter than about K = 3 in a region 9 to 11 degrees from the axis towards +V3 send a
-little light directly to the short-wavelength detectors; it is some 13 magnitudes fainter than
-the star, spread, and its place on a detector changes little as long as the roll is kept.
-Through which part of the region how much comes is a map that STScI publishes with its rogue
-path tool; the Gaussians below agree with it within 3 % of the peak. A prediction is good to a
-factor of two: the stars saturate in 2MASS, and many of them vary.
+A little light from stars brighter than about K = 3 in a region 9 to 11 degrees from the
+axis towards +V3 reaches the short-wavelength detectors directly. It is about 13
+magnitudes fainter than the star and spread out; its position on a detector changes
+little at a fixed roll angle. The transmission over the region is a map that STScI
+publishes with its rogue path tool; the Gaussians below agree with it within 3 % of the
+peak. A prediction is good to a factor of two, because the stars saturate in 2MASS and
+many of them vary.
 """
 
 from collections.abc import Sequence
@@ -21,18 +22,18 @@ from .expected import Expected
 
 Vector = NDArray[np.float64]
 DETECTORS: Final = {"A": ("NRCA1", "NRCA3"), "B": ("NRCB1", "NRCB2", "NRCB4")}
-"""Detectors of each module that the path reaches."""
+"""Detectors of each module that the rogue path reaches."""
 ATTENUATION_MAG: Final = 17.0
-"""Between a star's magnitude and the effective one, besides the map."""
+"""Difference between the effective and the star's magnitude, in addition to the map."""
 
 DnPerSecond = Annotated[float, Field(ge=0), Unit("DN/s")]
 
 
 class ClawParams(Params):
-    """Which claws are worth a word."""
+    """Which claws are reported."""
 
     least_rate: DnPerSecond = 0.002
-    """Expected signal per pixel from which on a claw is listed: 1 to 2 % of a dark sky."""
+    """Minimum expected signal per pixel of a listed claw: 1 to 2 % of a dark sky."""
 
 
 class BandMagnitudes(NamedTuple):
@@ -57,9 +58,9 @@ class ClawRate(NamedTuple):
     total: float
     """DN/s per pixel."""
     leading: str
-    """Name of the star that gives most of it."""
+    """Name of the star that contributes most."""
     share: float
-    """Of the total that this star gives."""
+    """Fraction of the total contributed by this star."""
 
 
 def claw_transmission(module: str, v2_deg: Vector, v3_deg: Vector) -> Vector:
@@ -74,7 +75,7 @@ def claw_transmission(module: str, v2_deg: Vector, v3_deg: Vector) -> Vector:
     Returns
     -------
     (n,) float64
-        In the units of STScI's rogue path tool, 38 at the peak of module A, 27 of B.
+        In the units of STScI's rogue path tool; peak 38 for module A and 27 for B.
     """
     total = np.zeros_like(np.asarray(v2_deg, np.float64))
     for amplitude, v2, v3, sigma_u, sigma_v, angle_deg in _GAUSSIANS[module]:
@@ -86,19 +87,19 @@ def claw_transmission(module: str, v2_deg: Vector, v3_deg: Vector) -> Vector:
 
 
 def claw_rate(stars: BandMagnitudes, module: str, filter_name: str) -> ClawRate:
-    """Return the signal that far stars give in one module.
+    """Return the signal from distant stars in one module.
 
     Parameters
     ----------
     stars : BandMagnitudes
     module : str
     filter_name : str
-        Of the short-wavelength channel; others see no claws.
+        Of the short-wavelength channel; others have no claws.
 
     Returns
     -------
     ClawRate
-        ``sum(10 ** (0.4 * (zero - m + 2.5 log10 I - 17)))``, as the rogue path tool has it.
+        ``sum(10 ** (0.4 * (zero - m + 2.5 log10 I - 17)))``, as in the rogue path tool.
     """
     known = _ZERO_POINTS.get(filter_name)
     if known is None or not stars.name:
@@ -115,7 +116,7 @@ def claw_rate(stars: BandMagnitudes, module: str, filter_name: str) -> ClawRate:
 def expect_claws(
     stars: BandMagnitudes, detector: str, filter_name: str, params: ClawParams
 ) -> Sequence[Expected]:
-    """Return the claw of a detector, if one is worth a word.
+    """Return the claw of a detector, if it is bright enough to be reported.
 
     Parameters
     ----------
@@ -126,7 +127,8 @@ def expect_claws(
     Returns
     -------
     sequence of Expected
-        Without corners: the map says how much, not where on the detector.
+        Without corners: the map predicts the amount of light, not its position on the
+        detector.
     """
     modules = [m for m, detectors in DETECTORS.items() if detector in detectors]
     found = []

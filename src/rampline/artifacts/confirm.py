@@ -1,11 +1,11 @@
-"""Is light that is expected at a place really there.
+"""Test whether stray light expected at a place is present.
 
-Two numbers tell: the mean surface brightness within the expected outline, and the highest
-mean over some forty pixels in it, because light may fill a small part of a zone that is not
-well known. Both are compared with those of the same outline moved elsewhere in the same
-exposure: what the sky, its slopes and left-over stripes do to such a region is measured, not
-assumed. A star whose light got in brightens its own place only. Which pixels it reaches:
-`reach`.
+Two statistics are used: the mean surface brightness within the expected outline, and
+the highest mean within it over about forty pixels, because light may fill only a small
+part of a poorly known zone. Both are compared with those of the same outline shifted
+elsewhere in the same exposure, so that the effect of the sky, its gradients and
+residual stripes on such a region is measured, not assumed. The affected pixels are
+found by `reach`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,34 +33,34 @@ from .reach import (
 from .row_levels import without_row_levels
 
 LEAST_COPIES: Final = 6
-"""Fewer places to compare with say nothing about a scatter."""
+"""Minimum number of copies from which to measure a scatter."""
 LEAST_KNOWN: Final = 0.3
-"""Of the cells of a place must show sky."""
+"""Minimum fraction of the cells of a place with known values."""
 MOST_HIDDEN: Final = 0.5
-"""Of a place: sources cover less; more is the light itself."""
+"""Fraction of a place that sources may cover; more is the stray light itself."""
 STEPS: Final = 8
-"""Copies along each axis at most, to either side."""
+"""Maximum number of copies along each axis, to either side."""
 
 
 class ConfirmParams(StepParams):
-    """When expected light is believed, and what of it is masked."""
+    """When expected light is accepted, and which of its pixels are masked."""
 
     least_excess: Sigma = 3.0
-    """Of a place over the scatter of its copies."""
+    """Minimum excess of a place, in units of the scatter of its copies."""
     mask_threshold: Sigma = 2.0
-    """Light that stands this far out of the noise of its scale is masked."""
+    """Light above this many times the noise at its scale is masked."""
 
 
 class Confirmed(NamedTuple):
-    """What was found at an expected place."""
+    """The result at an expected place."""
 
     is_there: bool
     excess: float
-    """Mean brightness above that of the copies, in the unit of the image; NaN if unknown."""
+    """Mean brightness above that of the copies, unit of the image; NaN if unknown."""
     excess_err: float
     """Scatter of the copies."""
     mask: NDArray[np.bool_]
-    """(rows, cols): pixels to be masked; empty unless it is there."""
+    """(rows, cols): pixels to be masked; all False unless ``is_there``."""
 
 
 class _Place(NamedTuple):
@@ -68,10 +68,10 @@ class _Place(NamedTuple):
 
     first: tuple[int, int]
     inside: NDArray[np.bool_]
-    """In its own box."""
+    """Within the outline's bounding box."""
 
     def at(self, first: tuple[int, int], cells: Cells) -> Cells:
-        """Return the known cells of the same shape elsewhere."""
+        """Return the known cells within the outline moved to ``first``; empty if few."""
         box = tuple(
             slice(k, k + n) for k, n in zip(first, self.inside.shape, strict=True)
         )
@@ -87,17 +87,17 @@ def confirm_light(
     outlines: Sequence[NDArray[np.float64]],
     params: ConfirmParams,
 ) -> tuple[Confirmed, ...]:
-    """Look for light at the places of one exposure where it is expected.
+    """Look for stray light at the places of one exposure where it is expected.
 
     Parameters
     ----------
     residual : (rows, cols) float32
-        Image less its sky, 1/f stripes in it; NaN on bad pixels.
+        Image minus its sky, 1/f stripes included; NaN on bad pixels.
     is_source : (rows, cols) bool
-        Pixels of sources. Strong light may be taken for a source itself: where they
-        cover most of an outline, they do not count in it.
+        Pixels of sources. Ignored within an outline of which they cover most, because
+        strong stray light may itself be detected as a source.
     outlines : sequence of (n, 2) float64, pixels
-        x and y of the places.
+        x and y of the corners of each place.
     params : ConfirmParams
 
     Returns
@@ -123,7 +123,7 @@ def confirm_light(
         if one.is_there:
             args = view.cells, view.noise(inside), inside, params.mask_threshold
             found |= find_reach(*args, n_scales=2)
-    # beside what is found, rows tell their levels after all
+    # with only the detected light masked, more rows determine their own levels
     view = _level(sky, widen(found, SCALES[-1]), around) if found.any() else view
     for k, (inside, one) in enumerate(zip(insides, seen, strict=True)):
         if one.is_there:
@@ -134,7 +134,7 @@ def confirm_light(
 
 
 class _View(NamedTuple):
-    """An exposure less its row levels, in cells."""
+    """An exposure minus its row levels, in cells."""
 
     cells: Cells
     wide: Cells
@@ -144,15 +144,15 @@ class _View(NamedTuple):
     guess_err: float
     told_sky: Noise
     other_sky: Noise
-    """Of rows that tell their levels, and of those that do not."""
+    """For rows whose levels are measured, and for those whose levels are guessed."""
 
     def noise(self, inside: NDArray[np.bool_]) -> Noise:
-        """Return the sky to which a place compares."""
+        """Return the sky with which a place is compared."""
         return self.other_sky if self.untold[inside].any() else self.told_sky
 
 
 def _level(sky: Plane, hidden: NDArray[np.bool_], around: NDArray[np.bool_]) -> _View:
-    """Return an exposure less row levels told outside of hidden cells."""
+    """Return an exposure minus the row levels measured outside the hidden cells."""
     found = without_row_levels(sky, spread(hidden, sky.shape))
     cells = in_cells(found.even)
     untold = in_cells(found.untold.astype(np.float32)) > 0.0
@@ -169,7 +169,7 @@ def _level(sky: Plane, hidden: NDArray[np.bool_], around: NDArray[np.bool_]) -> 
 def _is_there(
     inside: NDArray[np.bool_], view: _View, params: ConfirmParams
 ) -> Confirmed:
-    """Return whether light is at a place, without its mask."""
+    """Return whether light is present at a place, without its mask."""
     nowhere = Confirmed(False, np.nan, np.nan, np.zeros(view.shape, np.bool_))
     if not inside.any():
         return nowhere
@@ -187,7 +187,7 @@ def _is_there(
 
 
 class _Excess(NamedTuple):
-    """By how much a place differs from its copies."""
+    """The difference between a place and its copies."""
 
     value: float
     scatter: float
@@ -195,7 +195,7 @@ class _Excess(NamedTuple):
 
     @property
     def sigma(self) -> float:
-        """How sure it is; the scatter itself is uncertain, by 1 / sqrt(n)."""
+        """Significance, reduced because the scatter is uncertain by about 1 / sqrt(n)."""
         if not (self.n_copies >= LEAST_COPIES and self.scatter > 0.0):
             return 0.0
         return self.value / self.scatter / (1.0 + float(np.sqrt(1.0 / self.n_copies)))
@@ -216,18 +216,18 @@ def _excess(
 
 
 def _cut_out(inside: NDArray[np.bool_]) -> _Place:
-    """Return an outline by its first row and column and its own box."""
+    """Return an outline as its first row and column and its bounding box."""
     rows, cols = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
     return _Place((int(rows[0]), int(cols[0])), inside[box])
 
 
 def _copies(place: _Place, shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Yield where the same shape may lie elsewhere along its rows and its columns."""
+    """Yield the positions of copies of the outline along its rows and its columns."""
     first = place.first
     for axis in (0, 1):
         size = place.inside.shape[axis]
-        # large ones overlap each other and the place itself, of which they see nothing
+        # large copies overlap each other and the place itself, which is NaN for them
         step = max(1, shape[axis] // (2 * STEPS))
         for away in range(step, step * STEPS + 1, step):
             for at in (first[axis] - away, first[axis] + away):

@@ -1,11 +1,12 @@
 """Dragon's breath, both types, and the ginkgo leaf: stars just outside a detector.
 
-Type I: light scatters off the inner wall of the mask in front of the detectors when a star
-stands within a few arcseconds of an edge, most at 1.9. Type II: a knife edge meant to block
-a stray path sends 2 % of a star some 12 arcseconds outside the outer edge of a module across
-two short-wavelength detectors. Ginkgo leaf: a fan on NRCALONG from stars far to its left at
-one height only; how bright they must be is not known well. Facts: JDox, NIRCam Scattered
-Light Artifacts, Dragon's Breath, Dragon's Breath Type II; the zones are not fully mapped.
+Type I: light of a star within a few arcseconds of an edge, most strongly at 1.9,
+scatters off the inner wall of the mask in front of the detectors. Type II: a knife edge
+meant to block a stray path sends 2 % of the light of a star some 12 arcseconds outside
+the outer edge of a module across two short-wavelength detectors. Ginkgo leaf: a fan on
+NRCALONG from stars far to its left, in a narrow range of V3; the limiting magnitude is
+not well known. Source: JDox, NIRCam Scattered Light Artifacts, Dragon's Breath,
+Dragon's Breath Type II. The zones are not fully mapped.
 """
 
 from collections.abc import Iterator, Sequence
@@ -30,30 +31,30 @@ Vector = NDArray[np.float64]
 SurfaceBrightness = Annotated[float, Field(ge=0), Unit("MJy/sr")]
 
 POINTING_ARCSEC: Final = 0.5
-"""The pointing in the header of an exposure may be so far off: all zones are so much wider."""
+"""Possible error of the pointing in a header, by which the zones are widened."""
 WALL_REACH_ARCSEC: Final = 4.0
-"""Stars further from an edge give no type I."""
+"""Stars farther from an edge than this cause no type I."""
 WALL_PEAK_ARCSEC, WALL_WIDTH_ARCSEC = 1.9, 0.7
 """Distance at which type I is strongest, and how fast it falls off."""
 WALL_FRACTION: Final = {False: 0.004, True: 0.015}
-"""Share of the star's light that type I sends in, at most: short, long wavelengths."""
+"""Maximum fraction of a star's light scattered by type I: short, long wavelengths."""
 WALL_DEPTH_PX: Final = {False: 450, True: 250}
 WALL_HALF_WIDTH_PX: Final = {False: 80, True: 40}
 WALL_AREA_PX: Final = {False: 450 * 160, True: 225 * 80}
 KNIFE_REACH_ARCSEC: Final = (8.0, 15.0)
-"""Distance outside the module, along V2, of stars that may give type II: seen at 10 to 12; the
-zones are not mapped, and the pixels decide."""
+"""Distance outside the module, along V2, of stars that may cause type II, seen at 10 to
+12; the zones are not mapped, so the pixels decide."""
 KNIFE_FRACTION: Final = 0.02
 KNIFE_HALF_WIDTH_ARCSEC: Final = 4.0
 KNIFE_AREA_ARCSEC2: Final = 6.0 * 55.0
 KNIFE_SLOPE: Final = float(np.tan(np.radians(3.0)))
-"""The strip is tilted by 3 degrees to V2, to which side is not known."""
+"""The strip is tilted by 3 degrees to V2, in an unknown direction."""
 KNIFE_ROWS: Final = {
     "NRCB1": ("NRCB1", "NRCB3"),
     "NRCA2": ("NRCA2", "NRCA4"),
     "NRCA1": ("NRCA1",),
 }
-"""Outer detector beside which the star stands, and the detectors that its strip crosses."""
+"""Outer detector beside which the star lies, and the detectors that its strip crosses."""
 LEAF_V3_ARCSEC, LEAF_HALF_ARCSEC = -453.3, 4.0
 LEAF_V2_ARCSEC: Final = (149.7, 210.0)
 LEAF_FAINTEST_AB: Final = 13.0
@@ -61,15 +62,16 @@ LEAF_BOX: Final = ((0, 800), (1260, 2046))
 
 
 class EdgeLightParams(Params):
-    """Which light from beside a detector is worth a word."""
+    """Which stray light from stars beside a detector is reported."""
 
     least_brightness: SurfaceBrightness = 0.002
-    """Mean from which on it is listed, 1 to 2 % of a dark sky; of type I as if the star stood
-    where it gives most, because how the light falls off beside that is not known well."""
+    """Minimum mean surface brightness for it to be listed, 1 to 2 % of a dark sky. For
+    type I it is that of a star at the distance of strongest effect, because the falloff
+    on either side is not well known."""
 
 
 class NearStars(NamedTuple):
-    """Stars about the field in the telescope's frame."""
+    """Stars around the field in the telescope's frame."""
 
     name: tuple[str, ...]
     v2_arcsec: Vector
@@ -83,7 +85,7 @@ class NearStars(NamedTuple):
 def expect_wall_light(
     stars: NearStars, detector: str, params: EdgeLightParams
 ) -> Sequence[Expected]:
-    """Return the dragon's breath of type I that stars give on one detector.
+    """Return the type I dragon's breath that stars cause on one detector.
 
     Parameters
     ----------
@@ -94,7 +96,7 @@ def expect_wall_light(
     Returns
     -------
     sequence of Expected
-        A box from the nearest point of the edge inwards for each star.
+        For each star a box extending inwards from the nearest point of the edge.
     """
     long, scale = is_long(detector), pixel_arcsec(detector)
     x, y = telescope_to_pixel(detector, stars.v2_arcsec, stars.v3_arcsec)
@@ -137,7 +139,7 @@ def _wall_box(
 def expect_knife_light(
     stars: NearStars, detector: str, params: EdgeLightParams
 ) -> Sequence[Expected]:
-    """Return the dragon's breath of type II that stars give on one detector.
+    """Return the type II dragon's breath that stars cause on one detector.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ def expect_knife_light(
     Returns
     -------
     sequence of Expected
-        A wedge from the star inwards that holds the strip at either tilt.
+        A wedge from the star inwards that contains the strip at either tilt.
     """
     found = []
     for outer, crossed in KNIFE_ROWS.items():
@@ -175,7 +177,7 @@ def expect_knife_light(
 
 
 def _beside(stars: NearStars, outer: str) -> Iterator[tuple[int, float]]:
-    """Yield the stars beside the outer edge of a detector and how far away they are."""
+    """Yield the stars beside the outer edge of a detector and their distances, arcsec."""
     edge_x = 0 if "A" in outer[3] else SIDE - 1
     low, high = (pixel_to_telescope(outer, edge_x, y) for y in (0, SIDE - 1))
     away = np.abs(stars.v2_arcsec) - abs(float(low.v2 + high.v2) / 2)
@@ -199,7 +201,7 @@ def _wedge(detector: str, v2: float, v3: float) -> Vector:
 
 
 def expect_leaf(stars: NearStars, detector: str) -> Sequence[Expected]:
-    """Return the ginkgo leaves that stars may give: candidates, to be seen in the pixels.
+    """Return the ginkgo leaves that stars may cause, to be confirmed in the pixels.
 
     Parameters
     ----------
@@ -209,7 +211,7 @@ def expect_leaf(stars: NearStars, detector: str) -> Sequence[Expected]:
     Returns
     -------
     sequence of Expected
-        Of unknown strength; only on NRCALONG.
+        With unknown strength; only on NRCALONG.
     """
     if detector != "NRCALONG":
         return ()

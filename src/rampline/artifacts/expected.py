@@ -1,4 +1,4 @@
-"""What is expected where: the one record that every prediction returns."""
+"""Expected artifacts: the record that every prediction returns."""
 
 from dataclasses import dataclass, field
 
@@ -23,17 +23,17 @@ class Expected:
         ``wisp``, ``claw``, ``dragons_breath_1``, ``dragons_breath_2``, ``ginkgo_leaf``,
         ``stripes``, ``tadpole``.
     bit : int
-        Of the ``ARTIFACT`` plane, where it is masked.
+        Of the ``ARTIFACT`` plane, set where it is masked.
     detector : str
     corners : (n, 2) float64, pixels
-        x and y of a polygon around the place, full detector, science orientation, 0-based.
-        Empty where the place on the detector is not known.
+        x and y of a polygon around the place, full detector, science orientation,
+        0-based. Empty if the position on the detector is unknown.
     strength : float
-        Mean within the polygon, NaN where unknown.
+        Mean within the polygon; NaN if unknown.
     unit : str
         Of the strength: ``MJy/sr`` or ``DN/s``.
     cause : str
-        Where the light comes from, in words.
+        Description of the origin of the light.
     """
 
     kind: str
@@ -51,9 +51,9 @@ def box(x: tuple[float, float], y: tuple[float, float]) -> NDArray[np.float64]:
 
 
 def within_frame(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a polygon cut to the detector (Sutherland and Hodgman), (n, 2), pixels.
+    """Return a polygon clipped to the detector (Sutherland and Hodgman), (n, 2), pixels.
 
-    Empty where it lies outside.
+    Empty if it lies outside.
     """
     low, high = -0.5, SIDE - 0.5
     for axis in (0, 1):
@@ -63,7 +63,7 @@ def within_frame(corners: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def surface_brightness(ab_mag: float, fraction: float, area_arcsec2: float) -> float:
-    """Return what a fraction of a star's light gives when spread evenly, MJy/sr."""
+    """Return the surface brightness, MJy/sr, of a share of a star's light spread evenly."""
     flux_jy = AB_ZERO_JY * 10.0 ** (-0.4 * ab_mag) * fraction
     return float(flux_jy / (area_arcsec2 / ARCSEC2_PER_SR) / JY_PER_MJY)
 

@@ -11,13 +11,13 @@ from .expected import Expected
 
 REACH_DEG: Final = 5.0
 BRIGHTER_THAN_K: Final = -1.0
-"""Only the few brightest stars of the sky (Mira in PRIMER's UDS field) were seen to do it."""
+"""Seen only for the few brightest stars of the sky (Mira, in PRIMER's UDS field)."""
 FIELD_V3_DEG: Final = -490.0 / 3600.0
-"""Where NIRCam looks, off the telescope's axis."""
+"""V3 of NIRCam's field, relative to the telescope's axis."""
 
 
 def expect_stripes(stars: BandMagnitudes, detector: str) -> Sequence[Expected]:
-    """Return the stripes that far stars may draw over a detector.
+    """Return the stripes that distant stars may cause on a detector.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
-"""Where the detectors lie in the telescope's frame, near enough for light off the field.
+"""Positions of the detectors in the telescope's frame, for light from outside the field.
 
-Quadratics in the pixel, fitted to the SIAF apertures (PRDOPSSOC-075): within 0.02 arcsec
-of them on the short-wavelength detectors and 0.13 on the long-wavelength ones, half a pixel
-and two. They hold some 15 arcsec beyond the edges, where the stars stand whose light gets in
-from the side. Images on the sky need better: that is `astrometry.geometry`.
+Quadratics in the pixel coordinates, fitted to the SIAF apertures (PRDOPSSOC-075):
+accurate to 0.02 arcsec on the short-wavelength detectors and 0.13 on the
+long-wavelength ones, half a pixel and two. They hold to some 15 arcsec beyond the
+edges, where the stars that cause stray light lie. The more accurate mapping for
+astrometry is `astrometry.geometry`.
 """
 
 from typing import Final, NamedTuple
@@ -19,7 +20,7 @@ _NEWTON_ROUNDS: Final = 6
 
 
 class Pixels(NamedTuple):
-    """Places on a full detector, science orientation, 0-based, centres at integers."""
+    """Positions on a full detector, science orientation, 0-based, centres at integers."""
 
     x: Vector
     """(...,) column, pixels."""
@@ -37,12 +38,12 @@ class Telescope(NamedTuple):
 
 
 def pixel_to_telescope(detector: str, x: ArrayLike, y: ArrayLike) -> Telescope:
-    """Return where pixels of a detector look.
+    """Return the directions of pixels of a detector in the telescope's frame.
 
     Parameters
     ----------
     detector : str
-        As DETECTOR says it, ``NRCB1`` or ``NRCALONG``.
+        As in the keyword DETECTOR, such as ``NRCB1`` or ``NRCALONG``.
     x, y : (...,) float, pixels
         As in `Pixels`.
 
@@ -67,7 +68,7 @@ def telescope_to_pixel(detector: str, v2: ArrayLike, v3: ArrayLike) -> Pixels:
     Returns
     -------
     Pixels
-        Meaningful some 500 pixels beyond the frame and further only roughly.
+        Meaningful to some 500 pixels beyond the frame, and only rough farther out.
     """
     at = np.array(_QUADRATICS[detector])
     goal = np.stack(np.broadcast_arrays(np.asarray(v2, float), np.asarray(v3, float)))
@@ -84,23 +85,24 @@ def telescope_to_pixel(detector: str, v2: ArrayLike, v3: ArrayLike) -> Pixels:
 
 
 def pixel_unit(pixel: ArrayLike) -> Vector:
-    """Return places along an axis of a full detector from -1 to 1, first pixel to last."""
+    """Return positions along an axis, scaled to -1 at the first edge and 1 at the last."""
     return np.asarray((np.asarray(pixel, np.float64) - _CENTER) / (SIDE / 2))
 
 
 def across_telescope(detector: str, angle_deg: float) -> Vector:
-    """Return the quadratic that tells how far pixels lie to one side of a line.
+    """Return the quadratic that gives the distance of pixels to one side of a line.
 
     Parameters
     ----------
     detector : str
     angle_deg : float, deg
-        Of the line, from -V2 (near the columns' axis) towards V3.
+        Of the line, from -V2 (close to the column axis) towards V3.
 
     Returns
     -------
     (6,) float64, arcsec
-        Coefficients of 1, u, w, u^2, u w, w^2; u and w are `pixel_unit` of column and row.
+        Coefficients of 1, u, w, u^2, u w, w^2; u and w are `pixel_unit` of column and
+        row.
     """
     v2, v3 = np.array(_QUADRATICS[detector])
     angle = np.radians(angle_deg)
@@ -183,5 +185,5 @@ _QUADRATICS: Final = {
         (-491.360, 0.112, 64.785, 0.327, -0.244, -0.462),
     ),
 }
-"""Of each detector the coefficients of V2 and of V3, arcsec: 1, u, w, u^2, u w, w^2 with u
-and w from -1 at the first column and row to 1 at the last."""
+"""For each detector the coefficients of V2 and of V3, arcsec: 1, u, w, u^2, u w, w^2
+with u and w from -1 at the first column and row to 1 at the last."""
