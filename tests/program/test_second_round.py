@@ -7,6 +7,7 @@ from astropy.io import fits
 
 from rampline.files.content import recorded_hash
 from rampline.files.read_provenance import read_provenance
+from rampline.program.make_stray import read_template
 from rampline.program.options import ReduceOptions
 from rampline.program.reduce import reduce_files
 
@@ -59,6 +60,9 @@ def test_stray_light_is_sought_where_it_can_be_known(twice):
     assert "nrcb1_f200w" in stray
     bits = fits.getdata(twice / "round2/field" / stray, "ARTIFACT")
     assert (bits > 0).mean() < 0.001
+    template = read_template(twice / "round2/field" / stray)
+    np.testing.assert_array_equal(template.bits, bits)
+    assert template.n_light == 1
 
 
 def test_bad_pixels_of_each_detector_are_flagged_in_its_new_slopes(twice):

@@ -1,6 +1,6 @@
 """Files of planes that tasks of a run pass on: masks of sources, stray light."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from .provenance import Provenance, provenance_cards
 
 
 def write_planes(
-    path: Path, planes: Mapping[str, NDArray[Any]], provenance: Provenance
+    path: Path,
+    planes: Mapping[str, NDArray[Any]],
+    provenance: Provenance,
+    more: Sequence[Card] = (),
 ) -> str:
     """Write planes as extensions of these names.
 
@@ -23,6 +26,8 @@ def write_planes(
     path : Path
     planes : mapping of name to (rows, cols) array
     provenance : Provenance
+    more : sequence of Card
+        Of the primary header.
 
     Returns
     -------
@@ -37,6 +42,7 @@ def write_planes(
     cards = (
         Card("FILENAME", path.name, "File name"),
         *provenance_cards(provenance),
+        *more,
     )
     parts = [Part(name, plane) for name, plane in planes.items()]
     return write_fits(path, cards, parts)

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from ..artifacts.stray_fit import StrayTemplate
 from ..errors import RamplineError
+from ..exposure.header import Card
 from ..exposure.records import Plane
 from ..files.read import read_header, read_slope
+from ..files.read_provenance import read_provenance
 from ..files.supplied_light import find_supplied, read_supplied
 from ..files.templates import read_planes, write_planes
 from ..pipeline.expect_artifacts import expect_artifacts
@@ -42,8 +44,9 @@ from .stars import read_stars
 from .task_key import hash_file, make_key
 
 MODULE = "program.make_stray"
-LIGHT, LIGHT_ERR, BITS, N_LIGHT = "LIGHT", "LIGHT_ERR", "ARTIFACT", "N_LIGHT"
-"""Extensions; the last says with one pixel how many components are light."""
+LIGHT, LIGHT_ERR, BITS = "LIGHT", "LIGHT_ERR", "ARTIFACT"
+N_LIGHT = "NLIGHT"
+"""Card: how many components are light."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,11 +123,11 @@ def make_stray(request: StrayRequest) -> Made:
         LIGHT: template.light,
         LIGHT_ERR: template.err,
         BITS: template.bits,
-        N_LIGHT: np.full((1, 1), template.n_light, np.uint8),
     }
+    n_light = Card(N_LIGHT, template.n_light, "components that are light")
     steps = (step_run("stray_light", is_done=True),)
     provenance = trace(steps, params, files, inputs, key, supplied.problems)
-    write_planes(request.path, found, provenance)
+    write_planes(request.path, found, provenance, [n_light])
     share = 100.0 * float(np.mean(template.bits > 0))
     note = (
         f"{header.detector} {header.filter}: stray light on {share:.1f} % of the pixels"
@@ -141,5 +144,6 @@ def read_template(path: Path) -> StrayTemplate:
     InputError
         A file that is no longer whole.
     """
-    light, err, bits, n_light = read_planes(path, LIGHT, LIGHT_ERR, BITS, N_LIGHT)
-    return StrayTemplate(light, err, bits, n_light=int(n_light[0, 0]))
+    light, err, bits = read_planes(path, LIGHT, LIGHT_ERR, BITS)
+    n_light = int(read_provenance(path).primary[N_LIGHT])
+    return StrayTemplate(light, err, bits, n_light)
