@@ -1,9 +1,9 @@
-"""What an image between the sources is made of: drift, light, and terms of the sky.
+"""Components of an image between the sources: drift, faint light, and terms of the sky.
 
-Each is a Gaussian field, a linear map of unknowns of unit variance to the cells of the
-image: 32 pixels wide, every row of them, because drift changes from row to row. The light
-is smooth, so it is the same in all rows of a square cell. What is a level of amplifier
-rows and what is the same within a square are kept apart: the image is never spread out.
+Each is a Gaussian field, a linear map from unknowns of unit variance to the cells of the
+image. Cells are 32 pixels wide and one row high, because drift changes from row to row. The
+light is smooth, so it is the same in all rows of a square cell. Levels of amplifier rows and
+values of square cells are stored separately; the full image is never formed.
 """
 
 import itertools
@@ -19,14 +19,14 @@ from .drift_spectrum import stream_length
 from .stripes import STRIP, height_of_rows, parabola
 
 CELL: Final = 32
-"""Pixels: light fainter than a mask finds within a cell changes more slowly."""
+"""Width of a cell, pixels; light too faint for the mask varies on larger scales."""
 _MODES: Final = 24
-"""Cosines along each axis: in a full frame the shortest wave is 178 pixels long."""
+"""Cosines along each axis: in a full frame the shortest wavelength is 178 pixels."""
 _FALL: Final = 3.0
-"""Of the light's power over wave number: isothermal halos have 2, disks 6."""
+"""Slope of the light's power over wave number: 2 for isothermal halos, 6 for disks."""
 
 _LIMITS: Final = (1e-3, 200)
-"""Share of the error at which to stop, and most rounds."""
+"""Relative residual at which to stop, and maximum number of iterations."""
 
 Vector = NDArray[np.float64]
 Plane = NDArray[np.float64]
@@ -34,7 +34,7 @@ Plane = NDArray[np.float64]
 
 
 class Powers(NamedTuple):
-    """Prior variances of the levels, cycle by cycle of the padded stream of rows."""
+    """Prior variances of the levels, for each cycle in the padded stream of rows."""
 
     own: Vector
     """(cycles,), (DN/s)**2"""
@@ -43,7 +43,7 @@ class Powers(NamedTuple):
 
 
 class Parts(NamedTuple):
-    """An image of cells as a sum of two that repeat; or what an image adds up to."""
+    """An image of cells as the sum of two repeating parts; or the sums of an image."""
 
     rows: Plane
     """(rows, outputs): the same in all cells of a row of an output."""
@@ -56,16 +56,16 @@ class Cells(NamedTuple):
 
     first_strip: NDArray[np.intp]
     n_strips: NDArray[np.intp]
-    """Strips of each cell."""
+    """Number of strips of each cell."""
     first_row: NDArray[np.intp]
     n_rows: NDArray[np.intp]
-    """Rows of each cell."""
+    """Number of rows of each cell."""
     output: NDArray[np.intp]
-    """Of each strip."""
+    """Output of each strip."""
 
     @classmethod
     def of(cls, shape: tuple[int, ...], n_outputs: int) -> Self:
-        """Cut up the outputs of an image of so many rows and strips."""
+        """Divide the outputs of an image of the given rows and strips into cells."""
         output = np.arange(shape[1]) * n_outputs // shape[1]
         border = np.searchsorted(output, np.arange(n_outputs + 1))
         pairs = itertools.pairwise(border)
@@ -95,7 +95,7 @@ class Cells(NamedTuple):
         return np.asarray(levels + np.repeat(parts.squares, self.n_rows, axis=0))
 
     def add_up(self, weight: Plane, parts: Parts) -> Parts:
-        """Return what the image, times a weight, adds up to in rows and in squares."""
+        """Return the sums over rows and squares of the image times a weight."""
         n_rows, n_outputs, n_high, n_wide = self.shape
         sums = Parts(np.zeros((n_rows, n_outputs)), np.zeros((n_high, n_wide)))
         border = np.arange(n_outputs + 1)
@@ -112,23 +112,23 @@ class Cells(NamedTuple):
 
 
 class Field(Protocol):
-    """A linear map of unknowns to cells."""
+    """A linear map from unknowns to cells."""
 
     @property
     def size(self) -> int:
         """Return the number of unknowns."""
 
     def weigh(self, weight: Plane) -> None:
-        """Prepare the guess; ``weight`` is one over the variance of each cell's mean."""
+        """Prepare the preconditioner; ``weight`` is the inverse variance of cell means."""
 
     def parts(self, part: Vector) -> Parts:
         """Return the image."""
 
     def transposed(self, sums: Parts) -> Vector:
-        """Return the product of the transposed map with an image that adds up to this."""
+        """Return the product of the transposed map with an image that has these sums."""
 
     def guess(self, part: Vector) -> Vector:
-        """Return the solution as if there were no other field, or nearly so."""
+        """Return an approximate solution in the absence of other fields."""
 
 
 def find_fields(
@@ -141,9 +141,9 @@ def find_fields(
     cells : Cells
     fields : tuple of Field
     weight : (rows, cells) float64, (DN/s)**-2
-        Number of pixels over the variance of one.
+        Number of pixels over the variance of a pixel.
     right : (rows, cells) float64, 1/(DN/s)
-        Sum of the pixels over the variance of one.
+        Sum of the pixels over the variance of a pixel.
 
     Returns
     -------
@@ -166,7 +166,7 @@ def find_fields(
         return np.concatenate([field.guess(part) for field, part in pairs])
 
     def dot(one: Vector, other: Vector) -> float:
-        # not by BLAS, whose threads take longer to meet than to add
+        # not by BLAS: synchronising its threads takes longer than the sum
         return float((one * other).sum())
 
     one = Parts(np.ones(cells.shape[:2]), np.zeros(cells.shape[2:]))
@@ -185,7 +185,7 @@ class Drift:
     """Levels of the rows of each output, from streams of unit variance."""
 
     def __init__(self, cells: Cells, powers: Powers) -> None:
-        """Take roots of the prior's eigenvalues, of what outputs share and of the rest."""
+        """Take square roots of the prior's eigenvalues, common and own."""
         self._rows, self._outputs = cells.shape[:2]
         self._dark = np.zeros(cells.shape[2:])
         self._length = stream_length(self._rows)
@@ -195,7 +195,7 @@ class Drift:
         self.size = self._outputs * self._length
 
     def weigh(self, weight: Plane) -> None:
-        """Prepare the guess: as if all rows had the same weight."""
+        """Prepare the preconditioner: equal weight for all rows."""
         mean = float(weight.sum()) / (self._outputs * self._rows)
         own, joint = (1.0 / (1.0 + mean * prior) for prior in self._prior)
         self._filters = own, joint
@@ -228,7 +228,7 @@ class Modes:
     """Smooth light, from cosines of unit variance."""
 
     def __init__(self, cells: Cells, scatter: Plane) -> None:
-        """``scatter`` is the prior's in each cell, (cell rows, cells), DN/s."""
+        """``scatter`` is the prior scatter in each cell, (cell rows, cells), DN/s."""
         self._cells, self._scatter = cells, scatter
         self._level = np.zeros(cells.shape[:2])
         high, wide = (np.arange(min(_MODES, n)) / n for n in scatter.shape)
@@ -240,7 +240,7 @@ class Modes:
         self.size = power.size
 
     def weigh(self, weight: Plane) -> None:
-        """Prepare the guess: as if the modes did not know of each other."""
+        """Prepare the preconditioner: modes taken as independent."""
         seen = self._cells.along_columns(weight) * self._scatter**2
         self._guess = (1.0 / (1.0 + seen.mean() * self._root**2)).ravel()
 
@@ -266,7 +266,7 @@ class Terms:
     """Level and parabola of the sky along the rows, its tilt, and pedestals."""
 
     def __init__(self, cells: Cells, scatter: tuple[float, float, float]) -> None:
-        """``scatter`` are those of level and parabola, of pedestals and of the tilt."""
+        """``scatter`` is that of level and parabola, of the pedestals, and of the tilt."""
         smooth, pedestals, tilt = scatter
         self._shape, self._outputs, self._pedestals = (
             cells.shape,
@@ -283,7 +283,7 @@ class Terms:
         self.size = len(whole) + 1
 
     def weigh(self, weight: Plane) -> None:
-        """Prepare the guess: as if there were nothing else."""
+        """Prepare the preconditioner: the terms alone."""
         normal = np.eye(self.size)
         normal[:-1, :-1] += (self._across * weight.sum(axis=0)) @ self._across.T
         lever = self._across @ (self._up @ weight)
@@ -323,8 +323,8 @@ def _add_weighted(
 ) -> None:
     """Add the weighted image to ``sums``.
 
-    ``first`` are the first row of each square, and the first cell of each output and the
-    number of cells.
+    ``first`` is the first row of each square; the first cell of each output, followed by
+    the number of cells.
     """
     first_row, first_cell = first
     for high in range(len(first_row)):

@@ -1,8 +1,8 @@
-"""Ellipses round the events of a group: the snowball masks of the standard pipeline.
+"""Ellipses around the events of a group: the snowball masks of the standard pipeline.
 
-A region of flags is described by the ellipse that has its second moments. Coordinates
-follow ``stcal``: first the column, then the row; axes are full lengths, the minor one
-first; the angle is that of the major axis from the row axis, in degrees.
+A region of flags is described by the ellipse with the same second moments. Coordinates
+follow ``stcal``: column before row; axes are full lengths, the minor one first; the angle
+is that of the major axis from the row axis, in degrees.
 """
 
 import math
@@ -16,7 +16,7 @@ from ..numerics.jit import kernel
 from .regions import Regions, filled_areas, sum_moments
 
 _MIN_RING = 8
-"""Pixels of the smallest ring that encloses a hole."""
+"""Number of pixels of the smallest ring that encloses a hole."""
 
 
 class Ellipse(NamedTuple):
@@ -30,11 +30,11 @@ class Ellipse(NamedTuple):
 
 
 Ellipses: TypeAlias = NDArray[np.float64]
-"""(5, n): those of a group, in the order of the fields of `Ellipse`."""
+"""(5, n): ellipses of a group, in the order of the fields of `Ellipse`."""
 
 
 def fit_ellipses(regions: Regions, min_area: float) -> Ellipses:
-    """Describe the regions of at least ``min_area`` pixels, holes filled, by ellipses."""
+    """Fit ellipses to the regions of at least ``min_area`` pixels, holes filled."""
     box = regions.box
     enclosed = (box[:, 1] - box[:, 0] + 1) * (box[:, 3] - box[:, 2] + 1)
     open_question = (regions.area < min_area) & (regions.area >= _MIN_RING)
@@ -43,10 +43,10 @@ def fit_ellipses(regions: Regions, min_area: float) -> Ellipses:
 
 
 def _fit(regions: Regions, chosen: NDArray[np.intp]) -> Ellipses:
-    """Return the ellipses with the second moments of some regions."""
+    """Return the ellipses with the second moments of the chosen regions."""
     n = regions.area[chosen]
     r, c, rr, rc, cc = sum_moments(regions)[chosen].T
-    # exact integers: equal moments give an angle by convention, not by rounding
+    # exact integers: the angle for equal moments does not depend on rounding
     row_row, row_col, col_col = n * rr - r * r, n * rc - r * c, n * cc - c * c
     middle, half = 0.5 * (row_row + col_col), 0.5 * (row_row - col_col)
     reach = np.hypot(half, row_col)
@@ -63,12 +63,12 @@ def _fit(regions: Regions, chosen: NDArray[np.intp]) -> Ellipses:
 
 
 def list_ellipses(ellipses: Ellipses) -> list[Ellipse]:
-    """Return ellipses one by one."""
+    """Return the ellipses as a list."""
     return [Ellipse(*column) for column in ellipses.T.tolist()]
 
 
 def expanded(ellipse: Ellipse, factor: float, max_width: float) -> Ellipse:
-    """Return the ellipse with both axes longer by what ``factor`` adds to the minor."""
+    """Return the ellipse with both axes longer by (``factor`` - 1) times the minor axis."""
     grown = (factor - 1.0) * min(ellipse.minor, ellipse.major)
     minor = min(ellipse.minor + grown, max_width)
     major = min(ellipse.major + grown, max_width)
@@ -76,10 +76,10 @@ def expanded(ellipse: Ellipse, factor: float, max_width: float) -> Ellipse:
 
 
 def contain(ellipses: Ellipses, col: float, row: float) -> NDArray[np.bool_]:
-    """Return in which ellipses a point lies, (n,), as ``stcal`` tests it.
+    """Return which ellipses contain a point, (n,), by the test of ``stcal``.
 
-    It measures the angle from the column axis there, so that an elongated ellipse is
-    mirrored about the diagonal in this test alone.
+    In this test ``stcal`` measures the angle from the column axis, so that an elongated
+    ellipse is mirrored about the diagonal.
     """
     own_col, own_row, minor, major, angle_deg = ellipses
     angle = np.radians(180.0 - angle_deg)
@@ -99,7 +99,7 @@ def contain(ellipses: Ellipses, col: float, row: float) -> NDArray[np.bool_]:
 def ellipse_mask(
     ellipse: Ellipse, shape: tuple[int, int]
 ) -> tuple[tuple[slice, slice], NDArray[np.bool_]]:
-    """Draw a filled ellipse, centre and semi-axes rounded to pixels.
+    """Draw a filled ellipse with centre and semi-axes rounded to pixels.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def ellipse_mask(
     Returns
     -------
     window : (slice, slice)
-        Where in the plane the mask belongs.
+        Position of the mask in the plane.
     mask : (rows, cols) bool
     """
     form = _drawn([ellipse])
@@ -124,7 +124,7 @@ def ellipse_mask(
 def flag_ellipses(
     flags: NDArray[np.uint8], ellipses: Sequence[Ellipse], bit: int, veto: int
 ) -> None:
-    """Add a bit inside ellipses, drawn as `ellipse_mask` draws them.
+    """Add a bit inside ellipses, drawn as by `ellipse_mask`.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def flag_ellipses(
     ellipses : sequence of Ellipse
     bit : int
     veto : int
-        Pixels that have this bit are left as they are.
+        Pixels with this bit are not changed.
     """
     _fill_ellipses(flags, _drawn(ellipses), bit, veto)
 
@@ -153,7 +153,7 @@ def _drawn(ellipses: Sequence[Ellipse]) -> NDArray[np.float64]:
 def _window(
     form: NDArray[np.float64], shape: tuple[int, int]
 ) -> tuple[int, int, int, int]:
-    """Return the rows and columns, first and after the last, that an ellipse may reach."""
+    """Return first and last + 1 row and column that an ellipse may reach."""
     row, col = int(form[0]), int(form[1])
     reach = int(max(form[2], form[3])) + 2
     top, left = max(row - reach, 0), max(col - reach, 0)

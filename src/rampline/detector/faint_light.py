@@ -1,12 +1,12 @@
-"""Light of sources below the mask, told from the stripes.
+"""Separate the stripes from the light of sources that is too faint for the mask.
 
-A mask ends where the noise hides the light, but the light goes on: wings of galaxies, and of
-a cluster all that is between them. It is far fainter than the noise of a pixel, yet the mean
-of half an amplifier row finds it, and what passes for a stripe is subtracted on both sides
-of the source. Unlike a stripe the light changes along the row and goes on across the border
-to the next amplifier; and it is next to what is masked. Light, sky, pedestals and drift are
-therefore found together, as the conditional mean of Gaussian fields given the pixels that
-are not masked. Where nothing is masked, no light is expected, and none is found.
+A mask ends where the noise hides the light, but the light extends further: the wings of
+galaxies, or intracluster light. It is far fainter than the noise of a pixel, yet it biases
+the mean of half an amplifier row, and is then subtracted as a stripe on both sides of the
+source. Unlike a stripe, the light varies along the row, continues into the next amplifier,
+and lies next to masked pixels. Light, sky, pedestals and drift are therefore estimated
+together, as the conditional mean of Gaussian fields given the unmasked pixels. Where nothing
+is masked, the prior expects no light and none is found.
 """
 
 from typing import Final, NamedTuple
@@ -18,22 +18,22 @@ from .drift_and_sky import Cells, Drift, Modes, Powers, Terms, add_parts, find_f
 from .stripes import STRIP, Residual
 
 _REACHES: Final = (1.0, 2.0, 4.0, 8.0)
-"""Cells over which light reaches from a mask: the larger the mask, the further."""
+"""Widths, in cells, of the Gaussians that spread the mask: large masks reach farther."""
 _HIDING: Final = 3 * STRIP
-"""Pixels of the side of blocks, the middle ones of the mask, that hide the light."""
+"""Side, in pixels, of the mask's blocks of intermediate size, which set the light's prior."""
 _FREE: Final = 3.0
-"""Scatter, in that of a pixel, of level and parabola of the sky: nothing is known."""
+"""Prior scatter of the sky's level and parabola, in units of a pixel's: uninformative."""
 
 
 class Told(NamedTuple):
-    """What is drift and what is light."""
+    """Drift and light, separated."""
 
     level: NDArray[np.float32]
-    """(outputs, rows), DN/s: of the drift, pedestals included, zero on average"""
+    """(outputs, rows), DN/s: drift, including pedestals; zero on average"""
     pedestal: NDArray[np.float32]
-    """(outputs,), DN/s: their part of the levels, zero on average"""
+    """(outputs,), DN/s: the pedestals' part of the levels; zero on average"""
     light: NDArray[np.float32]
-    """(rows, strips), DN/s: of sources and of the sky above its level, and pedestals"""
+    """(rows, strips), DN/s: light of sources, sky above its level, and pedestals"""
 
 
 def tell_light(
@@ -43,21 +43,21 @@ def tell_light(
     scatter: tuple[float, float],
     known: NDArray[np.float32] | None = None,
 ) -> Told:
-    """Tell drift from faint light.
+    """Separate drift from faint light.
 
     Parameters
     ----------
     found : Residual
-        Its tilt and pedestals are looked at afresh: the latter as strong as they are there.
+        Its tilt and pedestals are estimated again; its pedestals set their prior scatter.
     variance : float, (DN/s)**2
         White noise of a pixel.
     powers : Powers
     scatter : (float, float)
-        At how many sigma the mask takes a block for a source; and what the sky may be
-        tilted by along the columns, DN/s from the first row to the last.
+        Significance (sigma) at which the mask takes a block for a source; and prior scatter
+        of the sky's tilt along the columns, DN/s from the first row to the last.
     known : (rows, strips) float32, optional
-        Share of each strip where the light of sources is known and subtracted: light is
-        expected around it, and left in it the more, the further away bare sky is.
+        Fraction of each strip in which the light of sources is known and subtracted. Light
+        is expected around it, and within it the more, the farther away bare sky is.
 
     Returns
     -------
@@ -65,9 +65,9 @@ def tell_light(
 
     Notes
     -----
-    The light's prior scatter is what blocks of 24 pixels hide from the mask, times how much
-    of the surroundings is masked. A map maker for scans (Keihanen et al. 2010, A&A 510,
-    A57) solves for the same drift with free pixels in the place of a field.
+    The prior scatter of the light is the level that blocks of 24 pixels hide from the mask,
+    times the masked fraction of the surroundings. A map maker for scans (Keihanen et al.
+    2010, A&A 510, A57) solves for the same drift, with free pixels instead of a field.
     """
     if variance <= 0.0 or not found.used.any():
         nothing = np.zeros_like(found.total)
@@ -94,10 +94,10 @@ def tell_light(
 def _share_around(
     found: Residual, cells: Cells, known: NDArray[np.float32] | None
 ) -> NDArray[np.float64]:
-    """Return how much of the surroundings of each cell is masked, (cell rows, cells)."""
+    """Return the masked fraction of the surroundings of each cell, (cell rows, cells)."""
     from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever looks for stripes
 
-    # the border around the sources is not counted: noise has one, too
+    # the border around sources is not counted: noise peaks have one, too
     inner = ndimage.binary_erosion(found.is_source, np.ones((3, 3)), border_value=1)
     masked = np.repeat(inner, STRIP, axis=0)[: len(found.total)]
     share = np.asarray(masked, np.float64)
@@ -113,10 +113,10 @@ def _share_around(
 
 
 def _share_of_reaches(known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the share of the reaches within which known cells have no bare sky.
+    """Return the fraction of the reaches within which known cells have no bare sky.
 
-    The level of the light that is subtracted there was never compared with bare sky: it may
-    be off by what stripes of the first round took away.
+    The level of the light subtracted there was never compared with bare sky: it may be
+    wrong by the stripes that the first round subtracted.
     """
     from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever looks for stripes
 

@@ -2,13 +2,13 @@
 
 The reference voltages of the readout drift with a spectrum that rises towards low
 frequencies. Within the 5 ms that an amplifier takes for a row the drift is nearly
-constant, so it shows as stripes 512 pixels long. What is measured is the mean, not the
-median, of the pixels of a row that show only sky: the correction is linear in the data.
-Common to the amplifiers is a part of it, and it goes on from row to row, so rows that
-sources cover are filled up from the others and those around, as much as the noise of their
-few pixels demands. Where the scene is known, drifts within a row are followed, too. What is
-left over: drifts faster than half a row, and drifts that all amplifiers share and that look
-like a tilted sky.
+constant, so it appears as stripes 512 pixels long. The mean, not the median, of the pixels
+of a row that show only sky is measured, so the correction is linear in the data. Part of the
+drift is common to the amplifiers, and it is correlated from row to row: the levels of rows
+covered by sources are estimated from the other amplifiers and the neighbouring rows, weighted
+by their noise. Where the scene is known, drifts within a row are followed, too. Not removed
+are drifts faster than half a row, and drifts common to all amplifiers that look like a tilt
+of the sky.
 """
 
 from typing import NamedTuple
@@ -34,32 +34,32 @@ from .stripes import STRIP, Levels, Residual, Strips, find_levels, sum_strips
 
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE | REFERENCE_PIXEL | SATURATED
 _STEP = 5
-"""Every fifth row and column is enough for the level of the sky."""
+"""Every fifth row and column suffices for the level of the sky."""
 _SKY_ROUNDS = 3
 _ROWS_APART = np.arange(12, 129)
-"""Rows whose levels are compared: light of a source does not correlate so far."""
+"""Lags, in rows, at which levels are compared: light of sources is uncorrelated there."""
 
 
 class FlickerNoiseParams(StepParams):
     """How stripes are measured."""
 
     pixel_clip: Sigma = 4.0
-    """Pixels this far from the sky are left out."""
+    """Pixels farther than this from the sky are excluded."""
     source_clip: Sigma = 3.0
-    """Blocks of 8, 24 and 72 pixels this far above the sky are left out."""
+    """Blocks of 8, 24 and 72 pixels farther than this above the sky are excluded."""
     within_rows: bool = True
-    """Where the scene is known: follow the drift in the order of the clock."""
+    """Whether the drift is followed in clocking order where the scene is known."""
     strength: Factor = 1.0
-    """Prior variance of the stripes over the one measured; larger shrinks less."""
+    """Factor on the measured prior variance of the stripes; larger shrinks less."""
 
 
 class Sources(NamedTuple):
-    """What is known of the sources in an image."""
+    """A model of the sources in an image."""
 
     light: Plane
-    """(rows, cols), DN/s: model of it; 0 where none is known"""
+    """(rows, cols), DN/s: light of the sources; 0 where unknown"""
     is_source: NDArray[np.bool_]
-    """(rows, cols): where it is known"""
+    """(rows, cols): where the light is known"""
 
 
 class FlickerNoise(NamedTuple):
@@ -68,7 +68,7 @@ class FlickerNoise(NamedTuple):
     slope: Plane
     """(rows, cols), DN/s: the corrected image."""
     stripes: Plane
-    """(rows, cols), DN/s: what was subtracted; 0 where nothing could be measured."""
+    """(rows, cols), DN/s: subtracted stripes; 0 where none could be measured."""
     stripe_err: NDArray[np.float32]
     """(outputs, rows), DN/s: uncertainty of the level of each amplifier row."""
     usable: NDArray[np.float32]
@@ -78,7 +78,7 @@ class FlickerNoise(NamedTuple):
 def describe_rows(
     err: NDArray[np.float32], usable: NDArray[np.float32]
 ) -> dict[str, NDArray[np.float32]]:
-    """Return the planes that say how well each amplifier row is known, by extension.
+    """Return the planes on the uncertainty of each amplifier row, by extension name.
 
     Parameters
     ----------
@@ -111,12 +111,12 @@ def remove_flicker_noise(
     slope : (rows, cols) float32, DN/s
     pixel_flags : (rows, cols) uint32
     readout : Readout
-        Its outputs share the columns out evenly.
+        Its outputs are equally many columns wide.
     params : FlickerNoiseParams
     flat : (rows, cols) float32, optional
-        Flat field: the sky is smooth only once it is divided out.
+        Flat field: the sky is smooth only after division by it.
     scene : Sources, optional
-        What is known of the sources, subtracted before anything is measured.
+        Model of the sources, subtracted before the stripes are measured.
 
     Returns
     -------
@@ -124,13 +124,13 @@ def remove_flicker_noise(
 
     Notes
     -----
-    The sky model and the masks come from the image over the flat; the stripes are
-    measured on the image less sky times flat, and subtracted from the image as it came.
-    The sum of all stripes is zero, so the sky level is kept; a tilt of the sky is kept
-    as far as drift is unlikely to have made it. A level is the conditional mean of common
-    and own drifts, beside light that the mask leaves over: see `tell_light`. The spectrum
-    of the drifts is measured from the row means. With a scene the drift is followed in
-    the order of the clock: see `follow_drift`. The uncertainties are those of levels.
+    The sky model and the masks are made from the image divided by the flat; the stripes are
+    measured on the image minus sky times flat, and subtracted from the original image. The
+    sum of all stripes is zero, so the sky level is kept; a tilt of the sky is kept as far
+    as drift is unlikely to have caused it. A level is the conditional mean of common and own
+    drifts, estimated together with unmasked light: see `tell_light`. The spectrum of the
+    drifts is measured from the row means. With a scene the drift is followed in clocking
+    order: see `follow_drift`. The uncertainties are those of the levels.
     """
     image, is_source = slope, None
     if scene is not None:
@@ -146,7 +146,7 @@ def remove_flicker_noise(
 
 
 def _in_strips(slope: Plane, readout: Readout) -> bool:
-    """Return whether each output is some strips wide, as those of all full frames are."""
+    """Return whether outputs are whole strips wide, as in all full frames."""
     return readout.n_outputs == 1 or slope.shape[1] % (readout.n_outputs * STRIP) == 0
 
 
@@ -157,7 +157,7 @@ def _follow_scene_drift(
     params: FlickerNoiseParams,
     light: tuple[Plane | None, Sources],
 ) -> FlickerNoise:
-    """Follow the drift of the image less its scene; ``light`` are flat and scene."""
+    """Follow the drift of the image minus its scene; ``light`` is flat and scene."""
     flat, scene = light
     strips = _sum_sky(slope - scene.light, pixel_flags, params, flat)
     found = find_levels(strips, readout.n_outputs, params.source_clip, params.strength)
@@ -184,11 +184,11 @@ def measure_stripes(
     Parameters
     ----------
     image : (rows, cols) float32, DN/s
-        Slopes, less the sources where a model of them is known.
+        Slopes, minus the sources where a model of them is known.
     pixel_flags, n_outputs, params, flat
-        As of `remove_flicker_noise`.
+        As in `remove_flicker_noise`.
     is_source : (rows, cols) bool, optional
-        Where the light of sources is subtracted.
+        Pixels in which the light of sources is subtracted.
 
     Returns
     -------
@@ -218,11 +218,11 @@ def _tell(
     params: FlickerNoiseParams,
     is_source: NDArray[np.bool_] | None,
 ) -> Told:
-    """Tell drift from faint light and from a tilt of the sky.
+    """Separate drift from faint light and from a tilt of the sky.
 
-    The drift goes on from row to row; what a row has for itself is a part of the prior
-    beside it, as strong as the scatter of the rows demands. A drift that all amplifiers
-    share tilts the image like a tilted sky: a tilt no larger than drift makes is taken for
+    The drift is correlated from row to row; the prior has an additional independent part
+    per row, as strong as the scatter of the rows requires. A drift common to all amplifiers
+    tilts the image like a tilted sky: a tilt no larger than that of drift is taken for
     drift, a much larger one is the sky's (James and Stein 1961, in one dimension).
     """
     _, n_outputs, n_rows = found.sums.shape
@@ -248,7 +248,7 @@ def _tell(
 def _sum_sky(
     image: Plane, pixel_flags: Flags32, params: FlickerNoiseParams, flat: Plane | None
 ) -> Strips:
-    """Sum the image less its sky over strips."""
+    """Sum the image minus its sky over strips."""
     response = np.ones((1, 1), np.float32) if flat is None else flat
     level, scatter = _measure_sky(image, pixel_flags, flat)
     sky = level, params.pixel_clip * scatter
@@ -265,11 +265,11 @@ def subtract_stripes(
     slope : (rows, cols) float32, DN/s
         Owned by the caller; changed in ``rows`` only.
     level : (outputs, rows) float32, DN/s
-        The columns are shared out evenly among the outputs.
+        The outputs are equally many columns wide.
     rows : slice
         Rows to work on.
     stripes : (rows, cols) float32, DN/s, optional
-        Filled in ``rows`` with what was subtracted.
+        Filled in ``rows`` with the subtracted stripes.
     """
     n_outputs, n_cols = len(level), slope.shape[1]
     width = n_cols // n_outputs
