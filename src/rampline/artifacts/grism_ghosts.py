@@ -1,10 +1,11 @@
-"""Tadpoles found in the pixels of a grism exposure, where sources lead to expect them.
+"""Find tadpoles in the pixels of a grism exposure, at the places expected from the sources.
 
 A head is a compact peak at a nearly fixed offset from its source. Spectra run along the
-columns, as tails do, but are longer: less the running median of its column the image keeps
-heads, most of the tails and narrow lines. How far all heads are from where they are expected
-(pointing, filters whose offset nobody measured) is read off from the mean of all places;
-then each is looked for near its own.
+columns, as tails do, but are longer: after subtraction of the running median of each
+column, heads, most of the tails and narrow lines remain. The common offset of all heads
+from their expected positions (from pointing, or filters whose offset has not been
+measured) is determined from the mean of all cutouts; then each head is searched for
+individually.
 """
 
 from collections.abc import Sequence
@@ -22,43 +23,43 @@ from .grism_sky import smooth_known
 from .tadpoles import TAIL_HALF_PX, Head
 
 CONTINUUM_PX: Final = 201
-"""Rows of the running median: twice what is bright of a tail, and less than
-the spectra of wide filters."""
+"""Rows of the running median: twice the bright part of a tail, and less than the
+spectra of wide filters."""
 MARGIN_PX: Final = 12
-"""Round the searched places, for the scatter of their mean."""
+"""Margin around the search areas, for the scatter of their mean."""
 CLIP_SIGMA: Final = 20.0
-"""More than this counts no more in the mean of all places: no single one decides."""
+"""Limit of values in the mean of all cutouts, so that no single one dominates."""
 
 
 class TadpoleSearchParams(StepParams):
-    """How tadpoles are looked for."""
+    """How tadpoles are searched for."""
 
     threshold: Sigma = 5.0
-    """A head stands out this far, smoothed over its width."""
+    """Minimum significance of a head, smoothed over its width."""
     smoothing: PixelsFloat = 2.0
-    """Standard deviation of the Gaussian: that of a head, roughly."""
+    """Standard deviation of the smoothing Gaussian: roughly that of a head."""
     least_share: Fraction = 0.1
-    """Of the expected brightness: fainter peaks are something else."""
+    """Minimum fraction of the expected brightness; fainter peaks are not tadpoles."""
     mask_threshold: Sigma = 3.0
-    """Head and tail are flagged where they exceed this many errors of a pixel."""
+    """Head and tail are flagged where they exceed this many times the pixel's error."""
     core: PixelsFloat = 5.0
     """Radius within which a head is always flagged."""
 
 
 class FoundHead(NamedTuple):
-    """What was found where a tadpole's head is expected."""
+    """Result of the search for an expected head."""
 
     expected: Head
     x: float
-    """Column of the peak, pixels; NaN where none stands out."""
+    """Column of the peak, pixels; NaN if none was found."""
     y: float
-    """Row."""
+    """Row of the peak, pixels; NaN if none was found."""
     rate: float
-    """Brightness of the smoothed peak, DN/s; NaN where none stands out."""
+    """Brightness of the smoothed peak, DN/s; NaN if none was found."""
     significance: float
-    """Of the highest point near the expected place."""
+    """Of the highest point near the expected position."""
     n_pixels: int
-    """That are flagged."""
+    """Number of pixels flagged."""
 
 
 class Tadpoles(NamedTuple):
@@ -66,29 +67,29 @@ class Tadpoles(NamedTuple):
 
     heads: tuple[FoundHead, ...]
     shift: tuple[float, float]
-    """Columns and rows that all heads are off."""
+    """Common offset of all heads from their expected positions: columns, rows."""
     mask: NDArray[np.bool_]
     """(rows, cols)."""
 
 
 class _Contrast(NamedTuple):
     light: Plane
-    """Smoothed image less spectra."""
+    """Smoothed image minus spectra."""
     significance: Plane
 
 
 def find_tadpoles(
     residual: Plane, err: Plane, heads: Sequence[Head], params: TadpoleSearchParams
 ) -> Tadpoles:
-    """Look for the heads of tadpoles and flag them with their tails.
+    """Search for the heads of tadpoles and flag them with their tails.
 
     Parameters
     ----------
     residual : (rows, cols) float32, DN/s
-        Less its sky; NaN on bad pixels.
+        Image minus its sky; NaN on bad pixels.
     err : (rows, cols) float32, DN/s
     heads : sequence of Head
-        Where they are expected, in pixels of this image.
+        Expected heads, in pixels of this image.
     params : TadpoleSearchParams
 
     Returns
@@ -118,29 +119,30 @@ def find_tadpoles(
 
 
 def _contrast(residual: Plane, err: Plane, sigma_px: float) -> _Contrast:
-    """Return the smoothed image less its spectra, and the same over its noise."""
+    """Return the smoothed image minus its spectra, and its ratio to the noise."""
     smooth, share = smooth_known(residual, sigma_px)
     smooth = np.nan_to_num(smooth, nan=0.0)
     light = smooth - running_median(smooth, CONTINUUM_PX)
     variance, _ = smooth_known(err**2, sigma_px / 2**0.5)
-    # a mean of 4 pi sigma^2 pixels, less where some are unknown
+    # the Gaussian averages 4 pi sigma^2 pixels, fewer where some are unknown
     n_averaged = 4.0 * np.pi * sigma_px**2 * np.maximum(share, 0.05)
     noise = np.sqrt(np.where(variance > 0, variance, np.inf) / n_averaged)
     ratio = light / noise
-    # what errors leave out, faint sources and stripes, shows in the scatter
+    # the scatter includes faint sources and stripes, which the errors do not
     scatter = float(np.median(np.abs(ratio))) * MAD_TO_SIGMA
     return _Contrast(light, np.asarray(ratio / max(scatter, 1.0), np.float32))
 
 
 def running_median(values: Plane, length: int) -> Plane:
-    """Return the median of the rows around each pixel in its column.
+    """Return the running median along columns.
 
     Parameters
     ----------
     values : (rows, cols) float32
         Without NaN.
     length : int, pixels
-        Odd; fewer at the edges. Of an even number the lower middle counts.
+        Odd; shorter at the edges. For an even number of values, the lower of the middle
+        two.
 
     Returns
     -------
@@ -155,7 +157,7 @@ def running_median(values: Plane, length: int) -> Plane:
 def _common_shift(
     significance: Plane, heads: Sequence[Head], threshold: float
 ) -> tuple[float, float]:
-    """Return how far all heads are from where they are expected: columns, rows."""
+    """Return the common offset of heads from their expected positions: columns, rows."""
     reach = int(max(head.radius for head in heads))
     total = np.zeros((2 * (reach + MARGIN_PX) + 1,) * 2)
     count = np.zeros_like(total)
@@ -176,7 +178,7 @@ def _common_shift(
 
 
 def _cutout(values: Plane, head: Head, reach: int) -> NDArray[np.float64]:
-    """Return the square round an expected head, NaN outside the image."""
+    """Return the square around an expected head, NaN outside the image."""
     row, col = round(head.y), round(head.x)
     out = np.full((2 * reach + 1,) * 2, np.nan)
     rows, cols = (
@@ -201,7 +203,7 @@ def _peak(
         for k, n in zip((y, x), significance.shape, strict=True)
     )
     if rows.size == 0 or cols.size == 0:
-        # carried out of the image by the shift
+        # shifted out of the image
         return (
             int(np.clip(y, 0, significance.shape[0] - 1)),
             int(np.clip(x, 0, significance.shape[1] - 1)),
@@ -220,7 +222,7 @@ class _Whole(NamedTuple):
 def _whole(
     light: Plane, err: Plane, peak: tuple[int, int], params: TadpoleSearchParams
 ) -> _Whole:
-    """Return head and tail: what is bright in the strip and joined to the peak."""
+    """Return head and tail: the bright pixels of the strip connected to the peak."""
     half_x, half_y = (round(half) for half in TAIL_HALF_PX)
     row, col = peak
     box = (
@@ -260,7 +262,7 @@ def _running_median(
 
 @kernel
 def _take_out(window: NDArray[np.float32], size: int, value: float) -> int:
-    """Take one value out of a sorted window; return how many are left."""
+    """Remove one value from a sorted window; return the number left."""
     for m in range(np.searchsorted(window[:size], value), size - 1):
         window[m] = window[m + 1]
     return size - 1

@@ -1,11 +1,12 @@
-"""The sky of dispersed exposures: a template, scaled.
+"""The sky of dispersed exposures: a scaled template.
 
-Every pixel of a grism image sees the whole band of the sky, each wavelength from another
-place of the field; where the field ends, so does part of the light. What is left has the
-grism's own pattern and hardly changes but for its strength. The template is a reference
-file (WFSSBKG) or the median of the visit's exposures, spectra masked, each over its own level.
-The strength is the variance-weighted mean of the ratio, with a percentile of the residuals
-clipped at each end, as in `jwst`.
+Every pixel of a grism image receives the whole band of the sky, each wavelength from a
+different position in the field; beyond the edge of the field part of the light is
+missing. The resulting pattern is specific to the grism and varies almost only in
+strength. The template is a reference file (WFSSBKG) or the median of the visit's
+exposures, with spectra masked and each divided by its level. The strength is the
+variance-weighted least-squares factor, with a percentile of the residuals clipped at
+each end, as in `jwst`.
 """
 
 from collections.abc import Sequence
@@ -22,42 +23,42 @@ from ..params import Count, Fraction, PixelsFloat, StepParams, Unit
 from .stray_light import median_stack
 
 LEAST_KNOWN: Final = 0.05
-"""Of the weight of the smoothing Gaussian must lie on known pixels."""
+"""Minimum fraction of the smoothing Gaussian's weight on known pixels."""
 LEAST_SHARE: Final = 0.3
-"""The same for the pattern itself, which else is taken from farther around."""
+"""The same for the pattern itself, which is otherwise filled with a wider Gaussian."""
 LEAST_VALUES: Final = 2
-"""Exposures that must show sky at a pixel of the pattern."""
+"""Minimum number of exposures that show sky at a pixel of the pattern."""
 HOLE_FACTORS: Final = (4.0, 16.0)
-"""How much wider holes are smoothed over."""
+"""Factors by which the Gaussian is widened to fill holes."""
 CLIP_ROUNDS: Final = 3
 CLIP_SIGMA: Final = 3.0
-"""Medians farther than this from what is around are no sky."""
+"""Medians farther than this from their surroundings are excluded."""
 
 
 class GrismSkyParams(StepParams):
     """How the sky of a grism exposure is scaled and subtracted."""
 
     clip: Annotated[float, Field(ge=0, lt=50), Unit("percent")] = 1.0
-    """Lowest and highest residuals left out in each round."""
+    """Percentage of residuals excluded at each end in each round."""
     rounds: Count = 5
-    """Of clipping."""
+    """Rounds of clipping."""
     least_usable: Fraction = 0.05
-    """Of the pixels must be free of spectra."""
+    """Minimum fraction of pixels free of spectra."""
     least_exposures: Annotated[Count, Field(ge=2)] = 3
-    """Fewer exposures of a visit, detector, filter and grism make no template."""
+    """Minimum number of exposures of a visit, detector, filter and grism for a template."""
     smoothing: PixelsFloat = 6.0
-    """Standard deviation of the Gaussian that smooths a median of exposures."""
+    """Standard deviation of the Gaussian that smooths the median of the exposures."""
 
 
 class SkyScale(NamedTuple):
-    """How strong the sky is in one exposure."""
+    """The strength of the sky in one exposure."""
 
     factor: float
-    """Times the template; NaN where it could not be measured."""
+    """Factor for the template; NaN if it could not be measured."""
     err: float
     """Its standard error."""
     n_used: int
-    """Pixels after clipping."""
+    """Number of pixels used after clipping."""
 
 
 class GrismSky(NamedTuple):
@@ -80,11 +81,11 @@ def scale_sky(
     Parameters
     ----------
     image : ((rows, cols) float32, (rows, cols) float32)
-        Slopes, and their variance; the unit does not matter.
+        Slopes and their variance, in any unit.
     template : (rows, cols) float32
     usable : (rows, cols) bool
-        Pixels without spectra that may be used; those that are NaN or without variance are
-        left out as well.
+        Usable pixels without spectra; NaN pixels and those without a positive variance
+        are excluded as well.
     params : GrismSkyParams
 
     Returns
@@ -93,9 +94,10 @@ def scale_sky(
 
     Notes
     -----
-    Without NaN the factor agrees with ``bkg_subtract`` of `jwst` 3.0 to single precision.
-    There the template's square is summed over pixels whose slope is NaN as well, which
-    makes the factor too small by their share; here both sums run over the same pixels.
+    Without NaN the factor agrees with ``bkg_subtract`` of `jwst` 3.0 to single
+    precision. `jwst` also sums the square of the template over pixels whose slope is
+    NaN, which makes the factor too small by their fraction; here both sums run over the
+    same pixels.
     """
     values, variance = image
     known = usable & np.isfinite(values) & np.isfinite(template) & (variance > 0)
@@ -117,7 +119,7 @@ def scale_sky(
 def stack_sky(
     exposures: Sequence[tuple[Plane, Plane]], params: GrismSkyParams
 ) -> GrismSky | None:
-    """Return the sky's pattern as the exposures of a visit show it.
+    """Return the sky's pattern measured from the exposures of a visit.
 
     Parameters
     ----------
@@ -128,7 +130,7 @@ def stack_sky(
     Returns
     -------
     GrismSky or None
-        None where the exposures are too few, or the sky of one of them is not above 0.
+        None if there are too few exposures, or the sky level of one is not positive.
     """
     if len(exposures) < params.least_exposures:
         return None
@@ -143,7 +145,7 @@ def stack_sky(
     ]
     known = np.where(count >= LEAST_VALUES, median, np.float32(np.nan))
     light, weight = _fill(_clip(known, params.smoothing), params.smoothing)
-    # the Gaussian averages over 4 pi sigma^2 pixels
+    # the Gaussian averages 4 pi sigma^2 pixels
     averaged = np.maximum(count, 1) * max(1.0, 4.0 * np.pi * params.smoothing**2)
     err = MEDIAN_NOISE * np.mean(noise) / np.sqrt(averaged * np.maximum(weight, 0.05))
     mean = np.float32(np.nanmean(light))
@@ -151,7 +153,7 @@ def stack_sky(
 
 
 def _clip(median: Plane, sigma_px: float) -> Plane:
-    """Return the median without what spectra left in it: the sky is smooth."""
+    """Return the median without residuals of spectra, given that the sky is smooth."""
     for _ in range(CLIP_ROUNDS):
         rest = median - smooth_known(median, HOLE_FACTORS[0] * sigma_px)[0]
         middle = np.nanmedian(rest)
@@ -163,9 +165,9 @@ def _clip(median: Plane, sigma_px: float) -> Plane:
 
 
 def _fill(values: Plane, sigma_px: float) -> tuple[Plane, Plane]:
-    """Return the smoothed values, holes from farther around, and the known share."""
+    """Return the smoothed values, holes filled from farther away, and the known share."""
     light, share = smooth_known(values, sigma_px)
-    # a mean of few pixels at the rim of a spectrum is not to be trusted
+    # a mean of few pixels at the edge of a spectrum is unreliable
     light = np.where(share > LEAST_SHARE, light, np.float32(np.nan))
     for factor in HOLE_FACTORS:
         wide, _ = smooth_known(values, factor * sigma_px)
@@ -174,7 +176,7 @@ def _fill(values: Plane, sigma_px: float) -> tuple[Plane, Plane]:
 
 
 def smooth_known(values: Plane, sigma_px: float) -> tuple[Plane, Plane]:
-    """Return the Gaussian mean of the known values around each pixel and their share.
+    """Return the Gaussian mean of the known values around each pixel, and their share.
 
     Parameters
     ----------
@@ -185,9 +187,9 @@ def smooth_known(values: Plane, sigma_px: float) -> tuple[Plane, Plane]:
     Returns
     -------
     mean : (rows, cols) float32
-        NaN where less than a twentieth of the Gaussian is known.
+        NaN where less than a twentieth of the Gaussian's weight is on known pixels.
     share : (rows, cols) float32
-        Of the Gaussian's weight on known pixels.
+        Fraction of the Gaussian's weight on known pixels.
     """
     known = np.isfinite(values)
     share = ndimage.gaussian_filter(known.astype(np.float32), sigma_px)
@@ -201,6 +203,6 @@ def smooth_known(values: Plane, sigma_px: float) -> tuple[Plane, Plane]:
 def _factor(
     sky: NDArray[np.float64], pattern: NDArray[np.float64], weight: NDArray[np.float64]
 ) -> float:
-    """Return the least-squares factor; NaN without light in the template."""
+    """Return the least-squares factor; NaN if the template is zero."""
     total = np.sum(pattern * pattern * weight)
     return float(np.sum(sky * pattern * weight) / total) if total > 0 else np.nan

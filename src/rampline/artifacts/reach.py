@@ -1,10 +1,10 @@
-"""Which pixels light reaches that is known to be at a place.
+"""Find the pixels affected by stray light that is known to be present at a place.
 
-Means over cells of 4 pixels are smoothed over 3, 12 and 40 pixels. What stands out at the
-finest scale is light first; the coarser scales then look at what that leaves, so that faint
-wings are found without widening bright edges. Light is one piece with what stands out clearly
-within the expected outline, and may reach a little beyond it; sources in front of it are
-masked with it.
+Means over cells of 4 x 4 pixels are smoothed over 3, 12 and 40 pixels. Light is
+detected first at the finest scale; the coarser scales then use the remaining cells, so
+that faint wings are found without widening bright edges. The light must be connected to
+clearly significant cells within the expected outline, and may extend a little beyond
+it; sources superposed on it are masked with it.
 """
 
 from typing import Final, NamedTuple
@@ -20,17 +20,18 @@ from .stray_fit import average_blocks
 SCALES: Final = (0.75, 3.0, 10.0)
 """Standard deviations of the Gaussians, cells."""
 BEYOND: Final = 24
-"""Cells beyond its outline as far as which light is followed: 3 arcsec of short wavelengths,
-the uncertainty of where knife-edge light falls; in small subarrays an eighth of the side."""
+"""Cells beyond its outline out to which light is followed: 3 arcsec at short
+wavelengths, the uncertainty of the position of knife-edge light; in small subarrays an
+eighth of the side."""
 SEED: Final = 2.0
-"""Times the threshold: noise in so few places as an outline has does not reach it."""
+"""Times the threshold: not reached by noise in the few independent cells of an outline."""
 LEAST_WEIGHT: Final = 0.05
-"""Of known pixels under a Gaussian, for its mean to count."""
+"""Minimum weight of known cells under a Gaussian for its mean to be used."""
 Cells = NDArray[np.float32]
 
 
 class Noise(NamedTuple):
-    """Sky beside all expected places."""
+    """Sky outside all expected places."""
 
     cells: Cells
     """NaN at these places and where fewer than half of the pixels are known."""
@@ -41,7 +42,7 @@ class Noise(NamedTuple):
 
 
 def measure_noise(cells: Cells) -> Noise:
-    """Return the scatter of sky at each scale, sources only adding to it.
+    """Return the level and scatter of the sky at each scale, from its lower half.
 
     Parameters
     ----------
@@ -66,14 +67,14 @@ def in_cells(values: Plane) -> Cells:
 
 
 def spread(found: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return cells as the pixels of a frame."""
+    """Expand cells to the pixels of a frame."""
     wide = found.repeat(CELL, axis=0).repeat(CELL, axis=1)
     beyond = [(0, n - k) for n, k in zip(shape, wide.shape, strict=True)]
     return np.pad(wide, beyond, mode="edge")
 
 
 def smooth(cells: Cells, sigma: float) -> Cells:
-    """Return the Gaussian mean of the known cells around each; NaN where few are."""
+    """Return the Gaussian mean of the known cells around each; NaN where few are known."""
     finite = np.isfinite(cells)
     bare = np.where(finite, cells, np.float32(0))
     weight = ndimage.gaussian_filter(finite.astype(np.float32), sigma, truncate=3.0)
@@ -89,7 +90,7 @@ def find_reach(
     threshold: float,
     n_scales: int = len(SCALES),
 ) -> NDArray[np.bool_]:
-    """Return the cells that light reaches which is at a place.
+    """Return the cells affected by the light at a place.
 
     Parameters
     ----------
@@ -99,9 +100,9 @@ def find_reach(
     inside : (rows, cols) bool
         Cells of the place.
     threshold : float, sigma
-        Of the smoothed noise.
+        In units of the smoothed noise.
     n_scales : int
-        The finest ones only.
+        Number of scales used, the finest first.
 
     Returns
     -------
@@ -128,12 +129,12 @@ def find_reach(
 
 
 def reach_beyond(shape: tuple[int, ...]) -> int:
-    """Return how far beyond its outline light is followed in a frame, cells."""
+    """Return the distance beyond its outline to which light is followed, cells."""
     return min(BEYOND, min(shape) // 8)
 
 
 def widen(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
-    """Return cells and those around them."""
+    """Return the cells and those within ``by`` cells of them."""
     if not inside.any():
         return inside
     away = ndimage.distance_transform_cdt(~inside, "chessboard")
@@ -141,7 +142,7 @@ def widen(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
 
 
 def _filled(cells: Cells, sigma: float) -> Cells:
-    """Return cells smoothed over a scale, unknown ones from the coarser scales."""
+    """Return cells smoothed at a scale, unknown ones filled from the coarser scales."""
     smoothed = smooth(cells, sigma)
     for coarser in SCALES:
         if coarser > sigma:

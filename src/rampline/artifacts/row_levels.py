@@ -1,9 +1,10 @@
-"""The levels of amplifier rows, told beside the light that is looked for.
+"""The levels of amplifier rows, measured outside the stray light that is searched for.
 
-1/f noise shifts the 512 pixels that an amplifier reads in a row together: from row to row
-partly in step with the other amplifiers, over many rows on its own. Light that covers a few
-pixels of a row leaves the others to tell its level; where it covers them all, rows above and
-below tell the slow part, and the other amplifiers the fast one.
+1/f noise shifts the 512 pixels that an amplifier reads in a row together. From row to
+row the shift is partly common to the other amplifiers; over many rows it is
+independent. Where light covers only some pixels of a row, the others give its level;
+where it covers nearly all, the rows above and below give the slow part, and the other
+amplifiers the fast one.
 """
 
 from typing import Final, NamedTuple
@@ -16,38 +17,38 @@ from ..exposure.records import Plane
 from .stray_fit import output_width
 
 LEAST_OF_ROW: Final = 0.25
-"""Share of an amplifier's row beside the light that tells its level."""
+"""Minimum share of an amplifier's row outside the light for its level to be measured."""
 SMOOTH_ROWS: Final = 33
-"""Scattered light is even over so many rows, or has an edge, which a median keeps; what
-changes from one row to the next is noise."""
+"""Rows of the running median. Scattered light is smooth over these, or has an edge,
+which a median preserves; changes from one row to the next are noise."""
 LEAST_BLOCK: Final = 128
-"""Rows guessed at a time, at least."""
+"""Minimum number of rows whose levels are guessed at a time."""
 Levels = NDArray[np.float64]
 
 
 class Leveled(NamedTuple):
-    """An exposure less the levels of its amplifier rows."""
+    """An exposure minus the levels of its amplifier rows."""
 
     even: Plane
-    """(rows, cols), the unit of the exposure."""
+    """(rows, cols), in the unit of the exposure."""
     guessed: Plane
-    """(rows, cols): the same with every level guessed that could have been hidden as others
-    are, from as far away: what is left shows how good the guesses are."""
+    """(rows, cols): the same with all levels guessed, from rows as far away as for the
+    hidden ones; its residuals show how accurate the guesses are."""
     guess_err: float
-    """Scatter of the means of an amplifier's guesses over so many rows."""
+    """Scatter of the errors of an amplifier's guesses, averaged over a block of rows."""
     untold: NDArray[np.bool_]
     """(rows, cols): where levels had to be guessed."""
 
 
 def without_row_levels(exposure: Plane, hidden: NDArray[np.bool_]) -> Leveled:
-    """Return an exposure less the levels of its amplifier rows.
+    """Return an exposure minus the levels of its amplifier rows.
 
     Parameters
     ----------
     exposure : (rows, cols) float32
-        Less its sky, any unit; NaN on sources and bad pixels.
+        Minus its sky, any unit; NaN on sources and bad pixels.
     hidden : (rows, cols) bool
-        Where light may be that is no part of the levels.
+        Pixels with possible stray light, which must not affect the levels.
     """
     n_rows, n_cols = exposure.shape
     width = output_width(n_cols)
@@ -72,9 +73,9 @@ def without_row_levels(exposure: Plane, hidden: NDArray[np.bool_]) -> Leveled:
 def _guess_all(
     level: Levels, whole: Levels, told: NDArray[np.bool_]
 ) -> tuple[Levels, float]:
-    """Return guesses of all levels, and the scatter of their means over blocks of rows."""
+    """Return guesses of all levels, and the scatter of their mean errors over blocks."""
     guessed = level.copy()
-    # as many rows at a time as are unknown together, and within the frame as they are
+    # blocks as long as the longest run of unknown rows, and at the edge only if it is
     runs, n_runs = ndimage.label(~told.all(axis=1))
     longest = int(np.bincount(runs)[1 : n_runs + 1].max())
     size, n_rows = max(LEAST_BLOCK, longest), len(level)
@@ -94,7 +95,7 @@ def _guess_all(
 def _guess(
     level: Levels, whole: Levels, told: NDArray[np.bool_], block: slice
 ) -> tuple[Levels, list[float]]:
-    """Return guesses of a block's levels, and by how much each amplifier's mean is off."""
+    """Return guesses of a block's levels, and the mean error of each amplifier's."""
     left = np.where(told, level, np.nan)
     left[block] = np.nan
     guess = _fill(left, whole)
@@ -111,14 +112,14 @@ def _means(parts: Plane, known: NDArray[np.bool_]) -> tuple[Levels, NDArray[np.i
 
 
 def _fill(level: Levels, whole: Levels) -> Levels:
-    """Return levels, the unknown ones filled from rows and amplifiers around.
+    """Return levels, the unknown ones filled from neighbouring rows and amplifiers.
 
     Parameters
     ----------
     level : (rows, amplifiers) float64
         NaN where unknown.
     whole : (rows, amplifiers) float64
-        Means of all pixels, with the light in them.
+        Means of all pixels, stray light included.
     """
     row = np.arange(len(level))
     slow = np.zeros_like(level)

@@ -274,6 +274,7 @@ def _across(place: Place, angle_deg: float) -> Vector:
 def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, float]:
     """Return the significance of the best direction near a spike, and the direction."""
     off = np.arange(-AROUND_DEG, AROUND_DEG + COARSE_DEG / 2, COARSE_DEG)
+    values = _limited(values)
     power = np.array([_power(values, place, spike_deg + angle) for angle in off])
     # slow changes of the power with the angle are those of compact light
     near = np.abs(off) <= SEARCH_DEG
@@ -287,12 +288,19 @@ def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, f
 def _refine(values: Vector, place: Place, angle_deg: float) -> float:
     """Return the best direction near one: the peak of a parabola through three."""
     fine = angle_deg + np.arange(-COARSE_DEG, COARSE_DEG + FINE_DEG / 2, FINE_DEG)
+    values = _limited(values)
     power = np.array([_power(values, place, angle) for angle in fine])
     best = int(np.clip(power.argmax(), 1, len(fine) - 2))
     low, high, next_ = power[best - 1 : best + 2]
     bend = low - 2.0 * high + next_
     off = 0.5 * (low - next_) / bend if bend < 0.0 else 0.0
     return float(fine[best] + FINE_DEG * np.clip(off, -1.0, 1.0))
+
+
+def _limited(values: Vector) -> Vector:
+    """Return values, the far ones brought near: one compact light outweighs all stripes."""
+    most = FIRST_CLIP * MAD_TO_SIGMA * float(np.median(np.abs(values)))
+    return np.clip(values, -most, most)
 
 
 def _power(values: Vector, place: Place, angle_deg: float) -> float:
