@@ -16,7 +16,7 @@ from numba.core import event
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-_WORD: Final = "compiling kernels for this machine, once: up to 20 s\n"
+_WORD: Final = "compiling kernels for this machine, once: about half a minute\n"
 
 
 class _Announcer(event.Listener):
