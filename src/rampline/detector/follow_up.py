@@ -1,11 +1,11 @@
-"""Look after the pixels round a cosmic ray, at the time of its hit.
+"""Correct and test the neighbours of a cosmic-ray hit, at the time of the hit.
 
-Capacitance shares about half a percent of the charge of a hit with each of its four
-neighbours: the share is known, so it is taken off them again. And an ion crosses several
-pixels: those at the rim of its track get too little charge to stand out among all
-differences of all ramps, but enough beside a hit, at its time. Each neighbour is tested
-once, for a step shared between two differences as the hit's own is; so a lower threshold
-finds them at few false ones.
+Capacitive coupling shares about half a percent of the charge of a hit with each of its four
+neighbours. The share is known and is subtracted from them. In addition, an ion crosses
+several pixels: those at the rim of its track receive too little charge to be significant
+among all differences of all ramps, but enough to be found next to a hit at its time. Each
+neighbour is tested once, for a step shared between two differences in the same ratio as the
+hit's, so a lower threshold finds them with few false positives.
 """
 
 from typing import Annotated, Final, NamedTuple
@@ -39,43 +39,43 @@ _SIDE_PERCENT: Final = {
 }  # fmt: skip
 _USUAL_PERCENT: Final = 0.54
 _CORNER: Final = 0.055
-"""Share of a corner over that of a side."""
+"""Share of a corner neighbour over that of a side neighbour."""
 _WIDTH: Final = 4112
-"""Pixels tested side by side: an odd number of cache lines."""
+"""Number of pixels tested together: an odd number of cache lines."""
 _PROMISING: Final = 1.5
-"""Step over its noise, told without the rest of the ramp, from which on it is worth a fit."""
+"""Minimum step over its noise, without the rest of the ramp, for a pixel to be fitted."""
 
 
 class FollowUpParams(Params):
-    """What is done round a hit."""
+    """How the neighbours of a hit are corrected and tested."""
 
     coupling: Annotated[float, Field(ge=0), Unit("1")] = 1.0
-    """Charge taken off the neighbours, over what the detector's coupling shares with
-    them."""
+    """Charge subtracted from the neighbours, in units of the charge that the detector's
+    coupling shares with them."""
     uncertainty: Fraction = 0.1
-    """How well that is known: where what is not known of a neighbour's share exceeds the
-    noise of a difference the neighbour is flagged."""
+    """Relative uncertainty of the shared charge: a neighbour is flagged where it exceeds
+    the noise of a difference."""
     threshold: Sigma = 2.0
-    """Step at the time of a hit beside it, over its error, that is taken for charge."""
+    """Significance above which a step at the time of an adjacent hit is flagged."""
     min_ratio: Annotated[float, Field(ge=0), Unit("sigma")] = 5.0
-    """Hits weaker than this have nothing tested beside them."""
+    """The neighbours of weaker hits are not tested."""
 
 
 class Strikes(NamedTuple):
-    """Hits, the two differences that share one joined, one entry each."""
+    """Hits, one entry each; two differences that share a hit are joined."""
 
     where: NDArray[np.int64]
     """(4, n): integration, later group of the first difference, row, column."""
     steps: NDArray[np.float32]
-    """(2, n), DN: step of that difference and of the next, 0 where that is not hit."""
+    """(2, n), DN: step of the first difference and of the next, 0 where that is not hit."""
     ratio: NDArray[np.float32]
-    """Larger step over its noise."""
+    """Larger of the two steps over its noise."""
 
 
 def join_hits(found: FoundJumps) -> Strikes:
-    """Join the differences that share a hit; in the order of rows, columns and groups."""
+    """Join the differences that share a hit, ordered by rows, columns and groups."""
     where = np.stack(found[:4]).astype(np.int64)
-    # by row, column, integration and group; one key sorts faster than four
+    # order by row, column, integration and group; one key sorts faster than four
     key = where[2] + 1
     for axis in (3, 0, 1):
         key = key * (where[axis].max(initial=0) + 1) + where[axis]
@@ -83,7 +83,7 @@ def join_hits(found: FoundJumps) -> Strikes:
     where = where[:, order]
     apart = np.diff(where, axis=1, prepend=-2)
     is_next = (apart[[0, 2, 3]] == 0).all(axis=0) & (apart[1] == 1)
-    # of three in a row the third begins anew
+    # of three consecutive differences the third starts a new hit
     is_next[1:] &= ~is_next[:-1]
     start = np.flatnonzero(~is_next)
     after = np.append(is_next[1:], [False])[start]
@@ -97,9 +97,9 @@ def join_hits(found: FoundJumps) -> Strikes:
 
 
 def shares_of(detector: str) -> tuple[float, float]:
-    """Return what share of a charge each side and each corner neighbour sees.
+    """Return the fractions of a charge that side and corner neighbours receive.
 
-    Sides as measured in the laboratory (CV3), corners a twentieth of that.
+    Sides as measured in the laboratory (CV3); corners are 0.055 of that.
     """
     side = _SIDE_PERCENT.get(detector, _USUAL_PERCENT) / 100.0
     return side, _CORNER * side
@@ -113,7 +113,7 @@ def follow_up(
     shares: tuple[float, float],
     params: FollowUpParams,
 ) -> int:
-    """Take the shared charge off the neighbours of hits, and find those hit as well.
+    """Subtract the shared charge from the neighbours of hits, and flag those hit too.
 
     Parameters
     ----------
@@ -122,19 +122,20 @@ def follow_up(
     noise : PixelNoise
     readout : Readout
     strikes : Strikes
-        Of the band and of the rows beside it; rows counted from the top of the band.
+        Hits of the band and of the adjacent rows; rows counted from the top of the band.
     shares : (side, corner)
-        As `shares_of` gives them.
+        See `shares_of`.
     params : FollowUpParams
 
     Returns
     -------
     int
-        Number of pixels found hit.
+        Number of pixels found to be hit.
 
     Notes
     -----
-    The noise of a neighbour is taken for that of the hit pixel where its share is doubted.
+    When the uncertainty of a share is compared with the noise of a neighbour, the noise of
+    the hit pixel is used.
     """
     where, steps = strikes.where, strikes.steps
     if strikes.ratio.size == 0:
@@ -160,7 +161,7 @@ def _test_neighbors(
     readout: Readout,
     threshold: float,
 ) -> int:
-    """Flag the neighbours of an integration's hits that show a step; return how many."""
+    """Flag neighbours of an integration's hits that show a step; return their number."""
     pattern = readout_pattern(readout)
     shape = noise.gain.shape
     ramps = band.counts[integration], band.group_flags[integration]
@@ -176,7 +177,7 @@ def _test_neighbors(
     chi2 = _test_pixels(samples, own, pixels, ways, pattern)
     is_hit = chi2 > threshold**2
     both = is_hit & (ways[1][1] > 0.0)
-    # one index is found faster than two
+    # finding one flat index is faster than finding two
     row, col = np.divmod(pixels, np.int32(shape[1]))
     for chosen, later in ((is_hit, 1), (both, 2)):
         at = ways[0][chosen] + later, row[chosen], col[chosen]
@@ -185,9 +186,9 @@ def _test_neighbors(
 
 
 def _pick(strikes: Strikes, chosen: NDArray[np.bool_]) -> Strikes:
-    """Return some of the hits."""
+    """Return the chosen hits."""
     where, steps, ratio = strikes
-    # an index would leave them in another order: another kind of array for the kernels
+    # indexing would change the memory order, and with it the array type of the kernels
     return Strikes(
         np.compress(chosen, where, axis=1),
         np.compress(chosen, steps, axis=1),
@@ -196,7 +197,7 @@ def _pick(strikes: Strikes, chosen: NDArray[np.bool_]) -> Strikes:
 
 
 def _unit_noise(pattern: Pattern) -> tuple[np.float32, np.float32, np.float32]:
-    """Return what multiplies signal and read variance of a difference in DN, and a limit."""
+    """Return the factors on signal and read variance of a difference in DN, and a limit."""
     square = pattern.step_s[0] ** 2
     photons, reads = pattern.photon_diagonal[0], pattern.read_diagonal[0]
     per_step = np.float32(photons * pattern.step_s[0])
@@ -210,10 +211,10 @@ def _test_pixels(
     ways: tuple[NDArray[np.int64], NDArray[np.float32]],
     pattern: Pattern,
 ) -> NDArray[np.float32]:
-    """Return by how much a charge would lower chi2 of each pixel; 0 if it is negative.
+    """Return the decrease of each pixel's chi2 by a charge; 0 if the charge is negative.
 
-    ``ways`` are the first difference that the charge is in, and (2, pixels) the ratio in
-    which it and the next one have it.
+    ``ways`` is the first difference that contains the charge, and (2, pixels) the shares of
+    that difference and of the next.
     """
     n_steps, chi2 = len(pattern.step_s), np.zeros(pixels.size, np.float32)
     tile, out = make_tile(n_steps, _WIDTH), make_outliers(n_steps, _WIDTH)
@@ -240,9 +241,9 @@ def _save(
     start: int,
     chi2: NDArray[np.float32],
 ) -> None:
-    """Fill by how much a charge would lower chi2, which comes in as 0.
+    """Fill the decrease of chi2 by a charge; the output must be 0 on entry.
 
-    ``ways`` as of `_test_pixels`, from ``start`` on.
+    ``ways`` as in `_test_pixels`, from ``start`` on.
     """
     (first, shape), zero, two = ways, np.float32(0.0), np.float32(2.0)
     for c in range(chi2.size):
@@ -262,7 +263,7 @@ def _take_shares(
     steps: NDArray[np.float32],
     shares: tuple[np.float32, np.float32],
 ) -> None:
-    """Subtract the shares of hits from the eight pixels round each."""
+    """Subtract the shares of hits from the eight pixels around each."""
     _, n_groups, n_rows, n_cols = counts.shape
     side, corner = shares
     for k in range(where.shape[1]):
@@ -270,7 +271,7 @@ def _take_shares(
         one, both = steps[0, k], steps[0, k] + steps[1, k]
         for r in range(max(row - 1, 0), min(row + 2, n_rows)):
             beside = side if r == row else corner
-            # the groups of a pixel are far apart in memory, the three columns are not
+            # groups of a pixel are far apart in memory, the three columns are adjacent
             for g in range(group, n_groups):
                 step, line = one if g == group else both, counts[i, g, r]
                 if col > 0:
@@ -290,7 +291,7 @@ def _flag_sides(
 ) -> None:
     """Flag the four neighbours of hits in the differences that share them.
 
-    ``bits`` are those of groups to be spared, and the one to set.
+    ``bits`` are those of groups to skip, and the one to set.
     """
     _, _, n_rows, n_cols = flags.shape
     bad, jump = np.uint8(bits[0]), np.uint8(bits[1])
@@ -314,11 +315,11 @@ def _choose_strongest(
     unit: tuple[np.float32, np.float32, np.float32],
     out: tuple[NDArray[np.int32], NDArray[np.int32]],
 ) -> int:
-    """Find the strongest hit beside each pixel in which there is a step too.
+    """Find the strongest hit next to each pixel that shows a step too.
 
-    ``where`` are (later group, row, col) of the hits, ``planes`` the gain and the noise of
-    a read; ``unit`` as `_unit_noise` gives it. ``out`` is filled with the hit of each pixel,
-    which comes in as -1, and with the pixels that have one; returns how many these are.
+    ``where`` is (later group, row, col) of the hits, ``planes`` are the gain and the read
+    noise, ``unit`` is from `_unit_noise`. ``out`` is filled with the hit of each pixel, which
+    must be -1 on entry, and with the pixels that have one; their number is returned.
     """
     (counts, flags), (gain, read), (best, chosen) = ramps, planes, out
     n_groups, n_rows, n_cols = counts.shape
@@ -334,12 +335,12 @@ def _choose_strongest(
                 step = counts[later, r, c] - counts[group - 1, r, c]
                 mean = (counts[n_groups - 1, r, c] - counts[0, r, c] - step) * share
                 above, own_gain = step - n * mean, gain[r, c]
-                # times the gain, which is quicker than over it; not so where it is NaN
+                # multiplied by the gain, which is faster than dividing; False for NaN
                 noise = read[r, c] * read[r, c] * own_gain * reads
                 noise += max(mean, zero) * photons
                 is_step = (above > zero) & (own_gain > zero)
                 is_step &= above * above * own_gain > least * noise
-                # most show no step: one branch for all that
+                # most show no step: a single branch for all conditions
                 if not is_step or (r == row and c == col):
                     continue
                 held = best[r, c]

@@ -1,7 +1,7 @@
-"""Undo a non-standard gain of the electronics.
+"""Correct for a non-standard gain of the electronics.
 
-Some exposures were read with another on-board gain than the reference files were made for;
-GAINFACT brings their counts to the standard.
+Some exposures were read with an on-board gain other than that of the reference files;
+GAINFACT scales their counts to the standard gain.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..params import StepParams
 
 
 class GainScaleParams(StepParams):
-    """Whether a non-standard gain is undone."""
+    """Whether a non-standard gain is corrected."""
 
 
 def scale_gain(planes: SlopePlanes, factor: float) -> SlopePlanes:

@@ -1,12 +1,12 @@
 """The jump search by generalised least squares.
 
-A difference that a cosmic ray hit is an outlier of a model with one slope. Leaving out
+A difference hit by a cosmic ray is an outlier of a model with a single slope. Omitting
 difference ``i`` lowers chi2 by ``e_i**2 / P_ii``, with ``e = P d`` and ``P`` the inverse
-covariance with the slope projected out; leaving out two neighbours, which a hit within
-an averaged group spoils both, by the same form of two (Brandt 2024, PASP 136, 045005,
-in the closed form of a tridiagonal covariance). ``e / P`` is the step itself: charge is
-only ever added, so negative steps are not jumps. With few differences this sign tells
-the hit pair from the two good ones.
+covariance with the slope projected out; omitting two neighbours, both of which are affected
+by a hit within an averaged group, by the corresponding quadratic form of two (Brandt 2024,
+PASP 136, 045005, in the closed form of a tridiagonal covariance). ``e / P`` is the step
+itself. A hit only adds charge, so negative steps are not jumps; with few differences the sign
+distinguishes the hit pair from the two good ones.
 """
 
 import math
@@ -52,7 +52,7 @@ from .thresholds import one_sided_threshold
 
 _SPOILS = BAD_FOR_SLOPE, JUMP
 WIDTH: Final = 528
-"""Ramps searched side by side: an odd number of cache lines, all arrays in the cache."""
+"""Number of ramps searched together: an odd number of cache lines; all arrays in cache."""
 
 
 def search_gls(
@@ -79,10 +79,10 @@ def search_gls(
 
     Notes
     -----
-    Of the ramps with all differences only those whose chi2 exceeds the smallest limit
-    are searched: no omission can save more than all of it. The noise is that of the
-    mean difference without the largest, which one hit does not raise, plus what a ramp
-    without hit that is just at the limit loses by that.
+    Ramps with all differences are searched only if their chi2 exceeds the smallest limit:
+    no omission can lower chi2 by more than its value. The photon noise is that of the mean
+    difference without the largest, which one hit does not raise, plus the bias of this
+    exclusion for a ramp without a hit that is just at the limit.
     """
     pattern = readout_pattern(readout)
     n_ints, n_groups = band.counts.shape[:2]
@@ -108,21 +108,21 @@ def search_ramps(
     pixels: NDArray[np.int32],
     model: tuple[Pattern, NDArray[np.float32], NDArray[np.float32]],
 ) -> Hits:
-    """Leave out differences of each ramp until none saves enough chi2.
+    """Omit differences of each ramp until none lowers chi2 enough.
 
     Parameters
     ----------
     samples : Samples
     noise : Noise
     pixels : (n,) int32
-        Ramps to search, whose gain is known.
+        Ramps to search, with known gain.
     model : pattern, normals, limits
-        The latter as `largest_at_limit` and `chi2_limits` give them.
+        The latter two from `largest_at_limit` and `chi2_limits`.
 
     Returns
     -------
     Hits
-        Of the first integration.
+        The integration index is 0.
     """
     n_steps = len(model[0].step_s)
     most = n_steps * pixels.size
@@ -143,9 +143,9 @@ def _search_ramps(
     room: tuple[Tile, Outliers],
     hits: tuple[NDArray[np.int32], NDArray[np.float32]],
 ) -> int:
-    """Fill the hits of some ramps; return how many there are.
+    """Fill the hits of the given ramps; return their number.
 
-    Ramps that are done make room for the next ones: the tile is full until the last.
+    Finished ramps are replaced by the next ones, so the tile stays full until the last.
     """
     (pattern, largest_of, limits, bits), (tile, out) = model, room
     where, size = hits
@@ -196,7 +196,7 @@ def _search_ramps(
 def chi2_limits(
     n_steps: int, n_frames: int, false_positives: float
 ) -> NDArray[np.float32]:
-    """Return by how much chi2 must fall for one and for two differences left out.
+    """Return the required decrease of chi2 for one and for two omitted differences.
 
     Returns
     -------
@@ -205,8 +205,8 @@ def chi2_limits(
 
     Notes
     -----
-    The pair's limit has the same probability: chi2 of two degrees of freedom is
-    exponential.
+    The limit of the pair has the same probability; chi2 of two degrees of freedom is
+    exponentially distributed.
     """
     limits = np.full((2, n_steps + 1), np.inf, np.float32)
     for n in range(2, n_steps + 1):
@@ -217,10 +217,10 @@ def chi2_limits(
 
 
 def largest_at_limit(limits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how high the largest of 0 to n differences lies that is just at the limit.
+    """Return the largest of 0 to n differences for a ramp that is just at the limit.
 
-    In standard deviations above the mean of all, which such a ramp without a hit has: the
-    noise that is right where it is decided whether it has one.
+    In standard deviations above the mean of all differences. The noise is thus correct for
+    ramps without a hit at the limit, where the decision is made.
     """
     count = np.maximum(np.arange(limits.shape[1], dtype=np.float32), 1.0)
     known = np.where(np.isfinite(limits[0]), limits[0], 0.0)

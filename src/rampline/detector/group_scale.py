@@ -1,7 +1,8 @@
-"""Undo a wrong divisor of the on-board average.
+"""Correct for a wrong divisor of the on-board average.
 
 The electronics average the frames of a group by shifting bits, that is, they divide by a
-power of two. Where the number of frames is none, the group is wrong by a known factor.
+power of two. If the number of frames is not a power of two, the group is wrong by a known
+factor.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..params import Params
 
 
 class GroupScaleParams(Params):
-    """Undoing a wrong divisor has no parameters."""
+    """The correction of the divisor has no parameters."""
 
 
 def group_scale_factor(n_frames: int, frame_divisor: int | None) -> float:
@@ -22,7 +23,7 @@ def group_scale_factor(n_frames: int, frame_divisor: int | None) -> float:
     n_frames : int
         Frames averaged into a group, NFRAMES.
     frame_divisor : int or None
-        Divisor of the on-board average, FRMDIVSR; None where the header has none.
+        Divisor of the on-board average, FRMDIVSR; None if the header has none.
 
     Notes
     -----
@@ -37,7 +38,7 @@ def scale_groups(
     *,
     out: NDArray[np.float32],
 ) -> None:
-    """Turn samples into float counts, times ``factor``.
+    """Convert samples to float counts, multiplied by ``factor``.
 
     Parameters
     ----------

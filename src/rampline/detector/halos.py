@@ -1,11 +1,11 @@
-"""Snowballs by their own shape, their halos by what is measured in them.
+"""Snowballs identified by their shape, with measured halos.
 
-A snowball is a compact region of jumps, wide enough that a disc of some radius fits in,
-with a newly saturated core or large. Round it the step of the charge, less what the
-pixel gathers in its other groups, falls off smoothly; the halo is masked out to where
-its median in a ring of pixels of equal distance is below the noise of a pixel, and the
-medians are subtracted from there to where they no longer stand out. That is done for the
-group of the hit and for the next, which shares it if reads are averaged.
+A snowball is a compact region of jumps that contains a disc of a minimum radius and either
+has a newly saturated core or is large. Around it the step of the charge, minus the pixel's
+rise in its other groups, decreases smoothly. The halo is masked out to the ring of equal
+distance in which its median falls below a fraction of the noise of a pixel; farther out the
+medians are subtracted as long as they are significant. This is done for the group of the hit
+and, if reads are averaged, for the next, which shares the hit.
 """
 
 import math
@@ -20,48 +20,48 @@ from ..params import Dn, Factor, Params, Pixels, PixelsFloat, Sigma
 from .regions import Event, Regions, filled_areas, find_regions
 
 Mask: TypeAlias = tuple[tuple[slice, slice], NDArray[np.bool_]]
-"""A mask and where in the plane it belongs."""
+"""A window of the plane, and a mask within it."""
 
 
 _JUMP = Event(JUMP, SATURATED)
 _MAX_HALO = 100
-"""Pixels beyond the jumps up to which a halo is looked for."""
+"""Largest distance from the jumps, in pixels, at which a halo is measured."""
 _MIN_OTHERS = 2
-"""Other differences that a pixel's own slope must be known from."""
+"""Minimum number of other differences that determine a pixel's slope."""
 
 
 class HaloParams(Params):
-    """What makes a snowball, and where its halo ends."""
+    """Criteria for snowballs, and for the extent of their halos."""
 
     min_radius: PixelsFloat = 3.0
-    """Radius of a disc that must fit into the jumps."""
+    """Radius of the disc that must fit into the region of jumps."""
     core_step: Dn = 2.0e4
-    """Step that makes a core even if it does not saturate."""
+    """Minimum step of a core that is not saturated."""
     coreless_area: Pixels = 100
-    """Area of jumps from which on no core is required."""
+    """Minimum area of a region of jumps that needs no core."""
     reach: Factor = 3.0
-    """Radius up to which a halo is looked for, over that of the jumps."""
+    """Maximum radius of a halo, in units of the radius of the jumps."""
     masked: Sigma = 0.5
-    """Median step, over the noise of a difference, from which on the halo is masked."""
+    """Minimum median step, over the noise of a difference, at which the halo is masked."""
     faintest: Sigma = 0.1
-    """The same, from which on it is subtracted."""
+    """Minimum median step, over the noise of a difference, at which it is subtracted."""
     core_growth: PixelsFloat = 2.0
     """Radius added to a saturated core."""
 
 
 class _Ring(NamedTuple):
-    """Pixels at some distance from the jumps."""
+    """Pixels at a given distance from the jumps."""
 
     inner: float
     outer: float
     step: float
-    """Median step above that far from the event, DN."""
+    """Median step above the level far from the event, DN."""
     significance: float
-    """The same over the noise of a pixel's difference."""
+    """Median step over the noise of a pixel's difference."""
 
 
 class Halo(NamedTuple):
-    """One snowball, as it was flagged."""
+    """One snowball, as flagged."""
 
     group: int
     row: float
@@ -81,23 +81,23 @@ def flag_halos(
     Parameters
     ----------
     flags : (groups, rows, cols) uint8
-        Owned: JUMP is added in halos, SATURATED round cores to the last group,
-        DO_NOT_USE in the first group of cores that the second shows.
+        Owned: JUMP is added in halos, SATURATED around cores up to the last group, and
+        DO_NOT_USE in the first group of cores found in the second.
     counts : (groups, rows, cols) float32, DN
         Owned: faint halos are subtracted.
     n_frames : int
-        Reads averaged into a group: from two on the next group is looked at as well.
+        Reads averaged into a group; if two or more, the next group is searched as well.
     params : HaloParams
 
     Returns
     -------
     halos : list of Halo
     cores : list of (window, mask)
-        Saturated cores as they were found.
+        Saturated cores, not enlarged.
     """
     found: list[Halo] = []
     cores: list[Mask] = []
-    # all are found before any is flagged: a halo must not be taken for an event
+    # find all before flagging any, so that a halo is not taken for an event
     events = [find_regions(plane, _JUMP, plane) for plane in flags[1:]]
     for group, regions in enumerate(events, 1):
         for index in _candidates(flags, counts, group, regions, params):
@@ -119,7 +119,7 @@ def flag_halos(
 
 
 def _is_same(halo: Halo, earlier: Halo) -> bool:
-    """Return whether two halos are the two halves of one event."""
+    """Return whether two halos are the two parts of one event."""
     apart = math.hypot(halo.row - earlier.row, halo.col - earlier.col)
     return halo.group - earlier.group == 1 and apart < max(halo.radius, earlier.radius)
 
@@ -131,7 +131,7 @@ def _candidates(
     regions: Regions,
     params: HaloParams,
 ) -> list[int]:
-    """Return the regions that a disc might fit into and that have a core or are large."""
+    """Return regions that may contain the disc and that have a core or are large."""
     top, bottom, left, right = regions.box.T
     diameter = 2.0 * params.min_radius - 1.0
     wide = (bottom - top + 1 >= diameter) & (right - left + 1 >= diameter)
@@ -148,7 +148,7 @@ def _candidates(
 
 
 def _draw(regions: Regions, index: int) -> NDArray[np.bool_]:
-    """Draw a region in its box, holes filled."""
+    """Draw a region in its box, with holes filled."""
     top, bottom, left, right = (int(edge) for edge in regions.box[index])
     mask = np.zeros((bottom - top + 1, right - left + 1), np.bool_)
     for row, start, stop, _ in regions.runs[regions.runs[:, 3] == index]:
@@ -161,7 +161,7 @@ def _draw(regions: Regions, index: int) -> NDArray[np.bool_]:
 def _with_margin(
     filled: NDArray[np.bool_], box: NDArray[np.int64], shape: tuple[int, ...]
 ) -> Mask:
-    """Put a region into a window that leaves room for its halo."""
+    """Embed a region in a window with room for its halo."""
     top, bottom, left, right = (int(edge) for edge in box)
     margin = min(max(bottom - top, right - left) + 1, _MAX_HALO) + 2
     rows = slice(max(top - margin, 0), min(bottom + margin + 1, shape[0]))
@@ -173,7 +173,7 @@ def _with_margin(
 
 
 def _distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return how far each pixel of a mask is from what is outside of it, pixels."""
+    """Return the distance of each pixel of a mask from its outside, pixels."""
     from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever has a snowball
 
     return np.asarray(ndimage.distance_transform_edt(mask), np.float64)
@@ -194,9 +194,9 @@ def _flag_halo(
     place: tuple[tuple[slice, slice], NDArray[np.float64]],
     params: HaloParams,
 ) -> Halo:
-    """Flag a region and its halo in one group; return what was flagged.
+    """Flag a region and its halo in one group; return the halo.
 
-    ``place`` is a window and, in it, the distance from the region.
+    ``place`` is a window and the distances from the region within it.
     """
     window, distance = place
     region = distance == 0.0
@@ -219,8 +219,8 @@ def _excess(
 ) -> NDArray[np.float32]:
     """Return the step of a group above the pixel's other steps; NaN where unknown.
 
-    With few other groups there is nothing to compare with: the step itself is returned,
-    its level is taken off far from the event.
+    With too few other groups for a comparison the step itself is returned; its level far
+    from the event is subtracted later.
     """
     lost = flags & np.uint8(BAD_FOR_SLOPE) != 0
     steps = np.diff(counts, axis=0)
@@ -241,7 +241,7 @@ def _measure_rings(
     radius: float,
     params: HaloParams,
 ) -> list[_Ring]:
-    """Return the rings round the jumps in which the halo stands out, from inside out."""
+    """Return the rings around the jumps in which the halo is detected, from inside out."""
     farthest = min((params.reach - 1.0) * radius, _MAX_HALO, float(distance.max()))
     width = max(1.0, radius / 5.0)
     usable = np.isfinite(excess) & (distance > 0.0)
@@ -268,7 +268,7 @@ def _measure_rings(
 def _faint_halo(
     rings: list[_Ring], distance: NDArray[np.float64], width: float
 ) -> NDArray[np.float32]:
-    """Return the step of the halo beyond ``width``, DN: a falling exponential by parts."""
+    """Return the step of the halo beyond ``width``, DN: piecewise exponential."""
     faint = np.zeros(distance.shape, np.float32)
     if not rings or rings[-1].outer <= width or not math.isfinite(rings[-1].step):
         return faint
@@ -285,8 +285,8 @@ def _carry_core(
 ) -> None:
     """Flag a core, enlarged, as saturated from its group on.
 
-    A core of the second group may have been hit within the first, which is then all
-    that is left of its ramps: it is not to be used.
+    A core in the second group may have been hit during the first, which is then the only
+    group left of its ramps: it is not used.
     """
     window, mask = core
     larger = _distances(~mask) <= growth
