@@ -1,8 +1,8 @@
-"""Bring charge back to the pixel it was collected in.
+"""Correct for inter-pixel capacitance.
 
 Neighbouring pixels are coupled by their capacitance: about half a per cent of a pixel's
-signal shows up in each of the four around it. Convolving with the inverse of the coupling
-undoes it, at the price of correlated noise; reference pixels are left alone.
+signal appears in each of its four neighbours. Convolution with the inverse of the coupling
+corrects it, at the price of correlated noise; reference pixels are not changed.
 """
 
 import numpy as np
@@ -14,10 +14,10 @@ from .reference_pixels import DETECTOR_SIZE, EDGE
 
 
 class IpcParams(StepParams):
-    """Whether the coupling of neighbouring pixels is undone."""
+    """Whether the coupling of neighbouring pixels is corrected."""
 
     enabled: bool = False
-    """Whether the step is run; NIRCam's own parameters leave it out."""
+    """Whether the step is run; the standard parameters of NIRCam omit it."""
 
 
 def correct_ipc(
@@ -35,7 +35,7 @@ def correct_ipc(
     kernel : (k, k) float32
         Inverse of the coupling, k odd.
     readout : Readout
-        Where the exposure lies in the detector.
+        Position of the exposure in the detector.
     rows : slice
         Rows to work on.
 
@@ -45,8 +45,8 @@ def correct_ipc(
 
     Notes
     -----
-    Agrees with the ``ipc`` step of ``jwst`` for two-dimensional kernels. What lies beyond
-    the light-sensitive area counts as zero.
+    Agrees with the ``ipc`` step of ``jwst`` for two-dimensional kernels. The image is
+    zero-padded beyond the light-sensitive area.
     """
     half = kernel.shape[0] // 2
     start = max(rows.start - half, 0)

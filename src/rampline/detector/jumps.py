@@ -1,9 +1,9 @@
-"""Find the cosmic rays: steps of the charge between two groups.
+"""Find cosmic rays: steps of the charge between two groups.
 
 An ion deposits its charge in microseconds, so the ramp of a pixel jumps from one read to
 the next. With averaged groups a hit inside a group is shared between the difference
-before it and the one after it. What is found is a list of flagged differences; the JUMP
-bit of group ``g`` says that the difference from ``g - 1`` to ``g`` must not be used.
+before it and the one after it. The result is a list of flagged differences; the JUMP bit
+of group ``g`` means that the difference from ``g - 1`` to ``g`` must not be used.
 """
 
 from collections.abc import Sequence
@@ -63,12 +63,12 @@ def find_jumps(
     Returns
     -------
     FoundJumps
-        What was flagged, rows counted from the top of the band.
+        The flagged differences, rows counted from the first of the band.
 
     Notes
     -----
-    Pixels without a gain are not searched. Fewer than three groups cannot tell a jump
-    from a slope: nothing is found then.
+    Pixels without a gain are not searched. With fewer than three groups a jump cannot be
+    distinguished from a slope, and nothing is found.
     """
     shape = band.counts.shape
     if shape[1] < 3:
@@ -87,7 +87,7 @@ def find_jumps(
 
 
 def merge_jumps(bands: Sequence[FoundJumps], first_rows: Sequence[int]) -> FoundJumps:
-    """Join what was found in several bands into one list of the whole frame.
+    """Join the jumps of several bands into one list of the whole frame.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def merge_jumps(bands: Sequence[FoundJumps], first_rows: Sequence[int]) -> Found
 
 
 def _by_row(hits: Hits, n_cols: int) -> FoundJumps:
-    """Turn the pixel numbers of a block into rows and columns."""
+    """Convert the pixel indices of a block to rows and columns."""
     integration, group, pixel = hits.where
     row, col = np.divmod(pixel, np.int32(n_cols))
     return FoundJumps(integration, group, row, col, *hits.size)
@@ -117,6 +117,6 @@ def _by_row(hits: Hits, n_cols: int) -> FoundJumps:
 
 @kernel
 def _mark(flags: NDArray[np.uint8], where: NDArray[np.int32], bit: np.uint8) -> None:
-    """Add a bit to some samples; ``where`` is (4, n)."""
+    """Add a bit to the samples at ``where``, (4, n)."""
     for k in range(where.shape[1]):
         flags[where[0, k], where[1, k], where[2, k], where[3, k]] |= bit

@@ -1,4 +1,4 @@
-"""What leaving out one difference, or two neighbours, would do to chi2.
+"""Change of chi2 when one difference, or two adjacent ones, are omitted.
 
 Vector kernels over (differences, pixels), as in ``ramp_fit.gls_kernels``.
 """
@@ -15,11 +15,11 @@ from .ramp_fit.gls_kernels import CHUNK, Tile
 _TIE = 1e-4
 """Relative difference of chi2 below which two pairs are equally likely."""
 _SETTLED = 0.5
-"""Chi2 over the limit that is too small, without the hit, to hide another."""
+"""Remaining chi2 over the limit, without the hit, that is too small to hide another."""
 _MIN_JUDGES = 5
-"""Differences from which on most of them tell a step down from steps up of the rest."""
+"""Minimum number of differences whose majority distinguishes a step down from steps up."""
 _SINGULAR = 1e-4
-"""Relative determinant below which residuals leave nothing to fit the slope with."""
+"""Relative determinant below which no information is left to fit the slope."""
 
 
 class Outliers(NamedTuple):
@@ -32,14 +32,14 @@ class Outliers(NamedTuple):
     own: NDArray[np.float32]
     """(differences, pixels): diagonal of ``C**-1`` less its part along the slope."""
     cross: NDArray[np.float32]
-    """(differences, pixels): the same of a difference and the next."""
+    """(differences, pixels): the same for a difference and the next one."""
     gain: NDArray[np.float32]
-    """(3, pixels): chi2 that the best single, the best pair and the best single step down
-    save."""
+    """(3, pixels): decrease of chi2 by the best single, the best pair and the best single
+    step down."""
     first: NDArray[np.int32]
-    """(2, pixels): the difference, and the first of the pair."""
+    """(2, pixels): index of the single, and of the first of the pair."""
     jump: NDArray[np.float32]
-    """(3, pixels), DN/s: step of the single, and the two of the pair."""
+    """(3, pixels), DN/s: step of the single, and the two steps of the pair."""
     line: NDArray[np.float32]
     """(4, pixels): scratch."""
 
@@ -68,9 +68,9 @@ def set_noise(
 ) -> None:
     """Fill ``signal`` from the mean without the largest difference; after `find_means`.
 
-    ``mean`` becomes that mean. What a ramp without a hit loses by leaving out its
-    largest difference is added to the rate that makes the noise: ``largest_of`` is the
-    mean of the largest of so many standard normals.
+    ``mean`` becomes that mean. The bias of this mean for a ramp without a hit is added to
+    the rate that sets the photon noise: ``largest_of`` is the largest of each number of
+    standard normals.
     """
     mean, largest, n_used, shift = tile.mean, tile.largest, tile.n_used, tile.shift
     zero, one = np.float32(0.0), np.float32(1.0)
@@ -121,7 +121,7 @@ def invert(tile: Tile, pattern: Pattern, out: Outliers) -> None:
 
 @fast_kernel
 def project(tile: Tile, out: Outliers) -> None:  # noqa: C901 - one loop a line
-    """Fill the residuals and take what the slope fits out of ``C**-1``; after `invert`.
+    """Fill the residuals and project the slope out of ``C**-1``; after `invert`.
 
     The forward solutions of the tile become ``C**-1 d`` and ``C**-1 1``.
     """
@@ -165,9 +165,9 @@ def project(tile: Tile, out: Outliers) -> None:  # noqa: C901 - one loop a line
 
 @fast_kernel
 def find_best_single(out: Outliers) -> None:
-    """Find the positive step whose omission saves most chi2; after ``project``.
+    """Find the positive step whose omission lowers chi2 most; after ``project``.
 
-    Of the negative steps only what the best would save is noted.
+    For negative steps only the decrease by the best one is stored.
     """
     best, first, jump, down = out.gain[0], out.first[0], out.jump[0], out.gain[2]
     step, saved = out.line[2], out.line[3]
@@ -199,7 +199,7 @@ def find_best_single(out: Outliers) -> None:
 def find_best_pair(  # noqa: C901 - one loop a line
     used: NDArray[np.float32], pattern: Pattern, out: Outliers
 ) -> None:
-    """Find the neighbours, of a positive sum, whose omission saves most chi2."""
+    """Find the adjacent pair of positive sum whose omission lowers chi2 most."""
     best, first, jump_1, jump_2 = out.gain[1], out.first[1], out.jump[1], out.jump[2]
     inverse, b1, b2, better = out.line[0], out.line[1], out.line[2], out.line[3]
     zero, one, tie = np.float32(0.0), np.float32(1.0), np.float32(_TIE)
@@ -254,13 +254,13 @@ def omit(
     hits: tuple[NDArray[np.int32], NDArray[np.float32]],
     changed: NDArray[np.intp],
 ) -> tuple[int, int]:
-    """Leave out what saves enough of each ramp; return how many hits, and ramps to redo.
+    """Omit significant hits of each ramp; return the numbers of hits and of ramps to redo.
 
     ``hits`` are (-, later group, ramp) and (step over its noise, step in DN); ``changed``
-    are the ramps in which another hit may hide. A step down is no charge: where it saves
-    most it is left to chi2, not to its innocent neighbours. ``model`` are the pattern and
-    the limits, which hold for Gaussian noise: that of few photons is skew and reaches
-    higher, by ``skewness * (limit**2 - 1) / 6`` (Cornish & Fisher 1938).
+    are the ramps that may contain another hit. A step down is not a charge: where it lowers
+    chi2 most, nothing is omitted, lest its good neighbours are. ``model`` is the pattern and
+    the limits, which hold for Gaussian noise; the noise of few photons is skewed, which
+    raises a limit by ``skewness * (limit**2 - 1) / 6`` (Cornish & Fisher 1938).
     """
     (pattern, limits), (where, size) = model, hits
     zero, infinite = np.float32(0.0), np.float32(np.inf)
@@ -274,7 +274,7 @@ def omit(
         own = out.own[i, c] if out.own[i, c] < infinite else zero
         third = tile.signal[c] * inverse_gain[c] * pattern.photon_third[i]
         root = np.sqrt(limits[0, n_used])
-        # photons of the other differences count against it
+        # photon noise of the other differences reduces the skewness
         lean = third * own * np.sqrt(own) * (n_used - 1.0) / n_used
         more = lean * (limits[0, n_used] - 1.0) / 6.0
         single = one - (root + more) ** 2
@@ -295,7 +295,7 @@ def omit(
             n_hits += 1
             tile.rate[i, c] = np.float32(0.0)
             tile.used[i, c] = np.float32(0.0)
-        # of a pair the noise was too large, the lesser half of the hit being in it
+        # for a pair the noise was too large: it included the smaller part of the hit
         left = limits[0, n_used - n]
         if n == 2 or not tile.chi2[c] - one < _SETTLED * left:
             changed[n_changed] = c
@@ -305,7 +305,7 @@ def omit(
 
 @fast_kernel
 def keep_columns(tile: Tile, chosen: NDArray[np.intp]) -> None:
-    """Move the ramps of some columns, in rising order, to the front of the tile."""
+    """Move the ramps of the chosen columns, in ascending order, to the tile's front."""
     for i in range(len(tile.rate)):
         rate, used = tile.rate[i], tile.used[i]
         for c in range(chosen.size):

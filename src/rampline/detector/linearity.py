@@ -1,7 +1,7 @@
-"""Make counts proportional to charge.
+"""Linearise counts, so that they are proportional to charge.
 
-A pixel's capacitance grows as its well fills, so its counts fall behind its charge by a few
-per cent near the full well. A polynomial of each pixel, measured on lamp ramps, undoes it.
+A pixel's capacitance grows as its well fills, so that near the full well its counts are a
+few per cent too low. A polynomial for each pixel, measured on lamp ramps, corrects this.
 """
 
 from typing import Literal
@@ -16,11 +16,11 @@ from ..params import StepParams
 
 
 class LinearityParams(StepParams):
-    """How counts are made linear."""
+    """How counts are linearised."""
 
     averaged: Literal["spread", "jwst"] = "spread"
-    """``spread``: the spread of the reads of an averaged group counts; ``jwst``: their mean
-    is treated like a single read."""
+    """``spread``: the spread of the reads of an averaged group is taken into account;
+    ``jwst``: their mean is treated like a single read."""
 
 
 def correct_linearity(
@@ -32,7 +32,7 @@ def correct_linearity(
 ) -> NDArray[np.bool_]:
     """Evaluate each pixel's polynomial at its counts, in place.
 
-    Counts of saturated groups, and of pixels whose polynomial is unknown, stay as they are.
+    Counts of saturated groups and of pixels with unknown polynomials are not changed.
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ def _evaluate(
                     even = coefficients[last - 1, row]
                     for col in range(n_cols):
                         linear[col] = first[col] * value[col] + even[col]
-                # two terms at a time: half the passes
+                # two terms at a time halve the number of passes
                 for k in range(last - last % 2 - 1, 0, -2):
                     odd, even = coefficients[k, row], coefficients[k - 1, row]
                     for col in range(n_cols):

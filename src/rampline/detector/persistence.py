@@ -1,9 +1,10 @@
-"""Take off the charge that traps release: the afterglow of earlier exposures.
+"""Subtract the charge that traps release: the afterglow of earlier exposures.
 
-What a pixel's traps hold at the start of an exposure is known from the ledger
-(`trapped_charge`); how much of it comes out until each read follows. It is subtracted from
-the counts. What stays uncertain, the pixel's own traps above all, is largest in the first
-groups: those are left out where it would show, and the rest is added to the variances.
+The charge held by a pixel's traps at the start of an exposure is known from the ledger
+(`trapped_charge`), and the charge released until each read follows from it and is subtracted
+from the counts. Its uncertainty, mostly due to variations from pixel to pixel, is largest in
+the first groups: groups in which it is significant are flagged, and the rest is added to the
+variances.
 """
 
 from collections.abc import Sequence
@@ -23,28 +24,28 @@ from .trapped_charge import released_shares
 
 
 class PersistenceParams(StepParams):
-    """When an afterglow shows, and when it is too uncertain."""
+    """When an afterglow is significant, and when it is too uncertain."""
 
     enabled: bool = True
-    """Whether the exposures of each detector are followed in the order of time; nothing is
-    subtracted unless an afterglow is seen in them."""
+    """Whether the exposures of each detector are followed in time order; nothing is
+    subtracted unless an afterglow is detected in them."""
     least: Sigma = 0.3
-    """Afterglow over the noise of the ramp from which pixels get PERSISTENCE; and its
-    uncertainty over the noise of a difference from which groups are left out."""
+    """Afterglow over the noise of the ramp above which pixels get PERSISTENCE; also its
+    uncertainty over the noise of a difference above which groups are not used."""
     most: Sigma = 3.0
-    """Uncertainty over the noise of the ramp from which pixels are not used."""
+    """Uncertainty over the noise of the ramp above which pixels are not used."""
     amplitudes: TrapAmplitudeParams = TrapAmplitudeParams()
     """How the charge of traps is measured."""
     take_up: str = ""
-    """Folder ``persistence`` of an earlier run, whose traps are taken up."""
+    """Folder ``persistence`` of an earlier run, whose ledger is continued."""
 
 
 class AfterglowErrorParams(StepParams):
-    """Whether the uncertainty of the afterglow enters the variances."""
+    """Whether the uncertainty of the afterglow is added to the variances."""
 
 
 class Release(NamedTuple):
-    """What the pixels of an exposure release."""
+    """Charge released in the pixels of an exposure."""
 
     charge_dn: NDArray[np.float32]
     """(ints, groups, n), DN: since the reset."""
@@ -55,7 +56,7 @@ class Release(NamedTuple):
 
 
 def predict_release(held: HeldCharge, readout: Readout) -> Release:
-    """Return what traps release in each integration of an exposure.
+    """Return the charge that traps release in each integration of an exposure.
 
     Parameters
     ----------
@@ -89,7 +90,7 @@ def remove_afterglow(
     readout: Readout,
     params: PersistenceParams,
 ) -> None:
-    """Subtract released charge from a band of ramps, and flag what it spoils.
+    """Subtract released charge from a band of ramps, and flag affected groups and pixels.
 
     Parameters
     ----------
@@ -116,10 +117,10 @@ def remove_afterglow(
     with np.errstate(invalid="ignore", divide="ignore"):
         ramp_sigma = np.sqrt(read_variance + np.nan_to_num(total / gain))
         step_sigma = np.sqrt(read_variance + np.nan_to_num(steps / gain[None]))
-    # from group to group: what comes between them is what spoils their difference
+    # only charge released between two groups affects their difference
     spoiled = held.relative_error * steps[:, 1:] > params.least * step_sigma[:, 1:]
     early = np.flip(np.logical_or.accumulate(np.flip(spoiled, 1), axis=1), 1)
-    # two groups are needed for any slope
+    # two groups are needed for a slope
     early[:, max(readout.n_groups - 2, 0) :] = False
     bits = early * np.uint8(DO_NOT_USE)
     band.group_flags[:, : readout.n_groups - 1, row, col] |= bits
@@ -133,20 +134,20 @@ def remove_afterglow(
 def add_afterglow_error(
     planes: Sequence[SlopePlanes], held: HeldCharge, rate_dn_s: NDArray[np.float32]
 ) -> None:
-    """Add what is uncertain of a subtracted afterglow to slopes' variances, in place.
+    """Add the uncertainty of a subtracted afterglow to the slopes' variances, in place.
 
     Parameters
     ----------
     planes : sequence of SlopePlanes
-        Of the exposure, and of its integrations where there are such.
+        Of the exposure, and of its integrations if there are any.
     held : HeldCharge
     rate_dn_s : (n,) float32, DN/s
         Afterglow of its pixels.
 
     Notes
     -----
-    It is common to all integrations of a pixel, so averaging does not make it smaller. It
-    goes into VAR_POISSON: like the photons' noise it grows with the charge.
+    The uncertainty is common to all integrations of a pixel, so averaging does not reduce
+    it. It is added to VAR_POISSON because, like photon noise, it increases with the charge.
     """
     extra = (held.relative_error * rate_dn_s) ** 2
     for plane in planes:
@@ -156,7 +157,7 @@ def add_afterglow_error(
 
 
 def cut_held(held: HeldCharge, rows: slice) -> tuple[HeldCharge, NDArray[np.bool_]]:
-    """Return the pixels within a band, by its own rows, and which of all they are."""
+    """Return the pixels within a band, with its row numbers, and a mask of all pixels."""
     inside = (held.row >= rows.start) & (held.row < rows.stop)
     return (
         HeldCharge(

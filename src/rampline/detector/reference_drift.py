@@ -1,9 +1,9 @@
 """The drift of the outputs between groups, from reference pixels.
 
-Every reference pixel has a level of its own, after each reset another one, that stays
-the same from group to group and tells nothing of the drift. With its mean over the
-groups taken off first, all pixels of a row tell the same drift and may be averaged: a
-median of pixels with different levels follows the noise of the one in the middle.
+Every reference pixel has its own level, which changes at each reset but is constant from
+group to group and holds no information on the drift. After subtraction of its mean over the
+groups all pixels of a row measure the same drift and can be averaged, whereas a median of
+pixels with different levels follows the noise of the middle one.
 """
 
 from typing import Final
@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NOISY: Final = 4.0
-"""Scatter over that of the other pixels from which on a pixel is bad."""
+"""Pixels that scatter more than the others by this factor are bad."""
 _MIN_GROUPS: Final = 4
-"""Groups that tell a pixel's scatter."""
+"""Minimum number of groups to measure a pixel's scatter."""
 _BINS: Final = 24
-"""Octave parts of the spectrum."""
+"""Number of logarithmic bins of the spectrum."""
 
 
 _SURE: Final = 3.0
-"""Errors of the power above the white one from which on it is taken for drift."""
+"""Excess over the white power, in units of its error, above which it is taken for drift."""
 
 
 def steady(counts: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return counts less each pixel's mean over the groups.
+    """Return counts minus each pixel's mean over the groups.
 
     Parameters
     ----------
@@ -41,13 +41,13 @@ def is_quiet(
     Parameters
     ----------
     counts : (ints, groups, ...) float32, DN
-        Steady, drift included: that is in all.
+        From `steady`; the drift may be included, as it is common to all pixels.
     usable : (...) bool
 
     Returns
     -------
     (...) bool
-        All that are usable where there are too few groups to tell.
+        All usable pixels if there are too few groups.
     """
     if counts.shape[1] < _MIN_GROUPS or not usable.any():
         return usable
@@ -59,12 +59,12 @@ def is_quiet(
 def follow_rows(
     counts: NDArray[np.float32], usable: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Return the drift from row to row that side pixels have in common.
+    """Return the drift from row to row that is common to the side pixels.
 
     Parameters
     ----------
     counts : (ints, groups, rows, pixels) float32, DN
-        Steady, less the level of the group.
+        From `steady`, minus the level of the group.
     usable : (rows, pixels) bool
 
     Returns
@@ -88,7 +88,7 @@ def follow_rows(
     variance = apart[..., known > 1, :].sum() / freedom
     present = (known > 0).astype(np.float64)
     n_rows = present.size
-    # as many rows of nothing keep the first rows from following the last
+    # zero-padded, so that the first rows are independent of the last
     spectrum = np.fft.rfft(mean * present, 2 * n_rows)
     power = np.mean(np.abs(spectrum) ** 2, axis=(0, 1)) / present.sum()
     white = variance * np.mean(1.0 / count[known > 0])
@@ -105,15 +105,15 @@ def follow_rows(
 def _wiener_gain(
     power: NDArray[np.float64], white: float, n_groups: int
 ) -> NDArray[np.float64]:
-    """Return the share of the power that is not white, in parts of octaves."""
+    """Return the fraction of the power that is not white, in logarithmic bins."""
     place = np.arange(power.size)
     part = (_BINS * np.log2(1.0 + place) / np.log2(power.size)).astype(np.intp)
     count = np.maximum(np.bincount(part), 1)
     mean = np.bincount(part, power) / count
     gain = np.clip(1.0 - white / np.maximum(mean, 1e-30), 0.0, 1.0)
-    # noise of the spectrum is no drift
+    # excesses within the noise of the spectrum are not drift
     gain[gain < _SURE / np.sqrt(count * n_groups)] = 0.0
-    # slower than its peak all is drift, faster than the first part without nothing
+    # all is drift below the peak's frequency, nothing above the first bin without excess
     peak = int(gain.argmax())
     gain[:peak] = gain[peak]
     silent = (gain == 0.0) & (np.bincount(part) > 0)
