@@ -1,4 +1,4 @@
-"""Find tadpoles in the pixels of a grism exposure, at the places expected from the sources.
+"""Find tadpoles in the pixels of a grism exposure, near the positions expected.
 
 A head is a compact peak at a nearly fixed offset from its source. Spectra run along the
 columns, as tails do, but are longer: after subtraction of the running median of each

@@ -1,9 +1,9 @@
 """Shells: diffuse, partial rings of very bright sources on grism exposures.
 
-Nobody measured where they lie, so they are looked for in the pixels. What is narrow across
-the dispersion, spectra and tadpoles, is left out; what then stands out between the scales of
-20 and 60 pixels, over more than the smoothing could make of one place, is a shell. What is
-long along the dispersion is the wing of a bright spectrum.
+Their positions have not been measured, so they are searched for in the pixels. Features
+narrow across the dispersion, spectra and tadpoles, are excluded. A shell is then a
+region that stands out between the scales of 20 and 60 pixels and is larger than a
+smoothed point; regions elongated along the dispersion are wings of bright spectra.
 """
 
 from typing import Annotated, Final
@@ -20,39 +20,40 @@ from .grism_ghosts import running_median
 from .grism_sky import smooth_known
 
 BLOCK: Final = 4
-"""Pixels that are averaged first: much less than any shell is wide."""
+"""Width of the blocks averaged first, pixels: much less than the width of any shell."""
 NARROW_PX: Final = 2.0
-"""Smoothing in which spectra are found."""
+"""Standard deviation of the smoothing before the search for spectra."""
 ACROSS_PX: Final = 41
-"""Of the median across the dispersion, above which spectra stand out."""
+"""Length of the running median across the dispersion, subtracted to find spectra."""
 ALONG_STEP: Final = 8
-"""Pixels along the dispersion that are averaged."""
+"""Pixels averaged along the dispersion."""
 ALONG_STEPS: Final = (1, 5, 25)
-"""And of these means again: what stands out in any of them."""
+"""Number of these means averaged again; spectra may stand out in any of them."""
 GROW_PX: Final = ((1.0, 4), (10.0, 13), (100.0, 40))
-"""Times the threshold, and the growth to each side of what stands out so far: the wings of a
-point spread function fall with the third power, those of a spectrum with the second."""
+"""Multiples of the threshold, and the growth to each side of pixels above them: the
+wings of a point spread function fall with the third power, those of a spectrum with the
+second."""
 GHOST_PX: Final = (121, 31)
-"""Along and across the dispersion, round tadpoles: their tails fade slowly."""
+"""Size of the mask along and across the dispersion around tadpoles: tails fade slowly."""
 WING: Final = 0.5
-"""Share of the threshold down to which a shell is followed."""
+"""Fraction of the threshold down to which a shell is followed."""
 LEAST_KNOWN: Final = 0.2
-"""Of the blocks round a place must be free of spectra."""
+"""Minimum weight of spectrum-free blocks around a place."""
 
 
 class ShellParams(StepParams):
-    """How shells are looked for."""
+    """How shells are searched for."""
 
     threshold: Sigma = 5.0
-    """A shell stands out this far, smoothed."""
+    """Minimum significance of a shell in the smoothed image."""
     spectra: Sigma = 3.0
-    """What is narrow and stands out this far is a spectrum."""
+    """Narrow features above this are masked as spectra."""
     inner: PixelsFloat = 20.0
     """Smaller scale of the difference of Gaussians."""
     outer: PixelsFloat = 60.0
-    """Larger one."""
+    """Larger scale of the difference of Gaussians."""
     longest: Annotated[Factor, Field(ge=1)] = 4.0
-    """Regions this many times longer along the dispersion than across are no shells."""
+    """Maximum length along the dispersion relative to the width across it."""
 
 
 def find_shells(
@@ -63,11 +64,11 @@ def find_shells(
     Parameters
     ----------
     residual : (rows, cols) float32, DN/s
-        Less its sky; NaN on bad pixels.
+        Image minus its sky; NaN on bad pixels.
     is_ghost : (rows, cols) bool
-        Tadpoles, left out like spectra.
+        Pixels of tadpoles, excluded like spectra.
     axis : int
-        Along which light is dispersed: 0 for GRISMC, 1 for GRISMR.
+        Axis of the dispersion: 0 for GRISMC, 1 for GRISMR.
     params : ShellParams
 
     Returns
@@ -81,7 +82,7 @@ def find_shells(
     blocks = _blocks(np.where(hidden, np.float32(np.nan), residual))
     inner, share = smooth_known(blocks, params.inner / BLOCK)
     outer, _ = smooth_known(blocks, params.outer / BLOCK)
-    # few blocks make more noise
+    # fewer blocks mean more noise
     ratio = (inner - outer) * np.sqrt(share)
     ratio[share < LEAST_KNOWN] = np.nan
     known = ratio[np.isfinite(ratio)]
@@ -98,7 +99,7 @@ def find_shells(
 
 
 def find_spectra(residual: Plane, threshold: float) -> NDArray[np.bool_]:
-    """Return what is narrow across the columns: spectra, grown by their wings.
+    """Return features narrow across the columns: spectra, grown to cover their wings.
 
     Parameters
     ----------
@@ -116,14 +117,14 @@ def find_spectra(residual: Plane, threshold: float) -> NDArray[np.bool_]:
     count = np.diff(np.append(starts, rows)).astype(np.float32)
     fine = np.add.reduceat(smooth, starts, axis=0) / count[:, None]
     found = np.zeros(fine.shape, np.bool_)
-    # heads and tails are short; along a spectrum a mean of many rows finds fainter ones
+    # short means find heads and tails, long ones fainter spectra
     for steps in ALONG_STEPS:
         found |= _narrow(ndimage.uniform_filter1d(fine, steps, axis=0), threshold)
     return np.repeat(found, ALONG_STEP, axis=0)[:rows]
 
 
 def _narrow(values: Plane, threshold: float) -> NDArray[np.bool_]:
-    """Return what is narrow across the columns, grown the more the brighter it is."""
+    """Return features narrow across the columns, grown farther the brighter they are."""
     narrow = values - running_median(np.ascontiguousarray(values.T), ACROSS_PX).T
     middle = np.median(narrow)
     scatter = float(np.median(np.abs(narrow - middle))) * MAD_TO_SIGMA
@@ -136,7 +137,7 @@ def _narrow(values: Plane, threshold: float) -> NDArray[np.bool_]:
 
 
 def _blocks(values: Plane) -> Plane:
-    """Return means of the known pixels of whole blocks; NaN where most are unknown."""
+    """Return the means of whole blocks; NaN if fewer than half of the pixels are known."""
     rows, cols = (n // BLOCK for n in values.shape)
     cut = values[: rows * BLOCK, : cols * BLOCK].reshape(rows, BLOCK, cols, BLOCK)
     known = np.isfinite(cut)
@@ -148,12 +149,12 @@ def _blocks(values: Plane) -> Plane:
 
 
 def _regions(ratio: Plane, limit: float, params: ShellParams) -> NDArray[np.bool_]:
-    """Return the connected blocks that stand out, wide enough and not long."""
+    """Return the connected regions that are significant, large and not elongated."""
     core = ratio > limit
     followed = ndimage.binary_propagation(core, mask=ratio > WING * limit)
     labels, n_labels = ndimage.label(followed)
     size = np.bincount(labels.ravel(), minlength=n_labels + 1)
-    # one bright place would look like the Gaussian itself, out to two deviations
+    # a bright point looks like the Gaussian itself, out to two standard deviations
     kept = size >= 4.0 * np.pi * (params.inner / BLOCK) ** 2
     for k, box in enumerate(ndimage.find_objects(labels), start=1):
         length = box[0].stop - box[0].start

@@ -1,4 +1,4 @@
-"""Stars that may disturb an exposure: places on the sky and Vega magnitudes in J, H and K."""
+"""Stars that may affect an exposure: positions, and Vega magnitudes in J, H and K."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 Vector = NDArray[np.float64]
 AB_MINUS_VEGA: Final = (0.91, 1.39, 1.85)
-"""Of 2MASS J, H and K (Blanton and Roweis 2007)."""
+"""For 2MASS J, H and K (Blanton and Roweis 2007)."""
 WAVELENGTH_UM: Final = (1.235, 1.662, 2.159)
-"""Of 2MASS J, H and K (Cohen, Wheaton and Megeath 2003)."""
+"""For 2MASS J, H and K (Cohen, Wheaton and Megeath 2003)."""
 
 
 class StarTable(NamedTuple):
-    """Stars by place and Vega magnitude."""
+    """Stars with positions and Vega magnitudes."""
 
     name: tuple[str, ...]
     ra_deg: Vector
@@ -29,13 +29,13 @@ class StarTable(NamedTuple):
     """(n,) Vega."""
 
     def take(self, chosen: NDArray[np.intp]) -> "StarTable":
-        """Return the stars of these numbers."""
+        """Return the stars with these indices."""
         names = tuple(self.name[k] for k in chosen)
         return StarTable(names, *(column[chosen] for column in self[1:]))
 
 
 def join_stars(tables: Sequence[StarTable]) -> StarTable:
-    """Return the stars of all tables, the same star as often as it is in them.
+    """Concatenate tables; a star in several tables is repeated.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def join_stars(tables: Sequence[StarTable]) -> StarTable:
 
 
 def filter_wavelength_um(filter_name: str) -> float:
-    """Return the wavelength that stands in a filter's name, micrometres."""
+    """Return the wavelength given by a filter's name, micrometres."""
     return int(filter_name[1:4]) / 100.0
 
 
@@ -69,9 +69,9 @@ def ab_magnitude(stars: StarTable, wavelength_um: float) -> Vector:
     Returns
     -------
     (n,) float64
-        Interpolated in the logarithm of the wavelength between the bands; beyond K along the
-        Rayleigh-Jeans tail, 5 mag a decade, on which all but the reddest stars lie within
-        0.3; short of J as in J. NaN where K is unknown.
+        Interpolated in the logarithm of the wavelength between the bands; beyond K the
+        Rayleigh-Jeans tail, 5 mag per decade, correct within 0.3 for all but the
+        reddest stars; below J the magnitude in J. NaN where K is needed but unknown.
     """
     bands = (stars.j_mag, stars.h_mag, stars.k_mag)
     ab = np.stack(

@@ -1,10 +1,10 @@
-"""How strong known stray light is in one exposure.
+"""Fit the strength of known stray light in one exposure.
 
-Least squares of its components with a slope of the sky and a free level for each amplifier
-row, on means of blocks: 1/f noise drifts from row to row and would be taken for light that
-covers hundreds of them. Blocks are clipped asymmetrically, because sources are brighter
-than the sky. A minimum of the scatter instead would be biased low where stray light leaks
-into the source mask.
+A least-squares fit of its components with a gradient of the sky and a free level for
+each amplifier row, to means of blocks: otherwise 1/f noise, which drifts from row to
+row, would be taken for light that covers hundreds of rows. Blocks are clipped
+asymmetrically, because sources are brighter than the sky. Minimising the scatter
+instead would bias the strength low where stray light leaks into the source mask.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from ..numerics.selection import MAD_TO_SIGMA
 from ..params import Count, Factor, Pixels, PixelsFloat, Sigma, StepParams
 
 BLOCK: Final = 4
-"""Pixels a block of the fit is wide: finer detail has no say in light this smooth."""
+"""Width of a block of the fit, pixels: light this smooth has no finer detail."""
 CLIP_LOW, CLIP_HIGH = -4.0, 2.5
-"""Blocks further from the fit are left out, sigma."""
+"""Blocks farther from the fit are excluded, sigma."""
 ROUNDS: Final = 6
 MARGIN_PX: Final = 128
-"""Sky around the stray light that takes part in the fit."""
+"""Rows of sky around the stray light that are included in the fit."""
 SKY_TERMS: Final = 3
 Vector = NDArray[np.float64]
 
@@ -34,51 +34,51 @@ class StrayLightParams(StepParams):
     """How wisps and claws are found and subtracted."""
 
     least_exposures: Annotated[Count, Field(ge=2)] = 3
-    """Fewer exposures of a detector and filter make no template."""
+    """Minimum number of exposures of a detector and filter for a template."""
     smoothing: PixelsFloat = 3.0
     """Standard deviation of the Gaussian that smooths the finest detail of a template."""
     threshold: Sigma = 3.0
-    """A template starts where the smoothed median stands this far out."""
+    """Minimum significance of the smoothed median for light to start a template region."""
     least_area: Pixels = 500
-    """Smaller regions are left alone."""
+    """Minimum area of a region."""
     significance: Sigma = 5.0
-    """Only strengths this sure are subtracted."""
+    """Minimum significance of a strength for it to be subtracted."""
     strongest: Factor = 3.0
-    """Strengths above this many times the template's are not believed."""
+    """Strengths above this many times that of the template are rejected."""
     templates: str = ""
-    """Folder of wisp templates, FITS files with detector and filter in their names, one or
-    more of each; empty: templates are made of the exposures themselves."""
+    """Folder of wisp templates: FITS files with detector and filter in their names, one
+    or more for each. If empty, templates are made from the exposures themselves."""
 
 
 class StrayTemplate(NamedTuple):
     """Stray light on one detector in one filter."""
 
     light: Plane
-    """(components, rows, cols), in the unit of the exposures; 0 where none was found. The
-    first is the light itself, further ones how its shape changes."""
+    """(components, rows, cols), in the unit of the exposures; 0 where none was found.
+    The first is the light itself; for the others see ``n_light``."""
     err: Plane
     """(rows, cols): standard error of the first; 0 where it is 0."""
     bits: NDArray[np.uint16]
     """(rows, cols): of the ``ARTIFACT`` plane."""
     n_light: int = 1
-    """How many of the first components are light, which no exposure has less than none of;
-    the others say how its shape changes."""
+    """Number of leading components that are light, whose strength cannot be negative;
+    the others describe changes of its shape."""
 
     def fit(self, exposure: Plane, params: StrayLightParams) -> "StrayFit":
-        """Return how strong it is in an exposure: `fit_strength`."""
+        """Return its strength in an exposure, by `fit_strength`."""
         return fit_strength(exposure, self.light, params, n_light=self.n_light)
 
 
 class StrayFit(NamedTuple):
-    """How strong the stray light is in one exposure."""
+    """The strength of the stray light in one exposure."""
 
     strength: float
-    """Times the first component; 0 where it is not subtracted."""
+    """Factor for the first component; 0 if it is not subtracted."""
     measured: float
-    """The fitted strength, subtracted or not; NaN where it could not be fitted."""
+    """The fitted strength, subtracted or not; NaN if it could not be fitted."""
     strength_err: float
     further: tuple[float, ...] = ()
-    """Times the further components; 0 where nothing is subtracted."""
+    """Factors for the further components; 0 if nothing is subtracted."""
     further_err: tuple[float, ...] = ()
 
     @property
@@ -87,7 +87,7 @@ class StrayFit(NamedTuple):
         return any(value != 0.0 for value in (self.strength, *self.further))
 
     def light(self, template: StrayTemplate) -> tuple[Plane, Plane]:
-        """Return what the fit says of a template, and its error, each (rows, cols)."""
+        """Return the light of a template as fitted, and its error, each (rows, cols)."""
         total = np.float32(self.strength) * template.light[0]
         variance = (np.float32(self.strength) * template.err) ** 2
         variance += (np.float32(self.strength_err) * template.light[0]) ** 2
@@ -109,19 +109,20 @@ def fit_strength(
     Parameters
     ----------
     exposure : (rows, cols) float32
-        Less its sky, any unit; NaN on sources and bad pixels.
+        Minus its sky, any unit; NaN on sources and bad pixels.
     light : (components, rows, cols) float32
-        Of a `StrayTemplate`, same unit.
+        Of a `StrayTemplate`, in the same unit.
     params : StrayLightParams
     n_light : int
-        Of the template: of so many, those whose strength is negative are left out, and any
-        that is sure is enough.
+        As in `StrayTemplate`. If above 1, light components with negative strength are
+        removed one by one.
 
     Returns
     -------
     StrayFit
-        Not subtracted unless a component of light is ``params.significance`` errors strong
-        and all are at most ``params.strongest``. How the shape changes is of either sign.
+        Not subtracted unless at least one light component exceeds
+        ``params.significance`` times its error and all are below ``params.strongest``.
+        Components that describe changes of shape may have either sign.
     """
     nothing = (0.0,) * (len(light) - 1)
     box = find_box((light != 0).any(axis=0))
@@ -137,7 +138,7 @@ def fit_strength(
     found, error = clipped_fit(values[used], basis[used], row)
     lit = slice(SKY_TERMS, SKY_TERMS + n_light)
     while n_light > 1 and (found[lit] < 0.0).any():
-        # one at a time: what is left may change sign
+        # one at a time: the others may change sign
         basis[:, :, SKY_TERMS + int(found[lit].argmin())] = 0.0
         found, error = clipped_fit(values[used], basis[used], row)
     strength, *further = (float(value) for value in found[SKY_TERMS:])
@@ -158,21 +159,21 @@ def _sky_terms(shape: tuple[int, ...]) -> Sequence[Vector]:
 
 
 def _amplifier_rows(shape: tuple[int, ...], n_cols: int) -> NDArray[np.intp]:
-    """Return the number of the amplifier row of each block of whole rows."""
+    """Return the index of the amplifier row of each block, for full-width rows."""
     width = output_width(n_cols)
     row, col = np.indices(shape)
     return np.asarray(row * (-(-n_cols // width)) + col // (width // BLOCK), np.intp)
 
 
 def output_width(n_cols: int) -> int:
-    """Return the columns of an amplifier: all, unless the exposure has whole stripes."""
+    """Return the columns per amplifier: all, unless a multiple of `OUTPUT_COLUMNS`."""
     return OUTPUT_COLUMNS if n_cols % OUTPUT_COLUMNS == 0 else n_cols
 
 
 def clipped_fit(
     values: Vector, basis: Vector, group: NDArray[np.intp]
 ) -> tuple[Vector, Vector]:
-    """Return coefficients and their errors, each group at a level of its own, sources clipped.
+    """Fit with a free level for each group and clipped sources; return values and errors.
 
     Parameters
     ----------
@@ -203,7 +204,7 @@ def clipped_fit(
 def _within_groups(
     columns: Vector, group: NDArray[np.intp], used: NDArray[np.bool_]
 ) -> Vector:
-    """Return columns less their means over the used members of each group."""
+    """Return columns minus their means over the used members of each group."""
     own, size = group[used], int(group.max()) + 1
     count = np.maximum(np.bincount(own, minlength=size), 1)
     means = [
@@ -214,7 +215,7 @@ def _within_groups(
 
 
 def find_box(found: NDArray[np.bool_]) -> tuple[slice, slice] | None:
-    """Return the rows that take part in a fit; None where nothing is."""
+    """Return the box of the rows used in a fit; None if nothing was found."""
     rows = np.flatnonzero(found.any(axis=1))
     if rows.size == 0:
         return None
@@ -223,7 +224,7 @@ def find_box(found: NDArray[np.bool_]) -> tuple[slice, slice] | None:
 
 
 def average_blocks(values: Plane, width: int = BLOCK) -> tuple[Vector, Vector]:
-    """Return means of blocks and the share of known pixels in each; whole blocks only."""
+    """Return means of whole blocks, and the fraction of known pixels in each."""
     rows, cols = (n // width for n in values.shape)
     cut = values[: rows * width, : cols * width].reshape(rows, width, cols, width)
     finite = np.isfinite(cut)

@@ -1,11 +1,12 @@
-"""Stray light that stays on its place of the detector: wisps and claws, from the data.
+"""Stray light fixed on the detector: wisps and claws, measured from the data.
 
-Stars and galaxies move over a detector from dither to dither, wisps stay and claws hardly
-move. The median of source-masked exposures of one detector and filter is therefore a picture
-of the stray light. Detail is kept at each of three scales where it stands out of the noise
-of that scale, so that bright filaments stay sharp and faint haze is smooth. How the shape
-changes from exposure to exposure is the leading mode of what the picture leaves over (a
-singular vector, where it stands out of the others). Fit and subtraction: `stray_fit`.
+Stars and galaxies move over a detector from dither to dither; wisps stay and claws
+hardly move. The median of source-masked exposures of one detector and filter is
+therefore an image of the stray light. Detail is kept at each of three scales where it
+exceeds the noise at that scale, so that bright filaments stay sharp and faint haze is
+smooth. Changes of the shape between exposures are described by the leading mode of the
+residuals (a singular vector, used if it is significant compared with the others). Fit
+and subtraction: `stray_fit`.
 """
 
 from collections.abc import Sequence
@@ -35,38 +36,39 @@ from .stray_fit import (
 from .wisps import FILTERS, WINDOWS
 
 CELL: Final = 2
-"""Pixels a cell of the picture is wide: its finest smoothing is wider."""
+"""Width of a cell of the picture, pixels: its finest smoothing is wider."""
 SCALES: Final = (1.0, 4.0, 13.0)
-"""Standard deviations of the Gaussians over the finest."""
+"""Standard deviations of the Gaussians, relative to the finest."""
 FILLED: Final = 0.2
-"""Weight of known pixels under a Gaussian from which on its mean counts."""
+"""Minimum weight of known pixels under a Gaussian for its mean to be used."""
 OPEN: Final = (0.05, 0.3)
-"""Shares of cells around that stand out: below the first no detail is kept, above the
-second all. Noise alone reaches 0.003 beyond three sigma."""
+"""Fractions of significant cells in the neighbourhood: below the first no detail is
+kept, above the second all. Noise alone gives 0.003 beyond three sigma."""
 LEAST_VALUES: Final = 2
-"""Exposures that must show sky at a pixel; other pixels are filled from around."""
+"""Minimum number of exposures with sky at a pixel; other pixels are filled in."""
 WEAKEST: Final = 0.3
-"""Scaling up weaker exposures would add more noise than light."""
+"""Minimum strength of an exposure to be scaled: weaker ones add more noise than light."""
 MODE_CELL: Final = 8
-"""Pixels a cell is wide in which a change of shape is looked for."""
+"""Width of the cells in which a change of shape is searched for, pixels."""
 MODE_SMOOTHING: Final = 1.5
-"""Of the Gaussian, cells."""
+"""Standard deviation of the Gaussian that smooths them, cells."""
 LEAST_FOR_MODE: Final = 5
-"""Exposures: fewer modes of noise say nothing about their scatter."""
+"""Minimum number of exposures, for enough noise modes to measure their scatter."""
 MODE_STANDS_OUT: Final = 2.0
-"""Variance of a mode over the mean of the weaker ones. Of noise in p cells and n exposures
-it is at most (1 + (n / p)**0.5)**2 (Marchenko and Pastur 1967), 1.3 at worst here."""
+"""Minimum variance of a mode relative to the mean of the weaker ones. For noise in p
+cells and n exposures it is at most (1 + (n / p)**0.5)**2 (Marchenko and Pastur 1967),
+1.3 at worst here."""
 
 PLANE_ROUNDS: Final = 20
 
 
 class Picture(NamedTuple):
-    """Stray light that all exposures share."""
+    """Stray light common to all exposures."""
 
     light: Plane
-    """(rows, cols), 0 where none stands out."""
+    """(rows, cols), 0 where none is significant."""
     noise: float
-    """Of its finest detail."""
+    """Noise of its finest detail."""
 
 
 def median_stack(exposures: Sequence[Plane]) -> tuple[Plane, NDArray[np.int32]]:
@@ -75,15 +77,15 @@ def median_stack(exposures: Sequence[Plane]) -> tuple[Plane, NDArray[np.int32]]:
     Parameters
     ----------
     exposures : sequence of (rows, cols) float32
-        Less their sky, any unit; NaN on sources and bad pixels.
+        Minus their sky, any unit; NaN on sources and bad pixels.
 
     Returns
     -------
     median : (rows, cols) float32
-        NaN where no exposure has a value; the mean of the middle two where their number is
-        even.
+        NaN where no exposure has a value; the mean of the middle two where their number
+        is even.
     count : (rows, cols) int32
-        Exposures with a value.
+        Number of exposures with a value.
     """
     shape = exposures[0].shape
     median = np.empty(shape, np.float32)
@@ -100,14 +102,14 @@ def find_stray_light(
     first_pixel: tuple[int, int],
     params: StrayLightParams,
 ) -> StrayTemplate:
-    """Make the template of a detector and filter.
+    """Make the stray-light template of a detector and filter.
 
     Parameters
     ----------
     exposures : sequence of (rows, cols) float32
         As for `median_stack`; at least ``params.least_exposures``, dithered.
     optics : (str, str)
-        Detector and filter: they tell wisps, which have their windows, from claws.
+        Detector and filter, which separate wisps, found in known windows, from claws.
     first_pixel : (int, int)
         Row and column of a subarray's first pixel on the full detector.
     params : StrayLightParams
@@ -115,7 +117,7 @@ def find_stray_light(
     Returns
     -------
     StrayTemplate
-        All zero where nothing stands out.
+        All zero if nothing is significant.
     """
     found = _picture(exposures, params)
     exposures = [without_row_levels(e, found.light > 0).even for e in exposures]
@@ -133,7 +135,7 @@ def find_stray_light(
 def tell_apart(
     region: NDArray[np.bool_], optics: tuple[str, str], first_pixel: tuple[int, int]
 ) -> NDArray[np.uint16]:
-    """Return ``ARTIFACT`` bits of stray light: wisps within their window, claws elsewhere.
+    """Return ``ARTIFACT`` bits: wisps within their window, claws elsewhere.
 
     Parameters
     ----------
@@ -161,7 +163,7 @@ def tell_apart(
 
 
 def _picture(exposures: Sequence[Plane], params: StrayLightParams) -> Picture:
-    """Return what stands out of the median of the exposures."""
+    """Return the significant light in the median of the exposures."""
     median, count = median_stack(exposures)
     cells = _shrink(np.where(count >= LEAST_VALUES, median, np.float32(np.nan)))
     layers = _layers(cells, params.smoothing / CELL)
@@ -169,7 +171,7 @@ def _picture(exposures: Sequence[Plane], params: StrayLightParams) -> Picture:
     scales = [factor * params.smoothing / CELL for factor in SCALES]
     gate, total = np.zeros((2, *cells.shape), np.float32)
     seeds = np.zeros(cells.shape, np.bool_)
-    # finer detail shows on light only: where it is kept, all coarser layers are
+    # where finer detail is kept, all coarser layers are
     for layer, noise, scale in zip(layers[::-1], scatter[::-1], scales, strict=True):
         limit = params.threshold * noise
         gate = np.maximum(gate, _gate(np.abs(layer) > limit, scale))
@@ -183,9 +185,9 @@ def _picture(exposures: Sequence[Plane], params: StrayLightParams) -> Picture:
 
 
 def _layers(cells: Plane, finest: float) -> list[Plane]:
-    """Return the light by scale, the coarsest first: each less the next coarser one.
+    """Return the light by scale, coarsest first: each minus the next coarser one.
 
-    What no exposure shows is filled from coarser scales; far from what one shows it is 0.
+    Unknown cells are filled from coarser scales, and are 0 far from any known cell.
     """
     fine, middle, wide = (_smooth(cells, factor * finest) for factor in SCALES)
     unknown = ~np.isfinite(wide)
@@ -197,14 +199,14 @@ def _layers(cells: Plane, finest: float) -> list[Plane]:
 
 
 def _gate(core: NDArray[np.bool_], scale: float) -> NDArray[np.float32]:
-    """Return the share of a layer that is kept, from 0 to 1, by how much there stands out."""
+    """Return the share of a layer to keep, 0 to 1, by the density of significant cells."""
     share = ndimage.gaussian_filter(core.astype(np.float32), 2.0 * scale, truncate=3.0)
     low, high = OPEN
     return np.asarray(np.clip((share - low) / (high - low), 0.0, 1.0), np.float32)
 
 
 def _large(found: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
-    """Return the connected areas of so many cells or more."""
+    """Return the connected areas of at least ``least_area`` cells."""
     labels, n_labels = ndimage.label(found)
     sizes = np.bincount(labels.ravel(), minlength=n_labels + 1)
     sizes[0] = 0
@@ -214,7 +216,7 @@ def _large(found: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
 def _of_equal_strength(
     exposures: Sequence[Plane], light: Plane, params: StrayLightParams
 ) -> list[Plane]:
-    """Return the exposures over the strength of their stray light, the weak ones left out."""
+    """Return the exposures divided by their stray-light strength, without weak ones."""
     strengths = [fit_strength(exposure, light[None], params) for exposure in exposures]
     return [
         np.asarray(exposure / np.float32(fit.strength), np.float32)
@@ -226,7 +228,7 @@ def _of_equal_strength(
 def _change_of_shape(
     exposures: Sequence[Plane], light: Plane, params: StrayLightParams
 ) -> Plane | None:
-    """Return the leading mode of what the light leaves over, None where it is noise."""
+    """Return the leading mode of the residuals of the light; None if it is noise."""
     box = find_box(light > 0)
     if box is None or len(exposures) < LEAST_FOR_MODE:
         return None
@@ -239,7 +241,7 @@ def _change_of_shape(
         left = values - fit.strength * shape
         known = weight > 0.5
         left = np.where(known & region, left, 0.0)
-        # levels of rows are 1/f noise, which the fit leaves free
+        # levels of rows are 1/f noise, which the fit leaves free to vary
         left = _even_rows(left, known & region)
         rows.append(ndimage.gaussian_filter(left, MODE_SMOOTHING)[region])
     modes, strengths, across = np.linalg.svd(np.array(rows), full_matrices=False)
@@ -253,7 +255,7 @@ def _change_of_shape(
 
 
 def _even_rows(values: Vector, used: NDArray[np.bool_]) -> Vector:
-    """Return cells less the means of those used in each amplifier row; 0 elsewhere."""
+    """Return cells minus the mean of those used in each amplifier row; 0 elsewhere."""
     n_rows, n_cols = values.shape
     width = OUTPUT_COLUMNS // MODE_CELL
     width = width if n_cols % width == 0 else n_cols
@@ -266,7 +268,7 @@ def _even_rows(values: Vector, used: NDArray[np.bool_]) -> Vector:
 def _shrink(values: Plane) -> Plane:
     """Return cells of 2 x 2 pixels: the mean without the extremes, against hot pixels.
 
-    NaN where nothing is known; an odd last row or column is left out.
+    NaN where no pixel is known; an odd last row or column is omitted.
     """
     rows, cols = (n // CELL for n in values.shape)
     cut = values[: rows * CELL, : cols * CELL]
@@ -281,14 +283,14 @@ def _shrink(values: Plane) -> Plane:
 
 
 def _spread(cells: Plane, shape: tuple[int, ...], width: int = CELL) -> Plane:
-    """Return cells as pixels, interpolated; 0 where cells and their neighbours are."""
+    """Interpolate cells to pixels; 0 where a cell and its neighbours are 0."""
     wide = ndimage.zoom(cells, width, order=1, mode="nearest", grid_mode=True)
     beyond = [(0, n - k) for n, k in zip(shape, wide.shape, strict=True)]
     return np.asarray(np.pad(wide, beyond, mode="edge"), np.float32)
 
 
 def _smooth(values: Plane, sigma: float, filled: float = FILLED) -> Plane:
-    """Return the Gaussian mean of the known values around each cell; NaN where few."""
+    """Return the Gaussian mean of the known values around each cell; NaN if too few."""
     finite = np.isfinite(values)
     bare = np.where(finite, values, np.float32(0))
     weight = ndimage.gaussian_filter(finite.astype(np.float32), sigma, truncate=3.0)
@@ -298,7 +300,7 @@ def _smooth(values: Plane, sigma: float, filled: float = FILLED) -> Plane:
 
 
 def _plane(values: Plane) -> NDArray[np.float32]:
-    """Return the plane through the median of large areas: the sky's slope."""
+    """Return the plane through the medians of large areas: the gradient of the sky."""
     step = max(8, min(values.shape) // 16)
     rows, cols = (np.arange(step // 2, n, step) for n in values.shape)
     half = step // 2
@@ -318,7 +320,7 @@ def _plane(values: Plane) -> NDArray[np.float32]:
 
 
 def _robust_plane(basis: Vector, values: Vector) -> Vector:
-    """Return the coefficients of a plane; areas with stray light stand above and go."""
+    """Return the coefficients of a plane, with areas of stray light clipped."""
     used = np.ones(len(values), np.bool_)
     solution: Vector = np.zeros(SKY_TERMS)
     for _ in range(PLANE_ROUNDS):
@@ -333,7 +335,7 @@ def _robust_plane(basis: Vector, values: Vector) -> Vector:
 
 
 def _scatter(values: NDArray[np.floating[Any]]) -> float:
-    """Return the standard deviation of the lower half: stray light only adds."""
+    """Return the standard deviation from the lower half, as stray light only adds."""
     known = values[np.isfinite(values)]
     if known.size == 0:
         return 0.0
@@ -361,7 +363,7 @@ def _median_of_rows(
             continue
         middle = select_median(values, n)
         if n % 2 == 0:
-            # the selection leaves the larger ones behind it
+            # the selection leaves the larger values after the median
             above = values[n // 2]
             for k in range(n // 2 + 1, n):
                 above = min(above, values[k])

@@ -1,12 +1,12 @@
 """Angled stripes: spikes of extremely bright stars a few degrees away.
 
-They are straight in the telescope's frame and cross a whole detector, 30 degrees to either
-side of V3 wherever they were seen, so they are sought there only: the angle is that at which
-the means of bins along it differ most, and a direction counts if it stands out of those
-around. 1/f noise varies from one amplifier row to the next as stripes do along it; the levels
-of all amplifier rows and the profiles of all directions are therefore fitted together. What
-is left over: a slope from row to row that two directions share may be either; it is taken
-for light.
+They are straight in the telescope's frame and cross a whole detector. All known ones
+lie 30 degrees to either side of V3, so they are searched for only there: the angle is
+that at which the means of bins along it differ most, and a direction is accepted if it
+stands out from its surroundings. 1/f noise varies between amplifier rows as stripes do,
+so the levels of all amplifier rows and the profiles of all directions are fitted
+together. One degeneracy remains: a linear trend with row that two directions share may
+be either; it is attributed to light.
 """
 
 from collections.abc import Sequence
@@ -26,55 +26,55 @@ from .frames import across_telescope, pixel_arcsec, pixel_to_telescope, pixel_un
 from .stray_fit import average_blocks, output_width
 
 BLOCK: Final = 4
-"""Pixels that a block is wide."""
+"""Width of a block, pixels."""
 BIN: Final = 2.0
-"""Pixels that a bin of a profile is wide; in the search it is as wide as a block."""
+"""Width of a bin of a profile, pixels; in the search it is that of a block."""
 SPIKES_DEG: Final = (60.0, -60.0)
-"""Directions of the spikes, from the columns' axis (-V2) towards V3."""
+"""Directions of the spikes, from the column axis (-V2) towards V3."""
 SEARCH_DEG: Final = 8.0
-"""Either way, for safety."""
+"""Half-width of the search range around each spike."""
 AROUND_DEG: Final = 24.0
-"""Power at a direction is compared with that of all directions as far as this."""
+"""Half-width of the range of directions with which the power is compared."""
 COARSE_DEG, FINE_DEG = 1.0, 0.1
 CLIP, FIRST_CLIP = 3.0, 5.0
-"""Blocks further from the fit, and from the medians that it starts from, are left out."""
+"""Blocks farther from the fit, and from the initial medians, are excluded, sigma."""
 CLIP_ROUNDS: Final = 2
 LEAST_BLOCKS: Final = 16
-"""In a bin as wide as a block, for its mean to count."""
+"""Minimum number of blocks in a bin as wide as a block for its mean to be used."""
 CYCLES: Final = 15
-"""Neighbouring cycles of a profile whose mean power tells light from noise."""
+"""Neighbouring cycles of a profile whose mean power separates light from noise."""
 _LIMITS: Final = (1e-2, 60)
-"""Share of the error at which to stop, and most rounds."""
+"""Fraction of the error at which to stop, and maximum number of iterations."""
 Vector = NDArray[np.float64]
 Place = tuple[Vector, Vector]
 
 
 class AngledStripeParams(StepParams):
-    """When angled stripes are believed."""
+    """When angled stripes are accepted."""
 
     significance: Sigma = 5.0
-    """Of a direction over the scatter of those around."""
+    """Minimum excess of a direction, in units of the scatter of its surroundings."""
 
 
 class AngledStripes(NamedTuple):
     """Stripes of one exposure."""
 
     light: Plane
-    """(rows, cols): what is to be subtracted, in the unit of the image."""
+    """(rows, cols): light to subtract, in the unit of the image."""
     err: float
-    """Standard error of a bin of the profiles, all directions together."""
+    """Standard error of a bin of the profiles, all directions combined."""
     angles_deg: tuple[float, ...]
-    """Directions along the stripes, from -V2, near the columns' axis, towards V3."""
+    """Directions along the stripes, from -V2 (close to the column axis) towards V3."""
 
 
 class _Blocks(NamedTuple):
-    """Means of blocks and where they are."""
+    """Means of blocks and their positions."""
 
     values: Vector
     place: Place
     """Along V3 and along -V2, pixels."""
     row: NDArray[np.int32]
-    """Number of the amplifier row."""
+    """Index of the amplifier row."""
 
 
 class _Profile(NamedTuple):
@@ -82,7 +82,7 @@ class _Profile(NamedTuple):
 
     angle_deg: float
     first: float
-    """Across the direction: the centre of the first bin, pixels."""
+    """Position across the direction of the centre of the first bin, pixels."""
     means: Vector
     err: float
 
@@ -98,8 +98,8 @@ def find_angled_stripes(
     Parameters
     ----------
     residual : (rows, cols) float32
-        Image less its sky, 1/f stripes in it; NaN on sources, other stray light and bad
-        pixels.
+        Image minus its sky, 1/f stripes included; NaN on sources, other stray light and
+        bad pixels.
     detector : str
     first_pixel : (int, int)
         Row and column of a subarray's first pixel on the full detector.
@@ -139,7 +139,7 @@ def find_angled_stripes(
 
 
 def _blocks(residual: Plane, detector: str, first_pixel: tuple[int, int]) -> _Blocks:
-    """Return the blocks at least half of which is known."""
+    """Return the blocks of which at least half of the pixels are known."""
     mean, known = average_blocks(residual, BLOCK)
     row, col = np.nonzero(known >= 0.5)
     width = output_width(residual.shape[1])
@@ -163,9 +163,9 @@ def _row_means(blocks: _Blocks) -> Vector:
 def _fit_together(
     angles: Sequence[float], blocks: _Blocks
 ) -> tuple[list[_Profile], Vector]:
-    """Return the profile of each direction, and what they and the rows leave of the blocks.
+    """Return the profile of each direction, and the residuals of the blocks.
 
-    The fit starts from medians of bins, which compact sources do not reach.
+    The fit starts from medians of bins, which compact sources do not affect.
     """
     values = blocks.values
     across = [_across(blocks.place, angle) for angle in angles]
@@ -185,7 +185,7 @@ def _fit_together(
     for _ in range(1 + CLIP_ROUNDS):
         scatter = float(np.median(np.abs(left[used]))) * MAD_TO_SIGMA
         used = np.abs(left) < clip * scatter
-        # what is left is small beside what was found: it is told more sharply
+        # solving for the small remainder makes the solution more accurate
         rest = values - found[index].sum(axis=0)
         found += _solve(rest[used], index[:, used], ends)
         left = values - found[index].sum(axis=0)
@@ -199,9 +199,10 @@ def _fit_together(
 
 
 def _solve(values: Vector, index: NDArray[np.int32], ends: NDArray[np.intp]) -> Vector:
-    """Return bins and levels that add up to the values nearest to those given.
+    """Return the bins and levels whose sums fit the values by least squares.
 
-    Two profiles, each a slope, add up to a slope from row to row. They get all of it.
+    Two profiles, each linear, can add up to a linear trend with row. They get all of
+    it.
     """
     index, size = np.ascontiguousarray(index), int(ends[-1])
     alone = 1.0 / np.maximum(np.bincount(index.ravel(), minlength=size), 1)
@@ -232,9 +233,9 @@ def _solve(values: Vector, index: NDArray[np.int32], ends: NDArray[np.intp]) -> 
 def _profile(
     angle: float, first: float, means: Vector, count: NDArray[np.intp], scatter: float
 ) -> _Profile:
-    """Return a profile, bins of few blocks filled from those around.
+    """Return a profile, bins of few blocks interpolated from their neighbours.
 
-    It is smoothed as much as the power of its cycles demands (Wiener 1949).
+    It is smoothed with a Wiener filter (Wiener 1949) based on the power of its cycles.
     """
     bins = np.flatnonzero(count >= LEAST_BLOCKS * BIN / BLOCK)
     if bins.size == 0:
@@ -250,14 +251,14 @@ def _profile(
 
 
 def _turn(profile: _Profile, left: Vector, place: Place) -> float:
-    """Return the direction of a profile, rows and others taken off."""
+    """Return the refined direction of a profile, with rows and others subtracted."""
     at = (_across(place, profile.angle_deg) - profile.first) / BIN
     own = np.interp(at, np.arange(len(profile.means)), profile.means)
     return _refine(left + own, place, profile.angle_deg)
 
 
 def _bin_medians(values: Vector, own: NDArray[np.int32], n_bins: int) -> Vector:
-    """Return the median of each bin; 0 for one of few blocks."""
+    """Return the median of each bin; 0 for bins of few blocks."""
     order = np.lexsort((values, own))
     count = np.bincount(own, minlength=n_bins)
     middle = np.cumsum(count) - (count + 1) // 2
@@ -276,7 +277,7 @@ def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, f
     off = np.arange(-AROUND_DEG, AROUND_DEG + COARSE_DEG / 2, COARSE_DEG)
     values = _limited(values)
     power = np.array([_power(values, place, spike_deg + angle) for angle in off])
-    # slow changes of the power with the angle are those of compact light
+    # slow changes of the power with the angle are due to compact light
     near = np.abs(off) <= SEARCH_DEG
     excess = power - np.polynomial.Polynomial.fit(off[~near], power[~near], 2)(off)
     best = int(np.where(near, excess, -np.inf).argmax())
@@ -286,7 +287,7 @@ def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, f
 
 
 def _refine(values: Vector, place: Place, angle_deg: float) -> float:
-    """Return the best direction near one: the peak of a parabola through three."""
+    """Return the best direction near one: the peak of a parabola through three points."""
     fine = angle_deg + np.arange(-COARSE_DEG, COARSE_DEG + FINE_DEG / 2, FINE_DEG)
     values = _limited(values)
     power = np.array([_power(values, place, angle) for angle in fine])
@@ -317,7 +318,7 @@ def _power(values: Vector, place: Place, angle_deg: float) -> float:
 
 @kernel
 def _add_seen(index: NDArray[np.int32], whole: Vector, sums: Vector) -> None:
-    """Add what each block sees of ``whole``, a sum over its places, to all of them."""
+    """Add to ``sums``, at the indices of each block, its sum of ``whole`` over them."""
     n_places, n_blocks = index.shape
     for i in range(n_blocks):
         seen = 0.0
@@ -333,8 +334,8 @@ def _draw(
 ) -> None:
     """Add a profile to an image, interpolated between bins, constant beyond them.
 
-    ``across`` are the coefficients of a quadratic in the units of rows and columns: how many
-    bins a pixel is from the first one's centre.
+    ``across`` are the coefficients of a quadratic in ``units`` of rows and columns: the
+    distance of a pixel from the centre of the first bin, in bins.
     """
     rows, cols = units
     last = len(means) - 1

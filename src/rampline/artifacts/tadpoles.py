@@ -1,9 +1,9 @@
-"""Tadpoles: images of bright sources on grism exposures, about 1350 pixels above them.
+"""Tadpoles: ghosts of bright sources on grism exposures, about 1350 pixels above them.
 
-One side of a grism has no anti-reflection coating. With the column grism of module B a knot
-appears at a nearly fixed offset from where the source lies in a direct image, followed by a
-tail along the columns. Heads are listed for F322W2 and F444W, where the offset is known; for
-other filters the mean of both with a wider circle.
+One side of a grism has no anti-reflection coating. With the column grism of module B a
+knot (the head) appears at a nearly fixed offset from the source's position in a direct
+image, followed by a tail along the columns. The offset is known for F322W2 and F444W;
+for other filters the mean of both is used, with a larger search radius.
 """
 
 from collections.abc import Sequence
@@ -20,25 +20,26 @@ from .frames import SIDE
 
 Vector = NDArray[np.float64]
 OFFSETS_PX: Final = {"F322W2": (-40.0, 1385.0), "F444W": (36.0, 1350.0)}
-"""From the direct image to the head, columns and rows; up to 10 pixels of variation."""
+"""From the direct image to the head, columns and rows; it varies by up to 10 pixels."""
 OTHER_OFFSET_PX: Final = (-2.0, 1367.5)
 RADIUS_PX, OTHER_RADIUS_PX = 12.0, 25.0
 TAIL_HALF_PX: Final = (15.0, 100.0)
 HEAD_RATE_AT_17: Final = 10.0
-"""DN/s of the head of a source with a continuum of AB 17."""
+"""Rate of the head of a source with a continuum of AB 17, DN/s."""
 
 
 CENTER: Final = (-89.4, -491.4)
-"""V2 and V3 of the middle of NRCBLONG, arcsec."""
+"""V2 and V3 of the centre of NRCBLONG, arcsec."""
 HALF_ARCSEC: Final = 64.5
 _TERMS: Final = tuple((i, j) for i in range(4) for j in range(4 - i))
 _CUBICS: Final = (
     (1023.44, 0.23, -1.6, 0.1, -1026.3, -12.24, 1.76, 1.92, 0.13, 1.94),
     (1022.89, 1021.45, 7.18, -1.81, 1.86, -3.79, -0.2, -5.19, -2.08, -0.02),
 )
-"""Column and row of NRCBLONG, pixels, in powers of V2 and V3 from the middle over
-`HALF_ARCSEC`: within 0.6 pixels of the SIAF (PRDOPSSOC-075) from 1450 pixels below the
-detector to its upper edge, where the quadratics of `frames` are 25 off."""
+"""Column and row of NRCBLONG, pixels, in powers of the offsets in V2 and V3 from the
+centre divided by `HALF_ARCSEC`: within 0.6 pixels of the SIAF (PRDOPSSOC-075) from 1450
+pixels below the detector to its upper edge, where the quadratics of `frames` are off by
+25."""
 
 
 class Head(NamedTuple):
@@ -51,19 +52,19 @@ class Head(NamedTuple):
     rate: float
     """Brightness of the peak, DN/s."""
     radius: float
-    """How far off it may be, pixels."""
+    """Search radius, pixels."""
     cause: str
 
 
 class TadpoleParams(Params):
-    """Which tadpoles are worth a word."""
+    """Which tadpoles are reported."""
 
     least_rate: Annotated[float, Field(ge=0), Unit("DN/s")] = 0.1
-    """Expected signal of the head: that of a source of AB 22."""
+    """Minimum expected signal of the head: that of a source of AB 22."""
 
 
 def place_sources(v2: Vector, v3: Vector) -> tuple[Vector, Vector]:
-    """Return where NRCBLONG would see sources in a direct image, also below its frame.
+    """Return the positions of sources in a direct image of NRCBLONG, also below its frame.
 
     Parameters
     ----------
@@ -72,7 +73,7 @@ def place_sources(v2: Vector, v3: Vector) -> tuple[Vector, Vector]:
     Returns
     -------
     x, y : (n,) float64, pixels
-        NaN farther away than tadpoles come from.
+        NaN for sources too far away to cause tadpoles.
     """
     u, w = (v2 - CENTER[0]) / HALF_ARCSEC, (v3 - CENTER[1]) / HALF_ARCSEC
     near = (np.abs(u) < 1.5) & (w > -2.7) & (w < 1.2)
@@ -87,22 +88,23 @@ def expect_heads(
     optics: tuple[str, str],
     params: TadpoleParams,
 ) -> tuple[Head, ...]:
-    """Return where the heads of tadpoles are to be looked for.
+    """Return the expected heads of tadpoles.
 
     Parameters
     ----------
     sources : three (n,) float64
-        x and y in a direct image with the same pointing, pixels, also outside the frame;
-        AB magnitude of the continuum. Unknown ones (NaN) are left out.
+        x and y in a direct image with the same pointing, pixels, also outside the
+        frame; AB magnitude of the continuum. Sources with NaN are excluded.
     detector : str
     optics : (str, str)
-        Filter and pupil; only ``GRISMC`` on ``NRCBLONG`` has tadpoles of known place.
+        Filter and pupil; only ``GRISMC`` on ``NRCBLONG`` has tadpoles at known
+        positions.
     params : TadpoleParams
 
     Returns
     -------
     tuple of Head
-        Those within the frame, the brightest first.
+        Those within the frame, brightest first.
     """
     filter_name, pupil = optics
     if (detector, pupil) != ("NRCBLONG", "GRISMC"):
@@ -133,7 +135,7 @@ def expect_tadpoles(
     optics: tuple[str, str],
     params: TadpoleParams,
 ) -> Sequence[Expected]:
-    """Return the tadpoles of a grism exposure as boxes to be shown.
+    """Return the expected tadpoles of a grism exposure as boxes.
 
     Parameters
     ----------
@@ -143,7 +145,7 @@ def expect_tadpoles(
     Returns
     -------
     sequence of Expected
-        A box along the columns that holds head and tail.
+        A box along the columns that contains head and tail.
     """
     found = []
     for head in expect_heads(sources, detector, optics, params):

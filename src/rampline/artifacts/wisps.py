@@ -1,7 +1,7 @@
-"""Wisps: starlight scattered by a strut of the secondary mirror onto fixed places.
+"""Wisps: starlight scattered by a strut of the secondary mirror to fixed positions.
 
-They lie on four short-wavelength detectors and keep their place and nearly their shape for a
-filter; their strength changes from exposure to exposure.
+They appear on four short-wavelength detectors, with a fixed position and nearly fixed
+shape for each filter; their strength changes from exposure to exposure.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def expect_wisps(detector: str, filter_name: str) -> Sequence[Expected]:
     Returns
     -------
     sequence of Expected
-        One or none; how strong it is differs from exposure to exposure.
+        One or none, without a strength, which differs from exposure to exposure.
     """
     if detector not in WINDOWS or filter_name not in FILTERS:
         return ()
