@@ -1,9 +1,9 @@
-"""What averaging reads before they are made linear does to a group.
+"""Effect of averaging the reads of a group before linearisation.
 
-The mean of linear counts is not the linear count of the mean: with reads spread by the
-light that came between them it is larger by half the polynomial's curvature times their
-variance. The spread follows from how fast the ramp rises, so the difference is known to
-second order without any inverse of the polynomial.
+The mean of linearised reads is not the linearised mean: because the signal rises between
+the reads, it is larger by half the polynomial's curvature times the variance of the reads.
+The variance follows from the rise of the ramp, so the difference is known to second order
+without an inverse of the polynomial.
 """
 
 from typing import Final, NamedTuple
@@ -16,11 +16,11 @@ from ..exposure.timing import Readout
 from ..flags import SATURATED
 
 _FAINT_DN: Final = np.float32(500.0)
-"""Rise between groups below which the difference is less than a few hundredths of a DN."""
+"""Rise between groups below which the effect is less than a few hundredths of a DN."""
 
 
 class ReadSpread(NamedTuple):
-    """By how much groups fall short for being averaged first."""
+    """Shortfall of groups because their reads were averaged before linearisation."""
 
     where: tuple[NDArray[np.intp], ...]
     """Integration, row, column of ramps that rise steeply, (ramps,) each."""
@@ -34,7 +34,7 @@ def measure_spread(
     coefficients: NDArray[np.float32],
     readout: Readout,
 ) -> ReadSpread:
-    """Return what the linear counts of averaged groups lack.
+    """Return the shortfall of the linearised counts of averaged groups.
 
     Parameters
     ----------
@@ -49,13 +49,13 @@ def measure_spread(
     Returns
     -------
     ReadSpread
-        Empty where groups are single reads.
+        Empty if groups are single reads.
 
     Notes
     -----
-    The rise at a group is the lesser of those before and after it, so that a cosmic ray
-    in one of them does not count; before the first group it is that since the reset.
-    ``jwst`` has the like for files with inverse coefficients, of which NIRCam has none.
+    The rise at a group is the smaller of those before and after it, so that a cosmic ray
+    in one of them has no effect; before the first group it is that since the reset.
+    ``jwst`` has an equivalent for files with inverse coefficients; NIRCam has none.
     """
     none = np.zeros(0, np.intp)
     if readout.n_frames == 1:
@@ -79,7 +79,7 @@ def measure_spread(
 def add_shortfall(
     counts: NDArray[np.float32], spread: ReadSpread, unknown: NDArray[np.bool_]
 ) -> None:
-    """Add what averaged groups lack to linear counts, in place, where a polynomial is known."""
+    """Add the shortfall to linear counts, in place, where the polynomial is known."""
     i, row, col = spread.where
     known = ~unknown[row, col]
     counts[i[known], :, row[known], col[known]] += spread.shortfall[known]

@@ -1,8 +1,8 @@
 """Flag the neighbours of cosmic rays.
 
-Capacitance between the pixels carries about half a percent of a pixel's charge to each
-of its four neighbours, and an ion's track crosses several pixels: a strong hit leaves a
-step in those around it too small to be found and large enough to bias their slope.
+Inter-pixel capacitance transfers about half a percent of a pixel's charge to each of its
+four neighbours, and an ion's track crosses several pixels. A strong hit therefore leaves a
+step in the pixels around it that is too small to be found but biases their slopes.
 """
 
 from collections.abc import Mapping
@@ -20,32 +20,32 @@ from .jumps import FoundJumps, merge_jumps
 
 
 class NeighborParams(StepParams):
-    """What is done with the neighbours of a hit."""
+    """How the neighbours of a hit are treated."""
 
     algorithm: Literal["tested", "jwst"] = "tested"
-    """``tested``: shared charge is taken off them and each is searched at the time of the
-    hit; ``jwst``: four are flagged, whatever they show."""
+    """``tested``: the shared charge is subtracted from the neighbours, and each is tested
+    at the time of the hit; ``jwst``: the four neighbours are always flagged."""
     tested: FollowUpParams = FollowUpParams()
-    """How they are searched (``tested``)."""
+    """How the neighbours are tested (``tested``)."""
     min_ratio: Annotated[float, Field(ge=0), Unit("sigma")] = 10.0
-    """Hits weaker than this leave their neighbours alone (``jwst``)."""
+    """The neighbours of weaker hits are not flagged (``jwst``)."""
     max_ratio: Annotated[float, Field(gt=0), Unit("sigma")] = 1000.0
-    """Hits stronger than this leave their neighbours alone (``jwst``)."""
+    """The neighbours of stronger hits are not flagged (``jwst``)."""
 
 
 def hits_beside(found: Mapping[int, FoundJumps], rows: slice) -> FoundJumps:
-    """Return the hits in some rows and in the two rows beside them.
+    """Return the hits in a band of rows and in the two adjacent rows.
 
     Parameters
     ----------
     found : mapping
-        Hits by the first row of the band they were found in, of the whole frame.
+        Hits of the whole frame, by the first row of the band in which they were found.
     rows : slice
 
     Returns
     -------
     FoundJumps
-        Rows counted from ``rows.start``: from -1 on.
+        Rows counted from ``rows.start``; the adjacent row before it is -1.
     """
     starts = sorted(found)
     ends = [*starts[1:], rows.stop + 1][: len(starts)]
@@ -71,7 +71,7 @@ def flag_neighbors(
     group_flags : (ints, groups, rows, cols) uint8
         Owned: JUMP bits are added where neither SATURATED nor DO_NOT_USE is set.
     jumps : FoundJumps
-        Of these rows and of the two beside them.
+        Hits of these rows and of the two adjacent ones.
     params : NeighborParams
 
     Returns
@@ -84,7 +84,7 @@ def flag_neighbors(
     Agrees with ``flag_4_neighbors`` of ``stcal`` 1.20.
     """
     chosen = (jumps.ratio > params.min_ratio) & (jumps.ratio < params.max_ratio)
-    # in 64 bits, in which a kernel's index and index + 1 are of one type
+    # 64 bits, so that an index and index + 1 have the same type in the kernel
     where = np.stack(jumps[:4])[:, chosen].astype(np.int64)
     _flag_crosses(group_flags, where, BAD_FOR_SLOPE, JUMP)
     return int(where.shape[1])

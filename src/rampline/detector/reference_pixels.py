@@ -1,10 +1,10 @@
 """Remove the drift of the outputs, measured on the pixels that see no light.
 
-Four rows and columns along each edge of the detector are connected like all others, but blind.
-Rows at the bottom and top give the level of each output, apart for even and odd columns, at
-the time of the group; columns at the left and right follow its drift from row to row. A
-subarray read through one output has one level for each parity, from whatever reference
-pixels lie in it. All this is symmetric under the flips between detector and science frame.
+Four rows and columns along each edge of the detector are read like all others, but see no
+light. Rows at the bottom and top give the level of each output in each group, separately for
+even and odd columns; columns at the left and right follow its drift from row to row. A
+subarray read through one output has one level per parity, from any reference pixels in it.
+All this is symmetric under the flips between detector and science frame.
 """
 
 from collections.abc import Sequence
@@ -31,28 +31,28 @@ class ReferencePixelParams(StepParams):
     """How the drift of the outputs is measured."""
 
     algorithm: Literal["steady", "jwst"] = "steady"
-    """``steady``: each pixel less its own mean, sides filtered by their spectrum; ``jwst``:
-    clipped means of all, running medians at the sides."""
+    """``steady``: each pixel minus its own mean, side pixels filtered by their spectrum;
+    ``jwst``: clipped means of all pixels, running medians of the side pixels."""
 
     odd_even_columns: bool = True
-    """Whether even and odd columns have a level of their own."""
+    """Whether even and odd columns have separate levels."""
 
     use_side_pixels: bool = True
     """Whether the columns at the left and right follow the drift from row to row."""
 
     smoothing_rows: Count = 11
-    """Rows in the running median of the side pixels (``jwst``); an even number counts as the
-    next odd."""
+    """Rows in the running median of the side pixels (``jwst``); an even number is rounded
+    up to the next odd one."""
 
     side_gain: Factor = 1.0
-    """Share of the side pixels' signal that is subtracted."""
+    """Factor on the drift of the side pixels that is subtracted."""
 
     clip: Sigma = 3.0
-    """Reference pixels farther than this from the mean do not count."""
+    """Reference pixels farther than this from the mean are excluded."""
 
 
 class ReferenceOffsets(NamedTuple):
-    """What is to be subtracted from each group."""
+    """Offsets to subtract from each group."""
 
     columns: NDArray[np.float32]
     """(ints, groups, cols), DN"""
@@ -72,30 +72,29 @@ def measure_reference_offsets(
     Parameters
     ----------
     samples : (ints, groups, rows, cols) uint16 or float32, DN
-        Raw; where there are reference pixels, only they are read. Where it is NaN, 0 is
-        measured.
+        Raw. If there are reference pixels, only they are used. NaN is taken as the bias.
     bias : (rows, cols) float32, DN
         Superbias; 0 where NaN.
     flags : sequence of (rows, cols) uint32
-        Flags of the reference files so far. Pixels with DO_NOT_USE in any of them do not
-        count. With one output only pixels flagged REFERENCE_PIXEL do, with four those in
-        the four rows and columns at the detector's edges.
+        Flags of the reference files so far. Pixels with DO_NOT_USE in any of them are
+        excluded. With one output the pixels flagged REFERENCE_PIXEL are used, with four
+        those in the four rows and columns at the detector's edges.
     readout : Readout
     params : ReferencePixelParams
 
     Returns
     -------
     ReferenceOffsets
-        0 where there is no usable reference pixel; but in a subarray without any, read
-        through one output, the pixels that see light tell how even and odd columns drift
-        apart (``steady``).
+        0 without a usable reference pixel; but in a subarray without any, read through one
+        output, the light-sensitive pixels give the relative drift of even and odd columns
+        (``steady``).
 
     Notes
     -----
     With ``algorithm="jwst"`` it agrees with the ``refpix`` step of ``jwst``, algorithm
-    ``median``. A level is the mean of
-    the clipped means at the bottom and at the top; the drift is the mean, left and right, of
-    running medians of the side pixels after the levels are subtracted.
+    ``median``. A level is the mean of the clipped means at the bottom and at the top; the
+    drift is the mean of the running medians of the left and the right side pixels after
+    subtraction of the levels.
     """
     if readout.n_outputs == 1:
         bits = _united(flags, (slice(None), slice(None)), bias)
@@ -141,7 +140,7 @@ def measure_reference_offsets(
 def subtract_reference_offsets(
     counts: NDArray[np.float32], offsets: ReferenceOffsets, rows: slice
 ) -> None:
-    """Subtract what was measured, in place.
+    """Subtract the measured offsets, in place.
 
     Parameters
     ----------
@@ -169,7 +168,7 @@ def _steady_offsets(
     readout: Readout,
     params: ReferencePixelParams,
 ) -> ReferenceOffsets:
-    """Return the mean level of each output and parity, and the drift about it."""
+    """Return the mean level of each output and parity, plus the drift about it."""
     bottom, top = ends
     level = _output_levels(_mean_edge(bottom), _mean_edge(top), readout, params)
     moving = _output_levels(_steady_edge(bottom), _steady_edge(top), readout, params)
@@ -195,7 +194,7 @@ def _mean_edge(edge: _Edge) -> _Edge:
 
 
 def _steady_edge(edge: _Edge) -> _Edge:
-    """Return an edge less its means over the groups, without the pixels that are noisy."""
+    """Return an edge minus its means over the groups, noisy pixels excluded."""
     counts = steady(edge.counts)
     return _Edge(counts, is_quiet(counts, edge.usable))
 
@@ -208,7 +207,7 @@ def _reach(start: int, length: int) -> tuple[bool, bool]:
 def _united(
     flags: Sequence[Flags32], where: tuple[slice, slice], like: Plane
 ) -> Flags32:
-    """Return the bits that any of the planes has in a part of the exposure."""
+    """Return the bitwise OR of the planes in a part of the exposure."""
     bits = np.zeros(like[where].shape, np.uint32)
     for plane in flags:
         bits |= plane[where]
@@ -220,7 +219,7 @@ def _without_bias(
     bias: Plane,
     where: tuple[slice, slice] | tuple[NDArray[np.intp], ...],
 ) -> NDArray[np.float32]:
-    """Return some pixels' bias-subtracted counts, (ints, groups, ...)."""
+    """Return the bias-subtracted counts of selected pixels, (ints, groups, ...)."""
     raw = samples[(slice(None), slice(None), *where)].astype(np.float32)
     return np.nan_to_num(raw - np.nan_to_num(bias[where]))
 
@@ -230,7 +229,7 @@ def _blind_offsets(
     usable: NDArray[np.bool_],
     params: ReferencePixelParams,
 ) -> ReferenceOffsets:
-    """Return what can be told without reference pixels: even columns against odd ones."""
+    """Return offsets without reference pixels: the relative drift of column parities."""
     is_told = params.algorithm == "steady" and params.odd_even_columns
     columns = follow_parities(samples, usable & is_told, params.clip)
     return ReferenceOffsets(columns, np.zeros(samples.shape[:3], np.float32))
@@ -247,7 +246,7 @@ def _single_output_offsets(
     Parameters
     ----------
     counts : (ints, groups, n) float32, DN
-        Of all usable reference pixels.
+        Counts of all usable reference pixels.
     columns : (n,) int
         Their columns within the exposure.
     """
@@ -269,7 +268,7 @@ def _single_output_offsets(
 def mean_of_known(
     a: NDArray[np.float64], b: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the mean of two arrays, either alone where the other is NaN."""
+    """Return the mean of two arrays, ignoring NaN in one of them."""
     both = 0.5 * (a + b)
     return np.where(np.isnan(a), b, np.where(np.isnan(b), a, both))
 
@@ -306,7 +305,7 @@ def _level(edge: _Edge, columns: NDArray[np.intp], clip: float) -> NDArray[np.fl
 def _parity(
     columns: NDArray[np.intp], readout: Readout, params: ReferencePixelParams
 ) -> NDArray[np.intp]:
-    """Return which set each column belongs to: even and odd ones, or one for all."""
+    """Return the set of each column: even or odd, or one set for all."""
     return (columns + readout.col_start) % 2 if params.odd_even_columns else 0 * columns
 
 
@@ -331,7 +330,7 @@ def _side_drift(
 def clipped_means(values: NDArray[np.float32], clip: float) -> NDArray[np.float64]:
     """Return the mean along the last axis without values beyond ``clip`` sigma.
 
-    Values are dropped until none is left beyond.
+    Clipping is repeated until no value is beyond.
 
     Parameters
     ----------
@@ -374,7 +373,7 @@ def running_medians(
 ) -> NDArray[np.float64]:
     """Return the median of the usable values at most ``half`` rows away.
 
-    Beyond the ends, rows are mirrored at the first and last row.
+    At the ends, rows are mirrored at the first and last row.
 
     Parameters
     ----------
@@ -409,7 +408,7 @@ def running_medians(
 
 @kernel
 def _insert(ordered: NDArray[np.float32], n: int, value: float) -> int:
-    """Insert a value into the first ``n`` ordered ones; return their new number."""
+    """Insert a value into the first ``n`` sorted ones; return their new number."""
     place = n
     while place > 0 and ordered[place - 1] > value:
         ordered[place] = ordered[place - 1]
@@ -420,7 +419,7 @@ def _insert(ordered: NDArray[np.float32], n: int, value: float) -> int:
 
 @kernel
 def _remove(ordered: NDArray[np.float32], n: int, value: float) -> int:
-    """Remove a value from the first ``n`` ordered ones; return their new number."""
+    """Remove a value from the first ``n`` sorted ones; return their new number."""
     place = 0
     while ordered[place] < value:
         place += 1
@@ -437,7 +436,7 @@ def _subtract_offsets(
     start: int,
     stop: int,
 ) -> None:
-    """Subtract a value of each column, then one of each row."""
+    """Subtract the offset of each column, then that of each row."""
     n_ints, n_groups, _, n_cols = counts.shape
     for row in range(start, stop):
         for i in range(n_ints):

@@ -1,8 +1,8 @@
 """Connected regions of flagged pixels, from their runs along the rows.
 
-A flag plane has few events, so it is read in words of eight pixels; each row's runs are
-joined with those of the row before, and what a region is known by, its area and box, and
-its moments where they are asked for, is summed up over the runs. No label image is made.
+A flag plane has few events, so it is read in words of eight pixels. The runs of each row
+are joined with those of the previous row; area and bounding box of a region, and on request
+its moments, are summed over its runs. No label image is made.
 """
 
 from typing import Final, NamedTuple
@@ -17,7 +17,7 @@ _EVERY_BYTE: Final = 0x0101010101010101
 
 
 class Event(NamedTuple):
-    """Which pixels count: those with ``bit``, unless the veto plane has ``veto``."""
+    """Selected pixels: those with ``bit``, unless the veto plane has ``veto``."""
 
     bit: int
     veto: int
@@ -44,7 +44,7 @@ def find_regions(
     flags : (rows, cols) uint8
     event : Event
     veto : (rows, cols) uint8
-        Plane whose ``event.veto`` bit takes a pixel out.
+        Plane whose ``event.veto`` bit excludes a pixel.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def sum_moments(regions: Regions) -> NDArray[np.int64]:
     Returns
     -------
     (n, 5) int64
-        Sums of r, c, r**2, r * c, c**2, counted from the corner of the box.
+        Sums of r, c, r**2, r * c, c**2, with r and c from the corner of the box.
     """
     sums = np.zeros((len(regions.area), 5), np.int64)
     _sum_moments(regions.runs, regions.box, sums)
@@ -82,18 +82,18 @@ def filled_areas(regions: Regions, chosen: NDArray[np.bool_]) -> NDArray[np.int6
     ----------
     regions : Regions
     chosen : (n,) bool
-        Regions whose holes are looked at; the others' area is returned as it is.
+        Regions whose holes are filled; for the others the plain area is returned.
 
     Returns
     -------
     (n,) int64, pixels
-        A hole is what the rest of the plane does not reach, not even diagonally.
+        A hole is not connected to the rest of the plane, not even diagonally.
     """
     return _fill_areas(regions.runs, regions.box, regions.area, chosen)
 
 
 def _as_words(flags: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return (rows, words) of eight pixels a word, padded with zeros."""
+    """Return words of eight pixels each, (rows, words), padded with zeros."""
     n_rows, n_cols = flags.shape
     if n_cols % _WORD == 0 and flags.flags.c_contiguous:
         return flags.view(np.uint64)
@@ -110,7 +110,7 @@ def _find_runs(
     runs: NDArray[np.int32],
     first: NDArray[np.int64],
 ) -> int:
-    """Fill the runs (row, start, stop, -) and the first run of each row; return how many."""
+    """Fill the runs (row, start, stop, -) and each row's first run; return their number."""
     n_rows, n_words = words.shape
     every, shift, none = np.uint64(_EVERY_BYTE), np.uint64(bits[2]), np.uint64(0)
     wanted, vetoed = every * np.uint64(bits[0]), every * np.uint64(bits[1])
@@ -148,9 +148,9 @@ def _root(parent: NDArray[np.int64], k: int) -> int:
 def _join_runs(
     runs: NDArray[np.int32], first: NDArray[np.int64], parent: NDArray[np.int64]
 ) -> int:
-    """Give each run the number of its region; return how many regions there are.
+    """Fill the region of each run; return the number of regions.
 
-    ``parent`` comes in as 0, 1, 2 and so on: each run a tree of its own.
+    ``parent`` must be 0, 1, 2 and so on on entry: each run is its own tree.
     """
     for row in range(1, len(first) - 1):
         above = first[row - 1]
@@ -177,7 +177,7 @@ def _join_runs(
 def _sum_regions(
     runs: NDArray[np.int32], area: NDArray[np.int64], box: NDArray[np.int64]
 ) -> None:
-    """Sum areas, which come in as 0, and boxes over the runs."""
+    """Sum areas, which must be 0 on entry, and boxes over the runs."""
     for k in range(len(runs)):
         row, start, stop, region = runs[k, 0], runs[k, 1], runs[k, 2], runs[k, 3]
         if area[region] == 0:
@@ -213,7 +213,7 @@ def _fill_areas(
     area: NDArray[np.int64],
     chosen: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Flood the surroundings of each chosen region; what stays dry is its filled area."""
+    """Flood the surroundings of each chosen region; its filled area is the dry part."""
     filled, newest = np.empty_like(area), np.empty_like(area)
     later = np.empty(len(runs), np.int64)
     for region in range(len(area)):
@@ -238,7 +238,7 @@ def _fill_areas(
 
 @kernel
 def _flood(wet: NDArray[np.bool_]) -> int:
-    """Set all that the corner reaches in eight directions; return how many were set."""
+    """Set all pixels eight-connected to the corner; return their number."""
     height, width = wet.shape
     waiting = np.empty(height * width, np.int64)
     wet[0, 0] = True

@@ -1,11 +1,11 @@
-"""Remove what the rows of an output drifted by between the groups.
+"""Remove the drift of the rows of an output between the groups.
 
-Reference pixels follow the 1/f noise of the outputs with a few pixels a row; the pixels that
-see light are a hundred times more. Each measures the drift by how far its groups are off the
-straight line from its first group to its last: light rises along the line, whatever its
-amount, so neither a mask nor a model of the sources is needed. What all pixels of a row and
-output have in common is drift. The line itself, a drift that grows steadily, cannot be told
-from light here: stripes of the slopes are another step.
+Reference pixels follow the 1/f noise of the outputs with a few pixels per row; there are a
+hundred times more light-sensitive pixels. Each measures the drift by the deviation of its
+groups from the straight line between its first and its last group. Light of any level rises
+along the line, so neither a mask nor a model of the sources is needed. The deviation common
+to all pixels of a row and output is drift. The line itself, a drift at a constant rate,
+cannot be distinguished from light here; another step removes stripes of the slopes.
 """
 
 from typing import Annotated
@@ -25,12 +25,12 @@ _MIN_GROUPS = 3
 
 
 class RowDriftParams(StepParams):
-    """Whose groups tell the drift of a row."""
+    """Selection of the pixels that measure the drift of a row."""
 
     clip: Sigma = 4.0
-    """A pixel counts if no difference is farther than this from its mean one."""
+    """A pixel is used if no difference is farther than this from its mean difference."""
     min_pixels: Annotated[int, Field(ge=2), Unit("pixel")] = 64
-    """Rows of an output with fewer such pixels are left as they are."""
+    """Rows of an output with fewer such pixels are not corrected."""
 
 
 def remove_row_drift(
@@ -51,14 +51,14 @@ def remove_row_drift(
         Groups are equally far apart.
     params : RowDriftParams
     out : (ints, groups, rows, outputs) float32, DN
-        Filled with what was subtracted: 0 in the first and the last group, in ramps of
-        fewer than three groups and where too few pixels tell it.
+        Filled with the subtracted drift: 0 in the first and the last group, in ramps of
+        fewer than three groups, and where there are too few pixels.
 
     Notes
     -----
-    Its own noise is that of a pixel over the root of the number of pixels, about 440 of an
-    output's 512 on blank sky. ``jwst`` does the like in ``clean_flicker_noise``, with
-    medians over a mask of the background.
+    The noise of the drift is that of a pixel over the root of the number of pixels, about
+    440 of an output's 512 on blank sky. ``jwst`` has a similar correction in
+    ``clean_flicker_noise``, with medians over a mask of the background.
     """
     n_ints, n_groups = band.counts.shape[:2]
     out[:] = 0.0
@@ -84,7 +84,7 @@ def remove_row_drift(
 
 
 def count_outputs(readout: Readout) -> int:
-    """Return how many outputs a row of the exposure was read through."""
+    """Return the number of outputs through which a row of the exposure was read."""
     if readout.n_outputs == 1:
         return 1
     first = readout.col_start % OUTPUT_COLUMNS
@@ -100,10 +100,10 @@ def _choose_drifting(
     square: np.float32,
     chosen: NDArray[np.float32],
 ) -> None:
-    """Fill which pixels of a row count (1, else 0) and what they rise by a group.
+    """Fill which pixels of a row are used (1, else 0), and their rise per group.
 
-    ``noise`` are the read variance of a difference, NaN where the pixel does not count,
-    and one over the gain, (rows, cols).
+    ``noise`` is the read variance of a difference, NaN for unusable pixels, and one over
+    the gain, (rows, cols).
     """
     sees, rise, limit = chosen[0], chosen[1], chosen[2]
     n = samples.n_cols
@@ -123,7 +123,7 @@ def _choose_drifting(
         for c in range(n):
             seen[c] |= flag[c]
     for c in range(n):
-        # not so where the limit is NaN
+        # False where the limit is NaN
         sees[c] = one if (seen[c] == none) & (limit[c] > zero) else zero
     for g in range(1, n_groups):
         k = at + g * plane
@@ -145,8 +145,8 @@ def _remove_drift(
 ) -> None:
     """Subtract the drift of one integration and fill ``out`` (groups, rows, outputs).
 
-    ``layout`` is the width of an output and where in it the first column lies; ``limits``
-    are the squared clip and the least number of pixels; the rest as for
+    ``layout`` is the width of an output and the position of the first column in it;
+    ``limits`` is the squared clip and the minimum number of pixels; the rest is as in
     `_choose_drifting`.
     """
     n_cols, plane, (width, offset) = samples.n_cols, samples.planes[0], layout
@@ -173,7 +173,7 @@ def _remove_drift(
                     above[c] = off if sees[c] > zero else zero
                 n = sees.size
                 while n > 1:
-                    # halves are added side by side
+                    # pairwise sum: the second half is added to the first
                     half = (n + 1) // 2
                     for c in range(n - half):
                         above[c] += above[c + half]
