@@ -135,7 +135,7 @@ def expect_claws(
     for module in modules:
         rate = claw_rate(stars, module, filter_name)
         if rate.total >= params.least_rate:
-            cause = f"{rate.leading} gives {100 * rate.share:.0f} %"
+            cause = f"{rate.leading} contributes {100 * rate.share:.0f} %"
             found.append(
                 Expected(
                     kind="claw",

@@ -186,4 +186,4 @@ _QUADRATICS: Final = {
     ),
 }
 """For each detector the coefficients of V2 and of V3, arcsec: 1, u, w, u^2, u w, w^2
-with u and w from -1 at the first column and row to 1 at the last."""
+with u and w as `pixel_unit` of column and row."""

@@ -173,7 +173,9 @@ def output_width(n_cols: int) -> int:
 def clipped_fit(
     values: Vector, basis: Vector, group: NDArray[np.intp]
 ) -> tuple[Vector, Vector]:
-    """Fit with a free level for each group and clipped sources; return values and errors.
+    """Return coefficients and errors of a fit with a free level for each group.
+
+    Values far from the fit, mostly sources, are clipped.
 
     Parameters
     ----------

@@ -299,7 +299,7 @@ def _refine(values: Vector, place: Place, angle_deg: float) -> float:
 
 
 def _limited(values: Vector) -> Vector:
-    """Return values, the far ones brought near: one compact light outweighs all stripes."""
+    """Return values clipped at `FIRST_CLIP` sigma, or compact light would dominate."""
     most = FIRST_CLIP * MAD_TO_SIGMA * float(np.median(np.abs(values)))
     return np.clip(values, -most, most)
 

@@ -44,6 +44,6 @@ def expect_wisps(detector: str, filter_name: str) -> Sequence[Expected]:
             bit=WISP_MASKED,
             detector=detector,
             corners=corners,
-            cause="always there",
+            cause="present in every exposure",
         ),
     )
