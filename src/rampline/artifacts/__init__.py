@@ -1,1 +1,1 @@
-"""Light that does not come from where it lands: expected, found, subtracted or masked."""
+"""Stray light and ghosts: predicted, detected, subtracted or masked."""

@@ -45,7 +45,7 @@ class GrismSkyParams(StepParams):
     least_usable: Fraction = 0.05
     """Minimum fraction of pixels free of spectra."""
     least_exposures: Annotated[Count, Field(ge=2)] = 3
-    """Minimum number of exposures of a visit, detector, filter and grism for a template."""
+    """Minimum number of exposures of a visit, detector, filter and grism."""
     smoothing: PixelsFloat = 6.0
     """Standard deviation of the Gaussian that smooths the median of the exposures."""
 

@@ -137,7 +137,7 @@ def _narrow(values: Plane, threshold: float) -> NDArray[np.bool_]:
 
 
 def _blocks(values: Plane) -> Plane:
-    """Return the means of whole blocks; NaN if fewer than half of the pixels are known."""
+    """Return the means of whole blocks; NaN if most of the pixels are unknown."""
     rows, cols = (n // BLOCK for n in values.shape)
     cut = values[: rows * BLOCK, : cols * BLOCK].reshape(rows, BLOCK, cols, BLOCK)
     known = np.isfinite(cut)

@@ -38,9 +38,9 @@ class StrayLightParams(StepParams):
     smoothing: PixelsFloat = 3.0
     """Standard deviation of the Gaussian that smooths the finest detail of a template."""
     threshold: Sigma = 3.0
-    """Minimum significance of the smoothed median for light to start a template region."""
+    """Minimum significance of the smoothed median for a region of the template."""
     least_area: Pixels = 500
-    """Minimum area of a region."""
+    """Minimum area of a region of the template."""
     significance: Sigma = 5.0
     """Minimum significance of a strength for it to be subtracted."""
     strongest: Factor = 3.0

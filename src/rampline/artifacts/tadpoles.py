@@ -64,7 +64,7 @@ class TadpoleParams(Params):
 
 
 def place_sources(v2: Vector, v3: Vector) -> tuple[Vector, Vector]:
-    """Return the positions of sources in a direct image of NRCBLONG, also below its frame.
+    """Return positions of sources in a direct image of NRCBLONG, also below its frame.
 
     Parameters
     ----------
