@@ -95,7 +95,7 @@ def _share_around(
     found: Residual, cells: Cells, known: NDArray[np.float32] | None
 ) -> NDArray[np.float64]:
     """Return the masked fraction of the surroundings of each cell, (cell rows, cells)."""
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever looks for stripes
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for stripes only
 
     # the border around sources is not counted: noise peaks have one, too
     inner = ndimage.binary_erosion(found.is_source, np.ones((3, 3)), border_value=1)
@@ -118,7 +118,7 @@ def _share_of_reaches(known: NDArray[np.bool_]) -> NDArray[np.float64]:
     The level of the light subtracted there was never compared with bare sky: it may be
     wrong by the stripes that the first round subtracted.
     """
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever looks for stripes
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for stripes only
 
     if known.all():
         return np.ones(known.shape)

@@ -153,7 +153,7 @@ def _draw(regions: Regions, index: int) -> NDArray[np.bool_]:
     mask = np.zeros((bottom - top + 1, right - left + 1), np.bool_)
     for row, start, stop, _ in regions.runs[regions.runs[:, 3] == index]:
         mask[row - top, start - left : stop - left] = True
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever has a snowball
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for snowballs only
 
     return np.asarray(ndimage.binary_fill_holes(mask), np.bool_)
 
@@ -174,7 +174,7 @@ def _with_margin(
 
 def _distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the distance of each pixel of a mask from its outside, pixels."""
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever has a snowball
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for snowballs only
 
     return np.asarray(ndimage.distance_transform_edt(mask), np.float64)
 

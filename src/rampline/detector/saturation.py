@@ -1,10 +1,10 @@
-"""Find the samples at which a pixel's well, or the A/D converter, was at its end.
+"""Find saturated samples and samples at the floor of the A/D converter.
 
 A sample at or above its pixel's full well is saturated, and so is every later sample of
-that integration; charge spills, so the neighbours are saturated too. A group is the mean of
-several reads: one that saturated in its last reads stays below the full well and is still
-wrong. It is found by what its last read must have been, from the groups around; such a group
-is not saturated, it just must not be used. A sample of 0 DN is the floor of the converter.
+that integration; charge spills, so the neighbours are flagged too. A group is the mean of
+several reads: a group that saturates in its last reads is wrong although its mean is below
+the full well. It is found by extrapolating its last read from the adjacent groups; such a
+group is not flagged SATURATED, only DO_NOT_USE. A sample of 0 DN is at the converter's floor.
 """
 
 from typing import Literal, NamedTuple, TypeAlias
@@ -22,11 +22,11 @@ Samples: TypeAlias = NDArray[np.uint16] | NDArray[np.float32]
 Groups: TypeAlias = NDArray[np.uint16]
 
 _A_D_END_DN = np.float32(65536)
-"""One above the largest number of the 16-bit converter: no sample reaches it."""
+"""One above the largest value of the 16-bit converter: no sample reaches it."""
 
 
 _BRIGHT = np.float32(0.5)
-"""Groups below this share of the full well cannot have had a full read."""
+"""Groups below this fraction of the full well cannot contain a saturated read."""
 
 
 class SaturationParams(Params):
@@ -39,20 +39,20 @@ class SaturationParams(Params):
     """Whether groups of several reads are tested for saturation in their last reads."""
 
     last_read: Literal["extrapolated", "jwst"] = "extrapolated"
-    """How a group's last read is told: ``extrapolated`` at its true time from the rise of
-    the bias-subtracted counts, the last group included; ``jwst``: from the raw counts with
-    their bias, as if no frame were dropped between groups."""
+    """How a group's last read is predicted: ``extrapolated``: at its true time from the
+    rise of the bias-subtracted counts, including the last group; ``jwst``: from the raw
+    counts including the bias, as if no frame were dropped between groups."""
 
 
 class Wells(NamedTuple):
-    """What the search for saturation takes of each pixel."""
+    """Properties of each pixel needed to find saturation."""
 
     limit: Plane
-    """(rows, cols) DN: raw counts at the full well; NaN where not to be checked."""
+    """(rows, cols) DN: raw counts at the full well; NaN for pixels not checked."""
     bias: Plane
     """(rows, cols) DN: superbias, NaN where unknown; for the test of the second group."""
     flags: Flags32
-    """(rows, cols): of pixels with DO_NOT_USE no group is used anyway."""
+    """(rows, cols): no group of pixels with DO_NOT_USE is used in any case."""
 
 
 def flag_saturation(
@@ -70,7 +70,7 @@ def flag_saturation(
         Raw, before the superbias is removed.
     wells : Wells
     rows : slice
-        Rows to work on; what spills into them from rows beyond is seen.
+        Rows to work on; spill from adjacent rows is included.
     readout : Readout
         Times of the reads.
     params : SaturationParams
@@ -83,11 +83,11 @@ def flag_saturation(
     Notes
     -----
     With ``last_read="jwst"`` it agrees with the ``saturation`` step of ``jwst`` (stcal 1.20),
-    which leaves the bias in the counts and the dropped frames out of the times: of stars
-    that saturate in the second group it loses the first although no read was full, and it
-    never doubts the last group.
+    which does not subtract the bias from the counts and ignores dropped frames in the times.
+    For stars that saturate in the second group it discards the first although no read was
+    saturated, and it never tests the last group.
     """
-    # a group may be partly saturated by the spill of a pixel two layers away
+    # spill from a pixel two layers away may make a group partly saturated
     wide, inner = _widened(rows, 2 * params.grow, samples.shape[2])
     reached = _first_saturated(samples, wells.limit, wide.start, wide.stop)
     first = _grown(reached, params.grow)
@@ -133,7 +133,7 @@ def mask_zero_frame(
 
     Notes
     -----
-    As the ``saturation`` step of ``jwst``, which marks such pixels by 0.
+    As in the ``saturation`` step of ``jwst``, which marks such pixels with 0.
     """
     wide, inner = _widened(rows, params.grow, zero.shape[1])
     reached = _first_saturated(zero[:, None], wells.limit, wide.start, wide.stop)
@@ -144,7 +144,7 @@ def mask_zero_frame(
 
 
 def _widened(rows: slice, halo: int, n_rows: int) -> tuple[slice, slice]:
-    """Return the band with ``halo`` more rows on either side, and itself within that."""
+    """Return the band extended by ``halo`` rows on either side, and its rows in that."""
     start = max(rows.start - halo, 0)
     wide = slice(start, min(rows.stop + halo, n_rows))
     return wide, slice(rows.start - start, rows.stop - start)
@@ -156,7 +156,7 @@ def _grown(first: Groups, layers: int) -> Groups:
     Parameters
     ----------
     first : (ints, rows, cols) uint16
-        Group from which on a pixel is saturated; the number of groups if it never is.
+        First saturated group of each pixel; the number of groups if it never saturates.
     """
     earliest = first.copy()
     for shift in range(1, min(layers, first.shape[1] - 1) + 1):
@@ -175,7 +175,7 @@ def _lower(values: Groups, others: Groups) -> None:
 
 
 def _contiguous_reads(readout: Readout) -> NDArray[np.float64]:
-    """Return the numbers of the reads of each group as if no frame were dropped."""
+    """Return the indices of the reads of each group as if no frame were dropped."""
     reads = np.arange(1.0, readout.n_groups * readout.n_frames + 1.0)
     return reads.reshape(readout.n_groups, readout.n_frames)
 
@@ -190,13 +190,13 @@ def _partly_saturated(
     """Find groups before saturation whose last read was at the full well.
 
     The last read is extrapolated from the group before, or from the reset, through the
-    mean of the group. Reads that were cut off lower the mean, but not by enough to bring
-    the extrapolation below the full well.
+    mean of the group. Truncated reads lower the mean, but not enough to bring the
+    extrapolation below the full well.
 
     Parameters
     ----------
     where : (3, n)
-        Integration, row, column of pixels that saturate or come near it.
+        Integration, row, column of pixels that saturate or nearly do.
     group : (n,)
         The first saturated group of each; the number of groups if it has none.
     times : (groups, reads) float64
@@ -231,8 +231,8 @@ def _partly_saturated_as_jwst(
 ) -> NDArray[np.intp]:
     """Find groups just before saturation as stcal does.
 
-    Counts that rise steadily from 0 stand in the mean of a group at a known share of
-    what they are at its last read. Parameters and result as above.
+    For counts that rise linearly from 0 the mean of a group is a known fraction of its last
+    read. Parameters and result as in `_partly_saturated`.
     """
     has_both = (group > 0) & (group < samples.shape[1])
     i, row, col = where[:, has_both]
@@ -254,8 +254,8 @@ def _hidden_in_second(
 ) -> NDArray[np.intp]:
     """Find pixels saturated from the third group on by an event late in the second.
 
-    The first group foretells no saturation, yet the second rose by more than one saturated
-    read would make it rise. Parameters and result as above.
+    The first group predicts no saturation, but the second rises by more than a saturated
+    read would cause. Parameters and result as in `_partly_saturated`.
     """
     n_groups, n_frames = times.shape
     i, row, col = where[:, (group == 2) & (group < n_groups)]
@@ -271,7 +271,7 @@ def _hidden_in_second(
 
 @kernel
 def _first_saturated(samples: Samples, limit: Plane, start: int, stop: int) -> Groups:
-    """Return the first group at or above the limit, of each pixel of a band of rows."""
+    """Return the first group at or above the limit for each pixel of a band of rows."""
     n_ints, n_groups, _, n_cols = samples.shape
     first = np.full((n_ints, stop - start, n_cols), n_groups, np.uint16)
     for row in range(start, stop):
@@ -289,7 +289,7 @@ def _first_saturated(samples: Samples, limit: Plane, start: int, stop: int) -> G
 def _group_flags(
     samples: Samples, first: Groups, full: int, floor: int, start: int
 ) -> Flags8:
-    """Return ``full`` from the first saturated group on and ``floor`` where nothing was read.
+    """Return ``full`` from the first saturated group on and ``floor`` for samples of 0.
 
     Row 0 of ``first`` and of the result belongs to row ``start`` of the samples.
     """

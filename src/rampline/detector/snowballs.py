@@ -1,8 +1,8 @@
 """Large cosmic-ray events, known as snowballs.
 
-A heavy ion saturates a core of some pixels and leaves a round halo of up to hundreds,
-whose outskirts stay below the threshold of the jump search. The core keeps its charge
-through the rest of the integration and glows in the next.
+A heavy ion saturates a core of a few pixels and leaves a round halo of up to hundreds of
+pixels, whose outskirts are below the threshold of the jump search. The core stays saturated
+for the rest of the integration and shows an afterglow in the next.
 """
 
 from typing import Literal, NamedTuple
@@ -38,20 +38,20 @@ _JUMP = Event(JUMP, SATURATED)
 
 
 class EllipseParams(Params):
-    """The ellipses of ``jwst``; NIRCam's usual values."""
+    """The ellipses of ``jwst``, with the usual values for NIRCam."""
 
     min_core_area: Pixels = 15
-    """Area of newly saturated pixels that makes a core."""
+    """Minimum area of newly saturated pixels for a core."""
     min_jump_area: Pixels = 15
-    """Area of jumps that is looked at."""
+    """Minimum area of a region of jumps."""
     expand: Factor = 2.0
-    """Growth of the minor axis; the major grows by as many pixels."""
+    """Factor on the minor axis; the major axis grows by as many pixels."""
     core_required: bool = True
-    """Whether a snowball must have a core, but near the edge."""
+    """Whether a snowball must have a core, except near the edge."""
     edge: Pixels = 25
     """Distance from the edge within which no core is required."""
     min_core_width: PixelsFloat = 2.5
-    """Minor axis of a core from which on it is enlarged and carried on."""
+    """Minimum minor axis of a core that is enlarged and flagged in later groups."""
     core_growth: PixelsFloat = 2.0
     """Radius added to a core."""
     max_radius: PixelsFloat = 200.0
@@ -62,13 +62,13 @@ class SnowballParams(StepParams):
     """How snowballs are found and masked."""
 
     algorithm: Literal["halo", "jwst"] = "halo"
-    """``halo``: own shape and measured halo; ``jwst``: expanded ellipses."""
+    """``halo``: shape of the region and measured halo; ``jwst``: expanded ellipses."""
     halo: HaloParams = HaloParams()
-    """What ``halo`` takes for a snowball."""
+    """Criteria of ``halo``."""
     ellipses: EllipseParams = EllipseParams()
-    """What ``jwst`` takes for a snowball."""
+    """Criteria of ``jwst``."""
     core_masked: Seconds = 4000.0
-    """Time from the start of the next integration in which cores are flagged again."""
+    """Time from the start of the next integration during which cores are flagged."""
 
 
 class Snowball(NamedTuple):
@@ -79,7 +79,7 @@ class Snowball(NamedTuple):
     row: float
     col: float
     radius: float
-    """Pixels: half the mean of the axes of what was flagged."""
+    """Pixels: half the mean of the axes of the flagged region."""
 
 
 def flag_snowballs(
@@ -94,9 +94,9 @@ def flag_snowballs(
     ----------
     group_flags : (ints, groups, rows, cols) uint8
         With JUMP and SATURATED bits. Owned: JUMP is added in halos, SATURATED around
-        cores to the end of the integration, JUMP on cores in the next integration.
+        cores to the end of the integration, and JUMP on cores in the next integration.
     counts : (ints, groups, rows, cols) float32, DN
-        Linear counts, in which ``halo`` measures.
+        Linear counts, in which ``halo`` measures halos and subtracts faint ones.
     readout : Readout
     params : SnowballParams
 
@@ -106,10 +106,11 @@ def flag_snowballs(
 
     Notes
     -----
-    ``jwst`` agrees with ``flag_large_events`` of ``stcal`` 1.20, where a carried core
-    loses all its other bits; here it loses JUMP only. The edge of a subarray that is not
-    square is its own in both directions; and of a round mask the four outermost pixels
-    lie on the circle: rounding of the angle, other than there, decides on them.
+    ``jwst`` agrees with ``flag_large_events`` of ``stcal`` 1.20, with three exceptions. There
+    a core that is flagged in later groups loses all its other bits; here only JUMP. The edge
+    of a subarray that is not square is correct in both directions. The four outermost
+    pixels of a round mask lie on the circle, so that rounding of the angle, which differs,
+    decides on them.
     """
     n_ints, n_groups = group_flags.shape[:2]
     snowballs, cores = [], []
@@ -165,7 +166,7 @@ def _flag_integration(
 def _find_cores(
     flags: NDArray[np.uint8], group: int, params: EllipseParams
 ) -> list[Ellipse]:
-    """Return what is newly saturated in a group; nothing after the last."""
+    """Return the newly saturated regions of a group; none after the last group."""
     if group >= len(flags):
         return []
     before = flags[group - 1]
@@ -183,7 +184,7 @@ def _ellipses(
 def _are_near_edge(
     ellipses: Ellipses, shape: tuple[int, int], edge: int
 ) -> NDArray[np.bool_]:
-    """Return which centres are so close to the edge that a core may lie outside, (n,)."""
+    """Return which centres are close enough to the edge to have a core outside, (n,)."""
     (rows, cols), (col, row) = shape, ellipses[:2]
     is_inside = (row >= edge) & (row <= max(0, rows - edge))
     is_inside &= (col >= edge) & (col <= max(0, cols - edge))
@@ -193,7 +194,7 @@ def _are_near_edge(
 def _carry_cores(
     flags: NDArray[np.uint8], cores: list[Ellipse], params: EllipseParams
 ) -> list[Mask]:
-    """Flag enlarged cores as saturated in all groups; return the cores as they were."""
+    """Flag enlarged cores as saturated in all groups; return the original cores."""
     carried = []
     for core in cores:
         if min(core.minor, core.major) <= params.min_core_width:
@@ -206,12 +207,12 @@ def _carry_cores(
         window, mask = ellipse_mask(larger, flags.shape[1:])
         later = flags[(slice(None), *window)]
         later |= mask * np.uint8(SATURATED)
-        later &= ~(mask * np.uint8(JUMP))  # of a full well a step says nothing
+        later &= ~(mask * np.uint8(JUMP))  # a step of a full well has no meaning
         carried.append(ellipse_mask(core, flags.shape[1:]))
     return carried
 
 
 def _as_snowball(integration: int, group: int, ellipse: Ellipse) -> Snowball:
-    """Describe what was flagged."""
+    """Return the log entry of an ellipse."""
     radius = 0.25 * (ellipse.minor + ellipse.major)
     return Snowball(integration, group, ellipse.row, ellipse.col, radius)

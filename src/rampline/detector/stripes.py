@@ -1,8 +1,8 @@
 """Levels of amplifier rows, from sums over strips of eight pixels.
 
-After one pass over the image everything is done on strips, an eighth of its size: the
-source mask in blocks of 8 x 8 pixels, its repetition on the destriped image, and the
-row means themselves.
+After one pass over the image everything is computed on strips, an eighth of its size: the
+source mask in blocks of 8 x 8 pixels, its repetition on the destriped image, and the row
+means.
 """
 
 from typing import Final, NamedTuple
@@ -14,39 +14,39 @@ from ..numerics.jit import kernel
 from ..numerics.selection import robust_scatter
 
 STRIP: Final = 8
-"""Pixels of a strip, and rows of a block."""
+"""Length of a strip in pixels, and height of a block in rows."""
 _ROUNDS: Final = 2
 _MIN_FILLED: Final = 0.3
-"""Blocks with a smaller fraction of usable pixels are taken for a source."""
+"""Blocks with a smaller fraction of usable pixels are taken for sources."""
 _SAMPLED: Final = 3
-"""Every third block is enough for level and scatter of the blocks."""
+"""Every third block suffices for level and scatter of the blocks."""
 _AROUND: Final = 64
-"""Rows over which what an output differs by from the others is averaged."""
+"""Rows over which the difference of an output from the others is averaged."""
 _FEW: Final = 0.15
-"""Rows with a smaller usable fraction do not tell their level."""
+"""The levels of rows with a smaller usable fraction are not measured directly."""
 _CLEAN: Final = 0.5
-"""Rows with a larger usable fraction in all amplifiers tell the prior variances."""
+"""Rows with a larger usable fraction in all amplifiers set the prior variances."""
 
 
 _FIRST_STEP: Final = 4
-"""Among the terms of the fitted sky: after its tilt along the columns, and a parabola."""
+"""Index of the first pedestal among the fitted terms, after the sky's tilt and parabola."""
 _UNEVEN: Final = 1.5
-"""Scatter of an amplifier row's blocks over the usual one that tells a large source."""
+"""Scatter of an amplifier row's blocks over the typical one that shows a large source."""
 
 
 class Strips(NamedTuple):
-    """Sums over the usable pixels of strips, image less sky."""
+    """Sums over the usable pixels of strips, image minus sky."""
 
     total: NDArray[np.float32]
     """(rows, strips), DN/s"""
     used: NDArray[np.float32]
-    """(rows, strips): pixels summed."""
+    """(rows, strips): number of pixels summed."""
     variance: float
-    """Of a single pixel, (DN/s)**2."""
+    """Variance of a single pixel, (DN/s)**2."""
 
 
 class Levels(NamedTuple):
-    """What the amplifier rows are off by."""
+    """Levels of the amplifier rows."""
 
     level: NDArray[np.float32]
     """(outputs, rows), DN/s"""
@@ -63,17 +63,17 @@ def sum_strips(
     flat: NDArray[np.float32],
     sky: tuple[float, float],
 ) -> Strips:
-    """Sum the image less sky over strips, outliers left out.
+    """Sum the image minus sky over strips, excluding outliers.
 
     Parameters
     ----------
     image : (rows, cols) float32, DN/s
     flags : (rows, cols) uint32
     bad : int
-        Bits of pixels that are left out.
+        Bits of pixels to exclude.
     flat : (rows, cols) float32, or (1, 1) for none
     sky : (float, float), DN/s
-        Level of the flat-fielded sky; pixels further than the second are left out.
+        Level of the flat-fielded sky, and the distance beyond which pixels are excluded.
     """
     n_rows, n_cols = image.shape
     n_strips = -(-n_cols // STRIP)
@@ -85,26 +85,26 @@ def sum_strips(
 
 
 class Residual(NamedTuple):
-    """What the strips that show only sky are off by, and of it the levels."""
+    """Residuals of the strips that show only sky, and their pedestals and tilt."""
 
     levels: Levels
     total: NDArray[np.float32]
-    """(rows, strips), DN/s: sums less sky and pedestals; levels are still in."""
+    """(rows, strips), DN/s: sums minus sky and pedestals, still including the levels."""
     used: NDArray[np.float32]
-    """(rows, strips): pixels summed; 0 where sources are."""
+    """(rows, strips): number of pixels summed; 0 on sources."""
     pedestal: NDArray[np.float32]
-    """(outputs,), DN/s: what the amplifiers as a whole are off by; a part of the levels."""
+    """(outputs,), DN/s: offsets of whole amplifiers; part of the levels."""
     tilt: float
-    """DN/s from the first row to the last: of the sky that was subtracted."""
+    """Tilt of the subtracted sky, DN/s from the first row to the last."""
     sums: NDArray[np.float32]
     """(2, outputs, rows): of totals and of used pixels, over each amplifier row."""
     scatter: tuple[float, float]
     """(DN/s)**2: variances of the levels' common and own part."""
     is_source: NDArray[np.bool_]
-    """(rows / 8, strips): blocks that are left out."""
+    """(rows / 8, strips): excluded blocks."""
 
     def drifting(self) -> NDArray[np.float32]:
-        """Return the totals with all in that may be drift, (rows, strips) DN/s."""
+        """Return the totals including all possible drift, (rows, strips) DN/s."""
         n_rows, n_strips = self.total.shape
         n_outputs = len(self.pedestal)
         pedestal = self.pedestal[np.arange(n_strips) * n_outputs // n_strips]
@@ -123,7 +123,7 @@ def find_levels(
     strips : Strips
     n_outputs : int
     source_clip : float, sigma
-        Blocks, and three by three blocks, this far above the sky are left out.
+        Blocks, and groups of 3 x 3 and more, farther above the sky are excluded.
     strength : float
         Factor on the prior variance of the levels.
     """
@@ -160,9 +160,9 @@ def find_levels(
 def _first_pedestals(
     total: NDArray[np.float32], count: NDArray[np.float32], output: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Return how far the faint blocks of each output lie above those of all, (outputs,).
+    """Return the excess of the faint blocks of each output over those of all, (outputs,).
 
-    With its pedestal in, the sky of a high output would pass for a source.
+    With its pedestal included, the sky of a high output would be taken for a source.
     """
     is_filled = count >= _MIN_FILLED * STRIP**2
     mean = total / np.maximum(count, 1e-3)
@@ -178,10 +178,10 @@ def _first_pedestals(
 def _first_levels(
     total: NDArray[np.float32], used: NDArray[np.float32], output: NDArray[np.intp]
 ) -> NDArray[np.float32]:
-    """Return the median strip of each amplifier row: good enough to find sources on.
+    """Return the median strip of each amplifier row, good enough to find sources.
 
-    Where an amplifier's blocks scatter unusually, a large source may fill it: its
-    median is replaced by what the others and the rows around tell.
+    Where an amplifier's blocks scatter unusually, a large source may fill it: its median is
+    replaced by an estimate from the other amplifiers and the adjacent rows.
     """
     n_outputs = int(output[-1]) + 1
     mean = np.where(used > _MIN_FILLED * STRIP, total / np.maximum(used, 1.0), np.nan)
@@ -200,12 +200,12 @@ def _first_levels(
 def _bridge(
     level: NDArray[np.float32], is_known: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
-    """Return levels (outputs, rows), those that are not known from the others and in time.
+    """Return levels (outputs, rows), the unknown ones interpolated from other outputs.
 
-    What an output differs by from the others drifts slowly: it is taken from known rows
-    before and after. Taken for none, it would pass for a source that fills the output.
+    The difference of an output from the others drifts slowly: it is taken from known rows
+    before and after. If it were neglected, it would look like a source filling the output.
     """
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever looks for stripes
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for stripes only
 
     known = np.where(is_known, level, np.nan)
     common = _row_quantiles(known.T, (0.5,))[0]
@@ -225,7 +225,7 @@ def _bridge(
 def _row_quantiles(
     values: NDArray[np.float32], quantiles: tuple[float, ...]
 ) -> list[NDArray[np.float32]]:
-    """Return quantiles of each row without its NaN; 0 for a row of nothing else."""
+    """Return quantiles of each row, ignoring NaN; 0 for a row of only NaN."""
     ordered = np.sort(values, axis=1)
     n = np.count_nonzero(np.isfinite(ordered), axis=1)
     rows = np.arange(len(ordered))
@@ -242,7 +242,7 @@ def _fill_strips(
     sky: tuple[float, float],
     sums: tuple[NDArray[np.float32], NDArray[np.float32]],
 ) -> float:
-    """Sum the image less sky over strips; return the sum of its squares."""
+    """Sum the image minus sky over strips; return the sum of its squares."""
     level, clip, bits = np.float32(sky[0]), np.float32(sky[1]), np.uint32(bad)
     total, count = sums
     n_rows, n_cols = image.shape
@@ -262,12 +262,12 @@ def _fill_strips(
 def _block_sums(
     total: NDArray[np.float32], count: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Sum the strips over eight rows each."""
+    """Return the sums of the strips over eight rows each."""
     return _sum_rows(total), _sum_rows(count)
 
 
 def _sum_rows(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sum a plane over eight rows each; the last may be fewer."""
+    """Return sums of a plane over eight rows each; the last sum may have fewer."""
     whole = len(plane) // STRIP * STRIP
     sums = plane[:whole].reshape(-1, STRIP, plane.shape[1]).sum(axis=1)
     last = plane[whole:].sum(axis=0, keepdims=True)
@@ -278,8 +278,8 @@ def _sum_rows(plane: NDArray[np.float32]) -> NDArray[np.float32]:
 def _find_sources(
     total: NDArray[np.float32], count: NDArray[np.float32], clip: float
 ) -> NDArray[np.bool_]:
-    """Return the blocks that sources reach, one block around them included."""
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, for whoever looks for stripes
+    """Return the blocks covered by sources, including one block around them."""
+    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for stripes only
 
     is_source = count < _MIN_FILLED * STRIP**2
     for size in (1, 3, 9):
@@ -294,14 +294,14 @@ def _find_sources(
 
 
 class Excess(NamedTuple):
-    """What the sky between the sources is above its model."""
+    """Excess of the sky between the sources over its model."""
 
     plane: NDArray[np.float32]
     """(rows, strips), DN/s: sky and pedestals"""
     pedestal: NDArray[np.float32]
     """(outputs,), DN/s: zero on average"""
     tilt: float
-    """Of the sky, DN/s from the first row to the last."""
+    """Tilt of the sky, DN/s from the first row to the last."""
 
 
 def fit_excess(
@@ -310,10 +310,10 @@ def fit_excess(
     output: NDArray[np.intp],
     n_rows: int,
 ) -> Excess:
-    """Fit what the unmasked sky is above its model, and the pedestals of the outputs.
+    """Fit the excess of the unmasked sky over its model, and the pedestals of the outputs.
 
-    Within the outputs the parabola along the rows shows that is the sky's, from one to the
-    next their pedestals: steps that no sky has.
+    The parabola along the rows within outputs is the sky's; steps from one output to the
+    next, which no sky has, are their pedestals.
     """
     total, count = blocks[0] * ~is_source, blocks[1] * ~is_source
     y = (np.arange(len(count)) + 0.5) * STRIP / n_rows - 0.5
@@ -336,7 +336,7 @@ def fit_excess(
 
 
 def height_of_rows(n_rows: int) -> NDArray[np.float64]:
-    """Return the places of rows, or strips, from the first to the last, -1/2 to 1/2."""
+    """Return the positions of rows or strips, from -1/2 (first) to 1/2 (last)."""
     return np.asarray((np.arange(n_rows) + 0.5) / n_rows - 0.5)
 
 
@@ -352,7 +352,7 @@ def _conditional_mean(
     strips: Strips,
     strength: float,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], tuple[float, float]]:
-    """Return the levels (outputs, rows) given the row means, errors and prior variances."""
+    """Return levels and errors (outputs, rows), and the prior variances."""
     n_outputs = len(total)
     mean = (total / np.maximum(count, 1.0)).T.astype(np.float64)
     noise = strips.variance / np.maximum(count.T.astype(np.float64), 1e-6)
@@ -373,7 +373,7 @@ def _conditional_mean(
 def _prior_variances(
     mean: NDArray[np.float64], noise: NDArray[np.float64], count: NDArray[np.float32]
 ) -> tuple[float, float]:
-    """Measure the variances of the common and of the own part of the levels."""
+    """Measure the variances of the common and the own parts of the levels."""
     n_outputs = mean.shape[1]
     full = count.max() if count.size else 0.0
     clean = (count > _CLEAN * full).all(axis=1)
