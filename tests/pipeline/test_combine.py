@@ -11,9 +11,9 @@ from rampline.mosaic.drizzle import DrizzleParams
 from rampline.mosaic.noise_curve import NoiseCurveParams
 from rampline.mosaic.outliers import OutlierParams
 from rampline.pipeline.combine import MEMORY, Dither, combine_dithers, mark_outliers
+from rampline.pipeline.dither_set import DitherSet, PlaneStore
+from rampline.pipeline.exposure_cache import ExposureCache
 from rampline.pipeline.runner import Bench, Runner
-from rampline.pipeline.shelf import Shelf
-from rampline.pipeline.worktable import Room, Worktable
 
 from ..astrometry.fields import opened_grid
 from . import dithers as field
@@ -36,7 +36,7 @@ def as_dither(image, level=None):
     )
 
 
-def combine(images, params=DEFAULT, grid=None, threads=1, room=MEMORY):
+def combine(images, params=DEFAULT, grid=None, threads=1, store=MEMORY):
     with Bench(threads) as bench:
         return combine_dithers(
             [as_dither(image) for image in images],
@@ -44,7 +44,7 @@ def combine(images, params=DEFAULT, grid=None, threads=1, room=MEMORY):
             "field",
             Runner(None, bench),
             params,
-            room,
+            store,
         )
 
 
@@ -98,9 +98,14 @@ def test_threads_and_memory_change_nothing(rng, tmp_path):
     images = [field.hit(image, rng)[0] for image in field.make_field(rng, 4)]
     one = combine(images)
     scratch = ScratchPlanes(tmp_path)
-    mapped = Room(0, scratch.make, scratch.release)
-    for threads, room in ((2, MEMORY), (2, Room(0)), (1, Room(0)), (2, mapped)):
-        other = combine(images, threads=threads, room=room)
+    mapped = PlaneStore(0, scratch.make, scratch.release)
+    for threads, store in (
+        (2, MEMORY),
+        (2, PlaneStore(0)),
+        (1, PlaneStore(0)),
+        (2, mapped),
+    ):
+        other = combine(images, threads=threads, store=store)
         for ours, theirs in zip(one.outliers, other.outliers, strict=True):
             assert np.array_equal(ours, theirs)
         for name in ("sky", "err", "weight", "exposure_s", "context", "var_flat"):
@@ -248,10 +253,10 @@ def test_the_jwst_pipeline_finds_the_same_outliers(rng, monkeypatch):
 )
 def test_windows_are_large_but_enough_for_all_threads(shape, threads, n_windows):
     with Bench(threads) as bench:
-        table = Worktable(
-            shelf=Shelf(float, 0, 1), maps=(), boxes=(), shape=shape,
-            bench=bench, room=MEMORY, fwhm_px=2.0, outliers=[],
+        dither_set = DitherSet(
+            cache=ExposureCache(float, 0, 1), maps=(), boxes=(), shape=shape,
+            bench=bench, store=MEMORY, fwhm_px=2.0, outliers=[],
         )  # fmt: skip
-        windows = table.windows()
+        windows = dither_set.windows()
     assert len(windows) == n_windows
     assert sum(np.prod(window.shape) for window in windows) == np.prod(shape)

@@ -11,8 +11,8 @@ from rampline.astrometry.distortion_update import update_geometry
 from rampline.astrometry.geometry import make_geometry, pixel_to_sky
 from rampline.files.read import read_gwcs, read_sky
 from rampline.files.write import write_sky
+from rampline.pipeline.dither_set import PackedMask
 from rampline.pipeline.exposure_geometry import product_wcs
-from rampline.pipeline.worktable import PackedMask
 from rampline.program.make_crf import CrfRequest, are_current, make_crf
 
 from ..astrometry.fields import (

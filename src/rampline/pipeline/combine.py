@@ -31,17 +31,17 @@ from ..mosaic.noise_curve import NoiseCurve, NoiseCurveParams
 from ..mosaic.outliers import OutlierParams
 from ..mosaic.weights import NoisePlanes, weigh_pixels
 from ..mosaic.window import CONTEXT_BITS, Window, box_of, overlapping
+from .dither_set import DitherSet, PackedMask, PlaneStore
+from .exposure_cache import ExposureCache
 from .find_outliers import outliers
 from .mosaic_noise import measure_mosaic_noise
 from .runner import Bench, Runner
-from .shelf import Shelf
-from .worktable import PackedMask, Room, Worktable
 
 BYTES_PER_PIXEL = 20
-"""Five float32 planes of an exposure on the shelf."""
+"""Five float32 planes of an exposure in the cache."""
 
 
-MEMORY = Room()
+MEMORY = PlaneStore()
 """Everything in memory."""
 
 
@@ -87,7 +87,7 @@ def combine_dithers(
     name: str,
     run: Runner[None],
     params: tuple[OutlierParams, DrizzleParams, NoiseCurveParams],
-    room: Room = MEMORY,
+    store: PlaneStore = MEMORY,
 ) -> CombinedDithers:
     """Make the mosaic of one filter.
 
@@ -101,7 +101,7 @@ def combine_dithers(
     run : Runner of None
         Keeps the trail of the steps.
     params : (OutlierParams, DrizzleParams, NoiseCurveParams)
-    room : Room
+    store : PlaneStore
         For exposures and the mosaic's planes.
 
     Returns
@@ -109,13 +109,13 @@ def combine_dithers(
     CombinedDithers
     """
     outlier_params, drizzle_params, noise_params = params
-    table = lay_table(dithers, grid, run.bench, drizzle_params, room)
+    dither_set = lay_dithers(dithers, grid, run.bench, drizzle_params, store)
     if len(dithers) > 1:
-        table = run.maybe(outliers, table, outlier_params)
-    planes = run(drizzle, table, drizzle_params)
+        dither_set = run.maybe(outliers, dither_set, outlier_params)
+    planes = run(drizzle, dither_set, drizzle_params)
     headers = tuple(dither.header for dither in dithers)
     noise = measure_mosaic_noise(
-        table, planes.sky, headers, drizzle_params.pixfrac, noise_params
+        dither_set, planes.sky, headers, drizzle_params.pixfrac, noise_params
     )
     first = headers[0]
     mosaic = Mosaic(
@@ -128,21 +128,21 @@ def combine_dithers(
         pixel_area_sr=grid.pixel_area_sr,
         headers=headers,
     )
-    return CombinedDithers(mosaic, tuple(table.outliers), noise)
+    return CombinedDithers(mosaic, tuple(dither_set.outliers), noise)
 
 
-def lay_table(
+def lay_dithers(
     dithers: Sequence[Dither],
     grid: Grid,
     bench: Bench,
     params: DrizzleParams,
-    room: Room,
-) -> Worktable:
+    store: PlaneStore,
+) -> DitherSet:
     """Map all exposures onto the grid and make ready to load them."""
     shape = (grid.n_rows, grid.n_cols)
     maps = tuple(map_to_grid(dither.geometry, grid) for dither in dithers)
     pixels = max(int(np.prod(m.shape)) for m in maps)
-    kept = room.max_bytes // (pixels * BYTES_PER_PIXEL)
+    kept = store.max_bytes // (pixels * BYTES_PER_PIXEL)
     found = [PackedMask.of(np.zeros(m.shape, np.bool_)) for m in maps]
 
     def make(k: int) -> DrizzleInput:
@@ -150,13 +150,13 @@ def lay_table(
         ready.weight[found[k].open()] = 0.0
         return ready
 
-    return Worktable(
-        shelf=Shelf(make, len(dithers), kept),
+    return DitherSet(
+        cache=ExposureCache(make, len(dithers), kept),
         maps=maps,
         boxes=tuple(box_of(m, shape) for m in maps),
         shape=shape,
         bench=bench,
-        room=room,
+        store=store,
         fwhm_px=_image_width(dithers[0].header),
         outliers=found,
     )
@@ -194,28 +194,30 @@ def prepare_exposure(
     )
 
 
-def drizzle(table: Worktable, _planes: None, params: DrizzleParams) -> MosaicPlanes:
+def drizzle(
+    dither_set: DitherSet, _planes: None, params: DrizzleParams
+) -> MosaicPlanes:
     """Drizzle all exposures onto the grid."""
-    n = len(table.shelf)
-    pad = max(reach(m) for m in table.maps)
-    planes = _room_for_planes(table, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)
+    n = len(dither_set.cache)
+    pad = max(reach(m) for m in dither_set.maps)
+    planes = _empty_planes(dither_set, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)
 
     def fill(window: Window) -> None:
         sums = start_sums(window, pad, n)
-        for k in overlapping(table.boxes, window):
-            ready = table.shelf.take(k)
+        for k in overlapping(dither_set.boxes, window):
+            ready = dither_set.cache.take(k)
             add_exposure(sums, ready, k, params.pixfrac)
         for plane, part in zip(planes, finish_sums(sums), strict=True):
             plane[(..., *window.slices)] = part
-        table.room.release()
+        dither_set.store.release()
 
-    table.bench.over(table.windows(), fill)
+    dither_set.bench.over(dither_set.windows(), fill)
     return planes
 
 
-def _room_for_planes(table: Worktable, n_context: int) -> MosaicPlanes:
+def _empty_planes(dither_set: DitherSet, n_context: int) -> MosaicPlanes:
     """Return planes of arbitrary content."""
-    shape, make = table.shape, table.room.make
+    shape, make = dither_set.shape, dither_set.store.make
 
     def plane() -> Plane:
         return make(shape, np.float32)

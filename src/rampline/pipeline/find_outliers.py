@@ -38,7 +38,7 @@ from ..mosaic.undersampling import (
     share_on_fine_grid,
 )
 from ..mosaic.window import Window, overlapping
-from .worktable import PackedMask, Worktable
+from .dither_set import DitherSet, PackedMask
 
 BAND_ROWS = 64
 HALO = 2
@@ -49,7 +49,7 @@ stars are so narrow that interpolation misses their peaks by more than is allowe
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
+class StaticModel:
     """What pixels are held against.
 
     Attributes
@@ -83,40 +83,40 @@ class Typical(NamedTuple):
     blank: float
 
 
-def outliers(table: Worktable, _planes: None, params: OutlierParams) -> Worktable:
+def outliers(dither_set: DitherSet, _planes: None, params: OutlierParams) -> DitherSet:
     """Compare each exposure with the median of all; what disagrees loses its weight."""
-    typical = measure_exposures(table, params)
-    fine = table.refined(refinement(table, params))
+    typical = measure_exposures(dither_set, params)
+    fine = dither_set.refined(refinement(dither_set, params))
     median = median_of_dithers(fine, typical, params)
     shares = interpolation_share(fine.fwhm_px), share_on_fine_grid(fine.scale_ratio)
-    judge = Judge(median, shares, params)
+    model = StaticModel(median, shares, params)
 
     def compare(k: int) -> None:
-        ready = table.shelf.take(k)
+        ready = dither_set.cache.take(k)
         n_rows = len(ready.sky)
         found = np.empty(ready.sky.shape, np.bool_)
         for start in range(0, n_rows, BAND_ROWS):
             rows = slice(start, min(start + BAND_ROWS, n_rows))
-            found[rows] = judge_rows(ready, judge, fine.maps[k], rows)
+            found[rows] = compare_rows(ready, model, fine.maps[k], rows)
         ready.weight[found] = 0.0
-        table.outliers[k] = PackedMask.of(found)
-        table.room.release()
+        dither_set.outliers[k] = PackedMask.of(found)
+        dither_set.store.release()
 
-    table.bench.over(range(len(table.shelf)), compare)
-    return table
+    dither_set.bench.over(range(len(dither_set.cache)), compare)
+    return dither_set
 
 
-def measure_exposures(table: Worktable, params: OutlierParams) -> Typical:
+def measure_exposures(dither_set: DitherSet, params: OutlierParams) -> Typical:
     """Measure weight and blank sky of all exposures."""
-    weight, blank = np.zeros((2, len(table.shelf)))
+    weight, blank = np.zeros((2, len(dither_set.cache)))
 
     def measure(k: int) -> None:
-        ready = table.shelf.take(k)
+        ready = dither_set.cache.take(k)
         weight[k], blank[k] = typical_weight(ready), typical_sky(ready)
 
-    table.bench.over(range(len(table.shelf)), measure)
+    dither_set.bench.over(range(len(dither_set.cache)), measure)
     # interpolated layers are as noisy as their exposures, whatever the grid's pixels
-    areas = np.array([pixel_area(pixel_map) for pixel_map in table.maps])
+    areas = np.array([pixel_area(pixel_map) for pixel_map in dither_set.maps])
     own = weight if params.algorithm == "jwst" else weight * areas
     with np.errstate(divide="ignore"):
         tolerance = CONTRADICTION**2 / own
@@ -124,17 +124,17 @@ def measure_exposures(table: Worktable, params: OutlierParams) -> Typical:
 
 
 def median_of_dithers(
-    table: Worktable, typical: Typical, params: OutlierParams
+    dither_set: DitherSet, typical: Typical, params: OutlierParams
 ) -> Plane:
     """Return the median of all exposures on the whole grid, without their sky levels."""
-    median: Plane = table.room.make(table.shape, np.float32)
-    contrast = contrast_of_dithers(table.fwhm_px)
-    boxes = zip(table.maps, table.boxes, strict=True)
+    median: Plane = dither_set.store.make(dither_set.shape, np.float32)
+    contrast = contrast_of_dithers(dither_set.fwhm_px)
+    boxes = zip(dither_set.maps, dither_set.boxes, strict=True)
     inverses = [(invert_map(pixel_map, box), box) for pixel_map, box in boxes]
 
     def fill(window: Window) -> None:
-        seen = overlapping(table.boxes, window)
-        ready = [table.shelf.take(k) for k in seen]
+        seen = overlapping(dither_set.boxes, window)
+        ready = [dither_set.cache.take(k) for k in seen]
         if params.algorithm == "jwst":
             least = params.least_weight * typical.weight[seen]
             layers = drizzle_exposures(ready, least, window)
@@ -144,37 +144,37 @@ def median_of_dithers(
         tolerance = typical.tolerance[seen]
         part = median_of_layers(layers, tolerance, typical.blank, contrast)
         median[window.slices] = part
-        table.room.release()
+        dither_set.store.release()
 
-    table.bench.over(table.windows(), fill)
+    dither_set.bench.over(dither_set.windows(), fill)
     return median
 
 
-def refinement(table: Worktable, params: OutlierParams) -> int:
+def refinement(dither_set: DitherSet, params: OutlierParams) -> int:
     """Return how many rows of the median's grid make one of the mosaic's.
 
     The JWST pipeline takes the mosaic's grid whatever its pixels.
     """
     if params.algorithm == "jwst":
         return 1
-    is_narrow = interpolation_share(table.fwhm_px) > params.scale_first
+    is_narrow = interpolation_share(dither_set.fwhm_px) > params.scale_first
     coarsest = COARSEST_FOR_NARROW if is_narrow else COARSEST
-    return max(1, int(np.ceil(table.scale_ratio / coarsest)))
+    return max(1, int(np.ceil(dither_set.scale_ratio / coarsest)))
 
 
-def judge_rows(
-    ready: DrizzleInput, judge: Judge, pixel_map: PixelMap, rows: slice
+def compare_rows(
+    ready: DrizzleInput, model: StaticModel, pixel_map: PixelMap, rows: slice
 ) -> NDArray[np.bool_]:
     """Return which pixels of a band of an exposure disagree with the median."""
     start = max(0, rows.start - HALO)
     wide = slice(start, min(rows.stop + HALO, len(ready.sky)))
     # the total error is the sum of its parts: one plane less to keep
     err = np.sqrt(sum(variance[wide] for variance in ready.noise))
-    sky, level, params = ready.sky[wide], ready.level, judge.params
-    straight = curved = blot_straight(judge.median, pixel_map, wide)
+    sky, level, params = ready.sky[wide], ready.level, model.params
+    straight = curved = blot_straight(model.median, pixel_map, wide)
     if params.algorithm != "jwst":
         where = doubtful_pixels(sky, err, straight, level, params)
-        curved = curve_blot(judge.median, pixel_map, wide, straight, where)
-    blots, shares = (curved, straight), judge.shares
+        curved = curve_blot(model.median, pixel_map, wide, straight, where)
+    blots, shares = (curved, straight), model.shares
     found = flag_outliers(sky, err, blots, level, shares, params)
     return found[rows.start - start : rows.stop - start]

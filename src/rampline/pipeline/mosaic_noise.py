@@ -24,7 +24,7 @@ from ..mosaic.noise_curve import (
     sum_all_boxes,
 )
 from ..mosaic.window import Window, overlapping
-from .worktable import Worktable, nothing
+from .dither_set import DitherSet, nothing
 
 PIECE: Final = 1024
 """Width of a piece, pixels: sixteen of the largest boxes."""
@@ -38,7 +38,7 @@ REACH: Final = 5
 
 
 def measure_mosaic_noise(
-    table: Worktable,
+    dither_set: DitherSet,
     sky: Plane,
     headers: Sequence[Header],
     pixfrac: float,
@@ -48,7 +48,7 @@ def measure_mosaic_noise(
 
     Parameters
     ----------
-    table : Worktable
+    dither_set : DitherSet
         With the exposures that the mosaic was made from.
     sky : (rows, cols) float32
         Of the mosaic: tells where data are. May be a memory map.
@@ -67,16 +67,16 @@ def measure_mosaic_noise(
     is_second = split_exposures(headers)
     looked_twice = params.enabled and any(is_second)
     most = params.pieces if looked_twice else 0
-    pieces = choose_pieces(sky, most, table.room.release)
+    pieces = choose_pieces(sky, most, dither_set.store.release)
     pulls: list[tuple[NDArray[np.float64], ...]] = [()] * len(pieces)
 
     def look(k: int) -> None:
-        piece = difference_of_halves(table, pieces[k], is_second, pixfrac)
+        piece = difference_of_halves(dither_set, pieces[k], is_second, pixfrac)
         pulls[k] = sum_all_boxes(piece, params)
-        table.room.release()
+        dither_set.store.release()
 
-    table.bench.over(range(len(pieces)), look)
-    return measure_noise_curve(pulls, (pixfrac, table.scale_ratio))
+    dither_set.bench.over(range(len(pieces)), look)
+    return measure_noise_curve(pulls, (pixfrac, dither_set.scale_ratio))
 
 
 def split_exposures(headers: Sequence[Header]) -> list[bool]:
@@ -109,16 +109,16 @@ def choose_pieces(
 
 
 def difference_of_halves(
-    table: Worktable, window: Window, is_second: Sequence[bool], pixfrac: float
+    dither_set: DitherSet, window: Window, is_second: Sequence[bool], pixfrac: float
 ) -> Piece:
     """Return half the difference of the halves, without bright sources."""
     from scipy.ndimage import uniform_filter  # noqa: PLC0415 - 0.2 s, only for mosaics
 
-    seen = overlapping(table.boxes, window)
-    pad = max(reach(table.maps[k]) for k in seen)
+    seen = overlapping(dither_set.boxes, window)
+    pad = max(reach(dither_set.maps[k]) for k in seen)
     halves = start_sums(window, pad, 0), start_sums(window, pad, 0)
     for k in seen:
-        add_exposure(halves[is_second[k]], table.shelf.take(k), k, pixfrac)
+        add_exposure(halves[is_second[k]], dither_set.cache.take(k), k, pixfrac)
     first, second = map(finish_sums, halves)
     half = np.float32(0.5)
     signal, mean = half * (first.sky - second.sky), half * (first.sky + second.sky)

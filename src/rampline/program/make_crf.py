@@ -13,8 +13,8 @@ from ..files.provenance import Provenance
 from ..files.read import read_gwcs, read_header, read_wcs_tree
 from ..files.write import write_sky
 from ..pipeline.combine import mark_outliers
+from ..pipeline.dither_set import PackedMask
 from ..pipeline.exposure_geometry import StoredWcs, realigned_wcs
-from ..pipeline.worktable import PackedMask
 from .make_survey import load_sky
 from .products import Made, is_current
 

@@ -28,6 +28,7 @@ from ..mosaic.correlation import correlated_noise_factor
 from ..mosaic.noise_curve import NoiseCurve
 from ..params import walk_params
 from ..pipeline.combine import Dither, combine_dithers
+from ..pipeline.dither_set import PackedMask, PlaneStore
 from ..pipeline.runner import Footprint, Runner
 from ..pipeline.sky_to_mosaic import (
     SkyToMosaic,
@@ -35,7 +36,6 @@ from ..pipeline.sky_to_mosaic import (
     gather_dithers,
     level_exposures,
 )
-from ..pipeline.worktable import PackedMask, Room
 from ..pipeline.zero_points import compare_zero_points
 from .alignment_table import read_alignment
 from .budget import planes_bytes
@@ -122,8 +122,8 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     run: Runner[None] = Runner(None, bench(request.threads))
     params = request.params
     steps = params.outliers, params.drizzle, params.noise
-    room = _room(request, grid, len(cals))
-    combined = combine_dithers(dithers, grid, request.name, run, steps, room)
+    store = _plane_store(request, grid, len(cals))
+    combined = combine_dithers(dithers, grid, request.name, run, steps, store)
     provenance = Provenance(
         version=__version__,
         steps=_steps(run.trail, request.params, levels_s),
@@ -135,7 +135,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     world = _world(request, grid, dithers, field.alignment)
     zero_points = compare_zero_points(field, members, grid, request.params.zero_points)
     world = _with_tables(world, combined.noise, zero_points)
-    mosaic, release = combined.mosaic, room.release
+    mosaic, release = combined.mosaic, store.release
     jobs: list[Callable[[], object]] = [
         partial(draw_mosaic, request.pictures, mosaic, release),
         partial(write_mosaic, path, mosaic, world, provenance, release),
@@ -152,13 +152,13 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     return MosaicResult(path=path, made=("i2d",), exposures=tuple(exposures))
 
 
-def _room(request: MosaicRequest, grid: Grid, n_exposures: int) -> Room:
+def _plane_store(request: MosaicRequest, grid: Grid, n_exposures: int) -> PlaneStore:
     """Return where exposures and planes are kept: in memory only planes that are small."""
     n_bytes = planes_bytes(grid.n_rows * grid.n_cols, n_exposures)
     if n_bytes <= request.max_bytes // 4:
-        return Room(request.max_bytes)
+        return PlaneStore(request.max_bytes)
     scratch = ScratchPlanes(request.folder)
-    return Room(request.max_bytes, scratch.make, scratch.release)
+    return PlaneStore(request.max_bytes, scratch.make, scratch.release)
 
 
 def _steps(

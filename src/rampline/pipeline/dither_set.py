@@ -11,8 +11,8 @@ from ..exposure.geometry import PixelMap
 from ..mosaic.drizzle import DrizzleInput
 from ..mosaic.layers import pixel_area
 from ..mosaic.window import Window, box_of, split_grid
+from .exposure_cache import ExposureCache
 from .runner import Bench
-from .shelf import Shelf
 
 WINDOW_ROWS, WINDOW_COLS = 512, 1024
 """At most: at edges of windows pixels are looked at twice, and by few at a time. Of turned
@@ -28,7 +28,7 @@ def nothing() -> None:
     """Let go of nothing."""
 
 
-class Room(NamedTuple):
+class PlaneStore(NamedTuple):
     """Where planes of the size of the mosaic are kept.
 
     Attributes
@@ -69,19 +69,19 @@ class PackedMask(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worktable:
+class DitherSet:
     """What all passes over one filter share.
 
     Attributes
     ----------
-    shelf : Shelf of DrizzleInput
+    cache : ExposureCache of DrizzleInput
     maps : tuple of PixelMap
     boxes : tuple of Window
         The part of the grid that each exposure may reach.
     shape : (int, int)
         Rows and columns of the grid.
     bench : Bench
-    room : Room
+    store : PlaneStore
     fwhm_px : float, pixels
         Width of a star's diffraction image in pixels of the exposures.
     outliers : list of PackedMask
@@ -89,12 +89,12 @@ class Worktable:
         `rampline.pipeline.find_outliers`.
     """
 
-    shelf: Shelf[DrizzleInput]
+    cache: ExposureCache[DrizzleInput]
     maps: tuple[PixelMap, ...]
     boxes: tuple[Window, ...]
     shape: tuple[int, int]
     bench: Bench
-    room: Room
+    store: PlaneStore
     fwhm_px: float
     outliers: list[PackedMask]
 
@@ -111,7 +111,7 @@ class Worktable:
         """Side of a pixel of the grid over that of the finest exposure's."""
         return 1.0 / float(np.sqrt(max(pixel_area(m) for m in self.maps)))
 
-    def refined(self, factor: int) -> "Worktable":
+    def refined(self, factor: int) -> "DitherSet":
         """Return the same exposures on a grid with ``factor`` times as many rows."""
         shape = self.shape[0] * factor, self.shape[1] * factor
         middle = (factor - 1) / 2

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Shelf(Generic[Item]):
+class ExposureCache(Generic[Item]):
     """Items by number, made when they are first asked for.
 
     Parameters
@@ -20,12 +20,14 @@ class Shelf(Generic[Item]):
     make : callable
         Makes item ``k``; called by one thread at a time for each ``k``.
     n_items : int
-    room : int
+    capacity : int
         How many items are kept; at least one.
     """
 
-    def __init__(self, make: Callable[[int], Item], n_items: int, room: int) -> None:
-        self._make, self._room = make, max(1, room)
+    def __init__(
+        self, make: Callable[[int], Item], n_items: int, capacity: int
+    ) -> None:
+        self._make, self._capacity = make, max(1, capacity)
         self._kept: OrderedDict[int, Item] = OrderedDict()
         self._lock = Lock()
         self._making = [Lock() for _ in range(n_items)]
@@ -43,6 +45,6 @@ class Shelf(Generic[Item]):
             item = self._make(k)
             with self._lock:
                 self._kept[k] = item
-                while len(self._kept) > self._room:
+                while len(self._kept) > self._capacity:
                     self._kept.popitem(last=False)
             return item

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rampline.pipeline.worktable import PackedMask
+from rampline.pipeline.dither_set import PackedMask
 
 
 @pytest.mark.parametrize("n_cols", [1, 8, 13, 64])
