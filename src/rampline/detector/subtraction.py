@@ -1,4 +1,4 @@
-"""Subtract planes that are unknown in some pixels: there nothing is subtracted."""
+"""Subtract planes that may be unknown (NaN) in some pixels, which are not changed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +9,14 @@ from ..numerics.jit import kernel
 def subtract_known(
     counts: NDArray[np.float32], planes: NDArray[np.float32], rows: slice
 ) -> None:
-    """Subtract, in place, a plane of each group where the plane is not NaN.
+    """Subtract the plane of each group where it is not NaN, in place.
 
     Parameters
     ----------
     counts : (ints, groups, rows, cols) float32
         Owned by the caller; changed in ``rows`` only.
     planes : (groups or 1, rows, cols) float32
-        One plane serves all groups.
+        A single plane is used for all groups.
     rows : slice
         Rows to work on.
     """

@@ -1,7 +1,7 @@
-"""Subtract the superbias: the level of each pixel right after a reset, averaged over many.
+"""Subtract the superbias: the mean level of each pixel right after a reset.
 
-What is left is the scatter of the reset level and the drift of the outputs, which is common
-to many pixels and measured on the reference pixels.
+The scatter of the reset level and the drift of the outputs remain; the drift is common to
+many pixels and is measured on the reference pixels.
 """
 
 import numpy as np

@@ -1,13 +1,13 @@
-"""Thresholds of the jump search for a wanted rate of false positives.
+"""Thresholds of the jump search for a given rate of false positives.
 
-A ramp of ``n`` differences is tested in up to ``2 n - 1`` ways: each difference alone and,
-where groups are means of several reads, each with the next. All have the same chance to
-exceed the threshold, but they are not independent: of neighbours and pairs that share a
-difference several exceed it together. The number of tests that they amount to is the sum
-over the ways of the mean of one over how many exceed it when this one does. From the
-covariance of the differences it is that of the differences if only these are tested, and
-1.2 to 1.35 times as many with pairs, for all patterns, lengths and shares of photon noise
-(``benchmarks/slopes.py thresholds`` draws it).
+A ramp of ``n`` differences is subject to up to ``2 n - 1`` tests: each difference alone and,
+if groups are means of several reads, each with the next. All have the same probability of
+exceeding the threshold, but they are not independent: neighbours, and pairs that share a
+difference, exceed it together. The effective number of independent tests is the sum over the
+tests of the mean of one over the number that exceed the threshold when this test does. From
+the covariance of the differences it equals the number of differences if only these are
+tested, and 1.2 to 1.35 times as many with pairs, for all patterns, lengths and fractions of
+photon noise (``benchmarks/slopes.py thresholds`` draws it).
 """
 
 from statistics import NormalDist
@@ -22,9 +22,9 @@ def one_sided_threshold(n_steps: int, n_frames: int, false_positives: float) -> 
     Parameters
     ----------
     n_steps : int
-        Differences that the ramp has.
+        Number of differences of the ramp.
     n_frames : int
-        Reads averaged into a group: from two on pairs are tested as well.
+        Reads averaged into a group; if two or more, pairs are tested as well.
     false_positives : float
         Fraction of ramps without a hit that may be flagged.
     """

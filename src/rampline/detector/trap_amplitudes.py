@@ -1,13 +1,13 @@
-"""How much charge a detector's traps hold, measured on its own exposures.
+"""The charge held by a detector's traps, measured on its own exposures.
 
-Pixels that were full in an earlier exposure are looked at in a later one, group by group,
-against rings of pixels around them that were not. What rises there beyond the same
-measure at places without a history is released charge. Stacks of such pixels, by exposure
-and by how full they were, are fitted by the releases of the kinds of traps, none negative.
-A few exposures show few lags, so the kinds are held together: without further knowledge
-each holds as much as the others, which is the decay by about 1/t that detectors of this
-kind show (WFC3 Data Handbook, chapter 8), give or take twice as much; where an earlier run
-measured the detector, as much as it found, give or take a third.
+Pixels that were full in an earlier exposure are compared in a later one, group by group,
+with rings of pixels around them that were not. Their rise in excess of the same measure at
+control positions without a history is released charge. Stacks of such pixels, by exposure
+and by filling, are fitted with non-negative releases of the kinds of traps. A few exposures
+cover few time lags, so the kinds are tied by a prior: equal amplitudes, which correspond to
+the decay by about 1/t of detectors of this type (WFC3 Data Handbook, chapter 8), with a
+scatter of twice their value; or, if an earlier run measured the detector, the amplitudes
+found then, with a scatter of about a third.
 """
 
 from collections.abc import Sequence
@@ -21,54 +21,54 @@ from ..params import Count, Fraction, Params, Sigma
 from .trapped_charge import HALF_WELL, SHARES, TIMES_S, TrapAmplitudes
 
 _ROUNDS: Final = 6
-"""The curve of filling and the amplitudes are fitted in turn so often."""
+"""Number of times that the filling curve and the amplitudes are fitted in turn."""
 _LEAST_STARS: Final = 3
-"""Fewer stars do not tell how much their surroundings matter."""
+"""Minimum number of stars to measure the error due to their surroundings."""
 _SIDES: Final = 1 << 40
-"""More than there are cells."""
+"""Larger than the number of cells."""
 _PARTS: Final = 4
-"""Stacks of one exposure and filling at most, from the freshest pixels to the oldest."""
+"""Maximum number of stacks per exposure and filling, from most to least recently lit."""
 _ALIKE: Final = 2.0
-"""Scatter of what kinds hold, over what a typical one holds: it is told in units of what is
-filled in their release time, which need not be the time in which they are filled."""
+"""Prior scatter of the amplitudes over a typical one. Amplitudes are for filling within the
+release time, which need not be the time in which traps are filled."""
 _CHANGE: Final = 0.3
-"""How far the traps of a detector may have changed since an earlier run."""
+"""Relative change allowed to the traps of a detector since an earlier run."""
 _CLIP: Final = 2.5
-"""Outliers lie so many sigma off the median."""
+"""Outliers are farther than this from the median, in sigma."""
 
 
 class TrapAmplitudeParams(Params):
-    """When the charge of traps counts as measured."""
+    """Criteria for a measurement of the charge of traps."""
 
     least_pixels: Count = 30
-    """Fewest pixels of a stack."""
+    """Minimum number of pixels of a stack."""
     least_significance: Sigma = 5.0
-    """Least significance of the whole afterglow; below it nothing is taken off."""
+    """Minimum significance of the whole afterglow; below it nothing is subtracted."""
     least_scatter: Fraction = 0.1
-    """Least relative scatter from pixel to pixel that is allowed for."""
+    """Minimum relative scatter of the charge from pixel to pixel."""
 
 
 class Afterglow(NamedTuple):
-    """What pixels with a history show in one exposure."""
+    """Signal of pixels with a history in one exposure."""
 
     share: NDArray[np.float32]
-    """(n,): how full the well was that filled their traps last."""
+    """(n,): filling of the well when it last filled the traps."""
     filling: NDArray[np.float32]
-    """(kinds, n): of their traps at the start of the exposure, if every bright pixel filled
-    them as a full one does; how much less those of less share fill them is fitted here."""
+    """(kinds, n): filling of the traps at the start of the exposure, if every bright pixel
+    filled them as a full one does; the dependence on the share is fitted here."""
     rise_dn: NDArray[np.float32]
-    """(steps, n): differences of groups less those of the ring around; NaN unknown."""
+    """(steps, n): differences of groups minus those of the ring around; NaN unknown."""
     control_dn: NDArray[np.float32]
-    """(sides, steps, n): the same at places without a history, on several sides."""
+    """(sides, steps, n): the same at control positions on several sides."""
     release: NDArray[np.float64]
-    """(kinds, steps): share of the traps that is released in each difference."""
+    """(kinds, steps): fraction of the traps that is released in each difference."""
     star: NDArray[np.int64]
-    """(n,): number of the star, or of the cell of the frame: its pixels have the same
-    surroundings, whose structure is an error that they share."""
+    """(n,): index of the star, or of the cell of the frame: its pixels have the same
+    surroundings, whose structure is a common error."""
 
 
 class _Page(NamedTuple):
-    """One exposure, and what places without a history show in it."""
+    """One exposure and the level of its control positions."""
 
     number: int
     seen: Afterglow
@@ -79,17 +79,17 @@ class _Page(NamedTuple):
 
 
 class _Stack(NamedTuple):
-    """The median pixel of those with like history."""
+    """The typical pixel of those with a similar history."""
 
     bin: int
     unit: NDArray[np.float64]
-    """(kinds, steps): release of unit amplitudes and unit curve."""
+    """(kinds, steps): release for unit amplitudes and a unit curve."""
     rise: NDArray[np.float64]
     error: NDArray[np.float64]
     exposure: int
-    """Whose level its rises are measured from."""
+    """Index of the exposure whose control level is subtracted from the rises."""
     level_error: float
-    """Of that level, the same in all steps."""
+    """Error of that level, common to all steps."""
 
 
 def fit_amplitudes(
@@ -97,22 +97,22 @@ def fit_amplitudes(
     params: TrapAmplitudeParams,
     past: TrapAmplitudes | None = None,
 ) -> TrapAmplitudes | None:
-    """Measure amplitudes and the curve of filling.
+    """Measure the amplitudes and the filling curve of traps.
 
     Parameters
     ----------
     seen : sequence of Afterglow
-        One for each exposure in which pixels with a history lie, or for each earlier
-        exposure that filled them.
+        One for each exposure that has pixels with a history, or for each earlier exposure
+        that filled them.
     params : TrapAmplitudeParams
     past : TrapAmplitudes or None
-        Of an earlier run: what is seen now corrects it.
+        Result of an earlier run, used as the prior.
 
     Returns
     -------
     TrapAmplitudes or None
-        None where no afterglow is seen, or too few pixels had any; with a past only where
-        what is seen is nearer to no afterglow than to it.
+        None if no afterglow is detected or too few pixels have one; with a ``past``, only
+        if the data agree better with no afterglow than with it.
     """
     pages = [_Page(n, one, *_level(one)) for n, one in enumerate(seen)]
     pages = [page for page in pages if page.n_stars >= _LEAST_STARS]
@@ -128,7 +128,7 @@ def fit_amplitudes(
         if not stacks:
             return past
         fit = _fit(stacks, curve, past)
-        # without a past afterglow must be seen, with one its absence must
+        # without a past the afterglow must be significant, with one its absence must be
         least = params.least_significance * (1.0 if past is None else -1.0)
         if fit.significance < least:
             return None
@@ -141,7 +141,7 @@ def fit_amplitudes(
 
 
 def _bins(share: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Return the nearest of `SHARES`."""
+    """Return the index of the nearest of `SHARES`."""
     edges = (np.array(SHARES[1:]) + np.array(SHARES[:-1])) / 2
     return np.asarray(np.searchsorted(edges, share))
 
@@ -149,17 +149,17 @@ def _bins(share: NDArray[np.float32]) -> NDArray[np.intp]:
 def _stacks(
     page: _Page, amplitude: NDArray[np.float64], curve: NDArray[np.float64], least: int
 ) -> list[_Stack]:
-    """Return the typical rises of one exposure, of pixels with like histories.
+    """Return the typical rises of pixels with similar histories in one exposure.
 
-    Pixels of a like filling may have been lit at different times. Outliers are those that
-    differ from what each should show by what is known so far, not from each other: a
-    mean that clips the freshly lit ones is too low.
+    Pixels of similar filling may have been lit at different times. Outliers are therefore
+    identified by their deviation from the current model, not from each other: a mean that
+    clips the recently lit pixels would be too low.
     """
     seen, found = page.seen, []
     place, known = _bins(seen.share), np.isfinite(seen.rise_dn).all(axis=0)
     for share in range(len(SHARES)):
         (own,) = np.nonzero((place == share) & known)
-        # the freshest first; a stack has as many as are asked for, or more
+        # most recently lit first; each stack has at least the minimum number
         brightness = seen.filling[:, own].T @ seen.release.sum(axis=1)
         n_parts = min(_PARTS, own.size // max(least, 2))
         for part in np.array_split(own[np.argsort(-brightness)], max(n_parts, 1)):
@@ -176,10 +176,10 @@ def _stacks(
 
 
 def _level(seen: Afterglow) -> tuple[NDArray[np.float64], float, int]:
-    """Return what places without a history show, with its error, and on how many stars.
+    """Return the level of the control positions, its error, and the number of stars.
 
-    The error is that of a few places: as many as there are stars with a history. It is the
-    scatter between stars beyond what the noise of their pixels makes.
+    The error is that of as many positions as there are stars with a history. It is the
+    scatter between stars in excess of the noise of their pixels.
     """
     control = seen.control_dn.swapaxes(0, 1)
     steps = control.reshape(len(control), -1)
@@ -193,7 +193,7 @@ def _level(seen: Afterglow) -> tuple[NDArray[np.float64], float, int]:
     count = np.bincount(place)
     means = np.bincount(place, total[known]) / count
     noise = robust_scatter(total[known] - means[place]) ** 2
-    # a place with a few pixels only is noisier than a star with many
+    # positions with few pixels are noisier than stars with many
     large = count >= np.median(count)
     between = float(means[large].var()) - noise * float((1.0 / count[large]).mean())
     seen_stars = np.unique(seen.star[np.isfinite(seen.rise_dn).all(axis=0)]).size
@@ -207,7 +207,7 @@ def _middle(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the mean of each step without its outliers, and its error.
 
-    Counts are whole numbers, so a median would be, too.
+    Counts are integers, so a median would be an integer, too.
     """
     known = steps[:, np.isfinite(steps).all(axis=0)].astype(np.float64)
     middle = np.median(known, axis=1, keepdims=True)
@@ -225,15 +225,15 @@ class _Fit(NamedTuple):
     amplitude: NDArray[np.float64]
     covariance: NDArray[np.float64]
     significance: float
-    """Of all of them together; with a past, by how much better it fits than nothing."""
+    """Joint significance; with a past, its significance relative to no afterglow."""
 
 
 def _fit(
     stacks: Sequence[_Stack], curve: NDArray[np.float64], past: TrapAmplitudes | None
 ) -> _Fit:
-    """Fit amplitudes and, for each exposure, an error of its level.
+    """Fit amplitudes and an offset of the level of each exposure.
 
-    Errors grow by what the fit leaves.
+    Errors are scaled by the residuals of the fit.
     """
     design, rise, error, levels = _equations(stacks, curve)
     kinds, freedom = len(TIMES_S), max(rise.size - 1, 1)
@@ -242,7 +242,7 @@ def _fit(
     if past is not None:
         significance = _favoured(full, rise / error, past.charge_dn)
         mean = past.charge_dn
-        # a kind of which there was none is not known to hold none now
+        # a kind with zero amplitude in the past may have charge now
         change = _CHANGE**2 * (mean**2 + mean.mean() ** 2)
         spread = past.covariance + np.diag(change)
     elif typical > 0:
@@ -266,9 +266,9 @@ def _fit(
 def _fit_alike(
     full: NDArray[np.float64], rise: NDArray[np.float64], kinds: int
 ) -> tuple[float, float]:
-    """Return the amplitude if all kinds have the same, and its significance.
+    """Return the amplitude if it is the same for all kinds, and its significance.
 
-    It is one number, which says whether anything is seen at all.
+    This single number decides whether an afterglow is detected at all.
     """
     alike = np.concatenate([full[:kinds].sum(axis=0)[None], full[kinds:]])
     alike = np.concatenate([alike, np.eye(len(alike))[:, 1:]], axis=1)
@@ -284,9 +284,9 @@ def _fit_alike(
 def _favoured(
     full: NDArray[np.float64], rise: NDArray[np.float64], past: NDArray[np.float64]
 ) -> float:
-    """Return by how many sigma what the past found fits better than no afterglow.
+    """Return by how many sigma the past amplitudes fit better than no afterglow.
 
-    Negative where it fits worse.
+    Negative if they fit worse.
     """
     levels = full[past.size :]
     inverse = np.linalg.inv(levels @ levels.T + np.eye(len(levels)))
@@ -314,7 +314,7 @@ def _equations(
 def _non_negative(
     design: NDArray[np.float64], wanted: NDArray[np.float64], kinds: int
 ) -> NDArray[np.float64]:
-    """Return the unknowns, of which the first ``kinds`` are not negative."""
+    """Return the unknowns, of which the first ``kinds`` are constrained to be >= 0."""
     from scipy.optimize import lsq_linear  # noqa: PLC0415 - half a second, rarely needed
 
     low = np.full(len(design), -np.inf)
@@ -329,9 +329,9 @@ def _fit_curve(
     amplitude: NDArray[np.float64],
     curve: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return the filling by share that fits best: rising, 1 at full well.
+    """Return the best-fitting filling by share: non-decreasing, 1 at full well.
 
-    Shares without a stack keep their place between those that have one.
+    Shares without a stack keep their relative position between those that have one.
     """
     top, bottom = np.zeros(len(SHARES)), np.zeros(len(SHARES))
     for stack in stacks:
@@ -356,9 +356,9 @@ def _scatter(
     amplitude: NDArray[np.float64],
     curve: NDArray[np.float64],
 ) -> float:
-    """Return the relative scatter of released charge beyond noise, pixel to pixel.
+    """Return the relative scatter of released charge from pixel to pixel beyond the noise.
 
-    Over each pixel's sum of rises; the noise is the scatter of the control places.
+    Measured on the sum of each pixel's rises; the noise is that of the control positions.
     """
     ratios, noises = [], []
     for one in seen:
