@@ -1,13 +1,13 @@
-"""The ledger of trapped charge: which pixels hold back how much, from exposure to exposure.
+"""The ledger of trapped charge: the traps of each pixel, from exposure to exposure.
 
-While a pixel is full, its depletion region shrinks and traps at its edge are filled; they
+While a pixel is full, its depletion region shrinks and traps at its edge are filled. They
 empty over seconds to hours, whether or not the pixel is reset, and their charge looks like
-light in later exposures. Traps of several release times describe it (Tulloch & George
-2019, JATIS 5, 026004, arXiv:1908.06469, have one in each decade; two follow any law of
-decay to a few per cent). How full traps of each kind are is bookkeeping on the history of
-the pixel alone, a number from 0 to 1; how much charge full traps hold is measured for each
+light in later exposures. It is modelled by traps of several release times (Tulloch & George
+2019, JATIS 5, 026004, arXiv:1908.06469, have one per decade; two per decade follow any law
+of decay to a few per cent). The filling of the traps of each kind, from 0 to 1, is computed
+from the history of the pixel alone; the charge that full traps hold is measured for each
 detector (`trap_amplitudes`). Only pixels that were bright are kept, by row and column of
-the whole detector, so that subarrays and visits can follow each other.
+the whole detector, so that exposures of different subarrays and visits can be combined.
 """
 
 from typing import Final, NamedTuple
@@ -18,50 +18,50 @@ from numpy.typing import ArrayLike, NDArray
 TIMES_S: Final = (1.0, 3.2, 10.0, 32.0, 100.0, 320.0, 1000.0, 3200.0, 10000.0)
 """Release times of the kinds of traps, s."""
 SHARES: Final = (0.3, 0.45, 0.55, 0.7, 1.0)
-"""Fillings of the well at which the filling of the traps is told."""
+"""Fillings of the well at which the filling curve of the traps is tabulated."""
 HALF_WELL: Final = (0.0, 0.25, 0.75, 1.0, 1.0)
-"""How much of its traps a pixel of these `SHARES` fills, before anything is measured: they
-turn on at about half the full well and do not grow above it."""
+"""Fraction of its traps that a pixel of these `SHARES` fills, before any measurement: they
+start to fill at about half the full well and do not fill further above it."""
 _SIDE: Final = 4096
-"""More than the columns of a detector."""
+"""Larger than the number of columns of a detector."""
 _EMPTY: Final = 1e-4
-"""Pixels whose traps are emptier than this are forgotten."""
+"""Pixels whose traps are all filled less than this are dropped."""
 
 
 class Illumination(NamedTuple):
     """The bright pixels of one exposure."""
 
     row: NDArray[np.int32]
-    """(n,), of the whole detector."""
+    """(n,), in the whole detector."""
     col: NDArray[np.int32]
     """(n,)"""
     share: NDArray[np.float32]
-    """(n,), of the full well that was filled at the end; 1 where saturated."""
+    """(n,): fraction of the full well filled at the end; 1 where saturated."""
     start_mjd: float
     seconds: float
     """From the start of the exposure to its end."""
 
 
 class Traps(NamedTuple):
-    """How full the traps of a detector are at one time."""
+    """Filling of the traps of a detector at a given time."""
 
     mjd: float
     row: NDArray[np.int32]
-    """(n,), of the whole detector; sorted by row, then column."""
+    """(n,), in the whole detector; sorted by row, then column."""
     col: NDArray[np.int32]
     filling: NDArray[np.float32]
-    """(kinds, n), 0 to 1, by `TIMES_S`."""
+    """(kinds, n), 0 to 1, in the order of `TIMES_S`."""
 
 
 class TrapAmplitudes(NamedTuple):
-    """How much charge the traps of a typical pixel of a detector hold when full."""
+    """Charge that the traps of a typical pixel of a detector hold when full."""
 
     charge_dn: NDArray[np.float64]
-    """(kinds,), DN, by `TIMES_S`."""
+    """(kinds,), DN, in the order of `TIMES_S`."""
     covariance: NDArray[np.float64]
     """(kinds, kinds), DN**2"""
     curve: NDArray[np.float64]
-    """(5,): how much of its traps a pixel fills, by `SHARES`."""
+    """(5,): fraction of its traps that a pixel fills, in the order of `SHARES`."""
     scatter: float
     """Relative scatter of the charge from pixel to pixel."""
 
@@ -84,9 +84,9 @@ def find_bright(
     Parameters
     ----------
     last_dn : (rows, cols) float32, DN
-        Raw counts of the last group, the largest of all integrations.
+        Raw counts of the last group, the maximum over all integrations.
     superbias_dn, full_well_dn : (rows, cols) float32, DN
-        Level after a reset and saturation limit, raw; pixels without are left out.
+        Level after a reset and saturation limit, raw; pixels without them are skipped.
     window : (int, int)
         First row and column of the subarray.
     when : (float, float), days and s
@@ -109,15 +109,15 @@ def expose_traps(traps: Traps, lit: Illumination, curve: NDArray[np.float64]) ->
     Parameters
     ----------
     traps : Traps
-        At any time before it.
+        At any time before the exposure.
     lit : Illumination
     curve : (5,) float64
-        How much of its traps a pixel of each of `SHARES` fills.
+        Fraction of its traps that a pixel fills, in the order of `SHARES`.
 
     Notes
     -----
-    Traps of a pixel of given filling relax towards the share that this filling reaches,
-    with their own time: Q <- Q exp(-t / tau) + A F (1 - exp(-t / tau)).
+    The traps of a pixel relax towards the fraction given by the filling of its well, each
+    kind with its release time: Q <- Q exp(-t / tau) + A F (1 - exp(-t / tau)).
     """
     end = lit.start_mjd + lit.seconds / 86400.0
     kept = empty_traps(traps, end)
@@ -142,46 +142,46 @@ def expose_traps(traps: Traps, lit: Illumination, curve: NDArray[np.float64]) ->
 def carry_shares(
     before: Traps, share: NDArray[np.float32], lit: Illumination, after: Traps
 ) -> NDArray[np.float32]:
-    """Return for each pixel of ``after`` how full the well was that filled its traps last.
+    """Return for each pixel of ``after`` the filling of the well that last filled its traps.
 
     Parameters
     ----------
     before : Traps
     share : (n,) float32
-        The same of the pixels of ``before``.
+        The same for the pixels of ``before``.
     lit : Illumination
-        Between the two.
+        Exposure between the two.
     after : Traps
     """
     keys = np.concatenate([_key(lit.row, lit.col), _key(before.row, before.col)])
     shares = np.concatenate([lit.share, share])
-    # of two entries of a pixel the first is kept: the later light
+    # of two entries for a pixel the first, the more recent one, is kept
     pixels, first = np.unique(keys, return_index=True)
     wanted = np.searchsorted(pixels, _key(after.row, after.col))
     return np.asarray(shares[first[wanted]], np.float32)
 
 
 def empty_traps(traps: Traps, mjd: float) -> Traps:
-    """Return the traps at a later time without light; an earlier time changes nothing."""
+    """Return the traps at a later time without light; unchanged for an earlier time."""
     elapsed_s = max(0.0, (mjd - traps.mjd) * 86400.0) if traps.row.size else 0.0
     left = np.exp(-elapsed_s / np.array(TIMES_S))[:, None]
     return traps._replace(mjd=mjd, filling=(traps.filling * left).astype(np.float32))
 
 
 def released_shares(read_times_s: ArrayLike, start_s: float) -> NDArray[np.float64]:
-    """Return which share of the traps has been released in each group.
+    """Return the fraction of the traps that has been released in each group.
 
     Parameters
     ----------
     read_times_s : (groups, frames) float64, s
         Times of the averaged reads since the reset.
     start_s : float, s
-        Of the integration's reset, since the time of the traps.
+        Time from the state of the traps to the reset of the integration.
 
     Returns
     -------
     (kinds, groups) float64
-        Since the reset: what was released before it is gone with it.
+        Released since the reset, which removes all charge released before.
     """
     reads = np.asarray(read_times_s, np.float64)
     times = np.array(TIMES_S)[:, None, None]
@@ -192,7 +192,7 @@ def released_shares(read_times_s: ArrayLike, start_s: float) -> NDArray[np.float
 def cut_traps(
     traps: Traps, window: tuple[int, int, int, int]
 ) -> tuple[Traps, NDArray[np.bool_]]:
-    """Return the traps within a subarray, by its own rows and columns, and which they are.
+    """Return the traps within a subarray, with its rows and columns, and their mask.
 
     Parameters
     ----------

@@ -1,9 +1,10 @@
 """Two-point differences: the jump search of the standard pipeline.
 
-A difference of two groups that lies too far from the pixel's median difference is a
-jump (Anderson & Gordon 2011, PASP 123, 1237). Few differences are searched one by one,
-the worst first, with a median that leaves out the largest; many are searched at once;
-with a hundred integrations each difference is compared with itself in the others.
+A difference of two groups that is too far from the pixel's median difference is a jump
+(Anderson & Gordon 2011, PASP 123, 1237). If there are few differences, they are tested one
+by one, the worst first, with a median that excludes the largest; many differences are
+tested at once; with a hundred integrations each difference is compared with the same
+difference in the other integrations.
 """
 
 from typing import NamedTuple
@@ -19,32 +20,32 @@ from .band import Hits, PixelNoise, RampBand
 
 _CLIP_ITERATIONS = 5
 _WIDTH = 512
-"""Pixels whose differences are compared side by side."""
+"""Number of pixels whose differences are compared together."""
 _GAP = 16
-"""More columns of what is sorted, lest its rows compete for the same lines of the cache."""
+"""Padding columns of the sorted array, so that its rows do not share cache lines."""
 _QUIET, _OPEN, _SORTED = np.uint8(0), np.uint8(1), np.uint8(2)
-"""No jump, perhaps one, and the same where the sorted differences are known as well."""
+"""No jump; possibly a jump; possibly a jump, with the sorted differences known."""
 _MAX_SORTED = 20
-"""Differences up to which all of them are sorted side by side."""
+"""Maximum number of differences that are sorted for many pixels together."""
 
 
 class TwoPointParams(Params):
     """Thresholds of the two-point search; the defaults are those of ``jwst`` 3.0."""
 
     rejection: Sigma = 4.0
-    """A difference is a jump above this, with four or more usable differences."""
+    """Threshold of a jump with four or more usable differences."""
     rejection_three: Sigma = 5.0
-    """The same with three usable differences."""
+    """Threshold of a jump with three usable differences."""
     rejection_two: Sigma = 6.0
-    """The same with two usable differences."""
+    """Threshold of a jump with two usable differences."""
     single_pass: Count = 10
-    """Differences an integration from which on all are searched at once."""
+    """Minimum number of differences of an integration to test all of them at once."""
     clip_integrations: Count = 100
-    """Integrations from which on each difference is clipped over the integrations."""
+    """Minimum number of integrations to clip each difference over the integrations."""
 
 
 class _Block(NamedTuple):
-    """Pixels side by side, in electrons."""
+    """A block of pixels, in electrons."""
 
     counts: NDArray[np.float32]
     flags: NDArray[np.uint8]
@@ -76,11 +77,11 @@ def search_two_point(
 
     Notes
     -----
-    Agrees with ``stcal`` 1.20 (``twopoint_difference.find_crs``) but for three things:
-    whether all differences are searched at once depends on the groups of the exposure,
-    not on how many of them are flagged over the whole frame; a group that is flagged in
-    nearly every pixel by the clipping over integrations keeps its flags; pixels without
-    a gain are not searched.
+    Agrees with ``stcal`` 1.20 (``twopoint_difference.find_crs``) with three exceptions:
+    whether all differences are tested at once depends on the groups of the exposure, not on
+    how many of them are flagged over the whole frame; a group that is flagged in nearly
+    every pixel by the clipping over integrations keeps its flags; pixels without a gain are
+    not searched.
     """
     n_ints, n_groups = band.counts.shape[:2]
     counts = band.counts[:, :, rows].reshape(n_ints, n_groups, -1)
@@ -111,7 +112,7 @@ def _search_pixels(
     single: bool,  # noqa: FBT001 - a kernel has no keywords
     hits: Hits,
 ) -> int:
-    """Search pixel after pixel; return the number of hits."""
+    """Search the pixels one by one; return the number of hits."""
     n_ints, n_groups, n_pixels = block.counts.shape
     steps = np.empty(n_ints * (n_groups - 1), np.float32)
     outside = np.empty(steps.size, np.bool_)
@@ -157,10 +158,10 @@ def _judge_worst(
 ) -> None:
     """Fill in which of the pixels from ``start`` on the worst difference may be a jump.
 
-    For one integration of few groups. The differences are sorted side by side, by
-    exchanging neighbours in turn, so that their median is known; where one is not used,
-    or the largest two are equal, it may be. ``rule`` is the limits and whether
-    all differences are searched at once; ``out`` holds the sorted differences first.
+    For one integration of few groups. The differences of many pixels are sorted together,
+    by odd-even exchanges of neighbours, so that their median is known; if one is unusable,
+    or the largest two are equal, a jump is possible. ``rule`` is the limits and whether all
+    differences are tested at once; ``out`` holds the sorted differences first.
     """
     (limits, single), (ordered, state) = rule, out
     n_steps, spoils = len(ordered), np.uint8(bad)
@@ -214,7 +215,7 @@ def _judge_ranges(
 ) -> None:
     """Fill in which of the pixels from ``start`` on the worst difference may be a jump.
 
-    For any ramps: no difference can stand out further than the range of all of them.
+    For any ramps: no difference can deviate by more than the range of all of them.
     """
     limits, single = rule
     n_ints, n_groups, n_pixels = block.counts.shape
@@ -234,7 +235,7 @@ def _judge_ranges(
                 size = step if single else abs(step)
                 is_used = ((first[c] | last[c]) & spoils) == 0
                 least, most = low[c], high[c]
-                # not so for NaN
+                # False for NaN
                 low[c] = size if is_used & (size < least) else least
                 high[c] = size if is_used & (size > most) else most
     square = 0.999 * min(limits[0], limits[1], limits[2]) ** 2
@@ -278,7 +279,7 @@ def _sort_usable(
     signed: bool,  # noqa: FBT001 - a kernel has no keywords
     ordered: NDArray[np.float32],
 ) -> int:
-    """Fill ``ordered`` with the usable differences in rising order; return their number."""
+    """Fill ``ordered`` with the sorted usable differences; return their number."""
     n = 0
     for step in steps:
         size = step if signed else abs(step)
@@ -309,11 +310,11 @@ def _search_steps(
     limits: NDArray[np.float64],
     single: bool,  # noqa: FBT001 - a kernel has no keywords
 ) -> tuple[float, float]:
-    """Return the range that differences without a jump lie in; (inf, -inf): no jump.
+    """Return the range of differences without a jump; (inf, -inf): no jump.
 
-    ``single``: signed differences about their median, all at once. Otherwise absolute
-    differences, the worst dropped until none stands out. The first ``n`` of ``ordered``
-    are sorted.
+    If ``single``, signed differences about their median are tested at once. Otherwise
+    absolute differences are tested, dropping the worst until none exceeds the threshold.
+    The first ``n`` of ``ordered`` are sorted.
     """
     if single:
         middle = _median(ordered, 0, n)
@@ -343,7 +344,7 @@ def _search_steps(
 
 @kernel
 def _clipped_median(ordered: NDArray[np.float32], first: int, n: int) -> float:
-    """Return the median without the largest; of three the middle, of two the smaller."""
+    """Return the median without the largest; the middle of three, the smaller of two."""
     if n == 2:
         return np.float64(ordered[first])
     if n == 3:
@@ -363,7 +364,7 @@ def _note_hits(
     place: tuple[int, int, int],
     hits: Hits,
 ) -> int:
-    """Append the differences that are jumps to the hits; return how many there are now.
+    """Append the differences that are jumps to the hits; return the new number of hits.
 
     ``scale`` is (read variance in e-, gain), ``place`` is (pixel, differences of an
     integration, hits so far).
@@ -415,7 +416,7 @@ def _clip_integrations(block: _Block, bad: int, limit: float, hits: Hits) -> int
 def _clip_sorted(
     ordered: NDArray[np.float32], n: int, limit: float
 ) -> tuple[float, float]:
-    """Return the bounds of values clipped about their median until nothing changes."""
+    """Return the bounds of values clipped about their median until convergence."""
     first, last = 0, n
     low, high = -np.inf, np.inf
     for _ in range(_CLIP_ITERATIONS):
