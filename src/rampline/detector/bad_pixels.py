@@ -188,7 +188,8 @@ def _jumps(
     stack: PixelStack, scatter: NDArray[np.float64], params: BadPixelParams
 ) -> NDArray[np.bool_]:
     """Return the pixels that vary from exposure to exposure or within their ramps."""
-    # of Gaussian values less their two ends, over the typical one; holds to 1 % from 7 on
+    # for Gaussian values without their two extremes, over the typical scatter; accurate
+    # to 1 % for 7 values or more
     degrees = np.maximum(stack.n - 4, 1)
     most = np.sqrt(chdtri(degrees, params.false_rate) / chdtri(degrees, 0.5))
     scatters = (scatter > most) & (stack.n >= _LEAST_VALUES)

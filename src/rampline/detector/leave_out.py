@@ -30,7 +30,7 @@ class Outliers(NamedTuple):
     backward: NDArray[np.float32]
     """(differences, pixels): pivots of the elimination from the end."""
     own: NDArray[np.float32]
-    """(differences, pixels): diagonal of ``C**-1`` less its part along the slope."""
+    """(differences, pixels): diagonal of ``C**-1`` with the slope projected out."""
     cross: NDArray[np.float32]
     """(differences, pixels): the same for a difference and the next one."""
     gain: NDArray[np.float32]

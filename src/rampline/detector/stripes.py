@@ -320,7 +320,7 @@ def fit_excess(
     n_outputs = int(output[-1]) + 1
     steps = np.arange(n_outputs - 1)[:, None] == output
     across = np.concatenate([parabola(len(output)), steps - 1.0 / n_outputs])
-    # all terms but the tilt are the same in every row
+    # all terms except the tilt are the same in every row
     weight, lever, square = (power @ count for power in (y**0, y, y * y))
     normal = np.empty((len(across) + 1, len(across) + 1))
     normal[1:, 1:] = (across * weight) @ across.T
