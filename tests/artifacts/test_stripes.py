@@ -82,6 +82,18 @@ def test_a_bright_stripe_is_no_source(rng):
     assert np.abs((light - found.light)[inside].mean()) < 0.02 * light[inside].mean()
 
 
+def test_faint_stripes_are_found_beside_one_compact_light(rng):
+    light = stripes(rng, 60.0, 0.012)
+    image = sky(rng) + light
+    alone = find(image)
+    y, x = np.ogrid[:SIDE, :SIDE]
+    off = np.hypot(y - 205.3, x - 811.7)
+    found = find(image + 10 * np.exp(-0.5 * (off / 1.4) ** 2).astype(np.float32))
+    assert len(alone.angles_deg) == len(found.angles_deg) == 1
+    assert found.angles_deg == pytest.approx(alone.angles_deg, abs=0.3)
+    assert np.std(light - found.light) < 1.2 * np.std(light - alone.light)
+
+
 def test_levels_of_amplifier_rows_are_no_stripes(rng):
     side = 2048
     light = np.zeros((side, side), np.float32)
