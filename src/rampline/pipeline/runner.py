@@ -27,7 +27,7 @@ S = TypeVar("S", bound=StepParams)
 Work: TypeAlias = Callable[[slice], None]
 
 
-class Footprint(NamedTuple):
+class StepRecord(NamedTuple):
     """What one step left on the trail; one row of the PROVENANCE table."""
 
     step: str
@@ -117,13 +117,13 @@ class Runner(Generic[Planes]):
 
     planes: Planes
     bench: Bench
-    trail: list[Footprint] = field(default_factory=list)
+    trail: list[StepRecord] = field(default_factory=list)
 
     def __call__(self, step: Callable[[A, Planes, P], B], item: A, params: P) -> B:
         """Run a step that must be run: it may turn one kind of thing into another."""
         start = perf_counter()
         result = step(item, self.planes, params)
-        self.trail.append(Footprint(step.__name__, perf_counter() - start, params))
+        self.trail.append(StepRecord(step.__name__, perf_counter() - start, params))
         return result
 
     def maybe(self, step: Callable[[A, Planes, S], A], item: A, params: S) -> A:
@@ -137,12 +137,12 @@ class Runner(Generic[Planes]):
         yield sweep
         self.trail.extend(self._swept(sweep, n_rows))
 
-    def _swept(self, sweep: Sweep[Planes], n_rows: int) -> list[Footprint]:
-        """Run the sweep and return its footprints, preparation included."""
+    def _swept(self, sweep: Sweep[Planes], n_rows: int) -> list[StepRecord]:
+        """Run the sweep and return its records, preparation included."""
         spent = [sweep.seconds]
         self.bench.over_rows(n_rows, lambda rows: spent.append(sweep.work(rows)))
         totals = [sum(times) for times in zip(*spent, strict=True)]
         return [
-            Footprint(name, seconds, params)
+            StepRecord(name, seconds, params)
             for (name, params, _), seconds in zip(sweep.steps, totals, strict=True)
         ]

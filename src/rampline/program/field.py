@@ -20,7 +20,7 @@ from .options import ReduceOptions
 from .parameter_tree import Parameters
 from .pictures import draw_field
 from .products import Made, Workplace
-from .stage import Desk
+from .stage import StageRunner
 from .user_regions import RegionFile
 
 
@@ -68,39 +68,39 @@ class FieldRun:
         return params.model_copy(update={"grid": grid})
 
 
-def combine_field(desk: Desk, surveys: Sequence[Path], run: FieldRun) -> None:
+def combine_field(stages: StageRunner, surveys: Sequence[Path], run: FieldRun) -> None:
     """Align all exposures, make the mosaics, and their catalogues where asked.
 
     Parameters
     ----------
-    desk : Desk
+    stages : StageRunner
     surveys : sequence of Path
         Of the exposures that got so far.
     run : FieldRun
     """
-    aligned = _align(desk, surveys, run)
+    aligned = _align(stages, surveys, run)
     if aligned is None:
         return
     requests = _mosaic_requests(aligned, surveys, run)
-    tasks = [desk.task(request.name, make_mosaic, request) for request in requests]
-    outcomes = desk.run_stage("mosaics", tasks)
+    tasks = [stages.task(request.name, make_mosaic, request) for request in requests]
+    outcomes = stages.run_stage("mosaics", tasks)
     made = [o.value for o in outcomes if o.value is not None]
     mosaics = [mosaic.path for mosaic in made]
     draw_field(run.folders.pictures, mosaics)
     # a catalogue keeps one core busy; meanwhile the others write
     has_catalogs = run.options.reaches("catalog")
-    last = _catalog_tasks(desk, mosaics, run) if has_catalogs else []
+    last = _catalog_tasks(stages, mosaics, run) if has_catalogs else []
     last += [
-        desk.task(request.name, make_crf, request)
+        stages.task(request.name, make_crf, request)
         for mosaic in made
         for request in mosaic.exposures
     ]
     if last:
         title = "catalogues" if has_catalogs else "exposures of the mosaics"
-        desk.run_stage(title, last, light=len(mosaics) == 1)
+        stages.run_stage(title, last, light=len(mosaics) == 1)
 
 
-def _align(desk: Desk, surveys: Sequence[Path], run: FieldRun) -> Made | None:
+def _align(stages: StageRunner, surveys: Sequence[Path], run: FieldRun) -> Made | None:
     request = AlignmentRequest(
         surveys=tuple(surveys),
         align_to=run.options.align_to,
@@ -108,8 +108,8 @@ def _align(desk: Desk, surveys: Sequence[Path], run: FieldRun) -> Made | None:
         table=run.folders.alignment,
         params=run.mosaic_params,
     )
-    task = desk.task("alignment", make_alignment, request)
-    (outcome,) = desk.run_stage("alignment", [task])
+    task = stages.task("alignment", make_alignment, request)
+    (outcome,) = stages.run_stage("alignment", [task])
     return outcome.value
 
 
@@ -147,10 +147,10 @@ def mosaic_name(header: Header, name: str) -> str:
 
 
 def _catalog_tasks(
-    desk: Desk, mosaics: Sequence[Path], run: FieldRun
+    stages: StageRunner, mosaics: Sequence[Path], run: FieldRun
 ) -> list[Task[Made]]:
     return [
-        desk.task(
+        stages.task(
             path.name.replace("_i2d.fits", "_cat"),
             make_catalog,
             CatalogRequest(

@@ -17,7 +17,7 @@ from .journal import EXPOSURES, SKIES
 from .make_cal import choose_backgrounds, is_background
 from .make_rate import Finish
 from .options import Until
-from .stage import Desk
+from .stage import StageRunner
 from .user_regions import drawn_on
 
 
@@ -43,12 +43,14 @@ class _Known:
     skies: Sequence[tuple[Header, Path]] = ()
 
 
-def run_first_round(desk: Desk, inputs: Inputs, run: FieldRun) -> list[ExposureResult]:
+def run_first_round(
+    stages: StageRunner, inputs: Inputs, run: FieldRun
+) -> list[ExposureResult]:
     """Reduce every exposure by itself.
 
     Parameters
     ----------
-    desk : Desk
+    stages : StageRunner
     inputs : Inputs
     run : FieldRun
 
@@ -58,24 +60,24 @@ def run_first_round(desk: Desk, inputs: Inputs, run: FieldRun) -> list[ExposureR
         Without those that failed: they are left out of what follows.
     """
     known = _Known(
-        held=_follow_persistence(desk, inputs.sources, run),
+        held=_follow_persistence(stages, inputs.sources, run),
         distant=frozenset(str(error.path) for error in inputs.distant),
-        looks=_plan_looks(desk, inputs.sources, run),
+        looks=_plan_looks(stages, inputs.sources, run),
     )
     targets = list(inputs.sources)
     skies = [source for source in targets if is_background(source.header)]
     if 0 < len(skies) < len(targets) and run.options.reaches("cal"):
         targets = [source for source in targets if source not in skies]
-        known = replace(known, skies=_reduce_skies(desk, skies, known, run))
+        known = replace(known, skies=_reduce_skies(stages, skies, known, run))
     # what is calibrated needs a survey only
     light = all(source.suffix == "cal" for source in targets)
-    tasks = [_task(desk, source, run.options.until, known, run) for source in targets]
-    outcomes = desk.run_stage(EXPOSURES, tasks, light=light)
+    tasks = [_task(stages, source, run.options.until, known, run) for source in targets]
+    outcomes = stages.run_stage(EXPOSURES, tasks, light=light)
     return [outcome.value for outcome in outcomes if outcome.value is not None]
 
 
 def _follow_persistence(
-    desk: Desk, sources: Sequence[Source], run: FieldRun
+    stages: StageRunner, sources: Sequence[Source], run: FieldRun
 ) -> dict[str, Path]:
     """Keep the ledger of each detector; return what is held before each exposure."""
     params = run.parameters.ramp_to_slope
@@ -86,8 +88,8 @@ def _follow_persistence(
 
     folder, references = run.folders.persistence, run.options.references
     requests = ledger_requests(sources, folder, references, params)
-    tasks = [desk.task(request.name, make_ledger, request) for request in requests]
-    outcomes = desk.run_stage("persistence", tasks) if tasks else []
+    tasks = [stages.task(request.name, make_ledger, request) for request in requests]
+    outcomes = stages.run_stage("persistence", tasks) if tasks else []
     held: dict[str, Path] = {}
     for outcome in outcomes:
         if outcome.value is not None:
@@ -96,7 +98,7 @@ def _follow_persistence(
 
 
 def _plan_looks(
-    desk: Desk, sources: Sequence[Source], run: FieldRun
+    stages: StageRunner, sources: Sequence[Source], run: FieldRun
 ) -> Mapping[str, Finish]:
     """Return what scattered light is looked for in raw exposures.
 
@@ -115,7 +117,7 @@ def _plan_looks(
     if wants_stars:
         stars, problem = find_stars(run.options.stars, headers)
     if problem:
-        desk.progress.say(problem)
+        stages.progress.say(problem)
     if stars is not None and run.options.rounds == 2:
         run.folders.stars.parent.mkdir(parents=True, exist_ok=True)
         write_stars(run.folders.stars, stars, are_all=not problem)
@@ -123,11 +125,11 @@ def _plan_looks(
 
 
 def _reduce_skies(
-    desk: Desk, skies: Sequence[Source], known: _Known, run: FieldRun
+    stages: StageRunner, skies: Sequence[Source], known: _Known, run: FieldRun
 ) -> list[tuple[Header, Path]]:
     """Return the exposures of the sky alone and their slopes."""
-    tasks = [_task(desk, source, "rate", known, run) for source in skies]
-    outcomes = desk.run_stage(SKIES, tasks)
+    tasks = [_task(stages, source, "rate", known, run) for source in skies]
+    outcomes = stages.run_stage(SKIES, tasks)
     return [
         (source.header, outcome.value.rate)
         for source, outcome in zip(skies, outcomes, strict=True)
@@ -136,7 +138,7 @@ def _reduce_skies(
 
 
 def _task(
-    desk: Desk, source: Source, until: Until, known: _Known, run: FieldRun
+    stages: StageRunner, source: Source, until: Until, known: _Known, run: FieldRun
 ) -> Task[ExposureResult]:
     header = source.header
     request = ExposureRequest(
@@ -150,4 +152,4 @@ def _task(
         drawn=drawn_on(run.drawn, header),
         finish=known.looks.get(header.root),
     )
-    return desk.task(header.root, calibrate_exposure, request)
+    return stages.task(header.root, calibrate_exposure, request)

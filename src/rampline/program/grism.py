@@ -23,7 +23,7 @@ from .make_grism import (
 )
 from .make_survey import read_survey
 from .products import Workplace
-from .stage import Desk
+from .stage import StageRunner
 from .stars import find_stars
 from .user_regions import drawn_on
 from .visit_groups import Key, group_by, visit_group, visit_group_name
@@ -38,7 +38,7 @@ class Dispersed:
 
 
 def run_grisms(
-    desk: Desk,
+    stages: StageRunner,
     results: Sequence[ExposureResult],
     direct: Sequence[ExposureResult],
     run: FieldRun,
@@ -47,7 +47,7 @@ def run_grisms(
 
     Parameters
     ----------
-    desk : Desk
+    stages : StageRunner
     results : sequence of ExposureResult
         Of the first round, the dispersed among them.
     direct : sequence of ExposureResult
@@ -62,10 +62,10 @@ def run_grisms(
         return
     place = replace(run.place, folder=members[0].rate.parent)
     run.folders.field.mkdir(parents=True, exist_ok=True)
-    sources = _gather_sources(desk, members, direct, run)
-    patterns = _make_patterns(desk, members, run, place)
+    sources = _gather_sources(stages, members, direct, run)
+    patterns = _make_patterns(stages, members, run, place)
     tasks = [
-        desk.task(
+        stages.task(
             f"{member.header.root}_grism",
             make_grism,
             GrismRequest(
@@ -79,11 +79,11 @@ def run_grisms(
         )
         for member in members
     ]
-    desk.run_stage("grism exposures", tasks)
+    stages.run_stage("grism exposures", tasks)
 
 
 def _gather_sources(
-    desk: Desk,
+    stages: StageRunner,
     members: Sequence[Dispersed],
     direct: Sequence[ExposureResult],
     run: FieldRun,
@@ -91,7 +91,7 @@ def _gather_sources(
     """Write the sources that may have ghosts, for each filter."""
     stars, problem = find_stars(run.options.stars, [m.header for m in members])
     if problem:
-        desk.progress.say(problem)
+        stages.progress.say(problem)
     catalogs, given = _catalogs(direct, run), read_given(run.options.stars)
     found = {}
     for name in sorted({member.header.filter for member in members}):
@@ -119,7 +119,7 @@ def _catalogs(
 
 
 def _make_patterns(
-    desk: Desk, members: Sequence[Dispersed], run: FieldRun, place: Workplace
+    stages: StageRunner, members: Sequence[Dispersed], run: FieldRun, place: Workplace
 ) -> dict[Key, Path]:
     """Make the patterns of the groups that have enough exposures and no reference."""
     params = run.parameters.grism.grism_sky
@@ -136,7 +136,7 @@ def _make_patterns(
     }
     if not requests:
         return {}
-    tasks = [desk.task(r.path.stem, make_sky_pattern, r) for r in requests.values()]
-    outcomes = desk.run_stage("grism exposures: sky", tasks)
+    tasks = [stages.task(r.path.stem, make_sky_pattern, r) for r in requests.values()]
+    outcomes = stages.run_stage("grism exposures: sky", tasks)
     found = zip(requests, outcomes, strict=True)
     return {key: o.value.path for key, o in found if o.value and o.value.path}

@@ -29,7 +29,7 @@ from ..mosaic.noise_curve import NoiseCurve
 from ..params import walk_params
 from ..pipeline.combine import Dither, combine_dithers
 from ..pipeline.dither_set import PackedMask, PlaneStore
-from ..pipeline.runner import Footprint, Runner
+from ..pipeline.runner import Runner, StepRecord
 from ..pipeline.sky_to_mosaic import (
     SkyToMosaic,
     Survey,
@@ -162,7 +162,7 @@ def _plane_store(request: MosaicRequest, grid: Grid, n_exposures: int) -> PlaneS
 
 
 def _steps(
-    trail: Sequence[Footprint], params: SkyToMosaic, levels_s: float
+    trail: Sequence[StepRecord], params: SkyToMosaic, levels_s: float
 ) -> tuple[StepRun, ...]:
     """Return the steps up to the mosaic under the names that JWST's cards go by."""
     return (
@@ -171,7 +171,7 @@ def _steps(
         StepRun("sky_matching", levels_s)
         if params.levels.enabled
         else StepRun("sky_matching", 0.0, "SKIPPED"),
-        *(StepRun(footprint.step, footprint.seconds) for footprint in trail),
+        *(StepRun(record.step, record.seconds) for record in trail),
     )
 
 

@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..files.content import content_hash, recorded_hash, recorded_key
 from ..files.provenance import NOT_MEASURED, InputFile, Provenance, StepRun
 from ..params import Params, walk_params
-from ..pipeline.runner import Bench, Footprint
+from ..pipeline.runner import Bench, StepRecord
 from ..reference.select import ReferenceFiles, ReferenceSource, open_source
 
 
@@ -69,12 +69,12 @@ def input_file(path: Path) -> InputFile:
     return InputFile(path.name, recorded_hash(path) or content_hash(path))
 
 
-def list_steps(trail: Sequence[Footprint], params: Params) -> tuple[StepRun, ...]:
+def list_steps(trail: Sequence[StepRecord], params: Params) -> tuple[StepRun, ...]:
     """Return the steps that were run, with their times, and those left out."""
-    done = {footprint.step for footprint in trail}
+    done = {record.step for record in trail}
     skipped = [name for name in type(params).model_fields if name not in done]
     return (
-        *(StepRun(footprint.step, footprint.seconds) for footprint in trail),
+        *(StepRun(record.step, record.seconds) for record in trail),
         *(StepRun(name, 0.0, "SKIPPED") for name in skipped),
     )
 

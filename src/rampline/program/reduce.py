@@ -27,7 +27,7 @@ from .parameter_tree import Parameters
 from .parameters import read_parameters
 from .progress import make_progress
 from .run_record import begin_record, end_record
-from .stage import Desk
+from .stage import StageRunner
 from .user_regions import read_user_regions
 
 
@@ -95,55 +95,55 @@ def reduce_files(
         forget_finished(folders)
         journal.start_run()
         record = begin_record(given, out, options, parameters)
-        desk = Desk(engine, here, journal, shown, folders.logs)
+        stages = StageRunner(engine, here, journal, shown, folders.logs)
         for error in (*inputs.refused, *inputs.distant):
-            desk.refuse(str(getattr(error, "path", "input")), error)
+            stages.refuse(str(getattr(error, "path", "input")), error)
         for line in notices(inputs, options, run.drawn):
             shown.say(line)
-        _reduce(desk, inputs, run)
+        _reduce(stages, inputs, run)
         end_record(out, record)
-        if key and not desk.failures:
+        if key and not stages.failures:
             note_finished(folders, key)
-        for line in _summary(desk, folders, options, time.perf_counter() - begin):
+        for line in _summary(stages, folders, options, time.perf_counter() - begin):
             shown.say(line)
-    return 1 if desk.failures else 0
+    return 1 if stages.failures else 0
 
 
-def _reduce(desk: Desk, inputs: Inputs, run: FieldRun) -> None:
+def _reduce(stages: StageRunner, inputs: Inputs, run: FieldRun) -> None:
     """Walk the stages."""
     options, folders = run.options, run.folders
     if options.reaches("mosaic"):
         # the alignment needs it, and importing it takes half a second: done in the
         # background while exposures are reduced
         Thread(target=import_module, args=("astropy.table",), daemon=True).start()
-    calibrated = run_first_round(desk, inputs, run)
+    calibrated = run_first_round(stages, inputs, run)
     if not calibrated:
         raise RamplineError("no exposure could be reduced; see the lines above")
     surveys = [result.survey for result in calibrated if result.survey is not None]
     is_field = options.reaches("mosaic") and bool(surveys)
     second: list[ExposureResult] = []
     if is_field:
-        combine_field(desk, surveys, run)
-        second = _again(desk, calibrated, run) if options.rounds == 2 else []
+        combine_field(stages, surveys, run)
+        second = _again(stages, calibrated, run) if options.rounds == 2 else []
     if options.reaches("cal") and any(r.rate is not None for r in calibrated):
         # importing it takes as long as the survey of an exposure
         from .grism import run_grisms
 
         last = (second, run.second()) if second else (calibrated, run)
-        run_grisms(desk, calibrated, *last)
+        run_grisms(stages, calibrated, *last)
     # after a failure the intermediate products are kept for the next attempt
-    if is_field and not desk.failures:
+    if is_field and not stages.failures:
         _drop_intermediates(second, folders.second, options)
         _drop_intermediates(calibrated, folders, options)
 
 
 def _again(
-    desk: Desk, calibrated: Sequence[ExposureResult], run: FieldRun
+    stages: StageRunner, calibrated: Sequence[ExposureResult], run: FieldRun
 ) -> list[ExposureResult]:
     """Run the second round."""
     from .second_round import run_second_round
 
-    return run_second_round(desk, calibrated, run)
+    return run_second_round(stages, calibrated, run)
 
 
 def _drop_intermediates(
@@ -169,11 +169,11 @@ def _drop_intermediates(
 
 
 def _summary(
-    desk: Desk, folders: Folders, options: ReduceOptions, seconds: float
+    stages: StageRunner, folders: Folders, options: ReduceOptions, seconds: float
 ) -> Iterator[str]:
-    failed = len(desk.failures)
+    failed = len(stages.failures)
     yield f"done in {seconds:.0f} s" + (f", {failed} failed:" if failed else "")
-    yield from (f"  {line}" for line in desk.failures)
+    yield from (f"  {line}" for line in stages.failures)
     final = folders.second if options.rounds == 2 else folders
     yield f"products in {final.out}, pictures in {final.pictures}"
     if options.reaches("mosaic"):

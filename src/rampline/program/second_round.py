@@ -25,7 +25,7 @@ from .make_sources import SourcesRequest, make_sources
 from .make_stray import StrayRequest, make_stray
 from .make_survey import read_survey
 from .products import Made
-from .stage import Desk
+from .stage import StageRunner
 from .user_regions import drawn_on
 from .visit_groups import (
     Key,
@@ -54,13 +54,13 @@ class Member:
 
 
 def run_second_round(
-    desk: Desk, first: Sequence[ExposureResult], run: FieldRun
+    stages: StageRunner, first: Sequence[ExposureResult], run: FieldRun
 ) -> list[ExposureResult]:
     """Reduce the exposures of a field again with the draft mosaics known.
 
     Parameters
     ----------
-    desk : Desk
+    stages : StageRunner
     first : sequence of ExposureResult
         Of the first round; those outside the mosaics are left out, and those without
         slopes enter the new mosaics as they are.
@@ -76,12 +76,12 @@ def run_second_round(
     second.folders.make()
     second.folders.field.mkdir(exist_ok=True)
     members = _members(first, run)
-    _mask_sources(desk, members)
-    templates = _find_stray_light(desk, members, run.folders.stars, second)
+    _mask_sources(stages, members)
+    templates = _find_stray_light(stages, members, run.folders.stars, second)
     same_pixels = _by_epoch(members)
-    bad_pixels = _find_bad_pixels(desk, members, same_pixels, second)
+    bad_pixels = _find_bad_pixels(stages, members, same_pixels, second)
     tasks = [
-        desk.task(
+        stages.task(
             f"{member.header.root}_2",
             improve,
             SecondRequest(
@@ -97,12 +97,12 @@ def run_second_round(
         )
         for member in members
     ]
-    outcomes = desk.run_stage(EXPOSURES_AGAIN, tasks)
+    outcomes = stages.run_stage(EXPOSURES_AGAIN, tasks)
     results = [o.value for o in outcomes if o.value is not None]
     unchanged = [result for result in first if result.rate is None]
     surveys = [r.survey for r in (*results, *unchanged) if r.survey is not None]
     if surveys:
-        combine_field(desk, surveys, second)
+        combine_field(stages, surveys, second)
     return results
 
 
@@ -145,19 +145,19 @@ def _mask_path(run: FieldRun, name: str) -> Path:
     return run.folders.second.field / product_name(name, "sources")
 
 
-def _mask_sources(desk: Desk, members: Sequence[Member]) -> None:
+def _mask_sources(stages: StageRunner, members: Sequence[Member]) -> None:
     """Mask the sources of every draft mosaic that an exposure looks at."""
     wanted = {m.view.sources: m.view.mosaic for m in members}
     tasks = [
-        desk.task(path.stem, make_sources, SourcesRequest(mosaic=mosaic, path=path))
+        stages.task(path.stem, make_sources, SourcesRequest(mosaic=mosaic, path=path))
         for path, mosaic in wanted.items()
     ]
     if tasks:
-        desk.run_stage("second round: sources", tasks)
+        stages.run_stage("second round: sources", tasks)
 
 
 def _find_stray_light(
-    desk: Desk, members: Sequence[Member], stars: Path, second: FieldRun
+    stages: StageRunner, members: Sequence[Member], stars: Path, second: FieldRun
 ) -> dict[Key, Path]:
     """Return the templates of the groups that have enough exposures."""
     params = second.parameters.second_round.stray_light
@@ -184,7 +184,7 @@ def _find_stray_light(
             )
             for key, inside in _of_several_visits(short, params.least_exposures)
         }
-        wisps = _made(desk, "second round: wisps", make_stray, requests)
+        wisps = _made(stages, "second round: wisps", make_stray, requests)
     requests = {}
     for key, inside in group_by(short, lambda m: visit_group(m.header)).items():
         header = inside[0].header
@@ -192,7 +192,7 @@ def _find_stray_light(
         if own or params.templates or len(inside) >= params.least_exposures:
             name = f"{visit_group_name(header)}_stray"
             requests[key] = replace(request(inside, name), wisps=own)
-    return _made(desk, "second round: stray light", make_stray, requests)
+    return _made(stages, "second round: stray light", make_stray, requests)
 
 
 def _of_several_visits(
@@ -209,7 +209,7 @@ def _of_several_visits(
 
 
 def _find_bad_pixels(
-    desk: Desk,
+    stages: StageRunner,
     members: Sequence[Member],
     key_of: Callable[[Header], Key],
     second: FieldRun,
@@ -229,11 +229,11 @@ def _find_bad_pixels(
         )
         for key, inside in groups.items()
     }
-    return _made(desk, "second round: bad pixels", make_bad_pixels, requests)
+    return _made(stages, "second round: bad pixels", make_bad_pixels, requests)
 
 
 def _made(
-    desk: Desk,
+    stages: StageRunner,
     title: str,
     make: Callable[[Request], Made],
     requests: Mapping[Key, Request],
@@ -241,8 +241,8 @@ def _made(
     """Make one product for each group; return the paths of those that were made."""
     if not requests:
         return {}
-    tasks = [desk.task(r.path.stem, make, r) for r in requests.values()]
-    found = zip(requests, desk.run_stage(title, tasks), strict=True)
+    tasks = [stages.task(r.path.stem, make, r) for r in requests.values()]
+    found = zip(requests, stages.run_stage(title, tasks), strict=True)
     return {key: o.value.path for key, o in found if o.value is not None}
 
 

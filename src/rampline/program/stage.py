@@ -30,7 +30,7 @@ AnyResult = TypeVar("AnyResult", bound=Result)
 
 
 @dataclass
-class Desk:
+class StageRunner:
     """What all stages of a run share.
 
     Attributes
