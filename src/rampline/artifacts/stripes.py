@@ -110,7 +110,7 @@ def find_angled_stripes(
     AngledStripes
     """
     blocks = _blocks(residual, detector, first_pixel)
-    left = blocks.values - _row_means(blocks)
+    left = _limited(blocks.values - _row_means(blocks))
     profiles: list[_Profile] = []
     spikes = list(SPIKES_DEG)
     while spikes and left.size:
@@ -163,7 +163,7 @@ def _row_means(blocks: _Blocks) -> Vector:
 def _fit_together(
     angles: Sequence[float], blocks: _Blocks
 ) -> tuple[list[_Profile], Vector]:
-    """Return the profile of each direction, and the residuals of the blocks.
+    """Return the profile of each direction, and the residuals of the blocks, `_limited`.
 
     The fit starts from medians of bins, which compact sources do not affect.
     """
@@ -195,7 +195,7 @@ def _fit_together(
     for angle, start, means, own, n in parts:
         count = np.bincount(own[used], minlength=n)
         profiles.append(_profile(angle, start, means, count, scatter))
-    return profiles, left
+    return profiles, _limited(left)
 
 
 def _solve(values: Vector, index: NDArray[np.int32], ends: NDArray[np.intp]) -> Vector:
@@ -275,7 +275,6 @@ def _across(place: Place, angle_deg: float) -> Vector:
 def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, float]:
     """Return the significance of the best direction near a spike, and the direction."""
     off = np.arange(-AROUND_DEG, AROUND_DEG + COARSE_DEG / 2, COARSE_DEG)
-    values = _limited(values)
     power = np.array([_power(values, place, spike_deg + angle) for angle in off])
     # slow changes of the power with the angle are due to compact light
     near = np.abs(off) <= SEARCH_DEG
@@ -289,7 +288,6 @@ def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, f
 def _refine(values: Vector, place: Place, angle_deg: float) -> float:
     """Return the best direction near one: the peak of a parabola through three points."""
     fine = angle_deg + np.arange(-COARSE_DEG, COARSE_DEG + FINE_DEG / 2, FINE_DEG)
-    values = _limited(values)
     power = np.array([_power(values, place, angle) for angle in fine])
     best = int(np.clip(power.argmax(), 1, len(fine) - 2))
     low, high, next_ = power[best - 1 : best + 2]
@@ -300,7 +298,8 @@ def _refine(values: Vector, place: Place, angle_deg: float) -> float:
 
 def _limited(values: Vector) -> Vector:
     """Return values clipped at `FIRST_CLIP` sigma, or compact light would dominate."""
-    most = FIRST_CLIP * MAD_TO_SIGMA * float(np.median(np.abs(values)))
+    scatter = float(np.median(np.abs(values))) if values.size else 0.0
+    most = FIRST_CLIP * MAD_TO_SIGMA * scatter
     return np.clip(values, -most, most)
 
 
