@@ -1,6 +1,7 @@
 """A dispersed exposure through a run: the flat, the user's regions, the list."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -79,6 +80,21 @@ def test_a_dispersed_exposure_ends_flat_fielded_and_nobody_calibrates_it(reduced
     # one exposure makes no pattern, and the list says why nothing was subtracted
     assert (sky["kind"], sky["action"]) == ("grism_sky", "none")
     assert "wfssbkg" in sky["pattern"]
+
+
+def test_without_an_imaging_flat_that_of_the_grism_serves(
+    dispersed, reduced, options, tmp_path
+):
+    references = tmp_path / "references"
+    shutil.copytree(dispersed.references, references)
+    (direct,) = (p for p in references.glob("*flat*f444w*") if "grismc" not in p.name)
+    direct.unlink()
+    out = tmp_path / "out"
+    shutil.copytree(reduced, out)
+    here = replace(options, references=str(references))
+    assert reduce_files(dispersed.raw, out, here, progress=False) == 0
+    (path,) = (out / "exposures").glob("*_flatfield.fits")
+    assert "grismc" in fits.getheader(path)["R_FLAT"]
 
 
 def test_a_region_of_the_user_makes_it_anew_from_the_same_slopes(

@@ -172,7 +172,15 @@ def has_pattern_file(header: Header, place: Workplace) -> bool:
 
 
 def _flat_files(header: Header, place: Workplace) -> ReferenceFiles:
-    return reference_source(place.references).select(imaging_header(header), ("flat",))
+    """Return the imaging flat; without one, the flat filed under the grism itself."""
+    source = reference_source(place.references)
+    try:
+        return source.select(imaging_header(header), ("flat",))
+    except MissingReferenceError as missing:
+        try:
+            return source.select(header, ("flat",))
+        except MissingReferenceError:
+            raise missing from None
 
 
 def _sky_files(header: Header, place: Workplace) -> tuple[ReferenceFiles | None, str]:
