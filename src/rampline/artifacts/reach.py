@@ -73,14 +73,14 @@ def spread(found: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_
     return np.pad(wide, beyond, mode="edge")
 
 
-def smooth(cells: Cells, sigma: float) -> Cells:
+def smooth(cells: Cells, sigma: float, least: float = LEAST_WEIGHT) -> Cells:
     """Return the Gaussian mean of the known cells around each; NaN where few are known."""
     finite = np.isfinite(cells)
     bare = np.where(finite, cells, np.float32(0))
     weight = ndimage.gaussian_filter(finite.astype(np.float32), sigma, truncate=3.0)
     total = ndimage.gaussian_filter(bare, sigma, truncate=3.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > LEAST_WEIGHT, total / weight, np.float32(np.nan))
+        return np.where(weight > least, total / weight, np.float32(np.nan))
 
 
 def find_reach(

@@ -21,6 +21,7 @@ from ..exposure.timing import OUTPUT_COLUMNS
 from ..numerics.jit import kernel
 from ..numerics.selection import robust_scatter, select_median
 from .bits import CLAW_CORRECTED, WISP_CORRECTED
+from .reach import smooth
 from .row_levels import without_row_levels
 from .stray_fit import (
     CLIP_HIGH,
@@ -189,7 +190,7 @@ def _layers(cells: Plane, finest: float) -> list[Plane]:
 
     Unknown cells are filled from coarser scales, and are 0 far from any known cell.
     """
-    fine, middle, wide = (_smooth(cells, factor * finest) for factor in SCALES)
+    fine, middle, wide = (smooth(cells, factor * finest, FILLED) for factor in SCALES)
     unknown = ~np.isfinite(wide)
     wide = np.where(unknown, np.float32(0), wide)
     middle = np.where(np.isfinite(middle), middle, wide)
@@ -287,16 +288,6 @@ def _spread(cells: Plane, shape: tuple[int, ...], width: int = CELL) -> Plane:
     wide = ndimage.zoom(cells, width, order=1, mode="nearest", grid_mode=True)
     beyond = [(0, n - k) for n, k in zip(shape, wide.shape, strict=True)]
     return np.asarray(np.pad(wide, beyond, mode="edge"), np.float32)
-
-
-def _smooth(values: Plane, sigma: float, filled: float = FILLED) -> Plane:
-    """Return the Gaussian mean of the known values around each cell; NaN if too few."""
-    finite = np.isfinite(values)
-    bare = np.where(finite, values, np.float32(0))
-    weight = ndimage.gaussian_filter(finite.astype(np.float32), sigma, truncate=3.0)
-    total = ndimage.gaussian_filter(bare, sigma, truncate=3.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > filled, total / weight, np.float32(np.nan))
 
 
 def _plane(values: Plane) -> NDArray[np.float32]:

@@ -93,13 +93,13 @@ def choose_pieces(
     sky: Plane, most: int, release: Callable[[], None] = nothing
 ) -> list[Window]:
     """Choose pieces of at most 1024 x 1024 pixels, more than half of them with data."""
+    if not most:
+        return []
     edges = [
         np.linspace(0, n, -(-n // PIECE) + 1).astype(int).tolist() for n in sky.shape
     ]
     filled = []
     for (top, bottom), (left, right) in product(*map(pairwise, edges)):
-        if not most:
-            break
         some = np.s_[top:bottom:EVERY, left:right:EVERY]
         if np.isfinite(sky[some]).mean() > 0.5:
             filled.append(Window(top, bottom, left, right))
