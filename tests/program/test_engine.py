@@ -1,6 +1,7 @@
 import logging
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -89,6 +90,24 @@ def test_a_killed_process_fails_its_own_task_only(tmp_path):
     engine.close()
     assert "its process died" in outcomes["killed"].error
     assert [outcomes[k].value for k in (1, 2)] == [2, 4]
+
+
+def test_an_interrupt_while_processes_start_waits_until_they_have(monkeypatch, tmp_path):
+    start = ProcessEngine._start
+
+    def interrupted(engine):
+        signal.raise_signal(signal.SIGINT)
+        return start(engine)
+
+    monkeypatch.setattr(ProcessEngine, "_start", interrupted)
+    engine = ProcessEngine(1)
+    with pytest.raises(KeyboardInterrupt):
+        list(engine.run(_tasks(tmp_path, [1])))
+    (worker,) = engine._pool._processes.values()
+    assert worker.is_alive()
+    os.kill(worker.pid, signal.SIGINT)
+    assert [o.value for o in engine.run(_tasks(tmp_path, [2]))] == [4]
+    engine.close()
 
 
 def test_workers_end_with_a_parent_that_was_killed(tmp_path):

@@ -25,9 +25,10 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -161,9 +162,10 @@ class ProcessEngine:
     def run(self, tasks: Sequence[Task[Value]]) -> Iterator[Outcome[Value]]:
         """Run independent tasks and yield each as it ends."""
         self._busy = True
-        waiting: dict[Future[Outcome[Value]], Task[Value]] = {
-            self._pool.submit(execute, task): task for task in tasks
-        }
+        with _interrupt_held():
+            waiting: dict[Future[Outcome[Value]], Task[Value]] = {
+                self._pool.submit(execute, task): task for task in tasks
+            }
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -181,8 +183,10 @@ class ProcessEngine:
         """Run the tasks of a broken pool singly, so that only the culprit fails."""
         for task in tasks:
             self._started = None
+            with _interrupt_held():
+                alone = self._pool.submit(execute, task)
             try:
-                yield self._pool.submit(execute, task).result()
+                yield alone.result()
             except BrokenProcessPool:
                 line = f"{task.name}: its process died (out of memory?); use fewer --workers"
                 yield Outcome(task, None, line, 0.0)
@@ -261,6 +265,32 @@ def execute(task: Task[Value]) -> Outcome[Value]:
         handler.close()
         _running.reset(token)
     return Outcome(task, value, error, time.perf_counter() - start)
+
+
+@contextmanager
+def _interrupt_held() -> Iterator[None]:
+    """Hold Ctrl-C back while processes start, and keep it from them for good.
+
+    Stopped halfway, this process would leave them without what they wait to read; stopped
+    before `_prepare_worker`, they would die themselves: both end in a traceback. The
+    processes inherit the blocked signal; the handler is for other threads of this one, to
+    which the system may deliver it as well.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # the first start of this process of multiprocessing's own unblocks the signal
+    resource_tracker.ensure_running()
+    held = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: held.set())
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, before)
+    if held.is_set():
+        signal.raise_signal(signal.SIGINT)
 
 
 def _prepare_worker(log_level: int) -> None:
