@@ -32,7 +32,7 @@ def test_catalogue_and_table_and_stars_come_together(tmp_path):
     QTable({"sky_centroid": place, MAGNITUDE: [18.0, np.nan]}).write(catalog)
     Table({"RA": [150.02], "DEC": [2.0], "ABmag": [16.0]}).write(given)
     star = StarTable(("s",), *(np.array([k]) for k in (150.03, 2.0, 9.0, 9.0, 9.0)))
-    found = gather_sources(catalog, star, read_given(str(given)), "F356W")
+    found = gather_sources(catalog, star, read_given(given), "F356W")
     assert np.sort(found.ab_mag)[1:].tolist() == [16.0, 18.0]
     assert np.min(found.ab_mag) == pytest.approx(9.0 + 1.85 + 1.1, abs=0.1)
     path = tmp_path / "sources.ecsv"
@@ -41,10 +41,10 @@ def test_catalogue_and_table_and_stars_come_together(tmp_path):
 
 
 def test_without_a_table_nothing_is_given(tmp_path):
-    assert read_given("none") is None
+    assert read_given(None) is None
     path = tmp_path / "stars.ecsv"
     Table({"RA": [150.0], "DEC": [2.0], "Kmag": [9.0]}).write(path)
-    assert read_given(str(path)) is None
+    assert read_given(path) is None
     assert gather_sources(None, NOBODY, None, "F356W").ab_mag.size == 0
 
 

@@ -6,19 +6,16 @@ from itertools import groupby
 from pathlib import Path
 
 from .budget import plan_budget
-from .distant import set_distant_apart
 from .estimate import Expected, expected_ledger, expected_tasks, total_seconds
 from .exposure import why_no_mosaic
 from .field import mosaic_name
 from .folders import Folders
-from .inputs import Inputs, Source, collect_inputs
+from .inputs import Inputs, Source
 from .make_cal import is_background
 from .make_ledger import ledger_requests
 from .notices import notices
 from .options import ReduceOptions
-from .parameter_tree import Parameters
-from .parameters import read_parameters
-from .user_regions import read_user_regions
+from .run_plan import plan_run
 
 
 def dry_run_lines(
@@ -37,12 +34,10 @@ def dry_run_lines(
     RamplineError
         As `reduce_files` would, before any work.
     """
-    parameters = read_parameters(Parameters, options.config, options.settings)
-    inputs = collect_inputs(given, options.exclude, mixed=bool(options.name))
-    if options.reaches("mosaic"):
-        inputs = set_distant_apart(inputs)
+    plan = plan_run(given, options)
+    parameters, inputs = plan.parameters, plan.inputs
     yield from (f"refused: {error}" for error in (*inputs.refused, *inputs.distant))
-    yield from notices(inputs, options, read_user_regions(options.regions))
+    yield from notices(inputs, options, plan.drawn)
     scale = options.pixel_scale_arcsec or parameters.sky_to_mosaic.grid.pixel_scale
     apart = {error.path for error in inputs.distant}
     names = [

@@ -8,7 +8,6 @@ everything is made again.
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, RamplineError
@@ -17,12 +16,10 @@ from ..files.fits_output import whole_file
 from ..reference.select import CATALOG_KINDS, RAMP_KINDS, SKY_KINDS
 from .alignment_table import stored_key
 from .folders import Folders
-from .inputs import Source
 from .options import ReduceOptions
-from .parameter_tree import Parameters
 from .products import reference_source
+from .run_plan import RunPlan
 from .task_key import hash_file, make_key
-from .user_regions import read_user_regions
 
 MODULE = "program.reduce"
 FILE_NAME = "finished.json"
@@ -33,9 +30,7 @@ def keeps_less(options: ReduceOptions) -> bool:
     return options.reaches("mosaic") and not {"rate", "cal"} <= set(options.keep)
 
 
-def run_key(
-    sources: Sequence[Source], parameters: Parameters, options: ReduceOptions
-) -> str:
+def run_key(plan: RunPlan, options: ReduceOptions) -> str:
     """Hash what determines the products of a whole run.
 
     Raises
@@ -55,12 +50,12 @@ def run_key(
     for given in (options.align_to, options.stars, str(options.grid or "")):
         path = Path(given)
         inputs.append(hash_file(path) if path.is_file() else given)
-    inputs += map(repr, read_user_regions(options.regions))
-    for source in sources:
+    inputs += map(repr, plan.drawn)
+    for source in plan.inputs.sources:
         used = chosen.select(source.header, kinds).used
         references = ",".join(sorted(f"{file.kind}={file.sha1}" for file in used))
         inputs.append(f"{source.header.root} {hash_file(source.path)} {references}")
-    return make_key(MODULE, inputs, parameters)
+    return make_key(MODULE, inputs, plan.parameters)
 
 
 def is_finished(folders: Folders, key: str) -> bool:
@@ -100,19 +95,18 @@ def forget_finished(folders: Folders) -> None:
     (folders.out / FILE_NAME).unlink(missing_ok=True)
 
 
-def try_run_key(
-    sources: Sequence[Source], parameters: Parameters, options: ReduceOptions
-) -> str:
+def try_run_key(plan: RunPlan, options: ReduceOptions) -> str:
     """Return the key of a run that keeps less than it makes, else an empty string.
 
-    Also empty if a reference file is missing: the tasks of the exposures will report that.
+    Also empty if an exposure was refused or a reference file is missing: the run reports that.
     """
+    inputs = plan.inputs
     # calibrated exposures need no intermediate products, so none are missed later
-    calibrated = all(source.suffix == "cal" for source in sources)
-    if calibrated or not keeps_less(options):
+    calibrated = all(source.suffix == "cal" for source in inputs.sources)
+    if calibrated or inputs.refused or inputs.distant or not keeps_less(options):
         return ""
     try:
-        return run_key(sources, parameters, options)
+        return run_key(plan, options)
     except RamplineError:
         return ""
 

@@ -105,7 +105,7 @@ def _plan_looks(
     Stars are asked for where a second round needs them anyway, or the user gives them.
     """
     headers = [s.header for s in sources if s.suffix != "cal"]
-    wants_stars = run.options.rounds == 2 or run.options.stars not in {"2mass", "none"}
+    wants_stars = run.options.rounds == 2 or run.options.star_table is not None
     templates = run.parameters.second_round.stray_light.templates
     if not (headers and (wants_stars or templates)):
         return {}

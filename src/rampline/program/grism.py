@@ -92,7 +92,7 @@ def _gather_sources(
     stars, problem = find_stars(run.options.stars, [m.header for m in members])
     if problem:
         stages.progress.say(problem)
-    catalogs, given = _catalogs(direct, run), read_given(run.options.stars)
+    catalogs, given = _catalogs(direct, run), read_given(run.options.star_table)
     found = {}
     for name in sorted({member.header.filter for member in members}):
         path = run.folders.field / f"grism_sources_{name.lower()}.ecsv"

@@ -70,23 +70,21 @@ def gather_sources(
     return join_sources(lists)
 
 
-def read_given(stars: str) -> SourceList | None:
+def read_given(stars: Path | None) -> SourceList | None:
     """Return what the user's table of stars says of their AB magnitudes.
 
     Parameters
     ----------
-    stars : str
-        As for `find_stars`.
+    stars : Path or None
 
     Returns
     -------
     SourceList or None
         None where there is no table, or it has no column ABmag.
     """
-    path = Path(stars)
-    if stars in {"2mass", "none"} or AB_MAGNITUDE not in read_catalog(path).colnames:
+    if stars is None or AB_MAGNITUDE not in read_catalog(stars).colnames:
         return None
-    return read_sources(path)
+    return read_sources(stars)
 
 
 def write_sources(path: Path, sources: SourceList, *, are_all: bool = True) -> None:

@@ -11,7 +11,11 @@ from ..astrometry.distortion_update import largest_change
 from ..astrometry.footprint import enclosing_cone
 from ..astrometry.image_sources import detector_name
 from ..astrometry.pixel_map import grid_from_cards
-from ..astrometry.reference_catalog import ReferenceStars, read_reference_stars
+from ..astrometry.reference_catalog import (
+    J2000_MJD,
+    ReferenceStars,
+    read_reference_stars,
+)
 from ..errors import InputError, NetworkError, ParameterError, RamplineError
 from ..exposure.grid import Grid
 from ..files.catalogs import read_catalog
@@ -85,6 +89,43 @@ def make_alignment(request: AlignmentRequest) -> Made:
     return Made(path=request.table, made=("alignment",), note=note)
 
 
+def read_positions(path: Path, epoch_mjd: float = J2000_MJD) -> ReferenceStars:
+    """Read the user's table of positions that exposures are aligned with.
+
+    Parameters
+    ----------
+    path : Path
+    epoch_mjd : float, days
+        Of the exposures.
+
+    Raises
+    ------
+    InputError
+        A file that is no table, or without positions.
+    """
+    table = read_catalog(path)
+    columns = {name: np.ma.asarray(table[name]) for name in table.colnames}
+    try:
+        return read_reference_stars(columns, epoch_mjd)
+    except (ParameterError, ValueError) as error:
+        raise InputError(str(path), str(error)) from error
+
+
+def read_grid(path: Path) -> Grid:
+    """Read the grid of a mosaic that the user names.
+
+    Raises
+    ------
+    InputError
+        A file without an image, or whose cards describe no such grid.
+    """
+    cards, (n_rows, n_cols) = read_image_cards(path)
+    try:
+        return grid_from_cards(cards, n_rows, n_cols)
+    except ValueError as error:
+        raise InputError(str(path), f"no grid to use ({error})") from error
+
+
 def _key(request: AlignmentRequest) -> str:
     inputs = [hash_file(path) for path in request.surveys]
     for name in (request.align_to, str(request.grid or "")):
@@ -105,16 +146,7 @@ def _stars(
     epoch = float(np.mean([survey.header.start_mjd for survey in surveys]))
     if align_to == "gaia":
         return _gaia_stars(surveys, epoch)
-    path = Path(align_to)
-    if not path.is_file():
-        message = f"--align-to {align_to}: neither gaia, none nor a file"
-        raise ParameterError(message)
-    table = read_catalog(path)
-    columns = {name: np.asarray(table[name]) for name in table.colnames}
-    try:
-        return read_reference_stars(columns, epoch), ""
-    except ParameterError as error:
-        raise InputError(align_to, str(error)) from error
+    return read_positions(Path(align_to), epoch), ""
 
 
 def _gaia_stars(
@@ -138,11 +170,7 @@ def _gaia_stars(
 def _grid(field: AlignedField, request: AlignmentRequest) -> Grid:
     """Choose the grid, or take that of a mosaic the user names."""
     if request.grid is not None:
-        cards, (n_rows, n_cols) = read_image_cards(request.grid)
-        try:
-            return grid_from_cards(cards, n_rows, n_cols)
-        except ValueError as error:
-            raise InputError(str(request.grid), f"no grid to use ({error})") from error
+        return read_grid(request.grid)
     try:
         grid = choose_grid(field, request.params.grid)
     except ValueError as error:

@@ -91,17 +91,28 @@ class ReduceOptions:
         self._check_paths()
 
     def _check_paths(self) -> None:
-        given = {"--grid": self.grid, "--config": self.config}
-        if self.align_to not in {"gaia", "none"}:
-            given["--align-to"] = Path(self.align_to)
-        if self.stars not in {"2mass", "none"}:
-            given["--stars"] = Path(self.stars)
+        given = {
+            "--grid": self.grid,
+            "--config": self.config,
+            "--align-to": self.alignment_table,
+            "--stars": self.star_table,
+        }
         if self.references != "crds" and not self.references.endswith(".pmap"):
             given["--references"] = Path(self.references)
         asked = [*given.items(), *(("--regions", path) for path in self.regions)]
         for option, path in asked:
             if path is not None and not path.exists():
                 raise ParameterError(f"{option} {path}: no such file or folder")
+
+    @property
+    def alignment_table(self) -> Path | None:
+        """The user's table of positions; None where Gaia or nobody is asked."""
+        return None if self.align_to in {"gaia", "none"} else Path(self.align_to)
+
+    @property
+    def star_table(self) -> Path | None:
+        """The user's table of stars; None where 2MASS or nobody is asked."""
+        return None if self.stars in {"2mass", "none"} else Path(self.stars)
 
     def reaches(self, stage: Until) -> bool:
         """Return whether a stage is to be run."""

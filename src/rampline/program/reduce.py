@@ -11,24 +11,21 @@ from threading import Thread
 from ..errors import RamplineError
 from ..files.names import product_name
 from .budget import plan_budget
-from .distant import set_distant_apart
 from .engine import make_engine
 from .exposure import ExposureResult
 from .field import FieldRun, combine_field
 from .finished import forget_finished, is_finished, note_finished, try_run_key
 from .first_round import run_first_round
 from .folders import Folders
-from .inputs import Inputs, collect_inputs
+from .inputs import Inputs
 from .journal import Journal
 from .notices import notices
 from .occupancy import occupy
 from .options import ReduceOptions
-from .parameter_tree import Parameters
-from .parameters import read_parameters
 from .progress import make_progress
+from .run_plan import plan_run
 from .run_record import begin_record, end_record
 from .stage import StageRunner
-from .user_regions import read_user_regions
 
 
 def reduce_files(
@@ -65,14 +62,11 @@ def reduce_files(
     """
     logging.getLogger("rampline").setLevel(log_level.upper())
     begin = time.perf_counter()
-    parameters = read_parameters(Parameters, options.config, options.settings)
-    inputs = collect_inputs(given, options.exclude, mixed=bool(options.name))
-    if options.reaches("mosaic"):
-        inputs = set_distant_apart(inputs)
+    plan = plan_run(given, options)
+    inputs = plan.inputs
     folders = Folders(out)
     folders.make()
-    spoiled = inputs.refused or inputs.distant
-    key = "" if spoiled else try_run_key(inputs.sources, parameters, options)
+    key = try_run_key(plan, options)
     if key and is_finished(folders, key):
         line = "everything is up to date; slopes and images of exposures were not kept"
         make_progress(bars=False).say(line)
@@ -80,10 +74,10 @@ def reduce_files(
     budget = plan_budget([source.header for source in inputs.sources], options)
     run = FieldRun(
         folders=folders,
-        parameters=parameters,
+        parameters=plan.parameters,
         options=options,
         budget=budget,
-        drawn=read_user_regions(options.regions),
+        drawn=plan.drawn,
     )
     with (
         occupy(out),
@@ -94,7 +88,7 @@ def reduce_files(
     ):
         forget_finished(folders)
         journal.start_run()
-        record = begin_record(given, out, options, parameters)
+        record = begin_record(given, out, options, plan.parameters)
         stages = StageRunner(engine, here, journal, shown, folders.logs)
         for error in (*inputs.refused, *inputs.distant):
             stages.refuse(str(getattr(error, "path", "input")), error)

@@ -101,13 +101,16 @@ def read_stars(path: Path) -> StarTable:
             return np.full(len(table), np.nan)
         return known_values(table[name])
 
-    ra, dec = column("RA"), column("DEC")
+    try:
+        ra, dec, *magnitudes = map(column, ("RA", "DEC", *MAGNITUDES))
+    except ValueError as error:
+        raise InputError(str(path), f"a column without numbers ({error})") from error
     if "name" in table.colnames:
         names = tuple(str(name) for name in table["name"])
     else:
         places = zip(ra, dec, strict=True)
         names = tuple(f"star at {a:.5f} {d:+.5f}" for a, d in places)
-    return StarTable(names, ra, dec, *(column(name) for name in MAGNITUDES))
+    return StarTable(names, ra, dec, *magnitudes)
 
 
 def star_problems(path: Path) -> tuple[str, ...]:
