@@ -37,6 +37,10 @@ from rampline.detector.flicker_noise import (  # noqa: E402
     remove_flicker_noise,
 )
 from rampline.flags import DO_NOT_USE  # noqa: E402
+from rampline.pipeline.draft_mosaic import (  # noqa: E402
+    mask_mosaic,
+    mask_mosaic_cores,
+)
 from rampline.pipeline.expect_artifacts import expect_artifacts  # noqa: E402
 from rampline.pipeline.scattered_light import LOOKED_FOR, Sight  # noqa: E402
 from rampline.pipeline.second_round import (  # noqa: E402
@@ -48,10 +52,6 @@ from rampline.pipeline.second_round import (  # noqa: E402
     stray_residual,
     supplied_template,
     wisps_alone,
-)
-from rampline.pipeline.sky_to_mosaic import (  # noqa: E402
-    mask_mosaic,
-    mask_mosaic_cores,
 )
 
 STRAY, BESIDE = ("WISPS", "CLAWS", "STRIPES"), ("BREATH1", "BREATH2", "GINKGO")

@@ -16,7 +16,7 @@ from rampline.artifacts.stars import StarTable, join_stars
 from rampline.exposure.planes import SkyPlanes
 from rampline.exposure.records import Scene, SlopeImage, SlopePlanes
 from rampline.flags import DO_NOT_USE
-from rampline.pipeline.sky_to_mosaic import mask_mosaic, mask_mosaic_cores
+from rampline.pipeline.draft_mosaic import mask_mosaic, mask_mosaic_cores
 from rampline.simulation.headers import exposure_header
 from rampline.simulation.instrument import FLUX_CONVERSION
 from rampline.simulation.pointing import plan_exposures

@@ -45,8 +45,8 @@ from rampline.detector.reference_pixels import (  # noqa: E402
 from rampline.detector.stripes import STRIP, sum_strips  # noqa: E402
 from rampline.exposure.records import Scene  # noqa: E402
 from rampline.flags import REFERENCE_PIXEL  # noqa: E402
+from rampline.pipeline.draft_mosaic import mask_mosaic  # noqa: E402
 from rampline.pipeline.second_round import scene_slope  # noqa: E402
-from rampline.pipeline.sky_to_mosaic import mask_mosaic  # noqa: E402
 from rampline.simulation.flicker import FlickerNoise, FlickerParams  # noqa: E402
 
 SIDE, BORDER = 2048, 200

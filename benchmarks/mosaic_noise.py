@@ -43,11 +43,8 @@ from rampline.astrometry.footprint import pixel_scale  # noqa: E402
 from rampline.mosaic.correlation import noise_autocorrelation  # noqa: E402
 from rampline.mosaic.noise_curve import NoiseCurveParams  # noqa: E402
 from rampline.mosaic.outliers import OutlierParams  # noqa: E402
-from rampline.pipeline.sky_to_mosaic import (  # noqa: E402
-    GridParams,
-    choose_grid,
-    mask_mosaic,
-)
+from rampline.pipeline.draft_mosaic import mask_mosaic  # noqa: E402
+from rampline.pipeline.sky_to_mosaic import GridParams, choose_grid  # noqa: E402
 from rampline.simulation.electronics import ElectronicsParams  # noqa: E402
 from rampline.simulation.flicker import FlickerParams  # noqa: E402
 

@@ -27,11 +27,7 @@ import numpy as np
 from rampline.astrometry.alignment import Alignment, ImageAlignment
 from rampline.astrometry.footprint import grid_from_footprints, pixel_scale
 from rampline.files.read import read_header
-from rampline.pipeline.sky_to_mosaic import (
-    AlignedField,
-    SkyToMosaic,
-    add_alignment,
-)
+from rampline.pipeline.sky_to_mosaic import SkyToMosaic, place_exposures
 from rampline.program.alignment_table import write_alignment
 from rampline.program.estimate import mosaic_bytes
 from rampline.program.make_mosaic import MosaicRequest, make_mosaic
@@ -63,10 +59,6 @@ def spread(surveys, table, side_px):
     read = [read_survey(path)[1] for path in surveys]
     places = lay_out(len(read), side_px * SCALE, read[0])
     images = tuple(shifted(place) for place in places)
-    geometries = tuple(
-        add_alignment(survey.geometry, image)
-        for survey, image in zip(read, images, strict=True)
-    )
     alignment = Alignment(
         images=images,
         n_stars=0,
@@ -78,10 +70,8 @@ def spread(surveys, table, side_px):
         residual_arcsec=np.empty((0, 2)),
         pull=np.empty(0),
     )
-    field = AlignedField(
-        surveys=tuple(read), geometries=geometries, alignment=alignment
-    )
-    grid = grid_from_footprints(geometries, SCALE)
+    field = place_exposures(read, alignment, still=None)
+    grid = grid_from_footprints(field.geometries, SCALE)
     write_alignment(table, field, grid, "")
     return grid
 

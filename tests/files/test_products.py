@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from rampline.errors import InputError
-from rampline.exposure.header import Card
+from rampline.exposure.header import Card, SkyPlace
 from rampline.files.content import content_hash, recorded_hash
 from rampline.files.read import (
     read_gwcs,
@@ -224,6 +224,24 @@ def test_a_file_that_changed_is_scanned_again(cal, tmp_path):
     before = read_header(path)
     fits.setval(path, "FILTER", value="F150W")
     assert (before.filter, read_header(path).filter) == ("F200W", "F150W")
+
+
+def test_the_place_of_a_moving_target_is_read_where_the_header_has_it(cal, tmp_path):
+    path = tmp_path / cal[0].name
+    path.write_bytes(cal[0].read_bytes())
+    science = {"extname": "SCI"}
+    fits.setval(path, "MT_RA", value=12.5, **science)
+    fits.setval(path, "MT_DEC", value=-3.25, **science)
+    assert read_header(path).moving_target is None
+    fits.setval(path, "TARGTYPE", value="MOVING")
+    assert read_header(path).moving_target == (12.5, -3.25)
+    assert full_header(moving_target=SkyPlace(1.0, 2.0)).science[-2:] == (
+        Card("MT_RA", 1.0, "[deg] Moving target RA at exposure mid-point"),
+        Card("MT_DEC", 2.0, "[deg] Moving target Dec at exposure mid-point"),
+    )
+    fits.setval(path, "MT_DEC", value=-93.25, **science)
+    with pytest.raises(InputError, match=r"MT_DEC is -93.25, not a number from -90"):
+        read_header(path)
 
 
 def test_a_cal_still_in_counts_is_no_sky_image(cal):

@@ -9,14 +9,14 @@ from rampline.astrometry.geometry import sky_to_pixel
 from rampline.astrometry.pixel_map import sky_to_grid
 from rampline.astrometry.reference_catalog import ReferenceStars
 from rampline.background.level_matching import LevelMatchingParams
+from rampline.exposure.header import SkyPlace
+from rampline.pipeline.draft_mosaic import blot_scene, mask_mosaic
 from rampline.pipeline.runner import Bench
 from rampline.pipeline.sky_to_mosaic import (
     GridParams,
     SkyToMosaic,
     align_field,
-    blot_scene,
     level_exposures,
-    mask_mosaic,
     sky_to_mosaic,
     split_filters,
     survey_exposure,
@@ -91,6 +91,30 @@ def test_stars_stand_where_the_catalogue_has_them(rng):
     _, col = sky_to_pixel(made.field.surveys[0].geometry, ra[0], dec[0])
     _, aligned = sky_to_pixel(made.field.geometries[0], ra[0], dec[0])
     assert abs(col - aligned) > 0.5
+
+
+def test_a_moving_target_stands_still_while_stars_move(rng):
+    stars = make_stars(rng)
+    steps = np.array([(0.0, 0.0), (0.3, 0.1), (0.6, 0.2), (0.9, 0.3)]) / 3600
+    places = [
+        SkyPlace(110.8 + east / np.cos(np.radians(73.45)), -73.45 + north)
+        for east, north in steps
+    ]
+    images = []
+    for k, place in enumerate(places):
+        scene = [np.append(a, b) for a, b in zip(stars, (*place, 200.0), strict=True)]
+        image = field.make_image(
+            rng, k, scene, SHIFTS[k], LEVELS[k], error=ERRORS[k], size=SIZE
+        )
+        header = replace(image.header, is_moving_target=True, moving_target=place)
+        images.append(replace(image, header=header))
+    made = walk(images, catalog(stars))
+    assert {image.status for image in made.field.alignment.images} == {"OK"}
+    assert made.field.still == pytest.approx(np.mean(places, axis=0), abs=1e-7)
+    mosaic = made.combined["F200W", "CLEAR"].mosaic
+    row, col = sky_to_grid(made.grid, *made.field.still)
+    off = np.subtract(peak_near(mosaic.sky, row, col), (row, col))
+    assert np.abs(off).max() * made.grid.scale_arcsec < 0.001
 
 
 def test_the_mosaic_has_no_steps_between_exposures(rng):

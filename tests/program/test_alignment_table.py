@@ -9,6 +9,7 @@ from benchmarks import programme as pr
 from benchmarks.alignment import FEW
 from rampline.astrometry.distortion_update import DistortionUpdateParams
 from rampline.exposure.grid import Grid
+from rampline.exposure.header import SkyPlace
 from rampline.files.catalogs import read_catalog
 from rampline.pipeline.sky_to_mosaic import SkyToMosaic, align_field
 from rampline.program.alignment_table import read_alignment, write_alignment
@@ -82,10 +83,32 @@ def test_the_note_says_what_was_updated_and_whether_the_field_is_tied(observed):
 
 def test_a_mosaic_counts_the_exposures_it_can_trust(observed):
     field = align_field(observed.surveys, observed.catalog, SkyToMosaic().alignment)
-    cards = {card.keyword: card.value for card in _alignment_cards(field.alignment)}
+    cards = {card.keyword: card.value for card in _alignment_cards(field)}
     assert cards["ALIGNCAT"] == field.alignment.n_catalog > 20
     counts = [cards[f"ALIGN{ending}"] for ending in ("OK", "WK", "FL")]
     assert counts == [4, 0, 2]
+    assert "MT_AVRA" not in cards
+
+
+def test_the_frame_of_a_moving_target_comes_back_from_the_table(observed, tmp_path):
+    place = SkyPlace(214.98, 52.98)
+    surveys = [
+        replace(survey, header=replace(survey.header, moving_target=followed))
+        for k, survey in enumerate(observed.surveys)
+        for followed in [place._replace(dec_deg=place.dec_deg + 1e-3 * k)]
+    ]
+    field = align_field(surveys, observed.catalog, SkyToMosaic().alignment)
+    assert field.still == pytest.approx((214.98, 52.98 + 1e-3 * np.arange(6).mean()))
+    path = tmp_path / "alignment.ecsv"
+    write_alignment(path, field, GRID, "key")
+    # alone too an exposure goes where the whole field put it
+    again, _ = read_alignment(path, surveys[:1])
+    assert again.still == field.still
+    assert np.array_equal(
+        again.geometries[0].correction, field.geometries[0].correction
+    )
+    cards = {card.keyword: card.value for card in _alignment_cards(again)}
+    assert (cards["MT_AVRA"], cards["MT_AVDEC"]) == field.still
 
 
 def test_a_reader_of_the_table_can_evaluate_the_update(observed, tmp_path):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from rampline.exposure.header import Card, SkyPlace, put_cards
 from rampline.files.read import read_header
 from rampline.program.distant import set_distant_apart
 from rampline.program.dry_run import dry_run_lines
@@ -40,6 +41,23 @@ def test_the_exposure_on_the_other_side_of_the_sky_is_named(header):
     cosine = np.sin(y1) * np.sin(y2) + np.cos(y1) * np.cos(y2) * np.cos(east)
     assert f"looks {np.degrees(np.arccos(cosine)):.1f} deg away" in str(error)
     assert found.sources == inputs.sources
+
+
+def test_a_moving_target_shares_no_mosaic_with_the_sky(header):
+    here = [(150.0, 2.0)]
+    fixed = _inputs(header, 2 * here).sources
+    comet = put_cards(header.primary, (Card("TARGPROP", "C/2017 K2"),))
+    place = SkyPlace(150.0, 2.0)
+    moving = _inputs(
+        header, 3 * here, is_moving_target=True, moving_target=place, primary=comet
+    ).sources
+    found = set_distant_apart(Inputs(fixed + moving)).distant
+    assert len(found) == 2
+    assert all(
+        "follows the sky, the other exposures the moving target C/2017 K2" in str(error)
+        for error in found
+    )
+    assert set_distant_apart(Inputs(moving)).distant == ()
 
 
 def test_one_field_has_no_gap_wherever_it_lies(header):

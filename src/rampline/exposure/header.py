@@ -20,6 +20,13 @@ class Card(NamedTuple):
     comment: str = ""
 
 
+class SkyPlace(NamedTuple):
+    """A place on the sky, ICRS, deg."""
+
+    ra_deg: float
+    dec_deg: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointing:
     """Where the telescope looked, as the header says it.
@@ -66,6 +73,8 @@ class Header:
     first_integration : int
         1-based number of the first integration in this file (segmented exposures: INTSTART).
     is_moving_target : bool
+    moving_target : SkyPlace or None
+        Of a moving target, at the middle of the exposure; None where the header is silent.
     readout : Readout
     pointing : Pointing
     primary, science : tuple of Card
@@ -89,6 +98,7 @@ class Header:
     is_moving_target: bool
     readout: Readout
     pointing: Pointing
+    moving_target: SkyPlace | None = None
     primary: tuple[Card, ...] = ()
     science: tuple[Card, ...] = ()
 

@@ -113,4 +113,16 @@ def _pointing(header: Header) -> tuple[Card, ...]:
             "DEC_REF", pointing.dec_ref_deg, "[deg] Declination of the reference point"
         ),
         Card("ROLL_REF", pointing.roll_ref_deg, "[deg] V3 roll angle at the ref point"),
+        *_moving_target(header),
+    )
+
+
+def _moving_target(header: Header) -> tuple[Card, ...]:
+    """Return where a moving target stood; no card where there is none."""
+    place = header.moving_target
+    if place is None:
+        return ()
+    return (
+        Card("MT_RA", place.ra_deg, "[deg] Moving target RA at exposure mid-point"),
+        Card("MT_DEC", place.dec_deg, "[deg] Moving target Dec at exposure mid-point"),
     )

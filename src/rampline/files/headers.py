@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..errors import InputError
-from ..exposure.header import Card, Header, Pointing
+from ..exposure.header import Card, Header, Pointing, SkyPlace
 from ..exposure.timing import PATTERNS, Readout
 from .fits_layout import ORIGINAL
 from .names import parse_product
@@ -95,6 +95,7 @@ def typed_header(
         is_moving_target=primary.get("TARGTYPE") == "MOVING",
         readout=_readout(path, first, primary, shape),
         pointing=_pointing(second),
+        moving_target=_moving_target(primary, science, second),
         primary=science_cards(primary),
         science=science_cards(science),
     )
@@ -133,6 +134,17 @@ class _Keywords:
             what = f"{keyword} is {value!r}, not a whole number from {low} to {high}"
             raise InputError(str(self.path), what, ORIGINAL)
         return value
+
+
+def _moving_target(
+    primary: StoredCards, science: StoredCards, keywords: _Keywords
+) -> SkyPlace | None:
+    """Return where a moving target stood, None where there is none or nobody knows."""
+    if primary.get("TARGTYPE") != "MOVING" or science.get("MT_RA") is None:
+        return None
+    return SkyPlace(
+        keywords.number("MT_RA", 0.0, 360.0), keywords.number("MT_DEC", -90.0, 90.0)
+    )
 
 
 def _agree(

@@ -30,9 +30,9 @@ from ..exposure.header import Header
 from ..exposure.records import Flags32, Plane, SlopeImage
 from ..flags import DO_NOT_USE, NON_SCIENCE, OTHER_BAD_PIXEL
 from ..params import Params
+from .draft_mosaic import mask_mosaic
 from .drawn_regions import DrawnMasks, place_regions
 from .runner import Runner
-from .sky_to_mosaic import mask_mosaic
 from .slope_to_sky import ARTIFACT, Flat, FlatLike, SlopeToSky, slope_to_flat_slope
 
 GRISM_SKY = "GRISM_SKY"

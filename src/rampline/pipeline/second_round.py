@@ -38,6 +38,7 @@ from ..exposure.records import Plane, Scene, SlopeImage
 from ..exposure.timing import Readout
 from ..flags import DO_NOT_USE
 from ..params import Params
+from .draft_mosaic import mask_mosaic_cores
 from .drawn_regions import DrawnMasks
 from .expect_artifacts import ExpectParams
 from .scattered_light import (
@@ -50,7 +51,6 @@ from .scattered_light import (
     sky_residual,
     with_stripes,
 )
-from .sky_to_mosaic import mask_mosaic_cores
 from .slope_to_sky import ARTIFACT, STRAY, STRAY_ERR
 
 _ON_PLACE = WISP_CORRECTED | CLAW_CORRECTED

@@ -15,7 +15,7 @@ from ..calibration.sky_flat import (
 )
 from ..exposure.records import SkyImage
 from ..flags import BAD_FOR_MOSAIC
-from .sky_to_mosaic import NEVER
+from .draft_mosaic import NEVER
 
 MASK: Final = SkyModelParams(diffuse=NEVER, grow=16)
 """Only sources with a core, grown far: errors of the flat look like diffuse light."""

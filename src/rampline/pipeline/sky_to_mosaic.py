@@ -30,11 +30,11 @@ from ..astrometry.geometry import (
     tangent_frame,
 )
 from ..astrometry.image_sources import place_references, place_sources
+from ..astrometry.moving_target import follow_target, mean_place
 from ..astrometry.pixel_map import map_pixels, map_to_grid
 from ..astrometry.point_spread import predict_point_spread
 from ..astrometry.reference_catalog import ReferenceStars
 from ..astrometry.sources import PointSources, SourceParams, find_point_sources
-from ..background.cores import mask_cores
 from ..background.level_matching import (
     LevelMatchingParams,
     SkyCells,
@@ -47,19 +47,15 @@ from ..background.sky_model import SkyModelParams, model_sky
 from ..calibration.zero_points import ZeroPointParams
 from ..exposure.geometry import Geometry
 from ..exposure.grid import Grid
-from ..exposure.header import Header
-from ..exposure.records import Flags32, Plane, Scene, SkyImage
+from ..exposure.header import Header, SkyPlace
+from ..exposure.records import Flags32, SkyImage
 from ..flags import BAD_FOR_MOSAIC, SATURATED
-from ..mosaic.blot import blot_mask, make_scene
 from ..mosaic.drizzle import DrizzleParams
 from ..mosaic.noise_curve import NoiseCurveParams
 from ..mosaic.outliers import OutlierParams
 from ..params import Arcsec, Params, Unit
 from .combine import CombinedDithers, Dither, combine_dithers
 from .runner import Bench, Runner
-
-NEVER = 1e9
-"""A threshold that nothing passes, sigma."""
 
 
 class GridParams(Params):
@@ -127,13 +123,16 @@ class AlignedField:
     ----------
     surveys : tuple of Survey
     geometries : tuple of Geometry
-        Aligned, except where the alignment FAILED.
+        Aligned, except where the alignment FAILED; turned with a moving target.
     alignment : Alignment
+    still : SkyPlace or None
+        Where a moving target stands still, its mean place; None: all lie in the sky's frame.
     """
 
     surveys: tuple[Survey, ...]
     geometries: tuple[Geometry, ...]
     alignment: Alignment
+    still: SkyPlace | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,13 +213,40 @@ def align_field(
             stars.ra_deg, stars.dec_deg, stars.error_arcsec, frame
         )
     alignment = align_exposures(images, catalog, params)
+    places = [survey.header.moving_target for survey in surveys]
+    known = [place for place in places if place is not None]
+    return place_exposures(surveys, alignment, mean_place(known) if known else None)
+
+
+def place_exposures(
+    surveys: Sequence[Survey], alignment: Alignment, still: SkyPlace | None
+) -> AlignedField:
+    """Lay an alignment on the exposures it was made of, all or some of them.
+
+    Parameters
+    ----------
+    surveys : sequence of Survey
+    alignment : Alignment
+        With the images of the surveys, in the same order.
+    still : SkyPlace or None
+        Where a moving target is to stand still.
+
+    Returns
+    -------
+    AlignedField
+    """
+    geometries = []
+    for survey, image in zip(surveys, alignment.images, strict=True):
+        geometry = _add_alignment(survey.geometry, image)
+        target = survey.header.moving_target
+        if still is not None and target is not None:
+            geometry = follow_target(geometry, target, still)
+        geometries.append(geometry)
     return AlignedField(
         surveys=tuple(surveys),
-        geometries=tuple(
-            add_alignment(survey.geometry, image)
-            for survey, image in zip(surveys, alignment.images, strict=True)
-        ),
+        geometries=tuple(geometries),
         alignment=alignment,
+        still=still,
     )
 
 
@@ -361,62 +387,6 @@ def sky_to_mosaic(
     return FieldMosaics(field=field, grid=grid, combined=combined)
 
 
-def mask_mosaic(sky: Plane, *, diffuse: bool = True) -> NDArray[np.bool_]:
-    """Return the pixels of a draft mosaic that sources reach, (rows, cols) bool.
-
-    Parameters
-    ----------
-    sky : (rows, cols) float32, MJy/sr
-    diffuse : bool
-        Whether light without a core counts as a source: wings of galaxies do, but stray
-        light then does too.
-    """
-    params = SkyModelParams() if diffuse else SkyModelParams(diffuse=NEVER)
-    return model_sky(sky, np.isfinite(sky), params).is_source
-
-
-def mask_mosaic_cores(sky: Plane) -> NDArray[np.bool_]:
-    """Return the pixels of a draft mosaic that sources with a core reach, (rows, cols) bool.
-
-    Stray light has no core and is left out.
-
-    Parameters
-    ----------
-    sky : (rows, cols) float32, MJy/sr
-    """
-    return mask_cores(sky, mask_mosaic(sky, diffuse=False))
-
-
-def blot_scene(
-    sky: Plane, is_source: NDArray[np.bool_], grid: Grid, geometry: Geometry
-) -> Scene:
-    """Blot a draft mosaic to an exposure: the input of its second round.
-
-    Parameters
-    ----------
-    sky : (rows, cols) float32, MJy/sr
-        Of the mosaic.
-    is_source : (rows, cols) bool
-        Of the mosaic: `mask_mosaic`.
-    grid : Grid
-    geometry : Geometry
-        Aligned.
-
-    Returns
-    -------
-    Scene
-        Without the sky level that was subtracted from the exposure in the mosaic.
-    """
-    return make_scene(sky, is_source, map_to_grid(geometry, grid))
-
-
-def blot_grid_mask(
-    mask: NDArray[np.bool_], grid: Grid, geometry: Geometry
-) -> NDArray[np.bool_]:
-    """Blot a mask of the grid to an exposure, (rows, cols) bool."""
-    return blot_mask(mask, map_to_grid(geometry, grid))
-
-
 def _field_frame(geometries: Sequence[Geometry]) -> NDArray[np.float64]:
     """Return the tangent frame at the mean of the exposures' corners, (3, 3)."""
     corners = np.concatenate([outline(g, points_per_edge=1) for g in geometries])
@@ -424,7 +394,7 @@ def _field_frame(geometries: Sequence[Geometry]) -> NDArray[np.float64]:
     return tangent_frame(*mean_direction(vectors))
 
 
-def add_alignment(geometry: Geometry, image: ImageAlignment) -> Geometry:
+def _add_alignment(geometry: Geometry, image: ImageAlignment) -> Geometry:
     """Return a geometry with an alignment added to the one it already has.
 
     Its distortion is updated too, if the alignment has an update to apply.

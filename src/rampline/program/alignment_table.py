@@ -10,9 +10,10 @@ from ..astrometry.alignment import Alignment, ImageAlignment
 from ..astrometry.bending import SHAPES
 from ..astrometry.distortion_update import DistortionUpdate, detector_frame
 from ..exposure.grid import Grid
+from ..exposure.header import SkyPlace
 from ..files.catalogs import read_catalog
 from ..files.fits_output import whole_file
-from ..pipeline.sky_to_mosaic import AlignedField, Survey, add_alignment
+from ..pipeline.sky_to_mosaic import AlignedField, Survey, place_exposures
 
 CORRECTION = ("xx", "xy", "x0", "yx", "yy", "y0")
 PLAIN = ("status", "reason", "n_sources", "n_matched", "n_catalog")
@@ -54,6 +55,8 @@ def write_alignment(
     table.meta["catalog_stars"] = field.alignment.n_catalog
     table.meta["rms_arcsec"] = float(field.alignment.rms_arcsec)
     table.meta["catalog_rms_arcsec"] = float(field.alignment.catalog_rms_arcsec)
+    if field.still is not None:
+        table.meta["moving_target"] = field.still._asdict()
     table.meta["key"] = key
     if problem:
         table.meta["problem"] = problem
@@ -86,10 +89,6 @@ def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField,
     table = read_catalog(path)
     rows = {str(row["exposure"]): row for row in table}
     images = tuple(_image(rows[survey.header.root]) for survey in surveys)
-    geometries = tuple(
-        add_alignment(survey.geometry, image)
-        for survey, image in zip(surveys, images, strict=True)
-    )
     nothing = np.empty(0, np.intp)
     alignment = Alignment(
         images=images,
@@ -102,9 +101,8 @@ def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField,
         residual_arcsec=np.empty((0, 2)),
         pull=np.empty(0),
     )
-    field = AlignedField(
-        surveys=tuple(surveys), geometries=geometries, alignment=alignment
-    )
+    still = table.meta.get("moving_target")
+    field = place_exposures(surveys, alignment, SkyPlace(**still) if still else None)
     return field, Grid(**table.meta["grid"])
 
 

@@ -1,9 +1,11 @@
-"""Exposures too far from the others to share a mosaic: another target, a wrong pointing.
+"""Exposures that cannot share a mosaic: another target, a wrong pointing.
 
-All mosaics of a run lie on one tangent plane, which cannot hold exposures far apart. The
-distant ones stop at their calibrated images, and each is reported.
+All mosaics of a run lie on one tangent plane, which cannot hold exposures far apart, and in
+one frame: the sky's or that of one moving target. The others stop at their calibrated
+images, and each is reported.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
@@ -13,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError
+from ..exposure.header import Header, card_values
 from .exposure import why_no_mosaic
 from .inputs import Inputs, Source
 from .make_cal import is_background
@@ -26,8 +29,9 @@ CELL_RAD: Final = 1.0e-3
 def set_distant_apart(inputs: Inputs) -> Inputs:
     """Say which sources lie too far from the others for a common mosaic.
 
-    Fields are what gaps of more than half a degree leave between pointings; the one with
-    the most exposures stays, the first one on a tie.
+    Fields are what gaps of more than half a degree leave between pointings, those of each
+    moving target by themselves; the one with the most exposures stays, the first one on a
+    tie.
 
     Parameters
     ----------
@@ -46,19 +50,36 @@ def set_distant_apart(inputs: Inputs) -> Inputs:
     if len(members) < 2:
         return inputs
     toward = _directions(members)
-    field = _fields(toward)
-    main = field == np.argmax(np.bincount(field))
-    centre = toward[main].mean(axis=0)
+    names = [_followed(source.header) for source in members]
+    field = list(zip(_places(toward).tolist(), names, strict=True))
+    # of equally many the one counted first
+    main, _ = Counter(field).most_common(1)[0]
+    centre = toward[[one == main for one in field]].mean(axis=0)
     centre /= np.linalg.norm(centre)
     distant = tuple(
         InputError(
-            str(members[k].path),
-            f"looks {_angle_deg(toward[k], centre):.1f} deg away from the other exposures",
-            "calibrated, in no mosaic; check RA_REF and DEC_REF, or reduce it by itself",
+            str(source.path),
+            _difference(_angle_deg(one, centre), name, main[1]),
+            "calibrated, in no mosaic; reduce it by itself if its header is right",
         )
-        for k in np.flatnonzero(~main)
+        for source, one, (place, name) in zip(members, toward, field, strict=True)
+        if (place, name) != main
     )
     return replace(inputs, distant=distant)
+
+
+def _followed(header: Header) -> str:
+    """Return the name of the moving target that an exposure follows; empty: none."""
+    names = card_values(header.primary)
+    return str(names.get("TARGPROP", "unnamed")) if header.is_moving_target else ""
+
+
+def _difference(angle_deg: float, name: str, main: str) -> str:
+    """Return how an exposure differs from those of the mosaic."""
+    if name == main:
+        return f"looks {angle_deg:.1f} deg away from the other exposures"
+    own, others = (f"the moving target {n}" if n else "the sky" for n in (name, main))
+    return f"follows {own}, the other exposures {others}"
 
 
 def _directions(sources: Sequence[Source]) -> NDArray[np.float64]:
@@ -71,8 +92,8 @@ def _directions(sources: Sequence[Source]) -> NDArray[np.float64]:
     )
 
 
-def _fields(toward: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the number of the field of each direction, in the order of appearance."""
+def _places(toward: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the number of the place of each direction, in the order of appearance."""
     cells, cell = np.unique(np.round(toward / CELL_RAD), axis=0, return_inverse=True)
     steps = cells[:, None] - cells[None]
     near = CELL_RAD * np.linalg.norm(steps, axis=-1) < np.radians(LARGEST_GAP_DEG)

@@ -127,8 +127,8 @@ def why_no_mosaic(header: Header) -> str:
     """Return why an exposure is in no mosaic; empty where it is."""
     if header.exp_type != "NRC_IMAGE":
         return f"{header.exp_type} exposures are not combined"
-    if header.is_moving_target:
-        return "a moving target is not combined as if it were fixed"
+    if header.is_moving_target and header.moving_target is None:
+        return "a moving target whose place is unknown (MT_RA, MT_DEC) is not combined"
     return ""
 
 

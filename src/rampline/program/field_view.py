@@ -11,7 +11,7 @@ from ..exposure.grid import Grid
 from ..exposure.records import Scene
 from ..files.read_mosaic import read_surface
 from ..files.templates import read_planes
-from ..pipeline.sky_to_mosaic import blot_grid_mask, blot_scene
+from ..pipeline.draft_mosaic import blot_grid_mask, blot_scene
 from .alignment_table import read_alignment
 from .make_survey import read_survey
 

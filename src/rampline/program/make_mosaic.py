@@ -10,7 +10,6 @@ from time import perf_counter
 import numpy as np
 
 from .. import __version__
-from ..astrometry.alignment import Alignment
 from ..astrometry.distortion_update import DistortionUpdate
 from ..astrometry.footprint import common_region, pixel_scale
 from ..astrometry.pixel_map import grid_cards
@@ -31,6 +30,7 @@ from ..pipeline.combine import Dither, combine_dithers
 from ..pipeline.dither_set import PackedMask, PlaneStore
 from ..pipeline.runner import Runner, StepRecord
 from ..pipeline.sky_to_mosaic import (
+    AlignedField,
     SkyToMosaic,
     Survey,
     gather_dithers,
@@ -132,7 +132,7 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
         task_key=key,
     )
     _write_association(request, cals, dithers)
-    world = _world(request, grid, dithers, field.alignment)
+    world = _world(request, grid, dithers, field)
     zero_points = compare_zero_points(field, members, grid, request.params.zero_points)
     world = _with_tables(world, combined.noise, zero_points)
     mosaic, release = combined.mosaic, store.release
@@ -189,7 +189,7 @@ def _world(
     request: MosaicRequest,
     grid: Grid,
     dithers: Sequence[Dither],
-    alignment: Alignment,
+    field: AlignedField,
 ) -> MosaicWorld:
     geometries = [dither.geometry for dither in dithers]
     region = Card("S_REGION", common_region(geometries), "spatial extent of the mosaic")
@@ -200,7 +200,7 @@ def _world(
     )
     return MosaicWorld(
         gwcs=grid_tree(grid),
-        cards=(*grid_cards(grid), region, noise, *_alignment_cards(alignment)),
+        cards=(*grid_cards(grid), region, noise, *_alignment_cards(field)),
         pixel_fraction=pixfrac,
         scale_ratio=ratio,
         association=product_name(request.name, "asn", "json"),
@@ -226,9 +226,25 @@ def _with_tables(
     return replace(world, cards=(*world.cards, *factors), tables=tables)
 
 
-def _alignment_cards(alignment: Alignment) -> tuple[Card, ...]:
+def _alignment_cards(field: AlignedField) -> tuple[Card, ...]:
     """Return how far the mosaic's exposures and its place on the sky can be trusted."""
+    alignment = field.alignment
     statuses = [image.status for image in alignment.images]
+    still = field.still
+    moving = (
+        ()
+        if still is None
+        else (
+            Card(
+                "MT_AVRA", still.ra_deg, "[deg] Moving target average RA over exposures"
+            ),
+            Card(
+                "MT_AVDEC",
+                still.dec_deg,
+                "[deg] Moving target average Dec over exposures",
+            ),
+        )
+    )
     return (
         Card("ALIGNOK", statuses.count("OK"), "exposures whose alignment is OK"),
         Card("ALIGNWK", statuses.count("WEAK"), "exposures of WEAK alignment"),
@@ -236,6 +252,7 @@ def _alignment_cards(alignment: Alignment) -> tuple[Card, ...]:
         Card(
             "ALIGNCAT", alignment.n_catalog, "reference stars that the field hangs on"
         ),
+        *moving,
     )
 
 

@@ -10,7 +10,7 @@ from ..background.sky_model import SkyModelParams
 from ..files.provenance import Provenance
 from ..files.read_mosaic import read_surface
 from ..files.templates import write_planes
-from ..pipeline.sky_to_mosaic import mask_mosaic, mask_mosaic_cores
+from ..pipeline.draft_mosaic import mask_mosaic, mask_mosaic_cores
 from .field_view import COMPACT, SOURCES, UNKNOWN
 from .products import Made, input_file, is_current
 from .task_key import make_key
