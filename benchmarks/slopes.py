@@ -33,7 +33,7 @@ from rampline.detector.follow_up import (  # noqa: E402
     follow_up,
     join_hits,
 )
-from rampline.detector.gls_jumps import chi2_limits, largest_at_limit  # noqa: E402
+from rampline.detector.gls_jumps import chi2_limits, lost_at_limit  # noqa: E402
 from rampline.detector.jumps import JumpParams, find_jumps  # noqa: E402
 from rampline.detector.leave_out import (  # noqa: E402
     find_best_pair,
@@ -401,14 +401,14 @@ def largest_outliers(rng, pattern, n, photons, n_ramps):
     off = (signal * made.photon_off + read * made.read_off)[:-1]
     root = np.linalg.cholesky(np.diag(own) + np.diag(off, 1) + np.diag(off, -1))
     limits = chi2_limits(n, 1 if pattern == "RAPID" else 8, 1e-3)
-    table = largest_at_limit(limits)
+    table = lost_at_limit(made, limits)
     width, reached = 1 << 15, []
     for _ in range(-(-n_ramps // width)):
         tile, out = make_tile(n, width), make_outliers(n, width)
         tile.rate[:] = root @ rng.normal(size=(n, width)) + signal
         tile.used[:], tile.shift[:], tile.read[:] = 1, 0, read
         find_means(tile)
-        set_noise(tile, np.ones(width, np.float32), table, made)
+        set_noise(tile, np.ones(width, np.float32), table)
         move_origin(tile, tile.mean)
         eliminate(tile, made)
         invert(tile, made, out)

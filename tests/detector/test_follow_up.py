@@ -9,7 +9,7 @@ from rampline.detector.follow_up import (
     join_hits,
     shares_of,
 )
-from rampline.detector.gls_jumps import largest_of_normals
+from rampline.detector.gls_jumps import lost_by_chance
 from rampline.detector.jumps import FoundJumps, JumpParams, find_jumps, merge_jumps
 from rampline.detector.leave_out import make_outliers
 from rampline.detector.ramp_fit.covariance import readout_pattern
@@ -188,7 +188,7 @@ def test_the_test_of_pixels_equals_its_twin(rng, pattern):
     shape = rng.uniform(10, 100, (2, n)).astype(np.float32)
     shape[1, ::2] = 0
     ways = rng.integers(0, 5, n), shape
-    model = made, largest_of_normals(6), (BAD_FOR_SLOPE, JUMP)
+    model = made, lost_by_chance(made), (BAD_FOR_SLOPE, JUMP)
     samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
     ours = module._test_pixels(samples, own, pixels, ways, made)
     with np.errstate(all="ignore"):

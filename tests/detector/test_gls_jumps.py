@@ -5,8 +5,8 @@ from rampline.detector import jumps, leave_out
 from rampline.detector.band import PixelNoise, RampBand
 from rampline.detector.gls_jumps import (
     chi2_limits,
-    largest_at_limit,
-    largest_of_normals,
+    lost_at_limit,
+    lost_by_chance,
     search_ramps,
 )
 from rampline.detector.jumps import JumpParams, find_jumps, merge_jumps
@@ -192,15 +192,19 @@ def test_the_noise_of_the_search_equals_its_twin(rng):
     tile.shift[:] = rng.normal(0, 1, tile.shift.size)
     twin = copy_of(tile)
     inverse_gain = rng.uniform(0.3, 0.7, tile.mean.size).astype(np.float32)
-    table = largest_of_normals(len(tile.rate))
-    leave_out.set_noise(tile, inverse_gain, table, made)
-    twins.set_noise(twin, inverse_gain, table, made)
+    table = lost_by_chance(made)
+    leave_out.set_noise(tile, inverse_gain, table)
+    twins.set_noise(twin, inverse_gain, table)
     np.testing.assert_allclose(tile.mean, twin.mean, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(tile.signal, twin.signal, rtol=1e-3, atol=1e-4)
 
 
 def test_the_largest_of_two_normals_is_their_mean_distance():
-    assert largest_of_normals(3)[2] == pytest.approx(1 / np.sqrt(np.pi), abs=0.03)
+    made = readout_pattern(make_readout("RAPID", (1, 4, 1, 1)))
+    photons, reads = lost_by_chance(made)[:, 2]
+    unit = 1 / np.sqrt(np.pi)
+    assert np.sqrt(photons / made.photon_diagonal[0]) == pytest.approx(unit, abs=0.03)
+    assert np.sqrt(reads / made.read_diagonal[0]) == pytest.approx(unit, abs=0.03)
 
 
 def test_moving_and_marking_equal_their_twins(rng):
@@ -248,7 +252,7 @@ def test_ramps_searched_side_by_side_have_the_hits_of_each_alone(rng, pattern):
     made, rows = readout_pattern(readout), slice(0, 30)
     samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
     pixels = np.flatnonzero(own.gain > 0).astype(np.int32)
-    model = made, largest_of_normals(7), chi2_limits(7, readout.n_frames, 0.01)
+    model = made, lost_by_chance(made), chi2_limits(7, readout.n_frames, 0.01)
     hits = search_ramps(samples, own, pixels, model)
     found = np.array(sorted(zip(*hits.where[1:], *hits.size, strict=True))).T
     expected = twins.search_ramps(samples, own, pixels, (BAD_FOR_SLOPE, JUMP), model)
@@ -267,6 +271,24 @@ def test_charge_within_a_group_is_seen_in_part_of_its_reads():
     np.testing.assert_allclose(pairs.photon_third, (0.5**3 + 1 + 0.5**3) / 2.0**3)
 
 
-def test_just_at_the_limit_one_difference_is_so_far_above_the_mean():
-    limits = np.array([[np.inf, np.inf, 9.0, 16.0]])
-    np.testing.assert_allclose(largest_at_limit(limits), [0, 0, 1.5, 8 / 3], rtol=1e-6)
+@pytest.mark.parametrize("pattern", ["RAPID", "MEDIUM8"])
+@pytest.mark.parametrize("photons", [0.0, 1e6])
+def test_the_others_are_as_low_beside_an_outlier_as_normals_are(rng, pattern, photons):
+    made = readout_pattern(make_readout(pattern, (1, 7, 1, 1)))
+    own = photons * made.photon_diagonal + made.read_diagonal
+    off = (photons * made.photon_off + made.read_off)[:-1]
+    covariance = np.diag(own) + np.diag(off, 1) + np.diag(off, -1)
+    inverse = np.linalg.inv(covariance)
+    drawn = rng.multivariate_normal(np.zeros(6), covariance, 200_000)
+    weight = inverse.sum(axis=0) / inverse.sum()
+    spread = inverse - np.outer(weight, inverse.sum(axis=0))
+    pull = drawn @ spread / np.sqrt(np.diag(spread))
+    lost = [
+        -np.delete(drawn[pull[:, i] > 2.5], i, axis=1).mean()
+        / pull[pull[:, i] > 2.5, i].mean()
+        for i in range(6)
+    ]
+    limits = np.array([[np.inf, np.inf, 1, 1, 1, 1, 1]])
+    table = np.sqrt([photons, 1.0] @ lost_at_limit(made, limits))
+    assert np.mean(lost) == pytest.approx(table[-1], rel=0.1)
+    assert table[3] == pytest.approx(2 * table[-1])

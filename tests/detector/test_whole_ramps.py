@@ -16,6 +16,7 @@ FIT_BITS = (
     DO_NOT_USE,
     NO_GAIN_VALUE | DO_NOT_USE,
 )
+LOST = np.float32(5e-4), np.float32(1e-5)
 
 
 def nasty(rng, pattern, n_groups=8, n_rows=3, n_cols=700):
@@ -81,7 +82,7 @@ def test_each_part_equals_its_twin(rng, pattern):
         room.guess_signal(n, made, scratch)
     np.testing.assert_allclose(ours.line[2], theirs.line[2], rtol=2e-3, atol=1e-3)
     for room, scratch in ((whole_ramps, ours), (twins, theirs)):
-        room.leave_largest(n, np.float32(1.4), made, scratch)
+        room.leave_largest(n, LOST, scratch)
     np.testing.assert_allclose(ours.line[2], theirs.line[2], rtol=1e-3, atol=1e-3)
     ours.line[:] = theirs.line
     planes = [
@@ -118,7 +119,8 @@ def test_fitting_whole_ramps_equals_its_twin(rng, pattern):
             *np.zeros((5, n), np.float32), np.zeros(n, np.uint32)
         )
         rest = np.empty(n, np.int32)
-        levels = np.float32(np.nan), np.float32(np.inf), unit_read_weight(made)
+        never = np.float32(np.nan), np.float32(np.nan)
+        levels = never, np.float32(np.inf), unit_read_weight(made)
         model = made, *levels
         n_rest = room.sweep_whole_ramps(samples, noise, model, FIT_BITS, planes, rest)
         results.append((planes, rest[:n_rest]))
@@ -136,7 +138,7 @@ def test_fitting_whole_ramps_equals_its_twin(rng, pattern):
 def test_screening_whole_ramps_equals_its_twin(rng, pattern):
     samples, noise, made = nasty(rng, pattern)
     found = []
-    levels = np.float32(1.4), np.float32(12.0)
+    levels = LOST, np.float32(12.0)
     bits = (BAD_FOR_SLOPE, JUMP)
     found.append(whole_ramps.screen_whole_ramps(samples, noise, made, levels, bits))
     told = np.empty(samples.n_rows * samples.n_cols, np.int32)

@@ -157,18 +157,15 @@ def find_means(tile):
     tile.largest[:] = np.where(tile.used > 0, tile.rate, -np.inf).max(axis=0)
 
 
-def set_noise(tile, inverse_gain, largest_of, pattern):
+def set_noise(tile, inverse_gain, lost):
     for c in range(inverse_gain.size):
         known = np.sort(tile.rate[tile.used[:, c] > 0, c])
-        lost = 0.0
-        if known.size > 1:
-            known = known[:-1]
-            lost = largest_of[known.size + 1] / known.size
+        photons, read = lost[:, known.size]
+        known = known[:-1] if known.size > 1 else known
         tile.mean[c] = known.mean() if known.size else 0.0
         rate = tile.mean[c] + tile.shift[c]
-        photons = max(rate, 0) * inverse_gain[c] * pattern.photon_diagonal[0]
-        variance = photons + tile.read[c] * pattern.read_diagonal[0]
-        tile.signal[c] = max(rate + lost * np.sqrt(variance), 0) * inverse_gain[c]
+        variance = max(rate, 0) * inverse_gain[c] * photons + tile.read[c] * read
+        tile.signal[c] = max(rate + np.sqrt(variance), 0) * inverse_gain[c]
 
 
 def move_origin(tile, by):
@@ -870,23 +867,23 @@ def _ramp_alone(samples, noise, pixel, model):
     return tile, (1 / noise.gain[pixel : pixel + 1]).astype(np.float32)
 
 
-def _fit_without_largest(tile, inverse_gain, largest_of, pattern):
+def _fit_without_largest(tile, inverse_gain, lost, pattern):
     gls_kernels.find_means(tile)
-    leave_out.set_noise(tile, inverse_gain, largest_of, pattern)
+    leave_out.set_noise(tile, inverse_gain, lost)
     gls_kernels.move_origin(tile, tile.mean.copy())
     gls_kernels.eliminate(tile, pattern)
 
 
 def search_ramps(samples, noise, pixels, bits, model):
     """One ramp after the other; the parts have twins of their own."""
-    pattern, largest_of, limits = model
+    pattern, lost, limits = model
     found = []
     for pixel in pixels:
-        known = pattern, largest_of, bits
+        known = pattern, lost, bits
         tile, inverse_gain = _ramp_alone(samples, noise, pixel, known)
         out, n_changed = leave_out.make_outliers(*tile.rate.shape), 1
         while n_changed:
-            _fit_without_largest(tile, inverse_gain, largest_of, pattern)
+            _fit_without_largest(tile, inverse_gain, lost, pattern)
             leave_out.invert(tile, pattern, out)
             leave_out.project(tile, out)
             leave_out.find_best_single(out)
@@ -902,11 +899,11 @@ def search_ramps(samples, noise, pixels, bits, model):
 
 def test_pixels(samples, noise, pixels, ways, model):
     """Chi2 saved by a charge of known shape, by dense least squares."""
-    pattern, largest_of, _ = model
+    pattern, lost, _ = model
     saved = np.zeros(pixels.size)
     for k, pixel in enumerate(pixels):
         tile, inverse_gain = _ramp_alone(samples, noise, pixel, model)
-        _fit_without_largest(tile, inverse_gain, largest_of, pattern)
+        _fit_without_largest(tile, inverse_gain, lost, pattern)
         shape = np.zeros(len(tile.rate))
         first = ways[0][k]
         shape[first] = ways[1][0, k]
@@ -999,14 +996,13 @@ def guess_signal(n, pattern, scratch):
         line[whole_ramps._SIGNAL, c] = (max(slope, 0) + dark) * inverse_gain
 
 
-def leave_largest(n, largest, pattern, scratch):
+def leave_largest(n, lost, scratch):
     line, n_others = scratch.line, len(scratch.rate) - 1
     rate = scratch.rate[:, :n].astype(np.float64)
     mean = (rate.sum(axis=0) - rate.max(axis=0)) / n_others
     inverse_gain, read = line[whole_ramps._GAIN, :n], line[whole_ramps._READ, :n]
-    variance = np.maximum(mean, 0) * inverse_gain * pattern.photon_diagonal[0]
-    variance += read * pattern.read_diagonal[0]
-    level = mean + largest / n_others * np.sqrt(variance)
+    photons = np.maximum(mean, 0) * inverse_gain
+    level = mean + np.sqrt(photons * lost[0] + read * lost[1])
     line[whole_ramps._SIGNAL, :n] = np.maximum(level, 0) * inverse_gain
     line[whole_ramps._MEAN, :n] = mean
 
@@ -1055,17 +1051,17 @@ def _scratch(pattern, n):
 
 
 def sweep_whole_ramps(samples, noise, model, bits, out, rest):
-    pattern, largest, limit, read_weight = model
+    pattern, lost, limit, read_weight = model
     n = samples.n_rows * samples.n_cols
     scratch = _scratch(pattern, n)
     take_rates(samples, (0, n), pattern, scratch)
     take_noise(noise, (0, n), scratch.line)
-    if np.isnan(largest):
+    if np.isnan(lost[0]):
         guess_signal(n, pattern, scratch)
     else:
-        leave_largest(n, largest, pattern, scratch)
+        leave_largest(n, lost, scratch)
     eliminate_whole(n, pattern, scratch)
-    if np.isnan(largest):
+    if np.isnan(lost[0]):
         write_whole((0, n), read_weight, bits, scratch, out)
     chi, right, weight = (
         scratch.line[k]

@@ -19,7 +19,7 @@ from ..flags import BAD_FOR_SLOPE, JUMP
 from ..numerics.jit import fast_kernel, kernel
 from ..params import Fraction, Params, Sigma, Unit
 from .band import PixelNoise, RampBand
-from .gls_jumps import largest_of_normals
+from .gls_jumps import lost_by_chance
 from .jumps import FoundJumps
 from .leave_out import Outliers, invert, make_outliers, project, set_noise
 from .ramp_fit.covariance import Pattern, readout_pattern
@@ -217,6 +217,7 @@ def _test_pixels(
     that difference and of the next.
     """
     n_steps, chi2 = len(pattern.step_s), np.zeros(pixels.size, np.float32)
+    lost = lost_by_chance(pattern)
     tile, out = make_tile(n_steps, _WIDTH), make_outliers(n_steps, _WIDTH)
     inverse_gain = np.ones(_WIDTH, np.float32)
     for start in range(0, pixels.size, _WIDTH):
@@ -225,7 +226,7 @@ def _test_pixels(
         tile.read[: own.size] = noise.read_noise[own] ** 2
         pick_steps(samples, own, _BITS, pattern, tile, 0)
         find_means(tile)
-        set_noise(tile, inverse_gain, largest_of_normals(n_steps), pattern)
+        set_noise(tile, inverse_gain, lost)
         move_origin(tile, tile.mean)
         eliminate(tile, pattern)
         invert(tile, pattern, out)

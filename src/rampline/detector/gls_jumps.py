@@ -87,14 +87,14 @@ def search_gls(
     pattern = readout_pattern(readout)
     n_ints, n_groups = band.counts.shape[:2]
     limits = chi2_limits(n_groups - 1, readout.n_frames, false_positives)
-    largest_of = largest_at_limit(limits)
+    lost = lost_at_limit(pattern, limits)
     own, found = noise_of(noise, rows), []
     for i in range(n_ints):
         samples = samples_of(band, i, rows)
-        levels = largest_of[-1], limits[0, -1]
+        levels = (lost[0, -1], lost[1, -1]), limits[0, -1]
         suspects = screen_whole_ramps(samples, own, pattern, levels, _SPOILS)
         suspects = suspects[own.gain[suspects] > 0.0]
-        hits = search_ramps(samples, own, suspects, (pattern, largest_of, limits))
+        hits = search_ramps(samples, own, suspects, (pattern, lost, limits))
         hits.where[0] = i
         found.append(hits)
     return Hits(
@@ -116,8 +116,8 @@ def search_ramps(
     noise : Noise
     pixels : (n,) int32
         Ramps to search, with known gain.
-    model : pattern, normals, limits
-        The latter two from `largest_at_limit` and `chi2_limits`.
+    model : pattern, lost, limits
+        The latter two from `lost_at_limit` and `chi2_limits`.
 
     Returns
     -------
@@ -147,7 +147,7 @@ def _search_ramps(
 
     Finished ramps are replaced by the next ones, so the tile stays full until the last.
     """
-    (pattern, largest_of, limits, bits), (tile, out) = model, room
+    (pattern, lost, limits, bits), (tile, out) = model, room
     where, size = hits
     width, zero, one = tile.mean.size, np.float32(0.0), np.float32(1.0)
     gain, read_noise = noise.gain, noise.read_noise
@@ -170,7 +170,7 @@ def _search_ramps(
             tile.rate[i, n_kept + n_new :] = zero
             tile.used[i, n_kept + n_new :] = zero
         find_means(tile)
-        set_noise(tile, inverse_gain, largest_of, pattern)
+        set_noise(tile, inverse_gain, lost)
         move_origin(tile, tile.mean)
         eliminate(tile, pattern)
         invert(tile, pattern, out)
@@ -216,21 +216,50 @@ def chi2_limits(
     return limits
 
 
-def largest_at_limit(limits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the largest of 0 to n differences for a ramp that is just at the limit.
+def lost_at_limit(pattern: Pattern, limits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how low the mean without the largest difference is in a ramp at the limit.
 
-    In standard deviations above the mean of all differences. The noise is thus correct for
-    ramps without a hit at the limit, where the decision is made.
+    Returns
+    -------
+    (2, n_steps + 1) float32
+        Square of the loss for each number of differences, over the photon variance a
+        second and over the variance of a read, s**-2.
+
+    Notes
+    -----
+    In a ramp without a hit the best slope does not depend on its residuals. If difference
+    ``i`` is a step ``b`` above the line through the others, these lie ``h_i b`` below the
+    slope, ``h`` being the weights of its fit; at the limit ``b`` is the threshold times
+    its error. The noise is thus correct where the decision is made. ``h_i b`` is averaged
+    over the differences, and taken to be inversely proportional to their number.
     """
-    count = np.maximum(np.arange(limits.shape[1], dtype=np.float32), 1.0)
+    count = np.maximum(np.arange(limits.shape[1]), 1.0)
     known = np.where(np.isfinite(limits[0]), limits[0], 0.0)
-    return np.asarray(np.sqrt(known) * (count - 1.0) / count, np.float32)
+    scale = known * ((limits.shape[1] - 1) / count) ** 2
+    photons = _loss(pattern.photon_diagonal, pattern.photon_off)
+    reads = _loss(pattern.read_diagonal, pattern.read_off)
+    return np.asarray(np.outer([photons**2, reads**2], scale), np.float32)
 
 
-@lru_cache(maxsize=8)
-def largest_of_normals(n_steps: int) -> NDArray[np.float32]:
-    """Return the mean of the largest of 0 to ``n_steps`` standard normals (Blom 1958)."""
+def _loss(own: NDArray[np.float32], off: NDArray[np.float32]) -> float:
+    """Return the mean over differences of weight times error of a step, for unit noise."""
+    covariance = np.diag(own.astype(np.float64))
+    covariance += np.diag(off[:-1], 1) + np.diag(off[:-1], -1)
+    inverse = np.linalg.inv(covariance)
+    row = inverse.sum(axis=1)
+    weight = row / row.sum()
+    return float(np.mean(weight / np.sqrt(np.diag(inverse) - weight * row)))
+
+
+def lost_by_chance(pattern: Pattern) -> NDArray[np.float32]:
+    """Return the same of a ramp without a hit: the mean largest of as many normals.
+
+    From Blom (1958).
+    """
+    n_steps = len(pattern.step_s)
     count = np.arange(2.0, n_steps + 1.0)
     quantile, shares = NormalDist().inv_cdf, (count - 0.375) / (count + 0.25)
-    table = [quantile(float(share)) for share in shares]
-    return np.append([0.0, 0.0], table).astype(np.float32)
+    largest = np.array([quantile(float(share)) for share in shares])
+    scale = np.append([0.0, 0.0], (largest / (count - 1.0)) ** 2)
+    own = pattern.photon_diagonal[0], pattern.read_diagonal[0]
+    return np.asarray(np.outer(own, scale), np.float32)

@@ -63,27 +63,24 @@ def make_outliers(n_steps: int, n_pixels: int) -> Outliers:
 def set_noise(
     tile: Tile,
     inverse_gain: NDArray[np.float32],
-    largest_of: NDArray[np.float32],
-    pattern: Pattern,
+    lost: NDArray[np.float32],
 ) -> None:
     """Fill ``signal`` from the mean without the largest difference; after `find_means`.
 
     ``mean`` becomes that mean. The bias of this mean for a ramp without a hit is added to
-    the rate that sets the photon noise: ``largest_of`` is the largest of each number of
-    standard normals.
+    the rate that sets the photon noise: ``lost`` is its square for each number of
+    differences, over the photon variance a second and over the variance of a read.
     """
     mean, largest, n_used, shift = tile.mean, tile.largest, tile.n_used, tile.shift
     zero, one = np.float32(0.0), np.float32(1.0)
-    a, b = pattern.photon_diagonal[0], pattern.read_diagonal[0]
     for c in range(inverse_gain.size):
         whole = mean[c]
         without = (whole * n_used[c] - largest[c]) / (n_used[c] - one)
         mean[c] = without if n_used[c] > one else whole
     for c in range(inverse_gain.size):
         rate = mean[c] + shift[c]
-        variance = max(rate, zero) * inverse_gain[c] * a + tile.read[c] * b
-        lost = largest_of[int(n_used[c])] / max(n_used[c] - one, one)
-        rate += lost * np.sqrt(variance)
+        n, photons = int(n_used[c]), max(rate, zero) * inverse_gain[c]
+        rate += np.sqrt(photons * lost[0, n] + tile.read[c] * lost[1, n])
         tile.signal[c] = max(rate, zero) * inverse_gain[c]
 
 

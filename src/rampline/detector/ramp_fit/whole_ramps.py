@@ -110,7 +110,8 @@ def fit_whole_ramps(
         Pixels in which a difference is not used: their results are not to stay.
     """
     rest = np.empty(out.slope.size, np.int32)
-    levels = np.float32(np.nan), np.float32(np.inf), model[1]
+    never = np.float32(np.nan), np.float32(np.nan)
+    levels = never, np.float32(np.inf), model[1]
     n = sweep_whole_ramps(samples, noise, (model[0], *levels), bits, out, rest)
     return rest[:n]
 
@@ -119,15 +120,15 @@ def screen_whole_ramps(
     samples: Samples,
     noise: Noise,
     pattern: Pattern,
-    levels: tuple[np.float32, np.float32],
+    levels: tuple[tuple[np.float32, np.float32], np.float32],
     bits: tuple[int, int],
 ) -> NDArray[np.int32]:
     """Return the ramps whose chi2 exceeds a limit, and those that are not whole.
 
     The noise is that of the mean without the largest difference, plus what a ramp
-    without a hit loses by that: ``levels`` are the mean of the largest of as many
-    standard normals, and the limit. ``bits`` are those of groups that are lost, and of a
-    jump.
+    without a hit loses by that: ``levels`` are the square of this loss over the photon
+    variance a second and over the variance of a read, and the limit. ``bits`` are those
+    of groups that are lost, and of a jump.
     """
     rest, none = np.empty(samples.n_rows * samples.n_cols, np.int32), np.float32(0.0)
     nowhere = np.empty(0, np.float32)
@@ -142,19 +143,19 @@ def screen_whole_ramps(
 def sweep_whole_ramps(
     samples: Samples,
     noise: Noise,
-    model: tuple[Pattern, np.float32, np.float32, np.float32],
+    model: tuple[Pattern, tuple[np.float32, np.float32], np.float32, np.float32],
     bits: tuple[int, int, int, int, int],
     out: Planes,
     rest: NDArray[np.int32],
 ) -> int:
-    """Fit ramps, or search them where the second of ``model`` is a number.
+    """Fit ramps, or search them where the second of ``model`` holds numbers.
 
-    ``model`` are the pattern, the largest of standard normals, the limit of chi2 and the
+    ``model`` are the pattern, the loss of `screen_whole_ramps`, the limit of chi2 and the
     weight of the reads; ``rest`` is filled with the pixels that are not whole or exceed
     the limit, and how many is returned. One kernel for both: it is compiled but once.
     """
-    pattern, largest, limit, read_weight = model
-    is_fit = np.isnan(largest)
+    pattern, lost, limit, read_weight = model
+    is_fit = np.isnan(lost[0])
     scratch = Scratch(
         np.empty((len(pattern.step_s), _WIDTH), np.float32),
         np.empty((len(pattern.step_s), _WIDTH), np.float32),
@@ -171,7 +172,7 @@ def sweep_whole_ramps(
             if is_fit:
                 guess_signal(n, pattern, scratch)
             else:
-                leave_largest(n, largest, pattern, scratch)
+                leave_largest(n, lost, scratch)
             eliminate_whole(n, pattern, scratch)
             if is_fit:
                 write_whole(span, read_weight, bits, scratch, out)
@@ -274,12 +275,11 @@ def guess_signal(n: int, pattern: Pattern, scratch: Scratch) -> None:
 
 @kernel_part
 def leave_largest(
-    n: int, largest: np.float32, pattern: Pattern, scratch: Scratch
+    n: int, lost: tuple[np.float32, np.float32], scratch: Scratch
 ) -> None:
     """Make the mean that without the largest difference, and the noise that of it."""
     rate, line = scratch.rate, scratch.line
     n_steps, zero = len(rate), np.float32(0.0)
-    a, b = pattern.photon_diagonal[0], pattern.read_diagonal[0]
     share = np.float32(1.0) / np.float32(n_steps - 1)
     for c in range(n):
         line[_LARGEST, c] = rate[0, c]
@@ -289,8 +289,8 @@ def leave_largest(
     for c in range(n):
         total = line[_MEAN, c] * np.float32(n_steps)
         without = (total - line[_LARGEST, c]) * share
-        variance = max(without, zero) * line[_GAIN, c] * a + line[_READ, c] * b
-        level = without + largest * share * np.sqrt(variance)
+        photons = max(without, zero) * line[_GAIN, c]
+        level = without + np.sqrt(photons * lost[0] + line[_READ, c] * lost[1])
         line[_SIGNAL, c] = max(level, zero) * line[_GAIN, c]
         line[_MEAN, c] = without
 
