@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from rampline.exposure.planes import SkyPlanes
 from rampline.files.supplied_light import find_supplied, read_supplied
 
 from ..pipeline.exposures import make_header
@@ -61,7 +62,17 @@ def test_light_is_read_as_flat_fielded_slopes_of_the_subarray(header, tmp_path, 
     write(tmp_path / "b_NRCB4_F200W.fits", RATE=cal)
     write(tmp_path / "c_NRCB4_F200W.fits", MODES=np.stack([cal, 2 * cal]))
     paths = find_supplied(str(tmp_path), cut).paths
-    light = read_supplied(paths, cut, flat, 2.0)
+    references = SkyPlanes(
+        flat=flat,
+        flat_err=np.zeros_like(flat),
+        flat_flags=np.zeros(flat.shape, np.uint32),
+        area=np.ones_like(flat),
+        pixel_area_sr=1.0,
+        mjy_sr_per_dn_s=2.0,
+        mjy_sr_per_dn_s_err=0.0,
+        distortion=None,
+    )
+    light = read_supplied(paths, cut, references)
     own = np.nan_to_num(cal[90:130, 190:220])
     assert light.shape == (4, 40, 30)
     assert light.dtype == np.float32

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..exposure.header import Header
+from ..exposure.planes import SkyPlanes
 from ..exposure.records import Plane
 from .fits_layout import Hdu, find_hdu, read_image, scan_fits
 
@@ -61,7 +62,7 @@ def find_supplied(folder: str, header: Header) -> SuppliedLight:
 
 
 def read_supplied(
-    paths: tuple[Path, ...], header: Header, flat: Plane, mjy_sr_per_dn_s: float
+    paths: tuple[Path, ...], header: Header, references: SkyPlanes
 ) -> Plane:
     """Read templates as flat-fielded slopes.
 
@@ -71,16 +72,15 @@ def read_supplied(
         Of `find_supplied`; at least one.
     header : Header
         Its subarray is cut out.
-    flat : (rows, cols) float32
-        Of the exposures.
-    mjy_sr_per_dn_s : float
+    references : SkyPlanes
+        Flat and flux conversion of the exposures.
 
     Returns
     -------
     (components, rows, cols) float32, DN/s
         0 where unknown.
     """
-    readout = header.readout
+    scale, readout = references.mjy_sr_per_dn_s, header.readout
     first_row, first_col = readout.row_start, readout.col_start
     rows = slice(first_row, first_row + readout.n_rows)
     cols = slice(first_col, first_col + readout.n_cols)
@@ -91,7 +91,7 @@ def read_supplied(
         planes = planes.reshape(-1, *hdu.shape[-2:])[:, rows, cols]
         with np.errstate(divide="ignore", invalid="ignore"):
             is_rate = hdu.name == "RATE"
-            planes = planes / (flat if is_rate else np.float32(mjy_sr_per_dn_s))
+            planes = planes / (references.flat if is_rate else np.float32(scale))
         found.append(np.nan_to_num(planes, nan=0.0, posinf=0.0, neginf=0.0))
     return np.concatenate(found)
 

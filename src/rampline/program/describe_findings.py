@@ -6,6 +6,15 @@ from ..pipeline.second_round import CleanExposure
 from .artifact_list import known_number
 
 
+def steps_taken(found: CleanExposure) -> dict[str, bool]:
+    """Return which steps of the second round were done in an exposure."""
+    return {
+        "stray_light": found.stray is not None,
+        "angled_stripes": found.angled is not None,
+        "confirm": bool(found.expected),
+    }
+
+
 def describe_findings(found: CleanExposure) -> list[dict[str, Any]]:
     """Return what was expected and found in an exposure, and what was done about it."""
     rows: list[dict[str, Any]] = []

@@ -28,7 +28,6 @@ from ..pipeline.drawn_regions import DrawnMasks, place_regions
 from ..pipeline.expect_artifacts import expect_artifacts
 from ..pipeline.scattered_light import LOOKED_FOR
 from ..pipeline.second_round import (
-    CleanExposure,
     SecondRound,
     clean_exposure,
     know_alone,
@@ -37,7 +36,7 @@ from ..pipeline.second_round import (
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .artifact_list import write_artifact_list
-from .describe_findings import describe_findings
+from .describe_findings import describe_findings, steps_taken
 from .exposure import why_no_mosaic
 from .field import FieldRun
 from .products import Workplace, reference_source, step_run
@@ -120,15 +119,15 @@ class FirstLook:
         rows = describe_findings(found)
         write_artifact_list(place.folder, header.root, rows, problems=[*self.problems])
         is_found = bool({"ARTIFACT", "STRAY"} & set(found.image.extras))
-        return found.image if is_found else image, _steps(found)
+        done = [name for name, is_done in steps_taken(found).items() if is_done]
+        steps = tuple(step_run(name, is_done=True) for name in done)
+        return found.image if is_found else image, steps
 
     def _template(self, header: Header, planes: SkyPlanes) -> StrayTemplate | None:
         """Return supplied wisps."""
         if not self.supplied.paths:
             return None
-        scale = planes.mjy_sr_per_dn_s
-        light = read_supplied(self.supplied.paths, header, planes.flat, scale)
-        return supplied_template(light)
+        return supplied_template(read_supplied(self.supplied.paths, header, planes))
 
     def _forbidden(self, image: SlopeImage, planes: SkyPlanes) -> DrawnMasks | None:
         """Return where nothing may be done; what the user masks is masked later."""
@@ -178,13 +177,3 @@ def plan_looks(
                 params=params,
             )
     return looks
-
-
-def _steps(found: CleanExposure) -> tuple[StepRun, ...]:
-    """Return what was done."""
-    ran = {
-        "stray_light": found.stray is not None,
-        "angled_stripes": found.angled is not None,
-        "confirm": bool(found.expected),
-    }
-    return tuple(step_run(name, is_done=True) for name, done in ran.items() if done)

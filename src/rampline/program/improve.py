@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..detector.flicker_noise import FlickerNoiseParams
+from ..exposure.header import Header
+from ..exposure.records import SlopeImage
 from ..files.provenance import StepRun
 from ..files.read import read_header, read_slope
 from ..files.supplied_light import find_supplied
@@ -19,9 +21,9 @@ from ..pipeline.second_round import (
     clean_exposure,
 )
 from ..reference.planes import load_sky_planes
-from ..reference.select import SKY_KINDS
+from ..reference.select import SKY_KINDS, ReferenceFiles
 from .artifact_list import write_artifact_list
-from .describe_findings import describe_findings
+from .describe_findings import describe_findings, steps_taken
 from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field_view import FieldView, open_view
 from .make_bad_pixels import FLAGS
@@ -29,15 +31,14 @@ from .make_stray import read_template
 from .parameter_tree import Parameters
 from .pictures import draw_slope
 from .products import (
+    Recipe,
     Workplace,
-    input_file,
-    is_current,
+    input_files,
     reference_source,
     step_run,
-    trace,
 )
 from .stars import read_stars, star_problems
-from .task_key import hash_file, make_key
+from .task_key import hash_file
 from .user_regions import DrawnHere, region_rows
 
 MODULE = "program.improve"
@@ -108,64 +109,73 @@ def improve(request: SecondRequest) -> ExposureResult:
 def _clean(request: SecondRequest, path: Path) -> bool:
     """Write the slopes of the second round, unless up to date."""
     header = read_header(request.rate)
-    files = reference_source(request.place.references).select(header, SKY_KINDS)
-    read = [request.rate, *request.view.files()]
-    read += [path for path in (request.template, request.bad_pixels) if path]
-    inputs = [input_file(path) for path in read]
-    hashes = [file.content_hash for file in inputs]
-    hashes += [hash_file(path) for path in (request.view.alignment, request.stars)]
     folder = request.parameters.second_round.stray_light.templates
     unusable = find_supplied(folder, header).problems
-    hashes += [*request.drawn.words(), *unusable]
-    params = ImproveParams(
-        flicker_noise=request.parameters.ramp_to_slope.flicker_noise,
-        second_round=request.parameters.second_round,
-    )
-    key = make_key(MODULE, hashes, params, files.used)
-    if is_current(path, key):
+    recipe = _recipe(request, header, unusable)
+    if recipe.is_made(path):
         return False
-    outlook, template = open_view(request.view), None
-    if request.template is not None:
-        template = read_template(request.template)
-    stars = read_stars(request.stars)
-    drawn = place_regions(
-        request.drawn.regions, outlook.geometry, outlook.geometry.shape
+    image, known = _known(request, header, recipe.references)
+    flicker = request.parameters.ramp_to_slope.flicker_noise
+    found = clean_exposure(image, known, flicker, request.parameters.second_round)
+    problems = (*request.drawn.problems, *star_problems(request.stars), *unusable)
+    provenance = recipe.provenance(_steps(found, request), problems)
+    write_slope(path, found.image, provenance)
+    slope = found.image.planes.slope
+    rows = describe_findings(found)
+    if known.drawn is not None:
+        rows += region_rows(request.drawn, known.drawn, slope, "DN/s")
+    write_artifact_list(path.parent, header.root, rows, problems=list(problems))
+    draw_slope(request.place.pictures, header.root, found.image)
+    return True
+
+
+def _recipe(
+    request: SecondRequest, header: Header, unusable: tuple[str, ...]
+) -> Recipe:
+    """Return what determines the slopes; `unusable` says which templates do not."""
+    also_read = (request.template, request.bad_pixels)
+    products = (request.rate, *request.view.files(), *filter(None, also_read))
+    small = (request.view.alignment, request.stars)
+    return Recipe(
+        module=MODULE,
+        params=ImproveParams(
+            flicker_noise=request.parameters.ramp_to_slope.flicker_noise,
+            second_round=request.parameters.second_round,
+        ),
+        inputs=input_files(products),
+        references=reference_source(request.place.references).select(header, SKY_KINDS),
+        words=(*map(hash_file, small), *request.drawn.words(), *unusable),
     )
-    known = FieldKnowledge(
-        scene=outlook.scene(),
-        is_source=outlook.hidden(),
-        planes=load_sky_planes(files, header),
-        template=template,
-        expected=expect_artifacts(header, stars, params.second_round.expect),
-        drawn=drawn,
-    )
+
+
+def _known(
+    request: SecondRequest, header: Header, references: ReferenceFiles
+) -> tuple[SlopeImage, FieldKnowledge]:
+    """Return the slopes of the first round, and what the field knows about them."""
+    outlook = open_view(request.view)
     image = read_slope(request.rate)
     if request.bad_pixels is not None:
         (bad,) = read_planes(request.bad_pixels, FLAGS)
         flagged = replace(image.planes, flags=image.planes.flags | bad)
         image = replace(image, planes=flagged)
-    found = clean_exposure(image, known, params.flicker_noise, params.second_round)
-    steps = _steps(found, request)
-    problems = (*request.drawn.problems, *star_problems(request.stars), *unusable)
-    provenance = trace(steps, params, files, inputs, key, problems)
-    write_slope(path, found.image, provenance)
-    slope = found.image.planes.slope
-    rows = [
-        *describe_findings(found),
-        *region_rows(request.drawn, drawn, slope, "DN/s"),
-    ]
-    write_artifact_list(path.parent, header.root, rows, problems=list(problems))
-    draw_slope(request.place.pictures, header.root, found.image)
-    return True
+    expect = request.parameters.second_round.expect
+    shape = outlook.geometry.shape
+    known = FieldKnowledge(
+        scene=outlook.scene(),
+        is_source=outlook.hidden(),
+        planes=load_sky_planes(references, header),
+        template=None if request.template is None else read_template(request.template),
+        expected=expect_artifacts(header, read_stars(request.stars), expect),
+        drawn=place_regions(request.drawn.regions, outlook.geometry, shape),
+    )
+    return image, known
 
 
 def _steps(found: CleanExposure, request: SecondRequest) -> tuple[StepRun, ...]:
     """Return what was run again or anew."""
     ran = {
         "bad_pixels": request.bad_pixels is not None,
-        "stray_light": found.stray is not None,
-        "angled_stripes": found.angled is not None,
+        **steps_taken(found),
         "flicker_noise": request.parameters.ramp_to_slope.flicker_noise.enabled,
-        "confirm": bool(found.expected),
     }
     return tuple(step_run(name, is_done=done) for name, done in ran.items())

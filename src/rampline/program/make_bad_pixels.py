@@ -24,14 +24,13 @@ from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
 from .products import (
     Made,
+    Recipe,
     Workplace,
-    input_file,
-    is_current,
+    input_files,
     reference_source,
     step_run,
-    trace,
 )
-from .task_key import hash_file, make_key
+from .task_key import hash_file
 
 MODULE = "program.make_bad_pixels"
 FLAGS, RESPONSE = "DQ", "RESPONSE"
@@ -71,13 +70,16 @@ def make_bad_pixels(request: BadPixelRequest) -> Made:
     headers = [read_header(rate) for rate in request.rates]
     source = reference_source(request.place.references)
     files = [source.select(header, SKY_KINDS) for header in headers]
-    seen = dict.fromkeys(path for view in request.views for path in view.files())
-    inputs = [input_file(path) for path in (*request.rates, *seen)]
-    hashes = [file.content_hash for file in inputs]
-    hashes.append(hash_file(request.views[0].alignment))
-    used = dict.fromkeys(file for some in files for file in some.used)
-    key = make_key(MODULE, hashes, params, used)
-    if is_current(request.path, key):
+    seen = [path for view in request.views for path in view.files()]
+    recipe = Recipe(
+        module=MODULE,
+        params=params,
+        inputs=input_files((*request.rates, *seen)),
+        references=files[0],
+        also_used=tuple(file for some in files for file in some.used),
+        words=(hash_file(request.views[0].alignment),),
+    )
+    if recipe.is_made(request.path):
         return Made(path=request.path, made=())
     readout = headers[0].readout
     stack = empty_stack((readout.n_rows, readout.n_cols))
@@ -101,7 +103,7 @@ def make_bad_pixels(request: BadPixelRequest) -> Made:
     found = judge_pixels(stack, params)
     content: dict[str, NDArray[Any]] = {FLAGS: found.flags, RESPONSE: found.response}
     steps = (step_run("bad_pixels", is_done=True),)
-    write_planes(request.path, content, trace(steps, params, files[0], inputs, key))
+    write_planes(request.path, content, recipe.provenance(steps))
     note = f"{headers[0].detector}: {_counted(found)}"
     return Made(path=request.path, made=("bad_pixels",), note=note)
 

@@ -9,7 +9,7 @@ from ..exposure.header import Header, card_values
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import SkyImage, SlopeImage
 from ..files.names import product_name
-from ..files.provenance import InputFile, StepRun
+from ..files.provenance import StepRun
 from ..files.read import read_slope
 from ..files.write import write_sky
 from ..pipeline.drawn_regions import place_regions
@@ -23,22 +23,20 @@ from ..pipeline.slope_to_sky import (
     with_backgrounds,
 )
 from ..reference.planes import load_sky_planes
-from ..reference.select import SKY_KINDS, ReferenceFiles
+from ..reference.select import SKY_KINDS
 from .artifact_list import (
     artifact_list_path,
     read_artifact_list,
     write_artifact_list,
 )
 from .products import (
+    Recipe,
     Workplace,
     bench,
-    input_file,
-    is_current,
+    input_files,
     list_steps,
     reference_source,
-    trace,
 )
-from .task_key import make_key
 from .user_regions import DrawnHere, region_rows
 
 MODULE = "program.make_cal"
@@ -92,10 +90,6 @@ class Slopes:
         series = self.header.exp_type == SERIES
         return self.image or read_slope(self.path, integrations=series)
 
-    def inputs(self) -> list[InputFile]:
-        """Return names and content hashes of all files."""
-        return [input_file(path) for path in (self.path, *self.backgrounds)]
-
 
 def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
     """Make the calibrated image of one exposure unless it is up to date.
@@ -112,34 +106,24 @@ def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
         One line that says why there is no calibrated image.
     """
     header = slopes.header
-    files = reference_source(place.references).select(header, SKY_KINDS)
-    inputs = slopes.inputs()
-    hashes = [file.content_hash for file in inputs]
-    hashes += slopes.drawn.words() if slopes.drawn else []
-    key = make_key(MODULE, hashes, params, files.used)
+    recipe = Recipe(
+        module=MODULE,
+        params=params,
+        inputs=input_files((slopes.path, *slopes.backgrounds)),
+        references=reference_source(place.references).select(header, SKY_KINDS),
+        words=tuple(slopes.drawn.words() if slopes.drawn else ()),
+    )
     path = place.folder / product_name(header.root, "cal")
-    if is_current(path, key):
+    if recipe.is_made(path):
         return CalResult(path=path, sky=None, is_new=False, steps=())
-    return _make_sky(path, slopes, files, (place, params, inputs, key))
-
-
-Means = tuple[Workplace, SlopeToSky, list[InputFile], str]
-"""With what a product is made: place, parameters, inputs and key."""
-
-
-def _make_sky(
-    path: Path, slopes: Slopes, files: ReferenceFiles, means: Means
-) -> CalResult:
-    place, params, inputs, key = means
-    header = slopes.header
-    planes = load_sky_planes(files, header)
+    planes = load_sky_planes(recipe.references, header)
     if slopes.backgrounds:
         planes = _with_backgrounds(planes, slopes, params)
     run = Runner(planes, bench(place.threads))
     drawn = slopes.drawn or DrawnHere()
     sky = slope_to_sky(slopes.read(), run, params, drawn.regions)
     steps = list_steps(run.trail, params)
-    provenance = trace(steps, params, files, inputs, key, drawn.problems)
+    provenance = recipe.provenance(steps, drawn.problems)
     world = product_wcs(sky.geometry, planes, header)
     if sky.integrations is not None:
         ints = path.with_name(product_name(header.root, "calints"))

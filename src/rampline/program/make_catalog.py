@@ -5,27 +5,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from .. import __version__
 from ..astrometry.pixel_map import grid_cards, grid_from_cards
 from ..astrometry.point_spread import PIXEL_ARCSEC, predict_point_spread
 from ..exposure.header import Header, card_values
 from ..exposure.records import Mosaic
 from ..files.catalogs import read_catalog, write_catalog
 from ..files.names import product_name
-from ..files.provenance import InputFile, Provenance, StepRun
+from ..files.provenance import StepRun
 from ..files.read_mosaic import read_image_cards, read_mosaic, read_world
 from ..files.write_mosaic import MosaicWorld, write_segmentation
 from ..mosaic.correlation import noise_autocorrelation
-from ..params import walk_params
 from ..pipeline.mosaic_to_catalog import (
     MosaicOptics,
     MosaicToCatalog,
     mosaic_to_catalog,
 )
 from ..reference.planes import load_catalog_planes
-from ..reference.select import CATALOG_KINDS, ReferenceFiles
-from .products import Made, input_file, reference_source
-from .task_key import make_key
+from ..reference.select import CATALOG_KINDS
+from .products import Made, Recipe, input_file, reference_source
 
 MODULE = "program.make_catalog"
 MEASURED = ("SCI", "ERR", "CON")
@@ -66,22 +63,25 @@ def make_catalog(request: CatalogRequest) -> Made:
     grid = grid_from_cards(cards, n_rows, n_cols)
     mosaic = read_mosaic(request.mosaic, grid, computed=MEASURED)
     header = mosaic.headers[0]
-    files = reference_source(request.references).select(header, CATALOG_KINDS)
-    source = input_file(request.mosaic).content_hash
-    inputs = [source, str(request.pixfrac)]
-    key = make_key(MODULE, inputs, request.params, files.used)
+    recipe = Recipe(
+        module=MODULE,
+        params=request.params,
+        inputs=(input_file(request.mosaic),),
+        references=reference_source(request.references).select(header, CATALOG_KINDS),
+        words=(str(request.pixfrac),),
+    )
     segmentation = request.mosaic.with_name(product_name(root, "segm"))
     if path.is_file() and segmentation.is_file():
         table = read_catalog(path)
-        if table.meta.get("task_key") == key:
+        if table.meta.get("task_key") == recipe.key:
             return Made(path=path, made=(), note=f"{len(table)} sources")
     optics = _optics(mosaic, header, request.pixfrac)
-    planes = load_catalog_planes(files, header)
+    planes = load_catalog_planes(recipe.references, header)
     start = perf_counter()
     found = mosaic_to_catalog(mosaic, planes, optics, request.params)
     step = StepRun("catalog", perf_counter() - start)
-    provenance = _provenance(request, files, source, key, step)
-    found.table.meta["task_key"] = key
+    provenance = recipe.provenance((step,))
+    found.table.meta["task_key"] = recipe.key
     world = MosaicWorld(gwcs=read_world(request.mosaic), cards=grid_cards(mosaic.grid))
     write_segmentation(segmentation, found.labels, mosaic, world, provenance, path.name)
     write_catalog(path, found.table, provenance)
@@ -108,21 +108,3 @@ def _native_scale(header: Header) -> float:
     if isinstance(area, float) and area > 0:
         return math.sqrt(area)
     return PIXEL_ARCSEC[header.channel]
-
-
-def _provenance(
-    request: CatalogRequest,
-    files: ReferenceFiles,
-    source: str,
-    key: str,
-    step: StepRun,
-) -> Provenance:
-    return Provenance(
-        version=__version__,
-        steps=(step,),
-        parameters=tuple(walk_params(request.params)),
-        references=files.used,
-        inputs=(InputFile(request.mosaic.name, source),),
-        crds_context=files.context,
-        task_key=key,
-    )

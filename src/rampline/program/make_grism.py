@@ -31,17 +31,16 @@ from .grism_sources import read_sources
 from .parameter_tree import Parameters
 from .products import (
     Made,
+    Recipe,
     Workplace,
     bench,
-    input_file,
-    is_current,
+    input_files,
     list_steps,
     reference_source,
     step_run,
-    trace,
 )
 from .stars import star_problems
-from .task_key import hash_file, make_key
+from .task_key import hash_file
 from .user_regions import DrawnHere, region_rows
 
 MODULE = "program.make_grism"
@@ -102,10 +101,13 @@ def make_sky_pattern(request: PatternRequest) -> PatternResult:
     """
     header = read_header(request.rates[0])
     files = _flat_files(header, request.place)
-    inputs = [input_file(path) for path in request.rates]
-    hashes = [file.content_hash for file in inputs]
-    key = make_key(MODULE, hashes, request.params, files.used)
-    if is_current(request.path, key):
+    recipe = Recipe(
+        module=MODULE,
+        params=request.params,
+        inputs=input_files(request.rates),
+        references=files,
+    )
+    if recipe.is_made(request.path):
         return PatternResult(path=request.path, made=())
     flat = load_flat(files, imaging_header(header))
     images = [read_slope(path) for path in request.rates]
@@ -114,8 +116,8 @@ def make_sky_pattern(request: PatternRequest) -> PatternResult:
         note = f"{header.detector} {header.filter} {header.pupil}: no sky to be seen"
         return PatternResult(path=None, made=("none",), note=note)
     steps = (step_run("grism_sky", is_done=True),)
-    provenance = trace(steps, request.params, files, inputs, key)
-    write_planes(request.path, {LIGHT: found.light, LIGHT_ERR: found.err}, provenance)
+    planes = {LIGHT: found.light, LIGHT_ERR: found.err}
+    write_planes(request.path, planes, recipe.provenance(steps))
     return PatternResult(path=request.path, made=("pattern",))
 
 
@@ -132,14 +134,17 @@ def make_grism(request: GrismRequest) -> Made:
     path = place.folder / product_name(header.root, "flatfield")
     files = _flat_files(header, place)
     sky_files, missing = _sky_files(header, place)
-    read = [request.rate] + ([request.pattern] if request.pattern else [])
-    inputs = [input_file(name) for name in read]
-    hashes = [file.content_hash for file in inputs] + [hash_file(request.sources)]
-    hashes += request.drawn.words()
+    read = (request.rate, *((request.pattern,) if request.pattern else ()))
     params = GrismPath(grism=parameters.grism, slope_to_sky=parameters.slope_to_sky)
-    used = (*files.used, *(sky_files.used if sky_files else ()))
-    key = make_key(MODULE, hashes, params, used)
-    if is_current(path, key):
+    recipe = Recipe(
+        module=MODULE,
+        params=params,
+        inputs=input_files(read),
+        references=files,
+        also_used=sky_files.used if sky_files else (),
+        words=(hash_file(request.sources), *request.drawn.words()),
+    )
+    if recipe.is_made(path):
         return Made(path=path, made=())
     flat = load_flat(files, imaging_header(header))
     pattern = _read_pattern(request.pattern, sky_files, header, flat)
@@ -156,8 +161,7 @@ def make_grism(request: GrismRequest) -> Made:
     )
     steps = (*list_steps(run.trail, params.slope_to_sky), *_steps(found))
     problems = (*drawn.problems, *star_problems(request.sources))
-    provenance = trace(steps, params, files, inputs, key, problems)
-    write_slope(path, found.image, provenance)
+    write_slope(path, found.image, recipe.provenance(steps, problems))
     origin = pattern.origin if pattern else missing
     rows = _rows(found, origin)
     rows += region_rows(drawn, masks, found.image.planes.slope, "DN/s")

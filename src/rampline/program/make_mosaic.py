@@ -25,7 +25,6 @@ from ..files.scratch import ScratchPlanes
 from ..files.write_mosaic import MosaicWorld, write_mosaic
 from ..mosaic.correlation import correlated_noise_factor
 from ..mosaic.noise_curve import NoiseCurve
-from ..params import walk_params
 from ..pipeline.combine import Dither, combine_dithers
 from ..pipeline.dither_set import PackedMask, PlaneStore
 from ..pipeline.runner import Runner, StepRecord
@@ -42,8 +41,8 @@ from .budget import planes_bytes
 from .make_crf import CrfRequest, are_current
 from .make_survey import load_sky, read_survey
 from .pictures import draw_mosaic
-from .products import Made, bench, input_file, is_current
-from .task_key import hash_file, make_key
+from .products import Made, Recipe, bench, input_files
+from .task_key import hash_file
 
 MODULE = "program.make_mosaic"
 COMPUTED = ("DQ",)
@@ -101,13 +100,15 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     path = request.folder / product_name(request.name, "i2d")
     stored = [read_survey(survey) for survey in request.surveys]
     cals = [cal for cal, _ in stored]
-    inputs = [input_file(cal) for cal in cals]
-    keeps = "crf" if request.crf_folder else ""
-    hashes = [file.content_hash for file in inputs]
-    hashes += [hash_file(request.alignment), keeps]
-    key = make_key(MODULE, hashes, request.params)
-    roots = [survey.header.root for _, survey in stored] if keeps else []
-    if is_current(path, key) and are_current(request.crf_folder, roots, key):
+    recipe = Recipe(
+        module=MODULE,
+        params=request.params,
+        inputs=input_files(cals),
+        words=(hash_file(request.alignment), "crf" if request.crf_folder else ""),
+    )
+    roots = [survey.header.root for _, survey in stored]
+    are_kept = are_current(request.crf_folder, roots, recipe.key)
+    if recipe.is_made(path) and are_kept:
         return MosaicResult(path=path, made=())
     field, grid = read_alignment(request.alignment, [survey for _, survey in stored])
     members = range(len(cals))
@@ -124,13 +125,8 @@ def make_mosaic(request: MosaicRequest) -> MosaicResult:
     steps = params.outliers, params.drizzle, params.noise
     store = _plane_store(request, grid, len(cals))
     combined = combine_dithers(dithers, grid, request.name, run, steps, store)
-    provenance = Provenance(
-        version=__version__,
-        steps=_steps(run.trail, request.params, levels_s),
-        parameters=tuple(walk_params(request.params)),
-        inputs=tuple(inputs),
-        task_key=key,
-    )
+    steps_run = _steps(run.trail, request.params, levels_s)
+    provenance = recipe.provenance(steps_run)
     _write_association(request, cals, dithers)
     world = _world(request, grid, dithers, field)
     zero_points = compare_zero_points(field, members, grid, request.params.zero_points)

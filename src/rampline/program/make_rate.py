@@ -23,8 +23,8 @@ from ..reference.select import RAMP_KINDS
 from ..reference.sky_planes import FlatField
 from .artifact_list import artifact_list_path
 from .make_ledger import read_held
-from .products import Workplace, bench, is_current, list_steps, reference_source, trace
-from .task_key import hash_file, make_key
+from .products import Recipe, Workplace, bench, list_steps, reference_source
+from .task_key import hash_file
 
 log = logging.getLogger(__name__)
 
@@ -95,12 +95,16 @@ def make_rate(
     kinds = (*RAMP_KINDS, "ipc") if params.ipc.enabled else RAMP_KINDS
     files = reference_source(place.references).select(header, kinds)
     flat = _flat(header, place) if params.flicker_noise.enabled else None
-    used = files.used if flat is None else (*files.used, *flat.files)
-    raw_hash = hash_file(raw)
-    hashes = [raw_hash, *([] if held is None else [hash_file(held)])]
-    hashes += finish.words() if finish is not None else []
-    key = make_key(MODULE, hashes, params, used)
-    if is_current(path, key):
+    words = [] if held is None else [hash_file(held)]
+    recipe = Recipe(
+        module=MODULE,
+        params=params,
+        inputs=(InputFile(raw.name, hash_file(raw)),),
+        references=files,
+        also_used=() if flat is None else flat.files,
+        words=(*words, *(finish.words() if finish is not None else ())),
+    )
+    if recipe.is_made(path):
         return RateResult(path=path, slope=None, steps=())
     tools = bench(place.threads)
     shape = (readout.n_ints, readout.n_groups, readout.n_rows, readout.n_cols)
@@ -121,8 +125,7 @@ def make_rate(
     if finish is not None:
         slope, more = finish.finish(slope, params.flicker_noise, place)
         steps, problems = (*steps, *more), finish.problems
-    inputs = [InputFile(raw.name, raw_hash)]
-    provenance = trace(steps, params, files, inputs, key, problems)
+    provenance = recipe.provenance(steps, problems)
     if slope.integrations is not None:
         ints = place.folder / product_name(header.root, "rateints")
         write_slope_ints(ints, slope, provenance)

@@ -5,15 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import __version__
 from ..background.sky_model import SkyModelParams
-from ..files.provenance import Provenance
 from ..files.read_mosaic import read_surface
 from ..files.templates import write_planes
 from ..pipeline.draft_mosaic import mask_mosaic, mask_mosaic_cores
 from .field_view import COMPACT, SOURCES, UNKNOWN
-from .products import Made, input_file, is_current
-from .task_key import make_key
+from .products import Made, Recipe, input_file
 
 MODULE = "program.make_sources"
 
@@ -34,9 +31,10 @@ def make_sources(request: SourcesRequest) -> Made:
     InputError
         A mosaic that is no longer whole.
     """
-    mosaic = input_file(request.mosaic)
-    key = make_key(MODULE, [mosaic.content_hash], SkyModelParams())
-    if is_current(request.path, key):
+    recipe = Recipe(
+        module=MODULE, params=SkyModelParams(), inputs=(input_file(request.mosaic),)
+    )
+    if recipe.is_made(request.path):
         return Made(path=request.path, made=())
     sky = read_surface(request.mosaic)
     masks = {
@@ -44,6 +42,5 @@ def make_sources(request: SourcesRequest) -> Made:
         COMPACT: mask_mosaic_cores(sky).astype(np.uint8),
         UNKNOWN: (~np.isfinite(sky)).astype(np.uint8),
     }
-    provenance = Provenance(version=__version__, inputs=(mosaic,), task_key=key)
-    write_planes(request.path, masks, provenance)
+    write_planes(request.path, masks, recipe.provenance(()))
     return Made(path=request.path, made=("sources",))

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from ..artifacts.stray_fit import StrayTemplate
 from ..errors import RamplineError
-from ..exposure.header import Card
+from ..exposure.header import Card, Header
+from ..exposure.planes import SkyPlanes
 from ..exposure.records import Plane
 from ..files.read import read_header, read_slope
 from ..files.read_provenance import read_provenance
-from ..files.supplied_light import find_supplied, read_supplied
+from ..files.supplied_light import SuppliedLight, find_supplied, read_supplied
 from ..files.templates import read_planes, write_planes
 from ..pipeline.expect_artifacts import expect_artifacts
 from ..pipeline.scattered_light import Sight
@@ -33,15 +34,14 @@ from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
 from .products import (
     Made,
+    Recipe,
     Workplace,
-    input_file,
-    is_current,
+    input_files,
     reference_source,
     step_run,
-    trace,
 )
 from .stars import read_stars
-from .task_key import hash_file, make_key
+from .task_key import hash_file
 
 MODULE = "program.make_stray"
 LIGHT, LIGHT_ERR, BITS = "LIGHT", "LIGHT_ERR", "ARTIFACT"
@@ -90,31 +90,15 @@ def make_stray(request: StrayRequest) -> Made:
     """
     params = request.parameters.second_round
     header = read_header(request.rates[0])
-    files = reference_source(request.place.references).select(header, SKY_KINDS)
-    seen = dict.fromkeys(path for view in request.views for path in view.files())
-    known = (request.wisps,) if request.wisps is not None else ()
-    inputs = [input_file(path) for path in (*request.rates, *seen, *known)]
-    hashes = [file.content_hash for file in inputs]
-    hashes += [hash_file(path) for path in (request.views[0].alignment, request.stars)]
     supplied = find_supplied(params.stray_light.templates, header)
-    hashes += [*map(hash_file, supplied.paths), *supplied.problems]
-    key = make_key(MODULE, hashes, params, files.used)
-    if is_current(request.path, key):
+    recipe = _recipe(request, header, supplied)
+    if recipe.is_made(request.path):
         return Made(path=request.path, made=())
-    planes = load_sky_planes(files, header)
-    stars = read_stars(request.stars)
-    residuals: list[Plane] = []
-    for rate, view in zip(request.rates, request.views, strict=True):
-        image = read_slope(rate)
-        expected = expect_artifacts(image.header, stars, params.expect)
-        hidden = open_view(view).hidden()
-        sight = Sight(is_source=hidden, planes=planes, expected=expected)
-        residuals.append(stray_residual(image, sight, params))
+    planes = load_sky_planes(recipe.references, header)
     wisps = None if request.wisps is None else read_template(request.wisps)
     if supplied.paths:
-        scale = planes.mjy_sr_per_dn_s
-        light = read_supplied(supplied.paths, header, planes.flat, scale)
-        wisps = supplied_template(light)
+        wisps = supplied_template(read_supplied(supplied.paths, header, planes))
+    residuals = _residuals(request, planes)
     template = make_template(residuals, header, params.stray_light, wisps)
     if template is None:
         raise RamplineError(f"{request.path.name}: too few exposures")
@@ -126,7 +110,7 @@ def make_stray(request: StrayRequest) -> Made:
     }
     n_light = Card(N_LIGHT, template.n_light, "components that are light")
     steps = (step_run("stray_light", is_done=True),)
-    provenance = trace(steps, params, files, inputs, key, supplied.problems)
+    provenance = recipe.provenance(steps, supplied.problems)
     write_planes(request.path, found, provenance, [n_light])
     share = 100.0 * float(np.mean(template.bits > 0))
     note = (
@@ -134,6 +118,33 @@ def make_stray(request: StrayRequest) -> Made:
     )
     note = "; ".join((note, *supplied.problems))
     return Made(path=request.path, made=("stray",), note=note)
+
+
+def _recipe(request: StrayRequest, header: Header, supplied: SuppliedLight) -> Recipe:
+    """Return what determines the template."""
+    seen = [path for view in request.views for path in view.files()]
+    wisps = (request.wisps,) if request.wisps is not None else ()
+    small = (request.views[0].alignment, request.stars, *supplied.paths)
+    return Recipe(
+        module=MODULE,
+        params=request.parameters.second_round,
+        inputs=input_files((*request.rates, *seen, *wisps)),
+        references=reference_source(request.place.references).select(header, SKY_KINDS),
+        words=(*map(hash_file, small), *supplied.problems),
+    )
+
+
+def _residuals(request: StrayRequest, planes: SkyPlanes) -> list[Plane]:
+    """Return what each exposure shows besides its sources, DN/s."""
+    params, stars = request.parameters.second_round, read_stars(request.stars)
+    residuals = []
+    for rate, view in zip(request.rates, request.views, strict=True):
+        image = read_slope(rate)
+        expected = expect_artifacts(image.header, stars, params.expect)
+        hidden = open_view(view).hidden()
+        sight = Sight(is_source=hidden, planes=planes, expected=expected)
+        residuals.append(stray_residual(image, sight, params))
+    return residuals
 
 
 def read_template(path: Path) -> StrayTemplate:

@@ -2,16 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from .. import __version__
 from ..errors import InputError
+from ..exposure.planes import UsedFile
 from ..files.content import content_hash, recorded_hash, recorded_key
 from ..files.provenance import NOT_MEASURED, InputFile, Provenance, StepRun
 from ..params import Params, walk_params
 from ..pipeline.runner import Bench, StepRecord
 from ..reference.select import ReferenceFiles, ReferenceSource, open_source
+from .task_key import make_key
+
+NO_REFERENCES = ReferenceFiles(paths={}, used=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,59 @@ class Made:
     note: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a product is made of and how: whether it is up to date, and its provenance.
+
+    Attributes
+    ----------
+    module : str
+        Whose code makes it, relative to the package: ``program.make_rate``.
+    params : Params
+    inputs : tuple of InputFile
+    references : ReferenceFiles
+    also_used : tuple of UsedFile
+        Reference files that it depends on and does not name as its own.
+    words : tuple of str
+        What else it depends on: hashes of small files, options that are no parameters.
+    """
+
+    module: str
+    params: Params
+    inputs: tuple[InputFile, ...]
+    references: ReferenceFiles = NO_REFERENCES
+    also_used: tuple[UsedFile, ...] = ()
+    words: tuple[str, ...] = ()
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all of it, which the product carries."""
+        hashes = [file.content_hash for file in self.inputs]
+        used = dict.fromkeys((*self.references.used, *self.also_used))
+        return make_key(self.module, [*hashes, *self.words], self.params, used)
+
+    def is_made(self, path: Path) -> bool:
+        """Return whether a product exists, is whole, and was made like this."""
+        return is_current(path, self.key)
+
+    def provenance(
+        self, steps: Iterable[StepRun], problems: Iterable[str] = ()
+    ) -> Provenance:
+        """Return what the product says of its origin."""
+        context = self.references.context
+        return Provenance(
+            version=__version__,
+            steps=tuple(steps),
+            parameters=tuple(walk_params(self.params)),
+            references=self.references.used,
+            inputs=self.inputs,
+            crds_context=context,
+            crds_version=_crds_version() if context else "",
+            task_key=self.key,
+            problems=tuple(problems),
+        )
+
+
 def is_current(path: Path, key: str) -> bool:
     """Return whether a product exists, is whole, and was made with this key."""
     if not path.is_file():
@@ -69,6 +126,11 @@ def input_file(path: Path) -> InputFile:
     return InputFile(path.name, recorded_hash(path) or content_hash(path))
 
 
+def input_files(paths: Iterable[Path]) -> tuple[InputFile, ...]:
+    """Return names and content hashes of products, each once."""
+    return tuple(input_file(path) for path in dict.fromkeys(paths))
+
+
 def list_steps(trail: Sequence[StepRecord], params: Params) -> tuple[StepRun, ...]:
     """Return the steps that were run, with their times, and those left out."""
     done = {record.step for record in trail}
@@ -82,28 +144,6 @@ def list_steps(trail: Sequence[StepRecord], params: Params) -> tuple[StepRun, ..
 def step_run(name: str, *, is_done: bool) -> StepRun:
     """Return a step that is done together with others, or was left out."""
     return StepRun(name, NOT_MEASURED) if is_done else StepRun(name, 0.0, "SKIPPED")
-
-
-def trace(
-    steps: Iterable[StepRun],
-    params: Params,
-    files: ReferenceFiles,
-    inputs: Iterable[InputFile],
-    key: str,
-    problems: Iterable[str] = (),
-) -> Provenance:
-    """Return the provenance of a product of one exposure."""
-    return Provenance(
-        version=__version__,
-        steps=tuple(steps),
-        parameters=tuple(walk_params(params)),
-        references=files.used,
-        inputs=tuple(inputs),
-        crds_context=files.context,
-        crds_version=_crds_version() if files.context else "",
-        task_key=key,
-        problems=tuple(problems),
-    )
 
 
 @cache
