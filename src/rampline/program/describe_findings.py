@@ -1,9 +1,7 @@
-"""What was expected and found in one exposure, as rows of its artifact list."""
-
-from typing import Any
+"""What was expected and found in one exposure, as lines of its artifact list."""
 
 from ..pipeline.second_round import CleanExposure
-from .artifact_list import known_number
+from .artifact_list import Artifact, known_number
 
 
 def steps_taken(found: CleanExposure) -> dict[str, bool]:
@@ -15,9 +13,9 @@ def steps_taken(found: CleanExposure) -> dict[str, bool]:
     }
 
 
-def describe_findings(found: CleanExposure) -> list[dict[str, Any]]:
+def describe_findings(found: CleanExposure) -> list[Artifact]:
     """Return what was expected and found in an exposure, and what was done about it."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Artifact] = []
     if found.stray is not None:
         fit = found.stray
         rows.append(
@@ -33,9 +31,14 @@ def describe_findings(found: CleanExposure) -> list[dict[str, Any]]:
         )
     if found.angled is not None:
         angles = list(found.angled.angles_deg)
-        action = "subtracted" if angles else "none"
-        row = {"kind": "stripes", "found": bool(angles), "action": action}
-        rows.append({**row, "angles_deg": angles})
+        rows.append(
+            {
+                "kind": "stripes",
+                "found": bool(angles),
+                "action": "subtracted" if angles else "none",
+                "angles_deg": angles,
+            }
+        )
     for item, there in found.expected:
         rows.append(
             {

@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..artifacts.grism_sky import GrismSky, GrismSkyParams
 from ..errors import MissingReferenceError
@@ -26,7 +25,7 @@ from ..pipeline.runner import Runner
 from ..reference.grism_sky import imaging_header, load_grism_sky
 from ..reference.planes import FlatField, load_flat
 from ..reference.select import ReferenceFiles
-from .artifact_list import known_number, write_artifact_list
+from .artifact_list import Artifact, known_number, write_artifact_list
 from .grism_sources import read_sources
 from .parameter_tree import Parameters
 from .products import (
@@ -236,9 +235,9 @@ def _note(found: CleanGrism) -> str:
     )
 
 
-def _rows(found: CleanGrism, origin: str) -> list[dict[str, Any]]:
+def _rows(found: CleanGrism, origin: str) -> list[Artifact]:
     """Return what was expected, found and done."""
-    rows: list[dict[str, Any]] = [_sky_row(found, origin)]
+    rows = [_sky_row(found, origin)]
     for head in found.tadpoles.heads:
         is_there = math.isfinite(head.rate)
         rows.append(
@@ -257,14 +256,18 @@ def _rows(found: CleanGrism, origin: str) -> list[dict[str, Any]]:
                 "pixels": head.n_pixels,
             }
         )
-    is_shell = found.n_shell > 0
-    action = "flagged" if is_shell else "none"
-    row = {"kind": "shell", "found": is_shell, "action": action}
-    rows.append({**row, "pixels": found.n_shell})
+    rows.append(
+        {
+            "kind": "shell",
+            "found": found.n_shell > 0,
+            "action": "flagged" if found.n_shell else "none",
+            "pixels": found.n_shell,
+        }
+    )
     return rows
 
 
-def _sky_row(found: CleanGrism, origin: str) -> dict[str, Any]:
+def _sky_row(found: CleanGrism, origin: str) -> Artifact:
     """Return what was done about the sky."""
     fit = found.sky
     if fit is None:

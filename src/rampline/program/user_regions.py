@@ -9,7 +9,7 @@ might have changed records that.
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from ..exposure.header import Header
 from ..exposure.records import Plane
 from ..files.read_regions import read_regions
 from ..pipeline.drawn_regions import DrawnMasks, may_touch
-from .artifact_list import known_number
+from .artifact_list import Artifact, known_number
 
 _ROOT: Final = re.compile(r"jw\d{11}_.*")
 _DETECTOR: Final = re.compile(r"nrc[ab](\d|long)")
@@ -96,7 +96,7 @@ def drawn_on(files: Sequence[RegionFile], header: Header) -> DrawnHere:
 
 def region_rows(
     here: DrawnHere, masks: DrawnMasks, image: Plane, unit: str
-) -> list[dict[str, Any]]:
+) -> list[Artifact]:
     """Return a row of the artifact list for each region that reaches an exposure.
 
     Parameters
@@ -109,7 +109,7 @@ def region_rows(
     unit : str
         Of the image.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Artifact] = []
     level = float(np.nanmedian(image)) if np.isfinite(image).any() else np.nan
     for region, mask in zip(here.regions, masks.each, strict=True):
         inside = image[mask & np.isfinite(image)]
