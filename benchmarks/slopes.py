@@ -363,7 +363,7 @@ def fit_star(samples, zero, readout, rules):
     wells = Wells(bias + WELL_DN * plane, bias * plane, no_flags)
     last_read = "jwst" if rules == "jwst" else "extrapolated"
     # each pixel is a star of its own: nothing spills
-    params = SaturationParams(grow=0, last_read=last_read)
+    params = SaturationParams(grow=0, bloom=False, last_read=last_read)
     rows = slice(0, shape[0])
     flags = flag_saturation(samples, wells, rows, readout, params)
     zero = mask_zero_frame(zero, wells, rows, params) - bias

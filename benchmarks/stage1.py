@@ -33,7 +33,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 PARITY = {
-    "saturation": {"last_read": "jwst"},
+    "saturation": {"last_read": "jwst", "bloom": False},
     "reference_pixels": {"algorithm": "jwst"},
     "linearity": {"averaged": "jwst"},
     "row_drift": {"enabled": False},

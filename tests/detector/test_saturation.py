@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from rampline.detector import saturation
 from rampline.detector.saturation import (
@@ -64,6 +65,49 @@ def test_growth_of_two_layers_reaches_two_pixels_and_none_reaches_none():
     assert (flag(samples, wells, grow=0) == SATURATED).sum() == 1
 
 
+def cored(square, group=1, at=(8, 8)):
+    """A frame of three groups of which a disc is full from a group on."""
+    samples = np.full((1, 3, 17, 17), 10, np.uint16)
+    row, col = np.mgrid[:17, :17]
+    samples[:, group:, (row - at[0]) ** 2 + (col - at[1]) ** 2 <= square] = 100
+    return samples, make_wells(np.full((17, 17), 90))
+
+
+@pytest.mark.parametrize("at", [(8, 8), (0, 8), (16, 16)])
+def test_charge_blooms_two_pixels_from_a_large_core(at):
+    samples, wells = cored(5, at=at)
+    row, col = np.mgrid[:17, :17]
+    core = (row - at[0]) ** 2 + (col - at[1]) ** 2 <= 5
+    distance = ndimage.distance_transform_edt(~core)
+    flags = flag(samples, wells)[0]
+    np.testing.assert_array_equal(flags[1] == SATURATED, distance <= 2)
+    assert not flags[0].any()
+    beside = ndimage.binary_dilation(core, np.ones((3, 3)))
+    only_spilt = flag(samples, wells, bloom=False)[0, 2] == SATURATED
+    np.testing.assert_array_equal(only_spilt, beside)
+
+
+def test_charge_does_not_bloom_from_a_small_core():
+    samples, wells = cored(4)
+    spilt = flag(samples, wells, bloom=False)
+    np.testing.assert_array_equal(flag(samples, wells), spilt)
+
+
+def test_charge_blooms_once_the_whole_core_is_full():
+    samples, wells = cored(5, group=2)
+    samples[0, 1, 8, 8] = 100
+    flags = flag(samples, wells)[0]
+    assert (flags[1] != 0).sum() == 9
+    assert flags[:, 8, 12].tolist() == [0, 0, SATURATED]
+
+
+def test_charge_blooms_in_the_zero_frame_too():
+    samples, wells = cored(5)
+    masked = mask_zero_frame(samples[:, 1], wells, slice(0, 17), SaturationParams())
+    lost = flag(samples, wells)[0, 1] == SATURATED
+    np.testing.assert_array_equal(np.isnan(masked[0]), lost)
+
+
 def test_the_floor_of_the_converter_is_flagged_in_its_own_group_only():
     samples = np.full((1, 3, 1, 1), 10, np.uint16)
     samples[0, 1] = 0
@@ -105,6 +149,7 @@ def test_the_last_group_is_doubted_too():
 
 @pytest.mark.parametrize("n_frames", [2, 4, 8])
 def test_no_group_with_a_full_read_is_used_and_few_without_one_are_lost(rng, n_frames):
+    alone = {"grow": 0, "bloom": False}
     shape, bias, limit = (1, 6, 200, 200), 12000.0, 55000.0
     readout = make_readout(PATTERN[n_frames], shape)
     times = readout.read_times_s()
@@ -113,13 +158,13 @@ def test_no_group_with_a_full_read_is_used_and_few_without_one_are_lost(rng, n_f
     is_full = reads >= limit
     samples = np.rint(np.minimum(reads, limit).mean(axis=1)).astype(np.uint16)[None]
     wells = make_wells(np.full(shape[2:], limit), bias)
-    flags = flag(samples, wells, n_frames=n_frames, grow=0)[0]
+    flags = flag(samples, wells, n_frames=n_frames, **alone)[0]
     partly, unused = is_full.any(axis=1) & ~is_full[:, 0], flags != 0
     assert partly.sum() > 1000
     assert unused[is_full.any(axis=1)].mean() > 0.999
     # a group that is not full, in pixels that saturate
     good = ~is_full.any(axis=1) & is_full.any(axis=(0, 1))
-    as_jwst = flag(samples, wells, n_frames=n_frames, grow=0, last_read="jwst")[0] != 0
+    as_jwst = flag(samples, wells, n_frames=n_frames, **alone, last_read="jwst")[0] != 0
     assert unused[good].mean() < 0.02
     assert as_jwst[good].mean() > 2 * unused[good].mean()
 
@@ -134,6 +179,7 @@ def test_a_hit_late_in_the_second_group_makes_it_unusable():
 
 def test_bands_see_what_spills_from_their_neighbours(rng):
     raw, wells = nasty_ramps(rng)
+    raw[:, 3:, 4:12, 5:14] = 65535
     params = SaturationParams(grow=2)
     readout = make_readout("MEDIUM8", raw.shape)
     whole = flag_saturation(raw, wells, slice(0, 20), readout, params)
@@ -199,10 +245,11 @@ def test_flags_equal_those_of_stcal(rng, n_frames, grow):
         ],
         bias=wells.bias,
     )
-    ours = flag(raw, wells, n_frames=n_frames, grow=grow, last_read="jwst")
+    params = {"grow": grow, "bloom": False}
+    ours = flag(raw, wells, n_frames=n_frames, last_read="jwst", **params)
     assert 0.02 < np.mean(ours & SATURATED != 0) < 0.98
     partly = (ours & DO_NOT_USE != 0) & (raw > 0)
     assert partly.any() == (n_frames > 1)
     np.testing.assert_array_equal(before | ours, theirs)
-    masked = mask_zero_frame(zero, wells, slice(0, 20), SaturationParams(grow=grow))
+    masked = mask_zero_frame(zero, wells, slice(0, 20), SaturationParams(**params))
     np.testing.assert_array_equal(np.nan_to_num(masked), their_zero)

@@ -15,7 +15,7 @@ from rampline.reference.select import RAMP_KINDS, FolderSource
 ROOTS = ("jw02736001001_02103_00001_nrcb1", "jw02736001001_02103_00004_nrcblong")
 
 PEER_PARAMS = {
-    "saturation": {"last_read": "jwst"},
+    "saturation": {"last_read": "jwst", "bloom": False},
     "reference_pixels": {"algorithm": "jwst"},
     "linearity": {"averaged": "jwst"},
     "row_drift": {"enabled": False},

@@ -1,12 +1,14 @@
 """Find saturated samples and samples at the floor of the A/D converter.
 
 A sample at or above its pixel's full well is saturated, and so is every later sample of
-that integration; charge spills, so the neighbours are flagged too. A group is the mean of
+that integration; charge spills, so the neighbours are flagged too, and blooms to the second
+pixel from a large core. A group is the mean of
 several reads: a group that saturates in its last reads is wrong although its mean is below
 the full well. It is found by extrapolating its last read from the adjacent groups; such a
 group is not flagged SATURATED, only DO_NOT_USE. A sample of 0 DN is at the converter's floor.
 """
 
+import math
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -25,6 +27,11 @@ _A_D_END_DN = np.float32(65536)
 """One above the largest value of the 16-bit converter: no sample reaches it."""
 
 
+_CORE_SQUARE = 5
+"""Square of the largest distance in a disc of 2.5 pixels radius, pixels."""
+_BLOOM_SQUARE = 17
+"""The same of what lies within two pixels of that disc."""
+
 _BRIGHT = np.float32(0.5)
 """Groups below this fraction of the full well cannot contain a saturated read."""
 
@@ -34,6 +41,10 @@ class SaturationParams(Params):
 
     grow: Pixels = 1
     """Layers of neighbours flagged around each saturated pixel."""
+
+    bloom: bool = True
+    """Whether pixels within two of a saturated core of 2.5 pixels radius or more are
+    flagged from the group on in which it is saturated."""
 
     averaged_groups: bool = True
     """Whether groups of several reads are tested for saturation in their last reads."""
@@ -87,10 +98,9 @@ def flag_saturation(
     For stars that saturate in the second group it discards the first although no read was
     saturated, and it never tests the last group.
     """
-    # spill from a pixel two layers away may make a group partly saturated
-    wide, inner = _widened(rows, 2 * params.grow, samples.shape[2])
-    reached = _first_saturated(samples, wells.limit, wide.start, wide.stop)
-    first = _grown(reached, params.grow)
+    # a pixel beside this band may be spilt into, and be full in a group's last reads
+    wide, inner = _widened(rows, params.grow + _reach(params), samples.shape[2])
+    first = _first_reached(samples, wells.limit, wide, params)
     flags = _group_flags(samples, first, SATURATED, AD_FLOOR | DO_NOT_USE, wide.start)
     if params.averaged_groups:
         own = Wells(wells.limit[wide], wells.bias[wide], wells.flags[wide])
@@ -135,10 +145,10 @@ def mask_zero_frame(
     -----
     As in the ``saturation`` step of ``jwst``, which marks such pixels with 0.
     """
-    wide, inner = _widened(rows, params.grow, zero.shape[1])
-    reached = _first_saturated(zero[:, None], wells.limit, wide.start, wide.stop)
+    wide, inner = _widened(rows, _reach(params), zero.shape[1])
+    reached = _first_reached(zero[:, None], wells.limit, wide, params)
     counts = zero[:, rows].astype(np.float32)
-    lost = (_grown(reached, params.grow)[:, inner] == 0) | (counts <= 0)
+    lost = (reached[:, inner] == 0) | (counts <= 0)
     counts[lost] = np.nan
     return counts
 
@@ -148,6 +158,49 @@ def _widened(rows: slice, halo: int, n_rows: int) -> tuple[slice, slice]:
     start = max(rows.start - halo, 0)
     wide = slice(start, min(rows.stop + halo, n_rows))
     return wide, slice(rows.start - start, rows.stop - start)
+
+
+def _reach(params: SaturationParams) -> int:
+    """Return from how many rows away charge may come."""
+    core, bloom = math.isqrt(_CORE_SQUARE), math.isqrt(_BLOOM_SQUARE)
+    return max(params.grow, core + bloom if params.bloom else 0)
+
+
+def _first_reached(
+    samples: Samples, limit: Plane, rows: slice, params: SaturationParams
+) -> Groups:
+    """Return the first group in which each pixel is full, or charge of others reaches it."""
+    first = _first_saturated(samples, limit, rows.start, rows.stop)
+    reached = _grown(first, params.grow)
+    if params.bloom:
+        _bloom(first, samples.shape[1], reached)
+    return reached
+
+
+def _bloom(first: Groups, n_groups: int, reached: Groups) -> None:
+    """Lower ``reached`` around discs to the group from which the whole disc is full."""
+    n_rows, n_cols = first.shape[1:]
+    place = np.flatnonzero(first < n_groups)
+    i, row, col = np.unravel_index(place, first.shape)
+    down, right = _disc(_CORE_SQUARE)
+    rows = np.clip(row + down, 0, n_rows - 1)
+    cols = np.clip(col + right, 0, n_cols - 1)
+    latest = first[i, rows, cols].max(axis=0)
+    is_core = latest < n_groups
+    i, row, col = i[is_core], row[is_core], col[is_core]
+    down, right = _disc(_BLOOM_SQUARE)
+    rows = np.clip(row + down, 0, n_rows - 1)
+    cols = np.clip(col + right, 0, n_cols - 1)
+    np.minimum.at(reached, (i, rows, cols), latest[is_core])
+
+
+def _disc(square: int) -> NDArray[np.intp]:
+    """Return the offsets within a distance, (2, n, 1) rows and columns."""
+    reach = math.isqrt(square)
+    side = np.arange(-reach, reach + 1)
+    down, right = np.meshgrid(side, side, indexing="ij")
+    inside = down**2 + right**2 <= square
+    return np.stack([down[inside], right[inside]])[..., None]
 
 
 def _grown(first: Groups, layers: int) -> Groups:
