@@ -1,3 +1,4 @@
+import gzip
 import json
 from dataclasses import replace
 
@@ -41,6 +42,16 @@ def test_nothing_given_is_wrong_use():
 def test_a_path_that_does_not_exist_is_wrong_use(raw, tmp_path):
     with pytest.raises(ParameterError, match="no such file"):
         collect_inputs([raw, tmp_path / "absent.fits"], (), mixed=False)
+
+
+def test_a_folder_of_compressed_files_says_what_to_do(raw):
+    for path in sorted(raw.iterdir()):
+        path.with_suffix(".fits.gz").write_bytes(gzip.compress(path.read_bytes(), 1))
+        path.unlink()
+    found = collect_inputs([raw], (), mixed=False)
+    assert not found.sources
+    assert len(found.refused) == 2
+    assert all("gunzip" in str(error) for error in found.refused)
 
 
 def test_an_exclude_that_excludes_nothing_is_said(raw):

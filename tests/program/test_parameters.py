@@ -88,6 +88,7 @@ def test_the_printed_file_reads_back_as_the_same_tree(tmp_path):
     assert read_parameters(Tree, config, []) == tree
     assert "# How much to blur. [pixel]" in lines
     only = tomllib.loads("\n".join(toml_lines(tree, "blur")))
+    assert list(toml_lines(tree, "first.blur")) == list(toml_lines(tree, "blur"))
     assert only == {"first": {"blur": {"width": 0.5}}}
 
 

@@ -3,8 +3,10 @@
 import shutil
 
 import numpy as np
+import pytest
 from astropy.io import fits
 
+from rampline.errors import InputError
 from rampline.files.read import read_header
 from rampline.program.make_sky_flat import run_sky_flats
 from rampline.reference.select import open_source
@@ -33,6 +35,23 @@ def test_a_sky_flat_is_taken_instead_of_the_flat_it_corrects(field, reduced, tmp
     assert np.std(ratio) < 0.02
     assert np.all(new.flat_err[usable] >= 0)
     assert fits.getval(path, "DESCRIP").startswith("Flat times sky of")
+
+
+def test_of_a_folder_with_all_products_the_calibrated_ones_are_taken(
+    field, reduced, tmp_path, capsys
+):
+    exposures = reduced / "exposures"
+    assert list(exposures.glob("*_rate.fits"))
+    assert run_sky_flats([exposures], str(field.references), tmp_path / "f", 20) == 1
+    assert "exposures are too few, 20 are needed" in capsys.readouterr().out
+
+
+def test_without_calibrated_exposures_it_says_so(raw, field, tmp_path, capsys):
+    with pytest.raises(InputError, match="no _cal file in this folder"):
+        run_sky_flats([raw], str(field.references), tmp_path / "f", 20)
+    some = sorted(raw.iterdir())[:1]
+    assert run_sky_flats(some, str(field.references), tmp_path / "f", 20) == 1
+    assert "give _cal files" in capsys.readouterr().out
 
 
 def test_too_few_exposures_are_told_and_nothing_is_written(

@@ -44,7 +44,11 @@ class Inputs:
 
 
 def collect_inputs(
-    given: Sequence[Path], exclude: Sequence[str], *, mixed: bool
+    given: Sequence[Path],
+    exclude: Sequence[str],
+    *,
+    mixed: bool,
+    suffixes: Sequence[str] = SUFFIXES,
 ) -> Inputs:
     """Find the exposures among files and folders.
 
@@ -57,6 +61,8 @@ def collect_inputs(
         Roots or parts of roots of exposures to leave out.
     mixed : bool
         Whether exposures of several programmes are one field.
+    suffixes : sequence of str
+        The products that serve, the least reduced first.
 
     Raises
     ------
@@ -70,13 +76,13 @@ def collect_inputs(
     sources: list[Source] = []
     refused: list[RamplineError] = []
     idle = dict.fromkeys(exclude)
-    for path in _files(given):
+    for path in _files(given, suffixes):
         if parts := [part for part in exclude if part in path.name]:
             for part in parts:
                 idle.pop(part, None)
             continue
         try:
-            sources.append(Source(path, _suffix(path), read_header(path)))
+            sources.append(Source(path, _suffix(path, suffixes), read_header(path)))
         except RamplineError as error:
             refused.append(error)
     kept, repeated = _one_per_exposure(sources)
@@ -87,13 +93,13 @@ def collect_inputs(
     return Inputs(tuple(kept), tuple(refused), tuple(idle))
 
 
-def _files(given: Sequence[Path]) -> list[Path]:
+def _files(given: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
     found: list[Path] = []
     for path in given:
         if path.is_dir():
-            inside = _in_folder(path)
+            inside = _in_folder(path, suffixes)
             if not inside:
-                what = "no _uncal, _rate or _cal file in this folder"
+                what = f"no {_names(suffixes)} file in this folder"
                 raise InputError(str(path), what, _hint(path))
             found.extend(inside)
         elif path.suffix == ".json":
@@ -111,28 +117,38 @@ def _hint(folder: Path) -> str:
     return "" if record is None else f"to go on with the run in it: {record.command}"
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    """Return the least reduced file of each exposure in a folder."""
-    best: dict[str, Path] = {}
-    for suffix in reversed(SUFFIXES):
-        for path in sorted(folder.glob(f"*_{suffix}.fits")):
-            best[path.name.removesuffix(f"_{suffix}.fits")] = path
+def _names(suffixes: Sequence[str]) -> str:
+    *others, last = (f"_{suffix}" for suffix in suffixes)
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """Return the least reduced file of each exposure in a folder.
+
+    Compressed files are no input; they are taken only where nothing else is there, to be
+    refused with what to do.
+    """
+    for ending in (".fits", ".fits.gz"):
+        best: dict[str, Path] = {}
+        for suffix in reversed(suffixes):
+            for path in sorted(folder.glob(f"*_{suffix}{ending}")):
+                best[path.name.removesuffix(f"_{suffix}{ending}")] = path
+        if best:
+            break
     return sorted(best.values())
 
 
-def _suffix(path: Path) -> str:
+def _suffix(path: Path, suffixes: Sequence[str]) -> str:
     stem = path.name.removesuffix(".gz").removesuffix(".fits")
     suffix = stem.rpartition("_")[2]
     if not path.is_file():
         missing = "not there, though an association or a link names it"
         what = "a folder, not a file" if path.is_dir() else missing
         raise InputError(str(path), what)
-    if suffix not in SUFFIXES:
-        raise InputError(
-            str(path),
-            "not a product that a reduction starts from",
-            "give _uncal, _rate or _cal files",
-        )
+    if suffix not in suffixes:
+        names = _names(suffixes)
+        what = f"the name does not end in {names}"
+        raise InputError(str(path), what, f"give {names} files")
     return suffix
 
 

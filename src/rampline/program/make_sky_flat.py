@@ -45,9 +45,17 @@ def run_sky_flats(
     -------
     int
         0; 1 where a flat could not be measured.
+
+    Raises
+    ------
+    RamplineError
+        Where a folder holds no calibrated exposure, or a path does not exist.
     """
     shown = PlainProgress()
-    groups = group_by(_calibrated(cals), _optics)
+    inputs = collect_inputs(cals, (), mixed=True, suffixes=("cal",))
+    for refused in inputs.refused:
+        shown.say(f"left out: {refused}")
+    groups = group_by(sorted(source.path for source in inputs.sources), _optics)
     params = SkyFlatParams(min_exposures=min_exposures)
     failed = 0
     for words, members in sorted(groups.items()):
@@ -93,12 +101,6 @@ def write_sky_flat(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_reference(path, "flat", _cards(first, len(cals)), _parts(flat, found))
     return found
-
-
-def _calibrated(cals: Sequence[Path]) -> list[Path]:
-    """Return the calibrated exposures among files and folders, by name."""
-    sources = collect_inputs(cals, (), mixed=True).sources
-    return sorted(source.path for source in sources if "_cal" in source.path.name)
 
 
 def _optics(cal: Path) -> Key:

@@ -47,11 +47,14 @@ def read_parameters(
 
 
 def toml_lines(params: Params, step: str = "") -> Iterator[str]:
-    """Yield a TOML file of all values, each with its meaning and unit above it."""
+    """Yield a TOML file of all values, each with its meaning and unit above it.
+
+    A step may be named with or without its stage.
+    """
     sections: dict[str, list[ParameterRow]] = {}
     for row in walk_params(params):
         head = row.name.rpartition(".")[0]
-        if not step or step in head.split("."):
+        if not step or f".{step}." in f".{head}.":
             sections.setdefault(head, []).append(row)
     for head, rows in sections.items():
         yield f"\n[{head}]"
