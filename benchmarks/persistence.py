@@ -47,7 +47,7 @@ from rampline.detector.trapped_charge import (  # noqa: E402
 from rampline.exposure.planes import RampPlanes  # noqa: E402
 from rampline.exposure.records import Ramp  # noqa: E402
 from rampline.flags import BAD_FOR_SLOPE  # noqa: E402
-from rampline.pipeline.persistence import fill_ledger, follow_exposures  # noqa: E402
+from rampline.pipeline.persistence_ledger import fill_ledger, follow_exposures  # noqa: E402
 from rampline.pipeline.ramp_to_slope import RampToSlope, ramp_to_slope  # noqa: E402
 from rampline.pipeline.runner import Bench, Runner  # noqa: E402
 from rampline.simulation.headers import exposure_header  # noqa: E402

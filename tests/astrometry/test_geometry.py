@@ -12,6 +12,7 @@ from rampline.astrometry.geometry import (
     pixel_to_sky,
     pixel_to_v2v3,
     plane_to_sky,
+    sky_shift,
     sky_to_pixel,
     sky_to_plane,
     uncorrect_plane,
@@ -126,3 +127,20 @@ def test_poles_and_the_seam_at_zero_are_no_obstacle(rng, ra, dec):
     assert (sky[0] >= 0).all()
     assert (sky[0] < 360).all()
     np.testing.assert_allclose(sky_to_pixel(geometry, *sky), [rows, cols], atol=1e-6)
+
+
+def test_the_shift_between_dithers_is_that_of_the_sky_to_a_hundredth():
+    moved = replace(POINTING, ra_ref_deg=110.86, dec_ref_deg=-73.447)
+    here, there = (
+        make_geometry(sky_planes(), pointing, READOUT) for pointing in (POINTING, moved)
+    )
+    row, col = sky_to_pixel(there, *pixel_to_sky(here, [1023.5], [1023.5]))
+    shift = sky_shift(POINTING, moved, 0.031)
+    expected = [row[0] - 1023.5, col[0] - 1023.5]
+    assert np.hypot(*expected) > 500.0
+    np.testing.assert_allclose(shift, expected, atol=0.01 * np.hypot(*expected))
+
+
+def test_the_far_side_of_the_sky_is_not_a_number_of_pixels_away():
+    beyond = replace(POINTING, ra_ref_deg=290.83, dec_ref_deg=73.45)
+    assert not np.isfinite(sky_shift(POINTING, beyond, 0.031)).any()

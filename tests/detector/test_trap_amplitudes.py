@@ -4,9 +4,16 @@ import pytest
 from rampline.detector.trap_amplitudes import (
     Afterglow,
     TrapAmplitudeParams,
+    charge_of_traps,
     fit_amplitudes,
 )
-from rampline.detector.trapped_charge import SHARES, TIMES_S, released_shares
+from rampline.detector.trapped_charge import (
+    SHARES,
+    TIMES_S,
+    TrapAmplitudes,
+    Traps,
+    released_shares,
+)
 
 TIMES = np.array(TIMES_S)
 TRUE_S = 10.0 ** np.arange(5)
@@ -131,3 +138,19 @@ def test_where_nothing_can_be_seen_an_earlier_run_is_taken_as_it_is(rng):
     seen = [glow(rng, np.full(5, 100.0), lag) for lag in (60.0, 250.0)]
     past = fit_amplitudes(seen, TrapAmplitudeParams())
     assert fit_amplitudes([], TrapAmplitudeParams(), past) is past
+
+
+def test_the_charge_of_traps_is_their_filling_times_what_full_ones_hold():
+    """Two kinds of 20 and 40 DN, errors of 3 and 4 DN, a scatter of a tenth."""
+    kinds = len(TIMES_S)
+    full, error = np.zeros(kinds), np.zeros(kinds)
+    full[:2], error[:2] = (20.0, 40.0), (3.0, 4.0)
+    found = TrapAmplitudes(full, np.diag(error**2), np.ones(len(SHARES)), 0.1)
+    filling = np.zeros((kinds, 3), np.float32)
+    filling[:2] = [[0.5, 1.0, 0.0], [0.25, 1.0, 0.0]]
+    place = np.array([4, 5, 6], np.int32)
+    held = charge_of_traps(Traps(59000.0, place, place, filling), found)
+    np.testing.assert_array_equal(held.row, [4, 5])
+    np.testing.assert_allclose(held.charge_dn[:2], [[10.0, 20.0], [10.0, 40.0]])
+    relative = np.hypot([np.hypot(1.5, 1.0) / 20.0, 5.0 / 60.0], 0.1)
+    np.testing.assert_allclose(held.relative_error, relative, rtol=1e-6)

@@ -16,9 +16,10 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..exposure.planes import HeldCharge
 from ..numerics.selection import MAD_TO_SIGMA, robust_scatter
 from ..params import Count, Fraction, Params, Sigma
-from .trapped_charge import HALF_WELL, SHARES, TIMES_S, TrapAmplitudes
+from .trapped_charge import HALF_WELL, SHARES, TIMES_S, TrapAmplitudes, Traps
 
 _ROUNDS: Final = 6
 """Number of times that the filling curve and the amplitudes are fitted in turn."""
@@ -138,6 +139,36 @@ def fit_amplitudes(
     least = params.least_scatter if past is None else past.scatter
     scatter = max(least, _scatter(seen, fit.amplitude, curve))
     return TrapAmplitudes(fit.amplitude, fit.covariance, curve, scatter)
+
+
+def charge_of_traps(traps: Traps, amplitudes: TrapAmplitudes) -> HeldCharge:
+    """Return the charge that traps hold, pixels without any left out.
+
+    Parameters
+    ----------
+    traps : Traps
+        Of an exposure's pixels, at its start.
+    amplitudes : TrapAmplitudes
+        Their covariance and the scatter from pixel to pixel make the error.
+    """
+    charge = traps.filling * amplitudes.charge_dn[:, None]
+    variance = np.einsum(
+        "kn,kl,ln->n",
+        traps.filling,
+        amplitudes.covariance,
+        traps.filling,
+        optimize=True,
+    )
+    total = charge.sum(axis=0)
+    kept = total > 0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = np.sqrt(variance / total**2 + amplitudes.scatter**2)
+    return HeldCharge(
+        traps.row[kept],
+        traps.col[kept],
+        charge[:, kept].astype(np.float32),
+        relative[kept].astype(np.float32),
+    )
 
 
 def _bins(share: NDArray[np.float32]) -> NDArray[np.intp]:

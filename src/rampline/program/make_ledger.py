@@ -21,7 +21,7 @@ from ..exposure.planes import HeldCharge, RampPlanes, UsedFile
 from ..exposure.records import Ramp
 from ..files.fits_output import whole_file
 from ..files.read import read_ramp
-from ..pipeline.persistence import fill_ledger, follow_exposures
+from ..pipeline.persistence_ledger import fill_ledger, follow_exposures
 from ..pipeline.ramp_to_slope import RampToSlope
 from ..reference.planes import load_ramp_planes
 from ..reference.select import RAMP_KINDS
