@@ -37,7 +37,7 @@ RING: Final = np.concatenate(
 """(2, 36): row and column offsets of the surroundings of a pixel."""
 _LEAST_AROUND: Final = 6
 """Minimum number of these offsets with known values."""
-PIECE: Final = 2000
+PIECE: Final = 500
 """Number of pixels whose surroundings are gathered at a time."""
 
 
@@ -168,43 +168,51 @@ def _rises(
 
     The second array is the scatter of the surroundings over the exposure, (n,).
     """
-    own = _differences(raw, place, usable)
+    n_cols = usable.shape[1]
+    own = _differences(raw, place[0] * n_cols + place[1], usable)
     size = np.array(usable.shape)[:, None, None]
-    around = place[:, None, :] + RING[:, :, None]
-    outside = ((around < 0) | (around >= size)).any(axis=0)
-    around = np.clip(around, 0, size - 1)
     rises, scatter = np.empty_like(own), np.empty(own.shape[1], np.float32)
     for first in range(0, own.shape[1], PIECE):
         part = slice(first, first + PIECE)
-        steps = _differences(raw, around[:, :, part], clean)
-        steps[:, outside[:, part]] = np.nan
+        around = place[:, part, None] + RING[:, None, :]
+        outside = ((around < 0) | (around >= size)).any(axis=0)
+        row, col = np.clip(around, 0, size - 1)
+        steps = _differences(raw, row * n_cols + col, clean)
+        steps[:, outside] = np.nan
         rises[:, part] = own[:, part] - _median(steps)
-        total = steps.sum(axis=0)[None]
-        scatter[part] = _median(np.abs(total - _median(total)[:, None]))[0]
+        total = steps.sum(axis=0)
+        scatter[part] = _median(np.abs(total - _median(total)[:, None]))
     return rises, scatter
 
 
 def _differences(
     raw: tuple[NDArray[Any], NDArray[np.float32]],
-    place: NDArray[np.integer[Any]],
+    pixel: NDArray[np.integer[Any]],
     usable: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
-    """Return differences of groups at given pixels, (ints * steps, ...); NaN unusable."""
+    """Return differences of groups at given pixels, (ints * steps, ...); NaN unusable.
+
+    ``pixel`` counts along the rows of the frame.
+    """
     samples, limit_dn = raw
-    row, col = place
-    counts = samples[:, :, row, col].astype(np.float32)
-    full = counts >= limit_dn[row, col]
-    counts[full | ~usable[row, col]] = np.nan
+    n_ints, n_groups = samples.shape[:2]
+    counts = np.empty((n_ints, n_groups, *pixel.shape), np.float32)
+    # group by group: the pixels are near each other, the groups are far apart in memory
+    for i, g in np.ndindex(n_ints, n_groups):
+        counts[i, g] = samples[i, g].reshape(-1).take(pixel)
+    limit = limit_dn.reshape(-1).take(pixel)
+    limit[~usable.reshape(-1).take(pixel)] = -np.inf
+    counts[counts >= limit] = np.nan
     steps = np.diff(counts, axis=1)
     return steps.reshape(-1, *steps.shape[2:])
 
 
 def _median(steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the median along the second axis; NaN where too few are known."""
-    ordered = np.sort(steps, axis=1)
-    n = np.isfinite(ordered).sum(axis=1)
-    last = ordered.shape[1] - 1
-    lower = np.take_along_axis(ordered, (np.maximum(n - 1, 0) // 2)[:, None], axis=1)
-    upper = np.take_along_axis(ordered, (n // 2).clip(max=last)[:, None], axis=1)
-    middle = 0.5 * (lower + upper)[:, 0]
-    return np.where(n >= _LEAST_AROUND, middle, np.float32(np.nan))
+    """Return the median along the last axis; NaN where too few are known."""
+    ordered = np.sort(steps, axis=-1)
+    n = np.isfinite(ordered).sum(axis=-1, dtype=np.intp)[..., None]
+    last = ordered.shape[-1] - 1
+    lower = np.take_along_axis(ordered, np.maximum(n - 1, 0) // 2, axis=-1)
+    upper = np.take_along_axis(ordered, (n // 2).clip(max=last), axis=-1)
+    middle = 0.5 * (lower + upper)
+    return np.where(n >= _LEAST_AROUND, middle, np.float32(np.nan))[..., 0]
