@@ -21,6 +21,7 @@ from ..exposure.planes import HeldCharge, RampPlanes, UsedFile
 from ..exposure.records import Ramp
 from ..files.fits_output import whole_file
 from ..files.read import read_ramp
+from ..numerics.workspace import Workspace
 from ..pipeline.persistence_ledger import fill_ledger, follow_exposures
 from ..pipeline.ramp_to_slope import RampToSlope
 from ..reference.planes import load_ramp_planes
@@ -191,12 +192,18 @@ def _references(request: LedgerRequest, header: Header) -> tuple[UsedFile, ...]:
 
 
 def _exposures(request: LedgerRequest) -> Iterator[tuple[Ramp, RampPlanes]]:
-    """Yield the exposures that can be read, with their reference planes."""
+    """Yield the exposures that can be read, with their reference planes.
+
+    An exposure that nobody refers to any more lends its memory to the next.
+    """
+    workspace = Workspace()
     for source in request.sources:
         if not _references(request, source.header):
             continue
         try:
-            raw = read_ramp(source.path)
+            readout = source.header.readout
+            shape = readout.n_ints, readout.n_groups, readout.n_rows, readout.n_cols
+            raw = read_ramp(source.path, workspace.lend(shape, np.uint16))
             files = reference_source(request.references).select(
                 source.header, RAMP_KINDS
             )
