@@ -3,6 +3,7 @@ import pytest
 from photutils.aperture import CircularAperture
 
 from rampline.photometry.apertures import correlated_noise_factor, measure_apertures
+from rampline.photometry.labelled_image import LabelledImage
 
 ALONE = np.ones((1, 1))
 
@@ -12,7 +13,11 @@ def _measure(sky, positions, radii=(3.0,), err=None, labels=None, noise=ALONE):
     labels = np.zeros(sky.shape, np.int32) if labels is None else labels
     radii = np.array(radii)
     return measure_apertures(
-        (sky, err, labels), np.atleast_2d(positions), radii, (6.0, 9.0), noise
+        LabelledImage(sky, err, labels),
+        np.atleast_2d(positions),
+        radii,
+        (6.0, 9.0),
+        noise,
     )
 
 

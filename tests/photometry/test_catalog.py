@@ -10,6 +10,7 @@ from rampline.photometry.catalog import (
     build_catalog,
 )
 from rampline.photometry.centroids import Centroids
+from rampline.photometry.labelled_image import LabelledImage
 from rampline.photometry.shapes import measure_shapes
 from rampline.photometry.star_shape import Neighbours, StarShapes
 
@@ -23,7 +24,7 @@ def _catalog(flux=((30.0, 10.0), (50.0, 24.0), (70.0, 50.0)), narrowing=1.0, up=
     labels[4, 3:6], labels[3:6, 14] = 1, 2
     light = np.where(labels > 0, np.float32(10), np.float32(0))
     ones, two = np.ones(2), np.full((2, 2), 5.0)
-    shapes = measure_shapes(light, np.ones_like(light), light, labels)
+    shapes = measure_shapes(LabelledImage(light, np.ones_like(light), labels), light)
     measured = Measurements(
         shapes=shapes,
         noise_factor=np.array([1.0, 2.0]),

@@ -1,6 +1,7 @@
 import numpy as np
 
 from rampline.photometry.centroids import measure_centroids
+from rampline.photometry.labelled_image import LabelledImage
 
 from .scenes import FWHM_PX, gaussian_stars
 
@@ -11,7 +12,7 @@ def _measure(sky, rows, cols, err=1.0, noise=ALONE):
     plane = np.full(sky.shape, err, np.float32)
     labels = np.zeros(sky.shape, np.int32)
     start = np.stack([np.rint(rows), np.rint(cols)], axis=1)
-    return measure_centroids((sky, plane, labels), start, FWHM_PX, noise)
+    return measure_centroids(LabelledImage(sky, plane, labels), start, FWHM_PX, noise)
 
 
 def test_a_noiseless_star_is_centred_to_a_thousandth_of_a_pixel():
@@ -42,7 +43,7 @@ def test_a_neighbour_is_left_out():
     labels[:, 33:] = 2
     err = np.ones(sky.shape, np.float32)
     start = np.stack([rows, cols], axis=1)
-    found = measure_centroids((sky, err, labels), start, FWHM_PX, ALONE)
+    found = measure_centroids(LabelledImage(sky, err, labels), start, FWHM_PX, ALONE)
     blind = _measure(sky, rows, cols)
     assert abs(found.col[0] - 30) < abs(blind.col[0] - 30)
 

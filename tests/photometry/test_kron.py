@@ -9,6 +9,7 @@ from rampline.photometry.kron import (
     _sum_ellipse,
     measure_kron,
 )
+from rampline.photometry.labelled_image import LabelledImage
 from rampline.photometry.shapes import measure_shapes
 
 from ..twins import photometry as twin
@@ -24,7 +25,7 @@ def _blend(rng):
     labels[high] = 1
     labels[:, 19:][high[:, 19:]] = 2
     labels[25:][high[25:]] = 3
-    return sky, np.full(sky.shape, 0.3, np.float32), labels
+    return LabelledImage(sky, np.full(sky.shape, 0.3, np.float32), labels)
 
 
 def test_a_gaussian_has_the_known_radius_and_all_its_light():
@@ -32,7 +33,7 @@ def test_a_gaussian_has_the_known_radius_and_all_its_light():
     labels = (star > 1e-3).astype(np.int32)
     axes = np.array([[4.0, 4.0, 0.0]])
     found = measure_kron(
-        (star, np.ones_like(star), labels), np.full((1, 2), 40.0), axes
+        LabelledImage(star, np.ones_like(star), labels), np.full((1, 2), 40.0), axes
     )
     # mean radius of a Gaussian: sqrt(pi / 2), below the least of 1.4
     assert found.radius[0] == 1.4
@@ -68,13 +69,16 @@ def test_noise_about_nothing_has_no_kron_flux():
     axes = np.array([[2.5, 2.5, 0.0]])
     labels = np.zeros(sky.shape, np.int32)
     err = np.ones_like(sky)
-    found = measure_kron((sky, err, labels), np.array([[20.0, 20.0]]), axes)
+    found = measure_kron(
+        LabelledImage(sky, err, labels), np.array([[20.0, 20.0]]), axes
+    )
     assert np.isnan(found.flux[0])
 
 
 def test_kron_fluxes_are_those_of_photutils(rng):
-    sky, err, labels = _blend(rng)
-    shapes = measure_shapes(sky, err, sky, labels)
+    image = _blend(rng)
+    sky, err, labels = image
+    shapes = measure_shapes(image, sky)
     theirs = SourceCatalog(sky, SegmentationImage(labels), error=err)
     np.testing.assert_allclose(shapes.kron.flux, theirs.kron_flux, rtol=2e-3)
     errors = np.sqrt(shapes.kron.variance)

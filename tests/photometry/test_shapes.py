@@ -3,6 +3,7 @@ import pytest
 from photutils import use_future_column_names
 from photutils.segmentation import SegmentationImage, SourceCatalog
 
+from rampline.photometry.labelled_image import LabelledImage
 from rampline.photometry.shapes import measure_shapes
 
 from .scenes import gaussian_stars
@@ -12,7 +13,7 @@ def test_one_pixel_is_as_wide_as_a_pixel():
     sky = np.zeros((9, 9), np.float32)
     labels = np.zeros((9, 9), np.int32)
     sky[4, 6], labels[4, 6] = 5.0, 1
-    found = measure_shapes(sky, np.ones_like(sky), sky, labels)
+    found = measure_shapes(LabelledImage(sky, np.ones_like(sky), labels), sky)
     assert (found.row[0], found.col[0], found.area[0], found.flux[0]) == (4, 6, 1, 5)
     assert found.semimajor[0] == pytest.approx(np.sqrt(1 / 12))
     np.testing.assert_array_equal(found.box, [[4, 4, 6, 6]])
@@ -25,7 +26,7 @@ def test_an_ellipse_has_its_axes_and_angle():
     across = y * np.cos(angle) - x * np.sin(angle)
     sky = np.exp(-0.5 * ((along / 8) ** 2 + (across / 4) ** 2)).astype(np.float32)
     labels = np.ones(sky.shape, np.int32)
-    found = measure_shapes(sky, np.ones_like(sky), sky, labels)
+    found = measure_shapes(LabelledImage(sky, np.ones_like(sky), labels), sky)
     assert found.semimajor[0] == pytest.approx(8, rel=1e-3)
     assert found.semiminor[0] == pytest.approx(4, rel=1e-3)
     assert found.orientation_deg[0] == pytest.approx(30, abs=0.01)
@@ -34,7 +35,7 @@ def test_an_ellipse_has_its_axes_and_angle():
 def test_negative_pixels_have_no_weight_in_moments_but_count_in_the_flux():
     sky = np.array([[1.0, 1.0, -4.0]], np.float32)
     labels = np.ones((1, 3), np.int32)
-    found = measure_shapes(sky, np.ones_like(sky), sky, labels)
+    found = measure_shapes(LabelledImage(sky, np.ones_like(sky), labels), sky)
     assert found.col[0] == 0.5
     assert found.flux[0] == -2.0
     assert found.variance[0] == 3.0
@@ -42,7 +43,9 @@ def test_negative_pixels_have_no_weight_in_moments_but_count_in_the_flux():
 
 def test_without_sources_all_columns_are_empty():
     plane = np.zeros((5, 5), np.float32)
-    found = measure_shapes(plane, plane, plane, np.zeros((5, 5), np.int32))
+    found = measure_shapes(
+        LabelledImage(plane, plane, np.zeros((5, 5), np.int32)), plane
+    )
     assert len(found.row) == len(found.kron.flux) == len(found.box) == 0
 
 
@@ -55,7 +58,7 @@ def test_segments_are_measured_as_photutils_does(rng):
     labels, _ = ndimage.label(sky > 1.0, output=np.int32)
     err = rng.uniform(0.2, 0.4, sky.shape).astype(np.float32)
     smooth = ndimage.gaussian_filter(sky, 1.0)
-    found = measure_shapes(sky, err, smooth, labels)
+    found = measure_shapes(LabelledImage(sky, err, labels), smooth)
     with use_future_column_names():
         theirs = SourceCatalog(
             sky, SegmentationImage(labels), convolved_data=smooth, error=err

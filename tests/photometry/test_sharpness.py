@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from rampline.photometry.labelled_image import LabelledImage
 from rampline.photometry.point_source import PointSource, predict_point_source
 from rampline.photometry.sharpness import (
     SharpnessParams,
@@ -17,7 +18,8 @@ F200W = predict_point_source(0.065, 0.031, 1.0, 0.03)
 
 def _image(sky, err=1.0):
     plane = np.full(sky.shape, err, np.float32)
-    return sky.astype(np.float32), plane, np.zeros(sky.shape, np.int32)
+    labels = np.zeros(sky.shape, np.int32)
+    return LabelledImage(sky.astype(np.float32), plane, labels)
 
 
 def _find(sky, places, params=DEFAULT, star=F200W):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from rampline.photometry.apertures import ApertureFluxes
+from rampline.photometry.labelled_image import LabelledImage
 from rampline.photometry.sky_noise import (
     _find_clear,
     _mark_blank,
@@ -28,7 +29,7 @@ def _excess(image, ring):
 
 
 def _blank(noise):
-    return (
+    return LabelledImage(
         noise.astype(np.float32),
         np.ones(noise.shape, np.float32),
         np.zeros(noise.shape, np.int32),
@@ -76,7 +77,7 @@ def test_sources_do_not_count_as_noise(rng):
         for col in range(20, 400, 80):
             sky[row - 3 : row + 4, col - 3 : col + 4] += 30.0
             labels[row - 3 : row + 4, col - 3 : col + 4] = 1
-    image = (sky, err, labels)
+    image = LabelledImage(sky, err, labels)
     np.testing.assert_allclose(_correlate(image, ALONE), ALONE, atol=0.01)
     assert _excess(image, (7.0, 10.0)).max() < 1.2
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure.records import Labels, Plane
 from .aperture_kernel import cover_disk, measure_rings, sum_circles
+from .labelled_image import LabelledImage
 
 LEAST_RING = 10
 """With fewer source-free pixels in the sky annulus, pixels of other sources are used."""
@@ -36,7 +36,7 @@ class ApertureFluxes(NamedTuple):
 
 
 def measure_apertures(
-    image: tuple[Plane, Plane, Labels],
+    image: LabelledImage,
     positions: NDArray[np.float64],
     radii_px: NDArray[np.float64],
     annulus_px: tuple[float, float],
@@ -46,8 +46,8 @@ def measure_apertures(
 
     Parameters
     ----------
-    image : tuple of (rows, cols) arrays
-        Sky (MJy/sr), its error (MJy/sr), and labels (0 on sky).
+    image : LabelledImage
+        With its sky.
     positions : (sources, 2) float64, pixels
         Row and column of each source, in the order of the labels 1, 2, ...
     radii_px : (radii,) float64, pixels
@@ -67,16 +67,15 @@ def measure_apertures(
     excluded from the annulus, and the errors include the correlation of the noise and the
     error of the sky level.
     """
-    sky_plane, err, labels = image
     n_sources, n_radii = len(positions), len(radii_px)
     level, level_err = np.empty(n_sources), np.empty(n_sources)
     ring = (*annulus_px, LEAST_RING)
-    measure_rings(sky_plane, labels, positions, ring, (level, level_err))
+    measure_rings(image.signal, image.labels, positions, ring, (level, level_err))
     # The pixels of a ring sample all lags: their noise adds up as over a large area.
     level_err *= np.sqrt(max(autocorrelation.sum(), 1.0))
     flux, variance = np.empty((n_radii, n_sources)), np.empty((n_radii, n_sources))
     radii = np.asarray(radii_px, np.float64)
-    sum_circles(sky_plane, err, positions, radii, (flux, variance))
+    sum_circles(image.signal, image.err, positions, radii, (flux, variance))
     area = np.pi * radii[:, None] ** 2
     factor = [correlated_noise_factor(autocorrelation, radius) for radius in radii]
     noise = np.sqrt(variance) * np.array(factor)[:, None]

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ..exposure.records import Labels, Plane
+from .labelled_image import LabelledImage
 from .matched_filter import FWHM_PER_SIGMA
-from .patches import cut_patches
+from .patches import cut_own, cut_patches
 
 STEPS = 12
 
@@ -35,7 +35,7 @@ class Centroids(NamedTuple):
 
 
 def measure_centroids(
-    image: tuple[Plane, Plane, Labels],
+    image: LabelledImage,
     start: NDArray[np.float64],
     psf_fwhm_px: float,
     autocorrelation: NDArray[np.float64],
@@ -44,9 +44,8 @@ def measure_centroids(
 
     Parameters
     ----------
-    image : tuple of (rows, cols) arrays
-        Background-subtracted sky, its error, and labels. Pixels of other sources have no
-        weight.
+    image : LabelledImage
+        Background-subtracted. Pixels of other sources have no weight.
     start : (sources, 2) float64, pixels
         Row and column to start from, in the order of the labels 1, 2, ...
     psf_fwhm_px : float, pixels
@@ -66,14 +65,12 @@ def measure_centroids(
     window on a Gaussian source. In the errors the measured pull replaces it, because the
     wings of a diffraction image increase the pull.
     """
-    sky, err, labels = image
     half = int(np.ceil(2.0 * psf_fwhm_px)) + 1
     rows = np.rint(start[:, 0]).astype(np.int64)
     cols = np.rint(start[:, 1]).astype(np.int64)
-    signal = cut_patches(sky, rows, cols, half)
-    variance = cut_patches(err, rows, cols, half) ** 2
-    owner = cut_patches(labels, rows, cols, half)
-    own = (owner == 0) | (owner == np.arange(1, len(rows) + 1)[:, None, None])
+    signal = cut_patches(image.signal, rows, cols, half)
+    variance = cut_patches(image.err, rows, cols, half) ** 2
+    own = cut_own(image.labels, rows, cols, half)
     steps = np.arange(-half, half + 1, dtype=np.float64)
     sigma = psf_fwhm_px / FWHM_PER_SIGMA
     y, x = start[:, 0] - rows, start[:, 1] - cols

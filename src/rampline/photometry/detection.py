@@ -20,6 +20,7 @@ from .background import subtract_background
 from .blocks import Blocks, add_blocks, average_blocks, find_occupied
 from .diffraction import DiffractionParams, find_features, show_detail
 from .holes import Hole, fill_holes, find_holes, locate_cores
+from .labelled_image import LabelledImage
 from .matched_filter import filter_image
 from .point_source import PointSource
 from .regions import (
@@ -134,7 +135,8 @@ def detect_sources(
     rows, cols = _reject_features(detail, peaks, holes, star, steps.diffraction)
     clear_pixels(labels, valid)
     places = np.stack([rows, cols], axis=1).astype(np.float64)
-    sharp = find_too_sharp((signal, err, labels), places, star, noise, steps.sharpness)
+    labelled = LabelledImage(signal, err, labels)
+    sharp = find_too_sharp(labelled, places, star, noise, steps.sharpness)
     drop_labels(labels, sharp)
     count = sharp.size - int(sharp.sum())
     add_blocks(labels, valid, extended, count)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Labels, Plane
 from ..numerics.jit import kernel
+from .labelled_image import LabelledImage
 
 Values = NDArray[np.float64]
 
@@ -47,15 +48,13 @@ class KronFluxes(NamedTuple):
     area: Values
 
 
-def measure_kron(
-    image: tuple[Plane, Plane, Labels], centres: Values, axes: Values
-) -> KronFluxes:
+def measure_kron(image: LabelledImage, centres: Values, axes: Values) -> KronFluxes:
     """Measure Kron fluxes.
 
     Parameters
     ----------
-    image : tuple of (rows, cols) arrays
-        Signal (MJy/sr), its error (MJy/sr), and labels.
+    image : LabelledImage
+        Background-subtracted.
     centres : (sources, 2) float64, pixels
         Row and column, in the order of the labels 1, 2, ...
     axes : (sources, 3) float64

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..exposure.records import Labels
+
 
 def cut_patches(
     image: NDArray[Any],
@@ -34,3 +36,25 @@ def cut_patches(
     place = np.clip(i, 0, n_rows - 1), np.clip(j, 0, n_cols - 1)
     patches = image[place].astype(np.float64)
     return np.where(inside & np.isfinite(patches), patches, 0.0)
+
+
+def cut_own(
+    labels: Labels, rows: NDArray[np.int64], cols: NDArray[np.int64], half: int
+) -> NDArray[np.bool_]:
+    """Return where such squares show no other source.
+
+    Parameters
+    ----------
+    labels : (rows, cols) int32
+        0 on sky.
+    rows, cols : (sources,) int64, pixels
+        In the order of the labels 1, 2, ...
+    half : int, pixels
+
+    Returns
+    -------
+    (sources, 2 * half + 1, 2 * half + 1) bool
+    """
+    owner = cut_patches(labels, rows, cols, half)
+    own = np.arange(1, len(rows) + 1)[:, None, None]
+    return np.asarray((owner == 0) | (owner == own), np.bool_)

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure.records import Labels, Plane
+from ..exposure.records import Plane
 from .kron import KronFluxes, measure_kron
+from .labelled_image import LabelledImage
 
 Values = NDArray[np.float64]
 
@@ -52,17 +53,15 @@ class Shapes(NamedTuple):
     box: NDArray[np.int64]
 
 
-def measure_shapes(signal: Plane, err: Plane, smooth: Plane, labels: Labels) -> Shapes:
+def measure_shapes(image: LabelledImage, smooth: Plane) -> Shapes:
     """Measure the segments of a mosaic.
 
     Parameters
     ----------
-    signal, err : (rows, cols) float32, MJy/sr
-        Background-subtracted image and its error.
+    image : LabelledImage
+        Background-subtracted; its labels are 0 where there are no data, and without gaps.
     smooth : (rows, cols) float32
         Smoothed image; the weights of centroids and moments.
-    labels : (rows, cols) int32
-        0 on sky and where there are no data, otherwise 1, 2, ... without gaps.
 
     Returns
     -------
@@ -74,6 +73,7 @@ def measure_shapes(signal: Plane, err: Plane, smooth: Plane, labels: Labels) -> 
     `jwst`'s source_catalog: negative smoothed pixels have no weight; second moments below
     those of a single pixel are raised, as in SExtractor.
     """
+    signal, err, labels = image
     count = int(labels.max(initial=0))
     flat = np.flatnonzero(labels)
     owner = labels.ravel()[flat]
@@ -91,7 +91,7 @@ def measure_shapes(signal: Plane, err: Plane, smooth: Plane, labels: Labels) -> 
         yy, xx, yx = (total(weight * p) / norm for p in (dy * dy, dx * dx, dy * dx))
     major, minor, angle = _axes(yy, xx, yx)
     axes = np.stack([major, minor, angle], axis=1)
-    kron = measure_kron((signal, err, labels), np.stack([row, col], axis=1), axes)
+    kron = measure_kron(image, np.stack([row, col], axis=1), axes)
     return Shapes(
         label=np.arange(1, count + 1, dtype=np.int32),
         row=row,

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exposure.records import Labels, Plane
 from ..params import Sigma, StepParams
 from .centroids import measure_centroids
+from .labelled_image import LabelledImage
 from .matched_filter import FWHM_PER_SIGMA
-from .patches import cut_patches
+from .patches import cut_own, cut_patches
 from .point_source import PointSource, radial_profile
 
 Values = NDArray[np.float64]
@@ -45,7 +45,7 @@ class Widths(NamedTuple):
 
 
 def find_too_sharp(
-    image: tuple[Plane, Plane, Labels],
+    image: LabelledImage,
     places: Values,
     star: PointSource,
     noise_scale: float,
@@ -55,8 +55,8 @@ def find_too_sharp(
 
     Parameters
     ----------
-    image : tuple of (rows, cols) arrays
-        Signal (MJy/sr), its error (MJy/sr), and labels.
+    image : LabelledImage
+        Background-subtracted.
     places : (sources, 2) float64, pixels
         Row and column of each source's peak, in the order of the labels.
     star : PointSource
@@ -106,7 +106,7 @@ def expected_variances(star: PointSource) -> tuple[float, float]:
 
 
 def measure_widths(
-    image: tuple[Plane, Plane, Labels],
+    image: LabelledImage,
     places: Values,
     star: PointSource,
     noise_scale: float,
@@ -125,7 +125,7 @@ def measure_widths(
         falls on missing pixels. Otherwise missing pixels are filled with a star of the same
         flux, so that a star keeps its width.
     """
-    signal, err, labels = image
+    signal = image.signal
     centre = measure_centroids(image, places, star.fwhm_px, np.ones((1, 1)))
     sigma = star.fwhm_px / FWHM_PER_SIGMA
     half = int(np.ceil(3.0 * sigma)) + 1
@@ -133,13 +133,11 @@ def measure_widths(
     steps = np.arange(-half, half + 1.0)
     dy = steps[None, :, None] - (centre.row - rows)[:, None, None]
     dx = steps[None, None, :] - (centre.col - cols)[:, None, None]
-    owner = cut_patches(labels, rows, cols, half)
-    is_own = (owner == 0) | (owner == np.arange(1, len(rows) + 1)[:, None, None])
     gauss = np.exp(-0.5 * (dy**2 + dx**2) / sigma**2)
-    window = gauss * is_own
+    window = gauss * cut_own(image.labels, rows, cols, half)
     is_known = cut_patches(np.isfinite(signal), rows, cols, half) > 0
     light, is_whole = _fill(cut_patches(signal, rows, cols, half), is_known, gauss)
-    variance = cut_patches(err, rows, cols, half) ** 2
+    variance = cut_patches(image.err, rows, cols, half) ** 2
     total = (window * light).sum(axis=(1, 2))
     with np.errstate(divide="ignore", invalid="ignore"):
         yy, xx, yx = (

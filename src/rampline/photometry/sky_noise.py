@@ -15,6 +15,7 @@ from ..exposure.records import Labels, Plane
 from ..numerics.jit import kernel
 from ..numerics.selection import MAD_TO_SIGMA
 from .apertures import ApertureFluxes, measure_apertures
+from .labelled_image import LabelledImage
 
 LEAST_PIXELS = 20_000
 """With fewer blank pixels the predicted autocorrelation is used (error of 1 %)."""
@@ -26,25 +27,24 @@ SAMPLE = 300_000
 """Number of pixels that determines their scatter to a few thousandths."""
 
 
-def find_blank(image: tuple[Plane, Plane, Labels]) -> NDArray[np.bool_]:
+def find_blank(image: LabelledImage) -> NDArray[np.bool_]:
     """Find the pixels that have data and no source within the margin.
 
     Parameters
     ----------
-    image : tuple of (rows, cols) arrays
-        Signal, its error, and labels (0 on sky).
+    image : LabelledImage
 
     Returns
     -------
     (rows, cols) bool
     """
-    is_blank = np.empty(image[0].shape, np.bool_)
+    is_blank = np.empty(image.signal.shape, np.bool_)
     _mark_blank(*image, is_blank)
     return is_blank
 
 
 def measure_autocorrelation(
-    image: tuple[Plane, Plane, Labels],
+    image: LabelledImage,
     is_blank: NDArray[np.bool_],
     predicted: NDArray[np.float64],
 ) -> NDArray[np.float64]:
@@ -52,8 +52,8 @@ def measure_autocorrelation(
 
     Parameters
     ----------
-    image : tuple of (rows, cols) arrays
-        Background-subtracted signal, its error, and labels (0 on sky).
+    image : LabelledImage
+        Background-subtracted.
     is_blank : (rows, cols) bool
         See `find_blank`.
     predicted : (k, k) float64
@@ -72,7 +72,7 @@ def measure_autocorrelation(
     """
     if np.count_nonzero(is_blank) < LEAST_PIXELS:
         return predicted
-    signal, err, _ = image
+    signal, err = image.signal, image.err
     reach = predicted.shape[0] // 2
     sums = np.zeros((2, reach + 2, 2 * reach + 3))
     limit = 4.0 * _scatter_of_ratio(signal, err, is_blank)
@@ -86,7 +86,7 @@ def measure_autocorrelation(
 
 
 def measure_excess(
-    image: tuple[Plane, Plane, Labels],
+    image: LabelledImage,
     is_blank: NDArray[np.bool_],
     radii_px: NDArray[np.float64],
     annulus_px: tuple[float, float],

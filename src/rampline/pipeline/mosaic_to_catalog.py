@@ -38,6 +38,7 @@ from ..photometry.detection import (
     detect_sources,
 )
 from ..photometry.diffraction import DiffractionParams
+from ..photometry.labelled_image import LabelledImage
 from ..photometry.patches import cut_patches
 from ..photometry.point_source import (
     PointSource,
@@ -192,12 +193,12 @@ def _measure(
     params: CatalogParams,
 ) -> Measurements:
     """Measure all sources; radii in exposure pixels become pixels of the mosaic."""
-    image = (found.signal, mosaic.err, found.labels)
+    image = LabelledImage(found.signal, mosaic.err, found.labels)
     noise = optics.autocorrelation
     is_blank = find_blank(image)
     if params.measured_noise:
         noise = measure_autocorrelation(image, is_blank, noise)
-    shapes = measure_shapes(found.signal, mosaic.err, found.smooth, found.labels)
+    shapes = measure_shapes(image, found.smooth)
     start = np.stack([shapes.row, shapes.col], axis=1)
     radii = planes.radius_px * star.native_px
     ring = (planes.sky_in_px * star.native_px, planes.sky_out_px * star.native_px)
@@ -211,10 +212,10 @@ def _measure(
         places = np.stack([centroids.row, centroids.col], axis=1)
     others = found.labels if params.exclude_neighbours else np.zeros_like(found.labels)
     # apertures subtract a local sky of their own, so the mosaic still has its sky
-    raw = (mosaic.sky, mosaic.err, others)
+    raw = LabelledImage(mosaic.sky, mosaic.err, others)
     fluxes = measure_apertures(raw, places, radii, ring, noise)
     if params.measured_noise:
-        blank = (mosaic.sky, mosaic.err, found.labels)
+        blank = image._replace(signal=mosaic.sky)
         excess = measure_excess(blank, is_blank, radii, ring, noise)
         fluxes = add_excess(fluxes, excess)
     return Measurements(
