@@ -3,7 +3,14 @@ import io
 import numpy as np
 from PIL import Image
 
-from rampline.report.pictures import NO_DATA, colour_picture, picture, shrink
+from rampline.report.legend import ROWS, Legend
+from rampline.report.pictures import (
+    NO_DATA,
+    colour_picture,
+    picture,
+    shrink,
+    weight_picture,
+)
 
 
 def _pixels(png):
@@ -54,3 +61,24 @@ def test_a_colour_picture_shows_only_what_all_bands_cover(rng):
     bands[1, :10] = np.nan
     bands[2, :, 20:] = np.nan
     assert _pixels(colour_picture(*bands)).shape == (22, 20, 3)
+
+
+def test_weights_are_drawn_from_zero_and_without_those_that_are_zero():
+    weight = np.full((8, 8), 4.0, np.float32)
+    weight[:, :4] = 2.0
+    weight[0] = 0.0
+    pixels = _pixels(weight_picture(weight))
+    assert tuple(pixels[-1, 0]) == NO_DATA
+    assert tuple(pixels[0, 7]) == (255, 255, 255)
+    assert abs(int(pixels[0, 0, 0]) - 127) <= 1
+
+
+def test_a_small_plane_with_a_legend_is_magnified_and_the_legend_stands_below(rng):
+    image = rng.normal(0, 1, (64, 100)).astype(np.float32)
+    legend = Legend("jw_nrcb1 F200W cal", "MJy/sr", 0.031, 30.0)
+    pixels = _pixels(picture(image, legend=legend))
+    assert pixels.shape == (64 * 6 + ROWS, 600, 3)
+    np.testing.assert_array_equal(pixels[: 64 * 6 : 6, ::6], _pixels(picture(image)))
+    assert pixels[-ROWS:].max() > 200
+    bands = rng.normal(0, 1, (3, 64, 100)).astype(np.float32)
+    assert _pixels(colour_picture(*bands, legend)).shape == pixels.shape

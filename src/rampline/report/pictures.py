@@ -5,6 +5,7 @@ stripes and faint wings show and bright cores keep their shape. Rows run upwards
 """
 
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,10 @@ from numpy.typing import NDArray
 
 from ..exposure.records import Plane
 from ..numerics.selection import MAD_TO_SIGMA
+from .legend import Legend, Shades, legend_strip
 
-LARGEST = 1024
-"""Longest side of a picture, pixels."""
+LARGEST, SMALLEST = 1024, 640
+"""Longest side of a picture, pixels; smaller planes are magnified, if there is a legend."""
 BANDS = 64
 """Rows of a picture after which pages of memory maps are released."""
 NO_DATA = (24, 40, 72)
@@ -24,7 +26,13 @@ BRIGHTEST = 254
 """Shade of white; the shade above it marks missing data."""
 
 
-def picture(image: Plane, *, low_sigma: float = 3.0, high_sigma: float = 60.0) -> bytes:
+def picture(
+    image: Plane,
+    *,
+    low_sigma: float = 3.0,
+    high_sigma: float = 60.0,
+    legend: Legend | None = None,
+) -> bytes:
     """Draw a plane.
 
     Parameters
@@ -33,6 +41,8 @@ def picture(image: Plane, *, low_sigma: float = 3.0, high_sigma: float = 60.0) -
         NaN where there are no data.
     low_sigma, high_sigma : float
         Black and white, in units of the sky's scatter below and above its level.
+    legend : Legend or None
+        Drawn below the picture.
 
     Returns
     -------
@@ -40,13 +50,37 @@ def picture(image: Plane, *, low_sigma: float = 3.0, high_sigma: float = 60.0) -
         A PNG file.
     """
     small = shrink(image)
+    level, scatter = _sky(small)
+    black, white = level - low_sigma * scatter, level + high_sigma * scatter
     grey = np.rint(BRIGHTEST * _stretched(small, low_sigma, high_sigma))
-    shades = grey.astype(np.uint8)
-    shades[~np.isfinite(small)] = BRIGHTEST + 1
-    return _grey_png(shades)
+    pixels = _shaded(small, grey)
+    shades = Shades(black, white, "asinh")
+    return _grey_png(_framed(pixels, reduction(image), legend, shades))
 
 
-def colour_picture(blue: Plane, green: Plane, red: Plane) -> bytes:
+def weight_picture(image: Plane, legend: Legend | None = None) -> bytes:
+    """Draw weights from zero to their highest, but for the highest hundredth.
+
+    Parameters
+    ----------
+    image : (rows, cols) float32
+        Zero or NaN where there are no data.
+    legend : Legend or None
+        Drawn below the picture.
+    """
+    small = shrink(image)
+    small[~(small > 0)] = math.nan
+    known = small[np.isfinite(small)]
+    highest = float(np.quantile(known, 0.99)) if known.size else 1.0
+    grey = np.rint(BRIGHTEST * np.clip(np.nan_to_num(small) / highest, 0, 1))
+    pixels = _shaded(small, grey)
+    shades = Shades(0.0, highest, "linear")
+    return _grey_png(_framed(pixels, reduction(image), legend, shades))
+
+
+def colour_picture(
+    blue: Plane, green: Plane, red: Plane, legend: Legend | None = None
+) -> bytes:
     """Draw three planes of one grid as a colour picture, short wavelengths blue.
 
     Only the part that all of them cover is drawn.
@@ -56,7 +90,9 @@ def colour_picture(blue: Plane, green: Plane, red: Plane) -> bytes:
     small = [shrink(plane[box]) for plane in (red, green, blue)]
     missing = np.logical_or.reduce([~np.isfinite(plane) for plane in small])
     channels = [_stretched(plane, 2.0, 80.0) for plane in small]
-    return _png(np.stack(channels, axis=-1), missing)
+    pixels = np.rint(255.0 * np.stack(channels, axis=-1)).astype(np.uint8)
+    pixels[missing] = NO_DATA
+    return _colour_png(_framed(pixels, reduction(red[box]), legend, None))
 
 
 def _box_of(covered: NDArray[np.bool_]) -> tuple[slice, slice]:
@@ -67,12 +103,18 @@ def _box_of(covered: NDArray[np.bool_]) -> tuple[slice, slice]:
     return slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1)
 
 
+def reduction(image: Plane) -> int:
+    """Return how many pixels on either axis become one of the picture."""
+    longest: int = max(image.shape)
+    return max(1, -(-longest // LARGEST))
+
+
 def shrink(image: Plane, release: Callable[[], None] | None = None) -> Plane:
     """Average blocks of pixels until the longest side fits; NaN are left out.
 
     Where the image is mapped, ``release`` may be called now and then to let go of its pages.
     """
-    factor = max(1, -(-max(image.shape) // LARGEST))
+    factor = reduction(image)
     rows, cols = (side // factor for side in image.shape)
     small = np.empty((rows, cols), np.float32)
     for start in range(0, rows, BANDS):
@@ -114,22 +156,42 @@ def _sky(image: Plane) -> tuple[float, float]:
     return level, scatter if scatter > 0 else 1.0
 
 
+def _shaded(small: Plane, grey: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    shades = grey.astype(np.uint8)
+    shades[~np.isfinite(small)] = BRIGHTEST + 1
+    return shades
+
+
+def _framed(
+    pixels: NDArray[np.uint8], factor: int, legend: Legend | None, shades: Shades | None
+) -> NDArray[np.uint8]:
+    """Return a picture from its upper row on, the legend below."""
+    pixels = pixels[::-1]
+    if legend is None:
+        return pixels
+    times = max(1, SMALLEST // max(pixels.shape[:2]))
+    pixels = pixels.repeat(times, axis=0).repeat(times, axis=1)
+    strip = legend_strip(legend, pixels.shape[1], shades, times / factor)
+    strip = np.minimum(strip, BRIGHTEST).astype(np.uint8)
+    if pixels.ndim > strip.ndim:
+        strip = np.repeat(strip[..., None], pixels.shape[2], axis=2)
+    return np.concatenate([pixels, strip])
+
+
 def _grey_png(shades: NDArray[np.uint8]) -> bytes:
     """Encode shades up to `BRIGHTEST`, one byte per pixel: ten times faster than colours."""
     from PIL import Image  # noqa: PLC0415 - only where pictures are drawn
 
     grey = np.rint(np.arange(BRIGHTEST + 1) * (255 / BRIGHTEST)).astype(np.uint8)
-    image = Image.fromarray(np.ascontiguousarray(shades[::-1]))
+    image = Image.fromarray(np.ascontiguousarray(shades))
     image.putpalette(np.repeat(grey, 3).tobytes() + bytes(NO_DATA))
     return _saved(image)
 
 
-def _png(colours: NDArray[np.float64], missing: NDArray[np.bool_]) -> bytes:
+def _colour_png(pixels: NDArray[np.uint8]) -> bytes:
     from PIL import Image  # noqa: PLC0415 - only where pictures are drawn
 
-    pixels = np.rint(255.0 * colours).astype(np.uint8)
-    pixels[missing] = NO_DATA
-    return _saved(Image.fromarray(np.ascontiguousarray(pixels[::-1])))
+    return _saved(Image.fromarray(np.ascontiguousarray(pixels)))
 
 
 def _saved(image: Any) -> bytes:
