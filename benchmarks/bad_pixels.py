@@ -5,7 +5,9 @@
 Ramps of dithers of an empty sky are drawn read by read, searched and fitted with the
 defaults and laid on each other as the second round does. A hundredth of the pixels is odd,
 and no reference file knows of them. Telegraph pixels are told by the scatter that they give
-a slope, all others by the mean change of it, over the error of a single slope. Cases:
+a slope, all others by the mean change of it, over the error of a single slope. Open pixels
+give half their charge or more to their four neighbours; they are found if they are called
+open. Cases:
 
 short     MEDIUM8 x 9, sky of 0.1 DN/s, as short wavelengths have it
 long      MEDIUM8 x 9, sky of 0.6 DN/s
@@ -18,6 +20,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -33,7 +36,7 @@ from rampline.detector.bad_pixels import (  # noqa: E402
 from rampline.detector.band import PixelNoise, RampBand  # noqa: E402
 from rampline.detector.jumps import JumpParams, find_jumps  # noqa: E402
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes  # noqa: E402
-from rampline.flags import HOT, JUMP, LOW_QE, TELEGRAPH  # noqa: E402
+from rampline.flags import HOT, JUMP, LOW_QE, OPEN, TELEGRAPH  # noqa: E402
 
 GAIN, READ_NOISE_DN = 2.0, 5.5
 CASES = {
@@ -44,10 +47,12 @@ CASES = {
 SIZES = (0.5, 1.0, 2.0, 4.0, np.inf)
 HITS = 0.005
 """Share of the differences of groups that a cosmic ray hits."""
+ANY_BIT = 0xFFFFFFFF
+CROSS = np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
 
 
 class Detector:
-    """Pixels of which a hundredth is hot, lacks response or jumps between two levels."""
+    """Pixels of which a hundredth is hot, weak, open or jumps between two levels."""
 
     def __init__(self, side, telegraph, rng):
         self.rng, self.side = rng, side
@@ -57,6 +62,11 @@ class Detector:
         self.is_telegraph = (kind >= 0.006) & (kind < 0.010)
         self.glow = self.is_hot * 10 ** rng.uniform(-2.5, 0.0, shape)
         self.response = np.where(self.is_low, rng.uniform(0.0, 0.9, shape), 1.0)
+        self.is_open = (kind >= 0.010) & (kind < 0.0105)
+        lost = np.where(self.is_open, rng.uniform(0.5, 1.0, shape), 0.0)
+        self.response += ndimage.convolve(lost, CROSS / 4, mode="constant") - lost
+        self.is_good = ~(self.is_hot | self.is_low | self.is_telegraph)
+        self.is_good &= ~self.is_open & ~ndimage.binary_dilation(self.is_open, CROSS)
         low, high, level = telegraph
         number = self.is_telegraph.sum()
         self.dwell_s = low * (high / low) ** rng.random(number)
@@ -125,22 +135,23 @@ def measure(case, seed, side, dithers):
 
 def print_case(case, seed, side, dithers):
     detector, flags, size = measure(case, seed, side, dithers)
-    good = ~(detector.is_hot | detector.is_low | detector.is_telegraph)
     print(f"{case}, seed {seed}")
     kinds = (
         ("hot", detector.is_hot, HOT),
         ("weak", detector.is_low, LOW_QE),
         ("telegraph", detector.is_telegraph, TELEGRAPH),
+        ("open", detector.is_open, OPEN),
     )
     for name, own, bit in kinds:
         line = ""
         for low, high in itertools.pairwise(SIZES):
             some = own & (size >= low) & (size < high)
-            seen = (flags[some] != 0).mean() if some.any() else np.nan
+            seen = flags[some] & (bit if bit == OPEN else ANY_BIT) != 0
+            seen = seen.mean() if some.any() else np.nan
             line += f"{100 * seen:8.1f} ({some.sum():4d})"
-        false = good & (flags & bit > 0)
-        rate = 100 * false.sum() / good.sum()
-        error = 100 * np.sqrt(max(false.sum(), 1)) / good.sum()
+        false = detector.is_good & (flags & bit > 0)
+        rate = 100 * false.sum() / detector.is_good.sum()
+        error = rate / np.sqrt(max(false.sum(), 1))
         print(f"  {name:10s}{line}   {rate:.4f} +- {error:.4f}", flush=True)
 
 
@@ -153,8 +164,8 @@ def main():
     parser.add_argument("--side", type=int, default=600, help="of the frame, pixels")
     parser.add_argument("--dithers", type=int, default=9)
     asked = parser.parse_args()
-    print("found with any flag, % (of how many), by size 0.5-1, 1-2, 2-4, >4 sigma;")
-    print("good pixels that get the flag, %")
+    print("found with any flag (open: with OPEN), % (of how many),")
+    print("by size 0.5-1, 1-2, 2-4, >4 sigma; good pixels that get the flag, %")
     for case in asked.cases or CASES:
         for seed in asked.seeds:
             print_case(case, seed, asked.side, asked.dithers)

@@ -88,6 +88,35 @@ def test_a_pixel_that_jumps_between_levels_is_telegraph_noise(rng):
     assert flags[70, 70] == TELEGRAPH | DO_NOT_USE
 
 
+def test_ramps_that_all_fit_a_little_worse_jump_and_one_that_fits_badly_does_not(rng):
+    stack, err = empty_stack(SHAPE), np.full(SHAPE, ERR, np.float32)
+    nothing = np.zeros(SHAPE, np.bool_)
+    for number in range(9):
+        chi2 = (rng.chisquare(7, SHAPE) / 7).astype(np.float32)
+        # as one clean ramp in a hundred has it
+        chi2[30:40, 30:40] *= 2.6
+        if number == 4:
+            chi2[80:120, 80:120] = 50.0
+        residual = rng.normal(0.0, ERR, SHAPE).astype(np.float32)
+        add_exposure(stack, Exposed(residual, err, SKY, chi2, nothing, 7))
+    jumps = judge_pixels(stack, BadPixelParams()).flags & TELEGRAPH > 0
+    assert jumps[30:40, 30:40].mean() > 0.85
+    assert jumps[80:120, 80:120].mean() < 0.1
+    jumps[30:40, 30:40] = jumps[80:120, 80:120] = False
+    assert jumps.mean() < 5e-4
+
+
+def test_a_read_noise_that_is_not_that_of_the_reference_is_no_sign(rng):
+    stack, err = empty_stack(SHAPE), np.full(SHAPE, ERR, np.float32)
+    variance = rng.normal(1.2, 0.15, SHAPE)
+    for _ in range(9):
+        chi2 = (variance * rng.chisquare(7, SHAPE) / 7).astype(np.float32)
+        residual = rng.normal(0.0, ERR, SHAPE).astype(np.float32)
+        none = np.zeros(SHAPE, np.bool_)
+        add_exposure(stack, Exposed(residual, err, SKY, chi2, none, 7))
+    assert (judge_pixels(stack, BadPixelParams()).flags != 0).mean() < 1e-3
+
+
 def test_a_pixel_that_is_hit_again_and_again_jumps_by_itself(rng):
     def hits(number):
         hit = np.zeros(SHAPE, np.bool_)

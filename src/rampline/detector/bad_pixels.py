@@ -3,7 +3,7 @@
 Exposures of one detector, with sources masked and the sky subtracted, are stacked in the
 detector's frame in units of their errors. A pixel whose mean is significant is hot or has a
 low response. A pixel that jumps between levels (telegraph noise) scatters more than its
-errors, or its ramps fit badly or are flagged for cosmic rays more often than chance allows.
+errors, or its ramps fit worse or are flagged for cosmic rays more often than chance allows.
 A dark pixel with bright neighbours is open: its charge goes to them. Masks in reference
 files are months old; pixels change within weeks.
 """
@@ -13,7 +13,7 @@ from typing import Annotated, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import bdtrc, chdtri
+from scipy.special import bdtrc, chdtri, ndtri
 
 from ..exposure.records import Flags32, Plane
 from ..flags import ADJ_OPEN, DO_NOT_USE, HOT, LOW_QE, OPEN, TELEGRAPH
@@ -33,7 +33,7 @@ class BadPixelParams(StepParams):
     least_excess: Sigma = 0.5
     """Minimum mean of a pixel in units of the error of a single exposure."""
     false_rate: Annotated[float, Field(gt=0, lt=0.1), Unit("1")] = 1e-4
-    """Fraction of good pixels that each test for telegraph noise (scatter, badly fitting
+    """Fraction of good pixels that each test for telegraph noise (scatter, chi2 of all
     ramps, hits) may flag by chance."""
     usable_response: Fraction = 0.5
     """Pixels with a lower response get DO_NOT_USE; those above it only LOW_QE."""
@@ -43,8 +43,8 @@ class BadPixelParams(StepParams):
 
 _LEAST_VALUES: Final = 6
 """Minimum number of values for a scatter without the two extremes to be meaningful."""
-_ODDS_OF_BAD: Final = 1e-3
-"""Probability that a clean ramp counts as fitting badly."""
+_ODDS_OF_WORST: Final = 1e-4
+"""Probability that chi2 of a clean ramp is larger than it is allowed to count."""
 
 
 class Exposed(NamedTuple):
@@ -80,8 +80,10 @@ class PixelStack(NamedTuple):
     lowest: Plane
     depth: NDArray[np.float64]
     """Sum of the sky's level over the errors."""
-    n_bad_ramps: NDArray[np.int32]
-    """Number of exposures in which its ramp fits badly."""
+    chi2: NDArray[np.float64]
+    """Sum of chi2 of its ramps."""
+    degrees: NDArray[np.float64]
+    """Sum of their degrees of freedom."""
     n_hits: NDArray[np.int32]
     """Number of exposures in which its ramp has a jump."""
 
@@ -104,7 +106,8 @@ def empty_stack(shape: tuple[int, int]) -> PixelStack:
         highest=np.full(shape, -np.inf, np.float32),
         lowest=np.full(shape, np.inf, np.float32),
         depth=np.zeros(shape),
-        n_bad_ramps=np.zeros(shape, np.int32),
+        chi2=np.zeros(shape),
+        degrees=np.zeros(shape),
         n_hits=np.zeros(shape, np.int32),
     )
 
@@ -130,8 +133,9 @@ def add_exposure(stack: PixelStack, exposed: Exposed) -> None:
     np.fmin(stack.lowest, value, out=stack.lowest)
     np.add(stack.depth, np.where(known, level, 0.0), out=stack.depth)
     if exposed.chi2 is not None and exposed.degrees > 0:
-        worst = float(chdtri(exposed.degrees, _ODDS_OF_BAD)) / exposed.degrees
-        stack.n_bad_ramps[known & (exposed.chi2 > worst)] += 1
+        worst = float(chdtri(exposed.degrees, _ODDS_OF_WORST))
+        stack.chi2[known] += np.fmin(exposed.chi2[known] * exposed.degrees, worst)
+        stack.degrees[known] += exposed.degrees
     if exposed.is_hit is not None:
         stack.n_hits[known & exposed.is_hit] += 1
 
@@ -146,8 +150,10 @@ def judge_pixels(stack: PixelStack, params: BadPixelParams) -> BadPixels:
 
     Notes
     -----
-    The highest and the lowest value of each pixel are excluded, so that a single unmasked
-    source or hit does not make a bad pixel. Errors are scaled to the measured scatter of
+    The highest and the lowest value of each pixel are excluded, and chi2 of a single ramp
+    counts up to a limit, so that a single unmasked source or hit does not make a bad pixel:
+    of a process with two levels every ramp has its share of chi2, and the sum over all
+    exposures shows what none does. Errors are scaled to the measured scatter of
     the pixels. Structure on scales of 16 pixels or more, mostly stray light, is subtracted
     first.
     """
@@ -193,20 +199,35 @@ def _jumps(
     degrees = np.maximum(stack.n - 4, 1)
     most = np.sqrt(chdtri(degrees, params.false_rate) / chdtri(degrees, 0.5))
     scatters = (scatter > most) & (stack.n >= _LEAST_VALUES)
-    bad = _too_often(stack.n_bad_ramps, stack.n, _ODDS_OF_BAD, params.false_rate)
-    hit = _too_often(stack.n_hits, stack.n, 0.0, params.false_rate)
+    bad = _misfit(stack) > -float(ndtri(params.false_rate))
+    hit = _too_often(stack.n_hits, stack.n, params.false_rate)
     return np.asarray(scatters | bad | hit)
 
 
+def _misfit(stack: PixelStack) -> NDArray[np.float64]:
+    """Return how many sigma chi2 of all ramps of a pixel is above that of the others.
+
+    The cube root of chi2 is nearly Gaussian (Wilson & Hilferty 1931). It is scaled to the
+    pixels' own median and scatter, as the read noise is known only so well.
+    """
+    known = stack.degrees > 0
+    if not known.any():
+        return np.zeros(known.shape)
+    degrees = np.where(known, stack.degrees, 1.0)
+    root = np.where(known, np.cbrt(stack.chi2 / degrees), np.nan)
+    score = (root / np.nanmedian(root) - 1.0) / np.sqrt(2.0 / (9.0 * degrees))
+    return np.asarray(np.nan_to_num(score / max(_spread(score), 1.0)))
+
+
 def _too_often(
-    times: NDArray[np.int32], n: NDArray[np.int32], least_odds: float, rate: float
+    times: NDArray[np.int32], n: NDArray[np.int32], rate: float
 ) -> NDArray[np.bool_]:
     """Return the pixels in which an event occurs more often than by chance.
 
     The probability is that of all pixels together, so events common to all pixels do not
     count; nor does a single event.
     """
-    odds = max(float(times.sum()) / max(float(n.sum()), 1.0), least_odds)
+    odds = float(times.sum()) / max(float(n.sum()), 1.0)
     # bdtrc(k, n, p) is the probability of more than k events
     chance = bdtrc(np.maximum(times, 1) - 1.0, np.maximum(n, times), odds)
     return np.asarray((times > 1) & (chance < rate))
