@@ -11,8 +11,8 @@ from rampline.astrometry.bending import UNKNOWNS, evaluate_shapes
 from rampline.astrometry.distortion_update import (
     CURVED,
     DistortionUpdateParams,
-    _log_bayes_factor,
     detector_frame,
+    log_bayes_factor,
     update_geometry,
     update_polynomials,
     weigh_updates,
@@ -67,7 +67,7 @@ def test_the_bayes_factor_is_that_of_the_marginal_likelihoods(rng):
     value = covariance @ np.linalg.solve(noise, data)
     bent = multivariate_normal(np.zeros(3), prior + noise).logpdf(data)
     straight = multivariate_normal(np.zeros(3), noise).logpdf(data)
-    found = _log_bayes_factor(value, covariance, sigma)
+    found = log_bayes_factor(value, covariance, sigma)
     np.testing.assert_allclose(found, bent - straight, rtol=1e-12)
 
 

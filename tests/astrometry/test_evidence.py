@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rampline.astrometry.evidence import _overlap, is_inside, scatter
+from rampline.astrometry.evidence import is_inside, overlapping, scatter
 
 SQUARE = np.array([[0.0, 0.0], [0.0, 2.0], [2.0, 2.0], [2.0, 0.0]])
 
@@ -17,7 +17,7 @@ def moved(x, y):
 
 
 def _overlaps(one, other):
-    return _overlap(one, np.stack([other, other + 9.0]))[0]
+    return overlapping(one, np.stack([other, other + 9.0]))[0]
 
 
 def test_squares_overlap_only_where_they_share_area():

@@ -5,9 +5,9 @@ from rampline.astrometry.bending import LINEAR, UNKNOWNS, design_bends
 from rampline.astrometry.joint_solve import (
     Observations,
     Rigour,
-    _image_design,
-    _term_design,
+    image_design,
     solve_jointly,
+    term_design,
 )
 from rampline.astrometry.layout import (
     CATALOG,
@@ -107,9 +107,7 @@ def test_derivatives_are_exact(rng):
     values = rng.normal(size=(len(layout.pivots), 4)) * [1.0, 1.0, 1e-2, 1e-3]
     image = rng.integers(0, 4, 20)
     position = rng.uniform(-50, 50, (20, 2))
-    design = _image_design(layout, values, image, position) @ _term_design(
-        layout, values
-    )
+    design = image_design(layout, values, image, position) @ term_design(layout, values)
     design = design.toarray()
     for k in range(values.size):
         step = np.zeros(values.size)

@@ -3,7 +3,7 @@ import pytest
 
 from rampline.astrometry.reference_catalog import (
     J2000_MJD,
-    _earth_au,
+    earth_au,
     move_to_epoch,
     read_reference_stars,
 )
@@ -99,7 +99,7 @@ def test_earth_is_where_astropy_puts_it():
             ).xyz.to_value("au")
             for body in ("earth", "sun")
         )
-        np.testing.assert_allclose(_earth_au(mjd), earth - sun, atol=1e-3)
+        np.testing.assert_allclose(earth_au(mjd), earth - sun, atol=1e-3)
 
 
 def test_parallax_agrees_with_astropy():

@@ -3,7 +3,7 @@ import pytest
 from scipy.interpolate import CubicSpline
 
 from rampline.photometry.background import (
-    _weights,
+    cell_weights,
     measure_background,
     subtract_background,
 )
@@ -66,7 +66,7 @@ def test_it_is_subtracted_row_by_row(rng):
     ("n_cells", "size", "n_pixels"), [(2, 16, 20), (3, 8, 24), (9, 32, 270)]
 )
 def test_cells_are_joined_by_a_natural_spline(n_cells, size, n_pixels):
-    weights = _weights(n_cells, size, n_pixels)
+    weights = cell_weights(n_cells, size, n_pixels)
     first = np.arange(n_cells) * size
     centres = (first + np.minimum(first + size, n_pixels) - 1) / 2
     spline = CubicSpline(centres, np.eye(n_cells), bc_type="natural")

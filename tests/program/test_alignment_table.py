@@ -13,8 +13,8 @@ from rampline.exposure.header import SkyPlace
 from rampline.files.catalogs import read_catalog
 from rampline.pipeline.sky_to_mosaic import SkyToMosaic, align_field
 from rampline.program.alignment_table import read_alignment, write_alignment
-from rampline.program.make_alignment import _note
-from rampline.program.make_mosaic import _alignment_cards
+from rampline.program.make_alignment import describe_alignment
+from rampline.program.make_mosaic import alignment_cards
 
 GRID = Grid(
     ra_deg=214.98,
@@ -66,24 +66,26 @@ def test_a_field_comes_back_from_its_table(observed, enabled, tmp_path):
 def test_the_note_says_what_was_updated_and_whether_the_field_is_tied(observed):
     params = SkyToMosaic().alignment
     tied = align_field(observed.surveys, observed.catalog, params)
-    note = _note(tied, "stars.ecsv")
+    note = describe_alignment(tied, "stars.ecsv")
     assert "distortions of 2 detectors and filters updated by up to" in note
     assert "NO ABSOLUTE ALIGNMENT" not in note
     wrong = replace(observed.catalog, dec_deg=observed.catalog.dec_deg + 0.01)
     adrift = align_field(observed.surveys[:4], wrong, params)
     assert {image.status for image in adrift.alignment.images} == {"WEAK"}
-    note = _note(adrift, "stars.ecsv")
+    note = describe_alignment(adrift, "stars.ecsv")
     assert (
         "WEAK: hangs on no reference stars: aligned with other exposures only" in note
     )
     assert "NO ABSOLUTE ALIGNMENT: no star of the catalogue was matched" in note
-    assert "NO ABSOLUTE ALIGNMENT" not in _note(adrift, "none")
-    assert "NO ABSOLUTE ALIGNMENT: no network" in _note(adrift, "gaia", "no network")
+    assert "NO ABSOLUTE ALIGNMENT" not in describe_alignment(adrift, "none")
+    assert "NO ABSOLUTE ALIGNMENT: no network" in describe_alignment(
+        adrift, "gaia", "no network"
+    )
 
 
 def test_a_mosaic_counts_the_exposures_it_can_trust(observed):
     field = align_field(observed.surveys, observed.catalog, SkyToMosaic().alignment)
-    cards = {card.keyword: card.value for card in _alignment_cards(field)}
+    cards = {card.keyword: card.value for card in alignment_cards(field)}
     assert cards["ALIGNCAT"] == field.alignment.n_catalog > 20
     counts = [cards[f"ALIGN{ending}"] for ending in ("OK", "WK", "FL")]
     assert counts == [4, 0, 2]
@@ -107,7 +109,7 @@ def test_the_frame_of_a_moving_target_comes_back_from_the_table(observed, tmp_pa
     assert np.array_equal(
         again.geometries[0].correction, field.geometries[0].correction
     )
-    cards = {card.keyword: card.value for card in _alignment_cards(again)}
+    cards = {card.keyword: card.value for card in alignment_cards(again)}
     assert (cards["MT_AVRA"], cards["MT_AVDEC"]) == field.still
 
 

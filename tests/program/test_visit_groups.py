@@ -1,4 +1,4 @@
-from rampline.program.second_round import Member, _of_several_visits
+from rampline.program.second_round import Member, of_several_visits
 from rampline.program.visit_groups import split_epochs, visit_group, wisp_group
 
 from ..pipeline.exposures import make_header
@@ -35,14 +35,14 @@ def test_exposures_of_one_visit_make_no_wisps_of_a_programme():
         headers = [make_header(observation=o, detector=detector) for o in observations]
         return [Member(header=h, rate=None, view=None) for h in headers]
 
-    assert not list(_of_several_visits(members("001", "001", "001"), 3))
-    assert not list(_of_several_visits(members("001", "002"), 3))
+    assert not list(of_several_visits(members("001", "001", "001"), 3))
+    assert not list(of_several_visits(members("001", "002"), 3))
     none = members("001", "002", "002", detector="NRCB1")
-    assert not list(_of_several_visits(none, 3))
-    ((key, inside),) = _of_several_visits(members("001", "002", "002"), 3)
+    assert not list(of_several_visits(none, 3))
+    ((key, inside),) = of_several_visits(members("001", "002", "002"), 3)
     assert len(inside) == 3
     assert "001" not in key
     many = members(*["001"] * 40, *["002"] * 40)
-    ((_, inside),) = _of_several_visits(many, 3)
+    ((_, inside),) = of_several_visits(many, 3)
     assert len(inside) == 27
     assert {m.header.observation for m in inside} == {"001", "002"}

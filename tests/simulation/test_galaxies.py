@@ -4,7 +4,7 @@ from scipy.special import gammaincinv
 
 from rampline.simulation import galaxies
 from rampline.simulation.galaxies import Profiles, paint_galaxies, sersic_transform
-from tests.simulation.test_optics import _gaussian
+from tests.simulation.test_optics import gaussian
 from tests.twins import simulation as twins
 
 WAVE = np.expm1(0.004 * np.arange(2048))
@@ -24,7 +24,7 @@ def _one(index=1.0, half_light=4.0, ratio=1.0, angle=0.0, position=(60.0, 60.0))
 
 def _painted(galaxy, shape=(121, 121)):
     image = np.zeros(shape)
-    paint_galaxies(image, _gaussian(), galaxy)
+    paint_galaxies(image, gaussian(), galaxy)
     return image
 
 

@@ -14,7 +14,7 @@ from rampline.simulation.painting import Palette, paint
 from tests.simulation.scattered.views import ATTITUDE, sources, view
 
 
-def _spread():
+def spread():
     """A round PSF three pixels wide, four samples per pixel."""
     offset = (np.arange(241) - 120) / 4.0
     radius2 = offset[:, None] ** 2 + offset[None, :] ** 2
@@ -30,7 +30,7 @@ def _palette(detector, rows, cols, rates, colours):
     assert focal_to_sky(ATTITUDE, v2, v3)[0] == pytest.approx(stars.ra_deg)
     return Palette(
         camera=seen.camera,
-        spread=_spread(),
+        spread=spread(),
         sources=stars,
         position=np.stack([rows, cols], axis=-1).astype(float),
         rate=np.array(rates, float),

@@ -19,7 +19,7 @@ from rampline.simulation.optics import (
 )
 
 
-def _gaussian(sigma_px=1.5, size=241, oversample=4):
+def gaussian(sigma_px=1.5, size=241, oversample=4):
     offset = (np.arange(size) - size // 2) / oversample
     profile = np.exp(-0.5 * (offset / sigma_px) ** 2) / np.sqrt(2 * np.pi) / sigma_px
     values = np.outer(profile, profile).astype(np.float32)
@@ -29,20 +29,20 @@ def _gaussian(sigma_px=1.5, size=241, oversample=4):
 def test_encircled_energy_of_a_gaussian_is_the_known_one():
     radii = np.array([0.5, 1.0, 2.0, 4.0])
     expected = 1 - np.exp(-0.5 * (radii / 1.5) ** 2)
-    assert np.allclose(encircled_energy(_gaussian(), radii), expected, atol=5e-4)
+    assert np.allclose(encircled_energy(gaussian(), radii), expected, atol=5e-4)
 
 
 def test_a_pixel_adds_a_twelfth_to_the_variance():
-    wide = widened(_gaussian(), 3).values.astype(float)
+    wide = widened(gaussian(), 3).values.astype(float)
     offset = (np.arange(wide.shape[0]) - wide.shape[0] // 2) / 4
     variance = (wide.sum(axis=0) * offset**2).sum() / wide.sum()
     assert np.isclose(variance, 1.5**2 + 3 / 12, rtol=1e-4)
-    assert np.isclose(wide.sum(), _gaussian().values.sum(), rtol=1e-5)
+    assert np.isclose(wide.sum(), gaussian().values.sum(), rtol=1e-5)
 
 
 def test_coupling_moves_light_to_the_neighbouring_pixels():
     kernel3 = coupling_kernel("NRCB1")
-    plain = _gaussian()
+    plain = gaussian()
     after = coupled(plain, kernel3).values
     centre = plain.values.shape[0] // 2
     side = plain.values[centre, centre + 4]

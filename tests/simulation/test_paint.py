@@ -3,13 +3,13 @@ import pytest
 
 from rampline.simulation import paint
 from rampline.simulation.paint import paint_stars
-from tests.simulation.test_optics import _gaussian
+from tests.simulation.test_optics import gaussian
 from tests.twins import simulation as twins
 
 
 def _painted(position, rate=1000.0, shape=(61, 61), faintest=1e-9):
     image = np.zeros(shape)
-    paint_stars(image, _gaussian(), np.array([position]), np.array([rate]), faintest)
+    paint_stars(image, gaussian(), np.array([position]), np.array([rate]), faintest)
     return image
 
 
@@ -31,7 +31,7 @@ def test_a_pixel_gets_the_psf_at_its_distance():
 def test_stars_add_up_and_double():
     both = np.zeros((61, 61))
     places = np.array([[20.2, 20.1], [40.0, 41.7]])
-    paint_stars(both, _gaussian(), places, np.array([5.0, 10.0]), 1e-9)
+    paint_stars(both, gaussian(), places, np.array([5.0, 10.0]), 1e-9)
     one = _painted(places[0], 5.0) + 2 * _painted(places[1], 5.0)
     assert np.allclose(both, one)
 

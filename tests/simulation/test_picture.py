@@ -9,7 +9,7 @@ from rampline.simulation.instrument import passband
 from rampline.simulation.picture import paint_picture, read_pictures
 from rampline.simulation.scene import LightParams
 from tests.simulation.scattered.views import view
-from tests.simulation.test_grism import _spread
+from tests.simulation.test_grism import spread
 from tests.twins import simulation as twins
 
 BAND = passband("F200W")
@@ -34,7 +34,7 @@ def _painted(path, seen, **entry):
     light = LightParams.model_validate({"pictures": [{"file": path, **entry}]})
     canvas = np.zeros(seen.shape)
     for picture in read_pictures(light, BAND):
-        paint_picture(canvas, picture, (seen.camera, _spread(), (0, 0)), 1.0e9)
+        paint_picture(canvas, picture, (seen.camera, spread(), (0, 0)), 1.0e9)
     return canvas
 
 
@@ -46,7 +46,7 @@ def seen():
 def test_all_light_is_kept(seen, tmp_path, rng):
     values = rng.gamma(1.0, 1.0, (40, 30))
     path = _write(tmp_path / "sky.fits", values, seen, 80.0, 75.0, 0.05)
-    total = float(_spread().values.sum()) / 16
+    total = float(spread().values.sum()) / 16
     assert _painted(path, seen).sum() == pytest.approx(values.sum() * total, rel=1e-4)
 
 
@@ -99,7 +99,7 @@ def test_a_magnitude_sets_the_sum(seen, tmp_path):
     path = _write(tmp_path / "m.fits", np.ones((9, 9)), seen, 80.0, 80.0, 0.05, "K")
     bright = _painted(path, seen, magnitude=20.0)
     flux = 3630.78 * 10**-8 * 1e9
-    assert bright.sum() == pytest.approx(flux * _spread().values.sum() / 16, rel=1e-3)
+    assert bright.sum() == pytest.approx(flux * spread().values.sum() / 16, rel=1e-3)
 
 
 def test_surface_brightness_is_turned_into_flux(seen, tmp_path):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from rampline.simulation.snowballs import SnowballParams, _profile, snowballs
+from rampline.simulation.snowballs import SnowballParams, charge_profile, snowballs
 from rampline.simulation.streams import stream
 from tests.simulation.test_photons import readout
 
@@ -23,7 +23,7 @@ def test_their_number_is_rate_times_time_times_the_share_of_the_detector():
 def test_the_charge_falls_from_a_full_core_to_the_edge():
     radius = 20.0
     distance = np.array([0.0, 7.0, 13.5, 20.0, 32.0, 70.0])
-    charge = _profile(distance, radius)
+    charge = charge_profile(distance, radius)
     assert charge[0] == charge[1] == 2.0e5
     assert np.isclose(charge[3], 60.0)
     assert np.isclose(charge[2], np.sqrt(2.0e5 * 60.0))
@@ -32,7 +32,7 @@ def test_the_charge_falls_from_a_full_core_to_the_edge():
 
 
 def test_small_ones_have_no_full_core():
-    assert _profile(np.array([0.0]), 4.0)[0] < 1.05e5
+    assert charge_profile(np.array([0.0]), 4.0)[0] < 1.05e5
 
 
 def test_large_ones_are_rare_as_the_cube():

@@ -103,7 +103,7 @@ def weigh_updates(
     for value, known, sigma, n in zip(
         bends[:, :CURVED], covariance, prior[:, :CURVED], n_stars, strict=True
     ):
-        evidence = _log_bayes_factor(value, known, sigma)
+        evidence = log_bayes_factor(value, known, sigma)
         enough = evidence >= params.min_evidence and n >= params.min_stars
         updates.append(
             DistortionUpdate(
@@ -117,7 +117,7 @@ def weigh_updates(
     return tuple(updates)
 
 
-def _log_bayes_factor(
+def log_bayes_factor(
     value: NDArray[np.float64],
     covariance: NDArray[np.float64],
     sigma: NDArray[np.float64],

@@ -172,10 +172,10 @@ def _neighbours(outlines: Points, k: int) -> list[int]:
     near = ((low <= high[k]) & (high >= low[k])).all(axis=1)
     near[k] = False
     others = np.flatnonzero(near)
-    return [int(j) for j in others[_overlap(outlines[k], outlines[others])]]
+    return [int(j) for j in others[overlapping(outlines[k], outlines[others])]]
 
 
-def _overlap(one: Points, others: Points) -> NDArray[np.bool_]:
+def overlapping(one: Points, others: Points) -> NDArray[np.bool_]:
     """Tell which convex quadrilaterals overlap one, by their separating axes.
 
     ``one`` is (4, 2), ``others`` (n, 4, 2).

@@ -280,7 +280,7 @@ def _normal_equations(
     and then carried over to the terms.
     """
     ours = observations.image != CATALOG
-    rows = _image_design(
+    rows = image_design(
         layout, values, observations.image[ours], observations.position[ours]
     )
     rows = sparse.hstack([rows, bending.design], format="csr")
@@ -293,7 +293,7 @@ def _normal_equations(
     scaled = sums.multiply(np.repeat(total**-0.5, 2)[:, None]).tocsr()
     n_bends = len(bending.values)
     terms = sparse.block_diag(
-        [_term_design(layout, values), sparse.eye_array(n_bends)], format="csr"
+        [term_design(layout, values), sparse.eye_array(n_bends)], format="csr"
     )
     normal = terms.T @ (weighted @ rows - scaled.T @ scaled) @ terms
     right = -(terms.T @ (weighted @ residual[ours].ravel()))
@@ -304,7 +304,7 @@ def _normal_equations(
     return (normal + sparse.diags_array(prior)).tocsc(), right
 
 
-def _image_design(
+def image_design(
     layout: Layout, values: NDArray[np.float64], image: Indices, position: Points
 ) -> sparse.csr_array:
     """Return the derivatives of moved positions with the images' motions.
@@ -322,7 +322,7 @@ def _image_design(
     return sparse.csr_array((entries, columns, starts), shape=shape)
 
 
-def _term_design(layout: Layout, values: NDArray[np.float64]) -> sparse.csr_array:
+def term_design(layout: Layout, values: NDArray[np.float64]) -> sparse.csr_array:
     """Return the derivatives of the images' motions with the terms, (4 images, 4 terms).
 
     They must be exact: stars fix the images to each other a thousand times better than a

@@ -154,7 +154,7 @@ def move_to_epoch(
     (page C5), good to 0.01 deg, so to 2e-4 of the parallax.
     """
     ra, dec = np.radians(position_deg[0]), np.radians(position_deg[1])
-    x, y, z = ORBIT_AU * _earth_au(epoch_mjd)
+    x, y, z = ORBIT_AU * earth_au(epoch_mjd)
     # The observer's displacement moves the star the other way (Green 1985, eq. 8.15).
     along_ra = x * np.sin(ra) - y * np.cos(ra)
     along_dec = (x * np.cos(ra) + y * np.sin(ra)) * np.sin(dec) - z * np.cos(dec)
@@ -168,7 +168,7 @@ def move_to_epoch(
     )
 
 
-def _earth_au(mjd: float) -> Floats:
+def earth_au(mjd: float) -> Floats:
     """Return the Earth's heliocentric position, equator and equinox of J2000, au."""
     n = mjd - J2000_MJD
     anomaly = np.radians(357.528 + 0.9856003 * n)

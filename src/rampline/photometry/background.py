@@ -105,7 +105,7 @@ def _join(
     Cells with too few pixels take the level of the nearest cell that has enough.
     """
     down, across = (
-        _weights(n_cells, size, n_pixels)
+        cell_weights(n_cells, size, n_pixels)
         for n_cells, n_pixels in zip(level.shape, shape, strict=True)
     )
     known = n_used >= LEAST_USED * size**2
@@ -120,7 +120,7 @@ def _join(
     return Surface(down, smooth @ across.T)
 
 
-def _weights(n_cells: int, size: int, n_pixels: int) -> NDArray[np.float32]:
+def cell_weights(n_cells: int, size: int, n_pixels: int) -> NDArray[np.float32]:
     """Return the weight of each cell in each pixel along one axis, (pixels, cells).
 
     A natural cubic spline through the centres of the cells, linear beyond the outermost.

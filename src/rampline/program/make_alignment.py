@@ -77,7 +77,7 @@ def make_alignment(request: AlignmentRequest) -> Made:
     key = _key(request)
     if stored_key(request.table) == key:
         field, _ = read_alignment(request.table, surveys)
-        note = _note(field, request.align_to)
+        note = describe_alignment(field, request.align_to)
         return Made(path=request.table, made=(), note=note)
     stars, problem = _stars(request.align_to, surveys)
     field = align_field(surveys, stars, request.params.alignment)
@@ -85,7 +85,7 @@ def make_alignment(request: AlignmentRequest) -> Made:
     # without a key the table is never up to date: a failed network is tried again
     said = NO_ANSWER if problem else ""
     write_alignment(request.table, field, grid, "" if problem else key, said)
-    note = _note(field, request.align_to, problem)
+    note = describe_alignment(field, request.align_to, problem)
     return Made(path=request.table, made=("alignment",), note=note)
 
 
@@ -197,7 +197,7 @@ def _updated(field: AlignedField) -> list[str]:
     return [f"{what} updated by up to {most}"]
 
 
-def _note(field: AlignedField, align_to: str, problem: str = "") -> str:
+def describe_alignment(field: AlignedField, align_to: str, problem: str = "") -> str:
     """Say how the alignment went: exposures that are not OK are named with the reason."""
     images = field.alignment.images
     counts = [

@@ -196,7 +196,7 @@ def _world(
     )
     return MosaicWorld(
         gwcs=grid_tree(grid),
-        cards=(*grid_cards(grid), region, noise, *_alignment_cards(field)),
+        cards=(*grid_cards(grid), region, noise, *alignment_cards(field)),
         pixel_fraction=pixfrac,
         scale_ratio=ratio,
         association=product_name(request.name, "asn", "json"),
@@ -222,7 +222,7 @@ def _with_tables(
     return replace(world, cards=(*world.cards, *factors), tables=tables)
 
 
-def _alignment_cards(field: AlignedField) -> tuple[Card, ...]:
+def alignment_cards(field: AlignedField) -> tuple[Card, ...]:
     """Return how far the mosaic's exposures and its place on the sky can be trusted."""
     alignment = field.alignment
     statuses = [image.status for image in alignment.images]

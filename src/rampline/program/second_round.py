@@ -182,7 +182,7 @@ def _find_stray_light(
                 request(inside, f"{wisp_group_name(inside[0].header)}_wisps"),
                 is_programme=True,
             )
-            for key, inside in _of_several_visits(short, params.least_exposures)
+            for key, inside in of_several_visits(short, params.least_exposures)
         }
         wisps = _made(stages, "second round: wisps", make_stray, requests)
     requests = {}
@@ -195,7 +195,7 @@ def _find_stray_light(
     return _made(stages, "second round: stray light", make_stray, requests)
 
 
-def _of_several_visits(
+def of_several_visits(
     short: Sequence[Member], least: int
 ) -> Iterator[tuple[Key, list[Member]]]:
     """Yield exposures of more than one visit that show the same wisps, spread evenly."""

@@ -77,7 +77,7 @@ def _snowball(readout: Readout, draw: np.random.Generator, number: int) -> Event
     along = x * np.cos(angle) + y * np.sin(angle)
     across = y * np.cos(angle) - x * np.sin(angle)
     distance = np.hypot(along / stretch, across * stretch)
-    charge = draw.poisson(_profile(distance, radius)).astype(np.float32)
+    charge = draw.poisson(charge_profile(distance, radius)).astype(np.float32)
     kept = np.nonzero(charge)
     n = kept[0].size
     return Events(
@@ -89,7 +89,7 @@ def _snowball(readout: Readout, draw: np.random.Generator, number: int) -> Event
     )
 
 
-def _profile(distance: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
+def charge_profile(distance: NDArray[np.float64], radius: float) -> NDArray[np.float64]:
     """Return the charge at a distance from the centre, electrons."""
     core = _CORE * radius
     peak = _CORE_E if core > 2.0 else _CORE_E * (core / 2.0) ** 2
