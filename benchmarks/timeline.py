@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 STEPS = {
-    "rampline.program.reduce": ("collect_inputs", "run_first_round", "combine_field"),
-    "rampline.program.exposure": ("make_survey",),
+    "rampline.program.reduce": ("plan_run", "run_first_round", "combine_field"),
+    "rampline.program.make_exposure": ("make_survey",),
     "rampline.program.make_survey": ("load_sky", "survey_exposure"),
     "rampline.program.field": (
         "make_alignment",

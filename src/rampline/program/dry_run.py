@@ -7,11 +7,11 @@ from pathlib import Path
 
 from .budget import plan_budget
 from .estimate import Expected, expected_ledger, expected_tasks, total_seconds
-from .exposure import why_no_mosaic
 from .field import mosaic_name
 from .folders import Folders
 from .inputs import Inputs, Source
 from .make_cal import is_background
+from .make_exposure import why_no_mosaic
 from .make_ledger import ledger_requests
 from .notices import notices
 from .options import ReduceOptions

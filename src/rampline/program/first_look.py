@@ -37,8 +37,8 @@ from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .artifact_list import write_artifact_list
 from .describe_findings import describe_findings, steps_taken
-from .exposure import why_no_mosaic
 from .field import FieldRun
+from .make_exposure import why_no_mosaic
 from .products import Workplace, reference_source, step_run
 from .task_key import hash_file, source_hash
 from .user_regions import DrawnHere, drawn_on

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ..exposure.header import Header
 from .engine import Task
-from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field import FieldRun
 from .inputs import Inputs, Source
 from .journal import EXPOSURES, SKIES
 from .make_cal import choose_backgrounds, is_background
+from .make_exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .make_rate import Finish
 from .options import Until
 from .stage import StageRunner

@@ -11,9 +11,9 @@ from pathlib import Path
 from ..exposure.header import Header
 from ..files.names import product_name
 from ..files.read import read_header
-from .exposure import DISPERSED, ExposureResult
 from .field import FieldRun, mosaic_name
 from .grism_sources import gather_sources, nearest_catalog, read_given, write_sources
+from .make_exposure import DISPERSED, ExposureResult
 from .make_grism import (
     GrismRequest,
     PatternRequest,

@@ -12,13 +12,13 @@ from ..errors import RamplineError
 from ..files.names import product_name
 from .budget import plan_budget
 from .engine import make_engine
-from .exposure import ExposureResult
 from .field import FieldRun, combine_field
 from .finished import forget_finished, is_finished, note_finished, try_run_key
 from .first_round import run_first_round
 from .folders import Folders
 from .inputs import Inputs
 from .journal import Journal
+from .make_exposure import ExposureResult
 from .notices import notices
 from .occupancy import occupy
 from .options import ReduceOptions

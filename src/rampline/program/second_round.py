@@ -15,16 +15,16 @@ from ..exposure.header import Header
 from ..files.names import product_name
 from ..pipeline.sky_to_mosaic import split_filters
 from .alignment_table import read_alignment
-from .exposure import ExposureResult
 from .field import FieldRun, combine_field, mosaic_name
 from .field_view import FieldView
-from .improve import SecondRequest, improve
 from .journal import EXPOSURES_AGAIN
 from .make_bad_pixels import BadPixelRequest, make_bad_pixels
+from .make_exposure import ExposureResult
 from .make_sources import SourcesRequest, make_sources
 from .make_stray import StrayRequest, make_stray
 from .make_survey import read_survey
 from .products import Made
+from .remake_exposure import SecondRequest, remake_exposure
 from .stage import StageRunner
 from .user_regions import drawn_on
 from .visit_groups import (
@@ -83,7 +83,7 @@ def run_second_round(
     tasks = [
         stages.task(
             f"{member.header.root}_2",
-            improve,
+            remake_exposure,
             SecondRequest(
                 rate=member.rate,
                 view=member.view,

@@ -24,9 +24,9 @@ from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS, ReferenceFiles
 from .artifact_list import write_artifact_list
 from .describe_findings import describe_findings, steps_taken
-from .exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .field_view import FieldView, open_view
 from .make_bad_pixels import FLAGS
+from .make_exposure import ExposureRequest, ExposureResult, calibrate_exposure
 from .make_stray import read_template
 from .parameter_tree import Parameters
 from .pictures import draw_slope
@@ -41,10 +41,10 @@ from .stars import read_stars, star_problems
 from .task_key import hash_file
 from .user_regions import DrawnHere, region_rows
 
-MODULE = "program.improve"
+MODULE = "program.remake_exposure"
 
 
-class ImproveParams(Params):
+class RemakeParams(Params):
     """What determines the slopes of a second round."""
 
     flicker_noise: FlickerNoiseParams
@@ -84,7 +84,7 @@ class SecondRequest:
     parameters: Parameters
 
 
-def improve(request: SecondRequest) -> ExposureResult:
+def remake_exposure(request: SecondRequest) -> ExposureResult:
     """Make the slopes and the calibrated image of one exposure again.
 
     Raises
@@ -138,7 +138,7 @@ def _recipe(
     small = (request.view.alignment, request.stars)
     return Recipe(
         module=MODULE,
-        params=ImproveParams(
+        params=RemakeParams(
             flicker_noise=request.parameters.ramp_to_slope.flicker_noise,
             second_round=request.parameters.second_round,
         ),
