@@ -68,7 +68,11 @@ class SkyModel(NamedTuple):
 
 
 def model_sky(
-    values: NDArray[np.float32], usable: NDArray[np.bool_], params: SkyModelParams
+    values: NDArray[np.float32],
+    usable: NDArray[np.bool_],
+    params: SkyModelParams,
+    *,
+    mask_diffuse: bool = True,
 ) -> SkyModel:
     """Measure the sky between the sources.
 
@@ -78,6 +82,9 @@ def model_sky(
     usable : (rows, cols) bool
         Pixels that may be used; NaN values are excluded as well.
     params : SkyModelParams
+    mask_diffuse : bool
+        Whether light without a core is masked as a source: wings of galaxies are, but so
+        are stray light and errors of a flat.
 
     Returns
     -------
@@ -88,13 +95,13 @@ def model_sky(
     """
     shape = (values.shape[0], values.shape[1])
     blocks = average_blocks(values, usable)
+    thresholds = (params.compact, params.diffuse if mask_diffuse else np.inf)
     scatter = _pixel_scatter(measure_mesh(values, usable, params.cell, stride=4))
     found = np.zeros(blocks.mean.shape, np.bool_)
     coefficients, n_cells = _fit_blocks(blocks, found, shape, params)
     for _ in range(ROUNDS):
         sky = evaluate_sky(coefficients, shape, step=BLOCK)
         above = Blocks(blocks.mean - sky, blocks.peak - sky)
-        thresholds = (params.compact, params.diffuse)
         found = mask_sources(above, scatter, thresholds, params.grow)
         if not (np.isfinite(blocks.mean) & ~found).any():
             break

@@ -11,9 +11,6 @@ from ..exposure.grid import Grid
 from ..exposure.records import Plane, Scene
 from ..mosaic.blot import blot_mask, make_scene
 
-NEVER = 1e9
-"""A threshold that nothing passes, sigma."""
-
 
 def mask_mosaic(sky: Plane, *, diffuse: bool = True) -> NDArray[np.bool_]:
     """Return the pixels of a draft mosaic that sources reach, (rows, cols) bool.
@@ -25,8 +22,8 @@ def mask_mosaic(sky: Plane, *, diffuse: bool = True) -> NDArray[np.bool_]:
         Whether light without a core counts as a source: wings of galaxies do, but stray
         light then does too.
     """
-    params = SkyModelParams() if diffuse else SkyModelParams(diffuse=NEVER)
-    return model_sky(sky, np.isfinite(sky), params).is_source
+    known = np.isfinite(sky)
+    return model_sky(sky, known, SkyModelParams(), mask_diffuse=diffuse).is_source
 
 
 def mask_mosaic_cores(sky: Plane) -> NDArray[np.bool_]:

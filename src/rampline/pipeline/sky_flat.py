@@ -15,10 +15,9 @@ from ..calibration.sky_flat import (
 )
 from ..exposure.records import SkyImage
 from ..flags import BAD_FOR_MOSAIC
-from .draft_mosaic import NEVER
 
-MASK: Final = SkyModelParams(diffuse=NEVER, grow=16)
-"""Only sources with a core, grown far: errors of the flat look like diffuse light."""
+MASK: Final = SkyModelParams(grow=16)
+"""Sources are grown far."""
 
 
 def measure_sky_flat(images: Iterable[SkyImage], params: SkyFlatParams) -> SkyFlat:
@@ -49,7 +48,9 @@ def measure_sky_flat(images: Iterable[SkyImage], params: SkyFlatParams) -> SkyFl
                 f"{image.header.root}: its shape is not that of the others"
             )
         usable = (image.flags & np.uint32(BAD_FOR_MOSAIC)) == 0
-        is_sky = usable & ~model_sky(image.sky, usable, MASK).is_source
+        # errors of the flat look like diffuse light
+        sky = model_sky(image.sky, usable, MASK, mask_diffuse=False)
+        is_sky = usable & ~sky.is_source
         try:
             add_sky(sums, (image.sky, image.err), is_sky, n, params)
         except ValueError as error:
