@@ -48,8 +48,7 @@ def dithered(fwhm, ratio, n, rng):
             row, col = np.array(at) * ratio + shift
             if min(row, col) >= 1 and max(row, col) < SIZE - 2:
                 layer[at] = cubic_at(exposure, row, col)
-    noise = np.full(n, 25 * 0.01**2)
-    median = median_of_layers(layers, noise, 0.0, contrast_of_dithers(fwhm))
+    median = median_of_layers(layers, 0.0, contrast_of_dithers(fwhm))
     blots = np.full((n, 2, SIZE, SIZE), np.nan, np.float32)
     for pair, shift in zip(blots, shifts, strict=True):
         for row, col in np.ndindex(SIZE, SIZE):

@@ -15,6 +15,15 @@ def test_windows_cover_a_grid_once():
     assert np.all(seen == 1)
 
 
+def test_a_window_lies_within_a_wider_one():
+    plane = np.arange(50 * 70).reshape(50, 70)
+    for window in split_grid(plane.shape, 16, 30):
+        wide = window.grown(2, plane.shape)
+        part = plane[wide.slices]
+        assert np.array_equal(part[window.within(wide)], plane[window.slices])
+        assert wide.shape[0] - window.shape[0] in (2, 4)
+
+
 def test_a_box_holds_the_exposure_and_stays_on_the_grid():
     box = box_of(affine_map((10, 10), shift=(20, -4)), (60, 60))
     assert box.row_start <= 19

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.ndimage import maximum_filter
 
 from rampline import flags
 from rampline.files.scratch import ScratchPlanes
@@ -86,6 +87,23 @@ def test_of_two_exposures_only_the_one_that_was_hit_is_flagged(rng):
     assert second[inner].sum() < 5
 
 
+def test_two_exposures_show_hits_of_ten_sigma_beside_bad_pixels_too(rng):
+    first, second = field.make_field(rng, 2)
+    rows, cols = np.mgrid[24:74:6, 24:74:6]
+    excess = (first.sky - first.background_mjy_sr) / first.err
+    blank = maximum_filter(excess, 5)[rows, cols] < 4
+    rows, cols = rows[blank], cols[blank]
+    struck = first.sky.copy()
+    struck[rows, cols] = first.background_mjy_sr + 10 * first.err[rows, cols]
+    bad = first.flags.copy()
+    bad[rows, cols + 1] |= flags.DO_NOT_USE
+    for worse in (first.flags, bad):
+        images = [replace(first, sky=struck, flags=worse), second]
+        mine, other = combine(images).outliers
+        assert mine[rows, cols].mean() > 0.95
+        assert other.sum() <= 3
+
+
 def test_the_sky_is_the_truth_within_its_errors(rng):
     made = combine(field.make_field(rng, 6)).mosaic
     blank = (made.context[0] == 63) & (made.sky < 5 * made.err)
@@ -94,8 +112,9 @@ def test_the_sky_is_the_truth_within_its_errors(rng):
     assert 1.4826 * np.median(np.abs(chi)) == pytest.approx(1.0, abs=0.1)
 
 
-def test_threads_and_memory_change_nothing(rng, tmp_path):
-    images = [field.hit(image, rng)[0] for image in field.make_field(rng, 4)]
+@pytest.mark.parametrize("n", [2, 4])
+def test_threads_and_memory_change_nothing(rng, tmp_path, n):
+    images = [field.hit(image, rng)[0] for image in field.make_field(rng, n)]
     one = combine(images)
     scratch = ScratchPlanes(tmp_path)
     mapped = PlaneStore(0, scratch.make, scratch.release)

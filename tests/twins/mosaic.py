@@ -6,6 +6,7 @@ from scipy import ndimage
 from rampline.numerics.nodes import interpolate_nodes
 
 CHUNK = 128
+OUTSIDE = np.finfo(np.float32).max
 
 
 def clip(polygon, axis, bound, keep_below):
@@ -235,37 +236,45 @@ def average_sums(values, planes):
     planes[2][:] = weight
 
 
-def sort_and_pick(layers, pairs, judge, out):
-    tolerance, blank, surplus = judge
+def sort_and_pick(layers, pairs, out):
+    covered = ~np.isnan(layers)
+    known = np.isfinite(layers)
+    layers[:] = np.sort(np.where(covered, layers, OUTSIDE), axis=0)
     for row, col in np.ndindex(out.shape):
-        values = layers[:, row, col]
-        known_ = ~np.isnan(values)
-        values = values[known_]
-        out[row, col] = np.median(values) if values.size > 1 else np.nan
-        if values.size == 2 and np.ptp(values) ** 2 > tolerance[known_].sum():
-            many = np.ptp(values) > surplus * (values.min() - blank)
-            out[row, col] = values.min() if many else out[row, col]
+        n = known[:, row, col].sum()
+        judged = n > 1 or (n == 1 and covered[:, row, col].sum() > 1)
+        out[row, col] = np.median(layers[:n, row, col]) if judged else np.nan
 
 
-def count_known(layers, tolerance, count, allowed):
-    known_ = ~np.isnan(layers)
-    count[: layers.shape[1]] = known_.sum(axis=0)
-    allowed[: layers.shape[1]] = tolerance @ known_
-    layers[~known_] = np.inf
+def count_known(layers, count):
+    count[: layers.shape[1]] = np.isfinite(layers).sum(axis=0)
+    layers[np.isnan(layers)] = OUTSIDE
 
 
 def exchange(lower, upper):
     lower[:], upper[:] = np.minimum(lower, upper), np.maximum(lower, upper)
 
 
-def pick_middle(layers, count, limits, out):
-    allowed, blank, surplus = limits
+def pick_middle(layers, count, out):
     for i in range(len(out)):
-        values = layers[: count[i], i]
-        out[i] = np.median(values) if count[i] > 1 else np.nan
-        many = count[i] == 2 and np.ptp(values) > surplus * (values[0] - blank)
-        if many and np.ptp(values) ** 2 > allowed[i]:
-            out[i] = values[0]
+        judged = count[i] > 1 or (count[i] == 1 and np.isinf(layers[-1, i]))
+        out[i] = np.median(layers[: count[i], i]) if judged else np.nan
+
+
+def settle_pairs(layers, blank, surplus, out):
+    is_pair = (layers < OUTSIDE).sum(axis=0) == 2
+    low, high = layers[:2]
+    for row, col in np.argwhere(is_pair):
+        a, b = low[row, col], high[row, col]
+        around = [(row - 1, col), (row + 1, col), (row, col - 1), (row, col + 1)]
+        near = [
+            low[y, x]
+            for y, x in around
+            if 0 <= y < low.shape[0] and 0 <= x < low.shape[1] and low[y, x] < OUTSIDE
+        ]
+        steepest = max((abs(value - a) for value in near), default=0.0)
+        if b - a > min(surplus * (a - blank), 3.0 * steepest):
+            out[row, col] = np.median([a, b, np.mean(near, dtype=float) if near else a])
 
 
 def sample_rows(sky, lattice, first, limits, out):
@@ -275,7 +284,8 @@ def sample_rows(sky, lattice, first, limits, out):
         value = cubic_at(sky, row, col) if np.isfinite(row + col) else np.nan
         if np.isnan(value):
             value = sample_usable(sky, row, col, least)
-        out[r, c] = value - level
+        inside = -0.5 < row < sky.shape[0] - 0.5 and -0.5 < col < sky.shape[1] - 0.5
+        out[r, c] = (np.inf if inside and np.isnan(value) else value) - level
 
 
 def sample_usable(sky, row, col, least):

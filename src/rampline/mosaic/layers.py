@@ -19,6 +19,7 @@ from ..numerics.jit import kernel
 from ..numerics.nodes import count_nodes, interpolate_row, invert_nodes
 from .blot import cubic_at
 from .drizzle import DrizzleInput, add_exposure, reach, start_sums
+from .median import UNUSABLE
 from .window import Lattice, Window
 
 CLIP_SIGMA = 3.0
@@ -73,7 +74,8 @@ def sample_exposures(
     Returns
     -------
     (exposures, rows, cols) float32, MJy/sr
-        With the sky level subtracted; NaN where an exposure has no data.
+        With the sky level subtracted; NaN outside an exposure, infinite where it has no
+        usable pixels.
     """
     layers = np.empty((len(exposures), *window.shape), np.float32)
     for layer, one, (lattice, box) in zip(layers, exposures, inverses, strict=True):
@@ -187,6 +189,7 @@ def sample_rows(
                 value = np.float32(cubic_at(sky, row, col))
                 if np.isnan(value):
                     value = sample_usable(sky, row, col, least)
+                    value = UNUSABLE if np.isnan(value) else value
             out[r, c] = value - level
 
 

@@ -14,43 +14,44 @@ from ..numerics.jit import kernel
 
 LANES = 256
 """Pixels along a row that are sorted together: a dozen layers of them fit in the cache."""
+UNUSABLE = np.float32(np.inf)
+"""Stands for an exposure without a usable pixel."""
+OUTSIDE = np.finfo(np.float32).max
+"""Stands for an exposure that does not cover the place."""
+STEEPEST_CHANGE = 3.0
+"""Where two dithers of a star differ by more than this multiple of the steepness of the
+lower one, the lower one represents the star as well as their mean does: found for the
+images of `rampline.mosaic.undersampling`."""
 
 
 def median_of_layers(
-    layers: Plane,
-    tolerance: NDArray[np.float64],
-    blank: float = 0.0,
-    contrast: float = 2.0,
+    layers: Plane, blank: float = 0.0, contrast: float = np.inf
 ) -> Plane:
     """Return the median of exposures on a window of the grid.
 
     Parameters
     ----------
     layers : (exposures, rows, cols) float32, MJy/sr
-        NaN where an exposure has no data or too little weight. Owned; sorted in place.
-    tolerance : (exposures,) float64, (MJy/sr)**2
-        Two exposures contradict each other where their squared difference exceeds the
-        sum of their tolerances, and the brighter one, above ``blank``, is more than
-        ``contrast`` times the fainter.
+        NaN outside an exposure, infinite where it has no usable pixel. Owned; sorted in
+        place.
     blank : float, MJy/sr
         Level of blank sky in the layers.
     contrast : float
         Largest ratio of a star's brightness between dithers:
-        `rampline.mosaic.undersampling.contrast_of_dithers`.
+        `rampline.mosaic.undersampling.contrast_of_dithers`. Infinite: of two exposures
+        always the mean.
 
     Returns
     -------
     (rows, cols) float32, MJy/sr
-        NaN where fewer than two exposures have data, because a single exposure cannot
-        be tested against itself; the JWST pipeline keeps it. For two exposures, their
-        mean, or the lower value where they contradict each other, because transient
-        events are bright: compared with the mean, as in the JWST pipeline, both would
-        be flagged and leave a hole. On the core of an undersampled star two dithers
-        differ by far more than noise, but by a limited factor.
+        NaN where one exposure alone covers the sky, because it cannot be tested against
+        itself; the JWST pipeline keeps it. Where all others have no usable pixel, its
+        value. For two exposures see `settle_pairs`.
     """
     median = np.empty(layers.shape[1:], np.float32)
-    judge = tolerance, blank, contrast - 1.0
-    sort_and_pick(layers, sorting_network(len(layers)), judge, median)
+    sort_and_pick(layers, sorting_network(len(layers)), median)
+    if len(layers) > 1 and np.isfinite(contrast):
+        settle_pairs(layers, blank, contrast - 1.0, median)
     return median
 
 
@@ -77,50 +78,32 @@ def sorting_network(n: int) -> NDArray[np.int64]:
 
 @kernel
 def sort_and_pick(
-    layers: NDArray[np.float32],
-    pairs: NDArray[np.int64],
-    judge: tuple[NDArray[np.float64], float, float],
-    out: NDArray[np.float32],
+    layers: NDArray[np.float32], pairs: NDArray[np.int64], out: NDArray[np.float32]
 ) -> None:
-    """Write the median over the first axis; see `median_of_layers`.
-
-    ``judge`` is the tolerance, the level of blank sky and the contrast minus 1.
-    """
-    tolerance, blank, surplus = judge
+    """Sort over the first axis and write the median; see `median_of_layers`."""
     rows, cols = out.shape
     count = np.empty(LANES, np.int64)
-    allowed = np.empty(LANES)
     for row in range(rows):
         for start in range(0, cols, LANES):
             stop = min(start + LANES, cols)
-            count_known(layers[:, row, start:stop], tolerance, count, allowed)
+            count_known(layers[:, row, start:stop], count)
             for k in range(pairs.shape[0]):
                 lower = layers[pairs[k, 0], row, start:stop]
                 upper = layers[pairs[k, 1], row, start:stop]
                 exchange(lower, upper)
-            middle = out[row, start:stop]
-            limits = allowed, blank, surplus
-            pick_middle(layers[:, row, start:stop], count, limits, middle)
+            pick_middle(layers[:, row, start:stop], count, out[row, start:stop])
 
 
 @kernel
-def count_known(
-    layers: NDArray[np.float32],
-    tolerance: NDArray[np.float64],
-    count: NDArray[np.int64],
-    allowed: NDArray[np.float64],
-) -> None:
-    """Count the finite layers, sum their tolerances, and replace NaN by infinity."""
+def count_known(layers: NDArray[np.float32], count: NDArray[np.int64]) -> None:
+    """Count the finite layers, and replace NaN by what is higher than those."""
     count[:] = 0
-    allowed[:] = 0.0
     for k in range(layers.shape[0]):
-        line, each = layers[k], tolerance[k]
+        line = layers[k]
         for i in range(len(line)):
             value = line[i]
-            known = value == value  # noqa: PLR0124
-            line[i] = value if known else np.float32(np.inf)
-            count[i] += 1 if known else 0
-            allowed[i] += each if known else 0.0
+            line[i] = value if value <= UNUSABLE else OUTSIDE
+            count[i] += 1 if value < OUTSIDE else 0
 
 
 @kernel
@@ -135,19 +118,44 @@ def exchange(lower: NDArray[np.float32], upper: NDArray[np.float32]) -> None:
 
 @kernel
 def pick_middle(
-    layers: NDArray[np.float32],
-    count: NDArray[np.int64],
-    limits: tuple[NDArray[np.float64], float, float],
-    out: NDArray[np.float32],
+    layers: NDArray[np.float32], count: NDArray[np.int64], out: NDArray[np.float32]
 ) -> None:
     """Write the median of the first ``count`` layers, which are sorted."""
-    allowed, blank, surplus = limits
+    last = layers.shape[0] - 1
     for i in range(len(out)):
         n = count[i]
         middle = np.float32(np.nan)
-        if n > 1:
+        if n > 1 or (n == 1 and layers[last, i] > OUTSIDE):
             a, b = layers[(n - 1) // 2, i], layers[n // 2, i]
             middle = np.float32(0.5) * (a + b)
-            if n == 2 and (b - a) ** 2 > allowed[i] and b - a > surplus * (a - blank):
-                middle = a
         out[i] = middle
+
+
+@kernel
+def settle_pairs(
+    layers: NDArray[np.float32], blank: float, surplus: float, out: NDArray[np.float32]
+) -> None:
+    """Replace the mean of two exposures that contradict each other.
+
+    On a star, two dithers differ by a limited factor, ``surplus`` more than 1, and by a
+    limited multiple of the steepness of the lower one. Of those that differ by more
+    the lower is taken, because transient events are bright, but not below the level of
+    its neighbours.
+    """
+    n, rows, cols = layers.shape
+    low, high = layers[0], layers[1]
+    for row in range(rows):
+        for col in range(cols):
+            a, b = low[row, col], high[row, col]
+            if b >= OUTSIDE or (n > 2 and layers[2, row, col] < OUTSIDE):
+                continue
+            steepest, total, known = np.float32(0.0), np.float32(0.0), 0
+            for i, j in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+                y, x = row + i, col + j
+                if 0 <= y < rows and 0 <= x < cols and low[y, x] < OUTSIDE:
+                    steepest = max(steepest, abs(low[y, x] - a))
+                    total += low[y, x]
+                    known += 1
+            if b - a > min(surplus * (a - blank), STEEPEST_CHANGE * steepest):
+                level = total / known if known else a
+                out[row, col] = max(a, min(b, level))

@@ -19,9 +19,6 @@ from ..exposure.records import Plane
 from ..numerics.jit import kernel
 from ..params import Factor, Fraction, Sigma, StepParams
 
-CONTRADICTION = 5.0
-"""Two exposures of blank sky differ by more sigma than this only if one has a hit."""
-
 
 class OutlierParams(StepParams):
     """How pixels are compared with the median of the dithers.

@@ -38,6 +38,21 @@ class Window(NamedTuple):
             slice(self.col_start, self.col_stop),
         )
 
+    def grown(self, margin: int, shape: tuple[int, int]) -> "Window":
+        """Return the window with a margin of pixels, within a grid of ``shape``."""
+        return Window(
+            max(0, self.row_start - margin),
+            min(shape[0], self.row_stop + margin),
+            max(0, self.col_start - margin),
+            min(shape[1], self.col_stop + margin),
+        )
+
+    def within(self, wide: "Window") -> tuple[slice, slice]:
+        """Return the window as an index into a plane of a wider one."""
+        top, left = self.row_start - wide.row_start, self.col_start - wide.col_start
+        rows, cols = self.shape
+        return slice(top, top + rows), slice(left, left + cols)
+
 
 class Lattice(NamedTuple):
     """A pixel map in the form kernels expect: `rampline.exposure.geometry.PixelMap`."""

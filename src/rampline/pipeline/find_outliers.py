@@ -20,14 +20,12 @@ from ..mosaic.drizzle import DrizzleInput
 from ..mosaic.layers import (
     drizzle_exposures,
     invert_map,
-    pixel_area,
     sample_exposures,
     typical_sky,
     typical_weight,
 )
 from ..mosaic.median import median_of_layers
 from ..mosaic.outliers import (
-    CONTRADICTION,
     OutlierParams,
     doubtful_pixels,
     flag_outliers,
@@ -72,20 +70,17 @@ class Typical(NamedTuple):
     ----------
     weight : (exposures,) float64
         Of an output pixel that each of them covers fully.
-    tolerance : (exposures,) float64, (MJy/sr)**2
-        See `median_of_layers`.
     blank : float, MJy/sr
         What is left of the sky.
     """
 
     weight: NDArray[np.float64]
-    tolerance: NDArray[np.float64]
     blank: float
 
 
 def outliers(dither_set: DitherSet, _planes: None, params: OutlierParams) -> DitherSet:
     """Compare each exposure with the median of all; what disagrees loses its weight."""
-    typical = measure_exposures(dither_set, params)
+    typical = measure_exposures(dither_set)
     fine = dither_set.refined(refinement(dither_set, params))
     median = median_of_dithers(fine, typical, params)
     shares = interpolation_share(fine.fwhm_px), share_on_fine_grid(fine.scale_ratio)
@@ -106,7 +101,7 @@ def outliers(dither_set: DitherSet, _planes: None, params: OutlierParams) -> Dit
     return dither_set
 
 
-def measure_exposures(dither_set: DitherSet, params: OutlierParams) -> Typical:
+def measure_exposures(dither_set: DitherSet) -> Typical:
     """Measure weight and blank sky of all exposures."""
     weight, blank = np.zeros((2, len(dither_set.cache)))
 
@@ -115,12 +110,7 @@ def measure_exposures(dither_set: DitherSet, params: OutlierParams) -> Typical:
         weight[k], blank[k] = typical_weight(ready), typical_sky(ready)
 
     dither_set.bench.over(range(len(dither_set.cache)), measure)
-    # interpolated layers are as noisy as their exposures, whatever the grid's pixels
-    areas = np.array([pixel_area(pixel_map) for pixel_map in dither_set.maps])
-    own = weight if params.algorithm == "jwst" else weight * areas
-    with np.errstate(divide="ignore"):
-        tolerance = CONTRADICTION**2 / own
-    return Typical(weight, tolerance, float(np.nanmedian(blank)))
+    return Typical(weight, float(np.nanmedian(blank)))
 
 
 def median_of_dithers(
@@ -128,22 +118,23 @@ def median_of_dithers(
 ) -> Plane:
     """Return the median of all exposures on the whole grid, without their sky levels."""
     median: Plane = dither_set.store.make(dither_set.shape, np.float32)
-    contrast = contrast_of_dithers(dither_set.fwhm_px)
+    is_plain = params.algorithm == "jwst"
+    contrast = np.inf if is_plain else contrast_of_dithers(dither_set.fwhm_px)
     boxes = zip(dither_set.maps, dither_set.boxes, strict=True)
     inverses = [(invert_map(pixel_map, box), box) for pixel_map, box in boxes]
 
     def fill(window: Window) -> None:
-        seen = overlapping(dither_set.boxes, window)
+        wide = window.grown(1, dither_set.shape)
+        seen = overlapping(dither_set.boxes, wide)
         ready = [dither_set.cache.take(k) for k in seen]
-        if params.algorithm == "jwst":
+        if is_plain:
             least = params.least_weight * typical.weight[seen]
-            layers = drizzle_exposures(ready, least, window)
+            layers = drizzle_exposures(ready, least, wide)
         else:
             near = [inverses[k] for k in seen]
-            layers = sample_exposures(ready, near, params.least_weight, window)
-        tolerance = typical.tolerance[seen]
-        part = median_of_layers(layers, tolerance, typical.blank, contrast)
-        median[window.slices] = part
+            layers = sample_exposures(ready, near, params.least_weight, wide)
+        part = median_of_layers(layers, typical.blank, contrast)
+        median[window.slices] = part[window.within(wide)]
         dither_set.store.release()
 
     dither_set.bench.over(dither_set.windows(), fill)
