@@ -1,26 +1,106 @@
+import gc
 import os
 import subprocess
 import sys
 
+import pytest
+from numba import njit
+from numba.core import event
+from numba.core.errors import TypingError
+
+import rampline.numerics.jit  # noqa: F401 - sees to what is around a compilation
+
 COUNT = """
+import sys
 import numpy as np
+from rampline.numerics.compile_turn import turn
 from rampline.numerics.selection import select
-select(np.arange(5.0), 5, 2)
+with turn.task():
+    print("ready", flush=True)
+    sys.stdin.readline()
+    select(np.arange(5.0), 5, 2)
+    print("done", flush=True)
+    sys.stdin.readline()
 """
 
 
-def words_of_a_run(cache):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-    done = subprocess.run(
+def start_a_task(cache):
+    """Start a process that compiles when it is told to, and ends its task likewise."""
+    started = subprocess.Popen(
         [sys.executable, "-c", COUNT],
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=True,
-        env=environment,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache)},
     )
-    return done.stderr
+    assert started.stdout.readline() == "ready\n"
+    return started
 
 
-def test_the_first_compilation_is_told_and_only_that(tmp_path):
-    assert words_of_a_run(tmp_path).count("compiling kernels") == 1
-    assert words_of_a_run(tmp_path) == ""
+def tell(process):
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def test_of_all_processes_and_runs_one_says_that_it_compiles(tmp_path):
+    first, second = start_a_task(tmp_path), start_a_task(tmp_path)
+    tell(first)
+    assert first.stdout.readline() == "done\n"
+    tell(second)
+    words = [run.communicate("\n\n")[1] for run in (first, second)]
+    assert words[0].count("compiling kernels") == 1
+    assert words[1] == ""
+    assert [run.returncode for run in (first, second)] == [0, 0]
+
+
+class Seen(event.Listener):
+    def __init__(self):
+        self.collects = []
+
+    def on_start(self, _event):
+        self.collects.append(gc.isenabled())
+
+    def on_end(self, _event):
+        pass
+
+
+def add_one(x):
+    return x + 1.0
+
+
+def miss_one(x):
+    return x.missing
+
+
+def compile_ours(function, monkeypatch):
+    monkeypatch.setattr(function, "__module__", "rampline.made")
+    return njit(function)(2.0)
+
+
+def test_no_garbage_is_collected_while_a_kernel_is_compiled(monkeypatch):
+    with event.install_listener("numba:compile", Seen()) as seen:
+        assert compile_ours(add_one, monkeypatch) == 3.0
+    assert seen.collects == [False]
+    assert gc.isenabled()
+
+
+def test_garbage_is_collected_again_after_an_error(monkeypatch):
+    with pytest.raises(TypingError):
+        compile_ours(miss_one, monkeypatch)
+    assert gc.isenabled()
+
+
+def test_who_had_switched_collection_off_keeps_it_so(monkeypatch):
+    gc.disable()
+    try:
+        compile_ours(add_one, monkeypatch)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_other_peoples_functions_are_left_alone():
+    with event.install_listener("numba:compile", Seen()) as seen:
+        njit(add_one)(2.0)
+    assert seen.collects == [True]
