@@ -30,7 +30,7 @@ from rampline.photometry.catalog import (  # noqa: E402
     NEAR_EDGE,
     SATURATED_CORE,
 )
-from rampline.program.demo import compare_lines  # noqa: E402
+from rampline.program.demo import truth_lines  # noqa: E402
 from rampline.program.folders import Folders  # noqa: E402
 from rampline.simulation.simulate import simulate  # noqa: E402
 
@@ -101,7 +101,7 @@ def report(name, scene, out):
     aligned = read_catalog(folders.mosaics / "alignment.ecsv")
     states = Counter(map(str, aligned["status"]))
     print(f"{name}: alignment of {len(aligned)} exposures: {dict(states)}")
-    print("\n".join(line for line in compare_lines(folders, truth) if line))
+    print("\n".join(line for line in truth_lines(folders, truth) if line))
     for path in sorted(folders.mosaics.glob("*_cat.ecsv")):
         mags, ratio, off = star_rows(path, read_catalog(truth))
         print(f"  {path.name.split('_')[2]}")

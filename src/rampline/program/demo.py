@@ -54,14 +54,14 @@ def run_demo(out: Path, *, full: bool, seed: int) -> int:
     )
     status = reduce_files(made.raw, out / "reduced", options, progress=False)
     folders = Folders(out / "reduced")
-    for line in compare_lines(folders, made.catalog):
+    for line in truth_lines(folders, made.catalog):
         shown.say(line)
     shown.say(f"pictures in {folders.pictures}")
     shown.say(f"demo done in {time.perf_counter() - begin:.0f} s")
     return status
 
 
-def compare_lines(folders: Folders, truth: Path) -> Iterator[str]:
+def truth_lines(folders: Folders, truth: Path) -> Iterator[str]:
     """Yield the table that compares every catalogue with the truth."""
     true = read_catalog(truth)
     yield ""

@@ -6,7 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from .budget import plan_budget
-from .estimate import Expected, expected_ledger, expected_tasks, total_seconds
+from .estimate import TaskEstimate, estimate_ledger, estimate_tasks, total_seconds
 from .field import mosaic_name
 from .folders import Folders
 from .inputs import Inputs, Source
@@ -44,12 +44,12 @@ def dry_run_lines(
         "" if str(source.path) in apart else _mosaic_of(source, options)
         for source in inputs.sources
     ]
-    tasks = list(expected_tasks(inputs.sources, names, scale, options))
+    tasks = list(estimate_tasks(inputs.sources, names, scale, options))
     if options.rounds == 2:
         tasks += [replace(t, stage=f"second round: {t.stage}") for t in tasks]
     folder, params = Folders(out).persistence, parameters.ramp_to_slope
     ledgers = [
-        expected_ledger(request.name, [source.header for source in request.sources])
+        estimate_ledger(request.name, [source.header for source in request.sources])
         for request in ledger_requests(
             inputs.sources, folder, options.references, params
         )
@@ -69,7 +69,7 @@ def _mosaic_of(source: Source, options: ReduceOptions) -> str:
     return mosaic_name(header, options.name)
 
 
-def _line(task: Expected) -> str:
+def _line(task: TaskEstimate) -> str:
     disk = f", {_size(task.disk_bytes)} on disk" if task.disk_bytes else ""
     return (
         f"{task.name}: {task.detail}, about {_time(task.seconds)}, "
@@ -78,7 +78,7 @@ def _line(task: Expected) -> str:
 
 
 def _totals(
-    inputs: Inputs, tasks: Sequence[Expected], out: Path, options: ReduceOptions
+    inputs: Inputs, tasks: Sequence[TaskEstimate], out: Path, options: ReduceOptions
 ) -> Iterator[str]:
     headers = [source.header for source in inputs.sources]
     budget = plan_budget(headers, options)

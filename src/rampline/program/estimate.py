@@ -62,7 +62,7 @@ CATALOG_BYTES = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class TaskEstimate:
     """One task before it is run.
 
     Attributes
@@ -85,12 +85,12 @@ class Expected:
     kept_bytes: int
 
 
-def expected_tasks(
+def estimate_tasks(
     sources: Sequence[Source],
     names: Sequence[str],
     scale_arcsec: float,
     options: ReduceOptions,
-) -> Iterator[Expected]:
+) -> Iterator[TaskEstimate]:
     """Yield every task of a run in the order of its stages.
 
     Parameters
@@ -110,7 +110,7 @@ def expected_tasks(
     )
     if not options.reaches("mosaic") or not members:
         return
-    yield Expected(
+    yield TaskEstimate(
         stage="alignment",
         name="alignment",
         detail=f"{len(members)} exposures",
@@ -136,7 +136,7 @@ def expected_tasks(
             yield _entered(stage, name, header)
 
 
-def expected_ledger(name: str, headers: Sequence[Header]) -> Expected:
+def estimate_ledger(name: str, headers: Sequence[Header]) -> TaskEstimate:
     """Return the task that follows the traps of one detector through its exposures.
 
     Parameters
@@ -146,7 +146,7 @@ def expected_ledger(name: str, headers: Sequence[Header]) -> Expected:
         Of its raw exposures.
     """
     samples = [_samples(header) for header in headers]
-    return Expected(
+    return TaskEstimate(
         stage="persistence",
         name=name,
         detail=f"{len(headers)} exposures",
@@ -172,7 +172,7 @@ def grid_shape(headers: Sequence[Header], scale_arcsec: float) -> tuple[int, int
     return int(n_rows), int(n_cols)
 
 
-def total_seconds(tasks: Sequence[Expected], budget: Budget) -> float:
+def total_seconds(tasks: Sequence[TaskEstimate], budget: Budget) -> float:
     """Return the time of a run: the stages one after the other, their tasks at once."""
     seconds = 0.0
     for _, group in groupby(tasks, key=lambda task: task.stage):
@@ -195,7 +195,7 @@ def _samples(header: Header) -> int:
     return readout.n_ints * readout.n_groups * readout.n_rows * readout.n_cols
 
 
-def _exposure(source: Source, options: ReduceOptions) -> Expected:
+def _exposure(source: Source, options: ReduceOptions) -> TaskEstimate:
     header, readout = source.header, source.header.readout
     pixels = readout.n_rows * readout.n_cols
     from_raw, to_sky = source.suffix == "uncal", options.reaches("cal")
@@ -204,7 +204,7 @@ def _exposure(source: Source, options: ReduceOptions) -> Expected:
         "cal": pixels * CAL_BYTES * (to_sky and source.suffix != "cal"),
     }
     dropped = options.reaches("mosaic")
-    return Expected(
+    return TaskEstimate(
         stage="exposures",
         name=header.root,
         detail=f"from _{source.suffix}",
@@ -224,11 +224,11 @@ def _mosaic(
     headers: Sequence[Header],
     shape: tuple[int, int],
     options: ReduceOptions,
-) -> Expected:
+) -> TaskEstimate:
     pixels = sum(h.readout.n_rows * h.readout.n_cols for h in headers)
     grid = shape[0] * shape[1]
     disk = grid * MOSAIC_BYTES
-    return Expected(
+    return TaskEstimate(
         stage="mosaics",
         name=name,
         detail=f"{len(headers)} exposures on {shape[1]} x {shape[0]} pixels",
@@ -262,9 +262,9 @@ def mosaic_bytes(headers: Sequence[Header], grid: int, max_bytes: int) -> int:
     return LIBRARIES_BYTES + len(headers) * SURVEY_BYTES + members + planes
 
 
-def _catalog(name: str, shape: tuple[int, int]) -> Expected:
+def _catalog(name: str, shape: tuple[int, int]) -> TaskEstimate:
     grid = shape[0] * shape[1]
-    return Expected(
+    return TaskEstimate(
         stage="catalogues",
         name=f"{name}_cat",
         detail=f"{shape[1]} x {shape[0]} pixels",
@@ -275,10 +275,10 @@ def _catalog(name: str, shape: tuple[int, int]) -> Expected:
     )
 
 
-def _entered(stage: str, name: str, header: Header) -> Expected:
+def _entered(stage: str, name: str, header: Header) -> TaskEstimate:
     """Return the writing of an exposure as it entered its mosaic."""
     disk = header.readout.n_rows * header.readout.n_cols * CAL_BYTES
-    return Expected(
+    return TaskEstimate(
         stage=stage,
         name=f"{header.root}_crf",
         detail=f"as it entered {name}",
