@@ -5,7 +5,7 @@ import pytest
 
 from rampline.mosaic import drizzle_kernel as kernels
 from rampline.mosaic.drizzle import add_exposure, finish_sums, reach, start_sums
-from rampline.mosaic.pixel_areas import area_of, lay_pixels
+from rampline.mosaic.pixel_areas import LINES, lay_pixels
 from rampline.mosaic.window import Window, lattice_of, split_grid
 from rampline.numerics.nodes import interpolate_nodes
 
@@ -178,7 +178,7 @@ def test_pixels_are_spread_as_by_the_twins(rng):
     pad = reach(one.pixel_map)
     scratch = laid(one.pixel_map, pad, lay_pixels)
     lattice = lattice_of(one.pixel_map)
-    row, col = scratch.lines.reshape(18, -1)[16:, :9].min(axis=1).astype(int)
+    row, col = scratch.lines.reshape(LINES, -1)[16:18, :9].min(axis=1).astype(int)
     window = Window(row + 2, row + 22, col + 1, col + 21)
     values = np.zeros((2, 20 + 2 * pad, 20 + 2 * pad, 5))
     planes = kernels.DrizzlePlanes(one.sky, one.weight, *one.noise)
@@ -187,8 +187,8 @@ def test_pixels_are_spread_as_by_the_twins(rng):
         module.spread_pixels(planes, (7, 3, 9), scratch, target)
         lines = scratch.cover.reshape(-1), values[k].reshape(-1)
         place = np.array([2, 5 * values.shape[2], values.shape[2]], np.uintp)
-        share, terms = 1 / area_of(scratch.lines, 2), (4.0, 2.0, 8.0, 4.0, 12.0)
-        module.add_pixel(lines, tuple(place), pad, share, terms)
+        terms = (4.0, 2.0, 8.0, 4.0, 12.0)
+        module.add_pixel(lines, tuple(place), pad, terms)
     assert np.allclose(values[0], values[1], atol=1e-12)
     assert (values[0][..., 1] > 0).sum() > 12
     for a in range(lattice.nodes.shape[0] - 1):

@@ -5,7 +5,7 @@ from scipy import ndimage
 
 from rampline.numerics.nodes import interpolate_nodes
 
-CHUNK = 128
+CHUNK, LINES = 128, 19
 OUTSIDE = np.finfo(np.float32).max
 
 
@@ -109,22 +109,24 @@ def columns_that_touch(lattice, row, reached, target):
 
 
 def lay_pixels(lattice, place, half, scratch):
-    """Areas by cutting polygons; those of pixels that go round the other way are negative."""
-    lines = scratch.lines.reshape(18, -1)
+    """Parts of pixels by cutting polygons."""
+    lines = scratch.lines.reshape(LINES, -1)
     corners_of_row(lattice, place, half, scratch.lines)
     shift_to_cells(scratch.lines)
     measure_edges(scratch.lines)
     for i in range(CHUNK):
         quad = np.stack([lines[:4, i], lines[4:8, i]], -1)
-        sign = np.sign(area_of(scratch.lines, i))
         for r, c in np.ndindex(scratch.cover.shape[:2]):
-            scratch.cover[r, c, i] = sign * overlap(quad, r + 0.5, c + 0.5)
+            scratch.cover[r, c, i] = overlap(quad, r + 0.5, c + 0.5)
+    scratch.cover[:] *= np.sign(lines[18])
+    for line in scratch.cover.reshape(-1, scratch.cover.shape[-1]):
+        take_part(scratch.lines, line)
 
 
 def corners_of_row(lattice, place, half, lines):
     cols = place[1] + np.arange(CHUNK)
     corners = corners_along(lattice, (place[0], cols), half)
-    lines.reshape(18, -1)[:8, :CHUNK] = corners.swapaxes(0, 1).reshape(8, CHUNK)
+    lines.reshape(LINES, -1)[:8, :CHUNK] = corners.swapaxes(0, 1).reshape(8, CHUNK)
 
 
 def ends_of_pixels(cubic, steps, left, right):
@@ -135,7 +137,7 @@ def ends_of_pixels(cubic, steps, left, right):
 
 
 def shift_to_cells(lines):
-    table = lines.reshape(18, -1)[:, :CHUNK]
+    table = lines.reshape(LINES, -1)[:, :CHUNK]
     for k in range(2):
         corners = table[4 * k : 4 * k + 4]
         table[16 + k] = first_cell(*corners)
@@ -147,11 +149,13 @@ def first_cell(*corners):
 
 
 def measure_edges(lines):
-    table = lines.reshape(18, -1)[:, :CHUNK]
+    table = lines.reshape(LINES, -1)[:, :CHUNK]
     for k in range(4):
         height, width = (table[n + (k + 1) % 4] - table[n + k] for n in (0, 4))
         for i in range(CHUNK):
             table[8 + k, i], table[12 + k, i] = edge_slopes(height[i], width[i])
+    for i in range(CHUNK):
+        table[18, i] = 1 / area_of(lines, i)
 
 
 def edge_slopes(height, width):
@@ -160,7 +164,7 @@ def edge_slopes(height, width):
 
 def area_below_left(lines, row, col, out):
     """By cutting polygons, the first line of each axis at 0."""
-    table = lines.reshape(18, -1)
+    table = lines.reshape(LINES, -1)
     for i in range(len(out[:CHUNK])):
         polygon = list(np.stack([table[:4, i], table[4:8, i]], -1))
         for axis, bound in ((0, row), (1, col)):
@@ -180,10 +184,15 @@ def take_off(cover, other):
     cover[:CHUNK] -= other[:CHUNK]
 
 
+def take_part(lines, cover):
+    part = cover[:CHUNK] * lines.reshape(LINES, -1)[18, :CHUNK]
+    cover[:CHUNK] = np.where(part > 1e-9, part, 0.0)
+
+
 def spread_pixels(planes, place, scratch, target):
     row, first, n = place
     values, pad, window, level = target
-    base = scratch.lines.reshape(18, -1)[16:]
+    base = scratch.lines.reshape(LINES, -1)[16:18]
     for i in range(n):
         at = (row, first + i)
         r, c = base[:, i].astype(int) - window[::2] + pad
@@ -194,12 +203,11 @@ def spread_pixels(planes, place, scratch, target):
             lines = scratch.cover.ravel(), values.reshape(-1)
             width, cells = values.shape[1], len(scratch.cover)
             place = (i, (r * width + c) * 5, width)
-            share = 1 / area_of(scratch.lines, i)
-            add_pixel(lines, place, cells, share, (weight * sky, weight, *noise))
+            add_pixel(lines, place, cells, (weight * sky, weight, *noise))
 
 
 def area_of(lines, i):
-    table = lines.reshape(18, -1)
+    table = lines.reshape(LINES, -1)
     y, x = table[:4, i], table[4:8, i]
     return 0.5 * np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))
 
@@ -208,12 +216,10 @@ def known(variance):
     return float(np.nan_to_num(variance, posinf=0.0))
 
 
-def add_pixel(lines, place, cells, share, terms):
-    areas, sums = lines
+def add_pixel(lines, place, cells, terms):
+    parts, sums = lines
     k, first, width = (int(n) for n in place)
-    pitch = len(areas) // cells**2
-    part = areas.reshape(cells, cells, pitch)[:, :, k] * share
-    part = np.where(part > 1e-9, part, 0.0)
+    part = parts.reshape(cells, cells, -1)[:, :, k]
     for i, j in np.ndindex(cells, cells):
         here = sums[first + 5 * (i * width + j) :][:5]
         here += np.array(terms) * part[i, j] ** np.array([1, 1, 2, 2, 2])

@@ -108,3 +108,8 @@ def invert_points(nodes, step, origin, values, start, out):
     for k, (value, begin) in enumerate(zip(values, start, strict=True)):
         is_place = np.isfinite(begin).all()
         out[k] = invert_at(nodes, step, origin, value, *begin) if is_place else np.nan
+
+
+def add_terms(sums, first, part, terms):
+    for k, power in enumerate((1, 1, 2, 2, 2)):
+        sums[first + k] += part**power * terms[k]

@@ -12,14 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..numerics.jit import fast_kernel, kernel_part
+from ..numerics.lanes import add_terms
 from ..numerics.nodes import interpolate_at
 from .pixel_areas import (
     BASE_COL,
     BASE_ROW,
     CHUNK,
+    LINES,
     PITCH,
     Scratch,
-    area_of,
     lay_pixels,
 )
 from .window import Lattice, Window
@@ -28,12 +29,9 @@ Plane: TypeAlias = NDArray[np.float32]
 Planes6: TypeAlias = tuple[Plane, Plane, Plane, Plane, Plane, Plane]
 TERMS = 5
 """Number of sums kept for each output pixel."""
-ONE, TWO, THREE, FOUR = (np.uintp(k) for k in range(1, TERMS))
 USUAL_CELLS = 3
 """Cells along a side that an input pixel of similar size may cover; a loop count known
 at compile time makes the loop a third faster."""
-NOTHING = 1e-9
-"""Overlaps below this fraction of an input pixel are rounding errors."""
 SLACK = 2.0
 """Output pixels by which a row of a few hundred pixels may deviate from a straight line."""
 
@@ -76,7 +74,9 @@ def drizzle_pixels(
     """Drizzle one exposure into the sums of a window; ``half`` is half of pixfrac."""
     nodes, step, origin = lattice
     rows, cols = planes.sky.shape
-    scratch = Scratch(np.zeros(18 * PITCH), np.zeros((target.pad, target.pad, PITCH)))
+    scratch = Scratch(
+        np.zeros(LINES * PITCH), np.zeros((target.pad, target.pad, PITCH))
+    )
     for a in range(nodes.shape[0] - 1):
         first, stop = cells_that_touch(nodes, a, target)
         reached = max(0, origin + first * step), min(cols, origin + stop * step)
@@ -152,7 +152,7 @@ def spread_pixels(
     lines, cover = scratch
     rows, cols = values.shape[0] - pad, values.shape[1] - pad
     width, cells = values.shape[1], cover.shape[0]
-    areas, sums = cover.reshape(-1), values.reshape(-1)
+    parts, sums = cover.reshape(-1), values.reshape(-1)
     for i in range(n):
         col = first + i
         weight = np.float64(weights[col])
@@ -170,12 +170,11 @@ def spread_pixels(
             square * known(reads[col]),
             square * known(flats[col]),
         )
-        share = 1.0 / area_of(lines, i)
         place_of = (np.uintp(i), np.uintp((r * width + c) * TERMS), np.uintp(width))
         if cells == USUAL_CELLS:
-            add_pixel((areas, sums), place_of, USUAL_CELLS, share, terms)
+            add_pixel((parts, sums), place_of, USUAL_CELLS, terms)
         else:
-            add_pixel((areas, sums), place_of, cells, share, terms)
+            add_pixel((parts, sums), place_of, cells, terms)
 
 
 @fast_kernel
@@ -189,33 +188,22 @@ def add_pixel(
     lines: tuple[NDArray[np.float64], NDArray[np.float64]],
     place: tuple[np.uintp, np.uintp, np.uintp],
     cells: int,
-    share: float,
     terms: tuple[float, float, float, float, float],
 ) -> None:
     """Add one pixel to the sums of the ``cells`` by ``cells`` cells that it may cover.
 
-    ``lines`` are the areas of a chunk and the sums of a window, both flat; ``place``
-    gives the indices of the pixel's first area and first sum, and the number of cells
+    ``lines`` are the parts of a chunk and the sums of a window, both flat; ``place``
+    gives the indices of the pixel's first part and first sum, and the number of cells
     in a row of the sums. Unsigned indices need no check for negative wraparound.
     """
-    areas, sums = lines
-    area, line, width = place
-    flux, weight, poisson, read, flat = terms
+    parts, sums = lines
+    part, line, width = place
     for _ in range(cells):
         k = line
         for _ in range(cells):
-            part = areas[area] * share
             # adding zero costs less than an unpredictable branch
-            part = part if part > NOTHING else 0.0
-            square = part * part
-            # all values are read before any is written, so that the loads are grouped
-            a, b, c = sums[k], sums[k + ONE], sums[k + TWO]
-            d, e = sums[k + THREE], sums[k + FOUR]
-            sums[k], sums[k + ONE] = a + part * flux, b + part * weight
-            sums[k + TWO] = c + square * poisson
-            sums[k + THREE] = d + square * read
-            sums[k + FOUR] = e + square * flat
-            area += np.uintp(PITCH)
+            add_terms(sums, k, parts[part], terms)
+            part += np.uintp(PITCH)
             k += np.uintp(TERMS)
         line += np.uintp(TERMS) * width
 

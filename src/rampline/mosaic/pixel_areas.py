@@ -3,8 +3,8 @@
 Each input pixel, shrunk by pixfrac about its centre, is mapped corner by corner onto
 the grid as a quadrilateral. Its overlap areas are exact: the area below and left of
 each crossing of grid lines, summed edge by edge (Green's theorem), and differences of
-these. The code is free of branches and handles `CHUNK` input pixels at a time, so that
-it vectorises.
+these, divided by the pixel's own area. The code is free of branches and handles `CHUNK`
+input pixels at a time, so that it vectorises.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -25,8 +25,11 @@ ROW_0, ROW_1, ROW_2, ROW_3 = 0, PITCH, 2 * PITCH, 3 * PITCH
 COL_0, COL_1, COL_2, COL_3 = 4 * PITCH, 5 * PITCH, 6 * PITCH, 7 * PITCH
 RUN_0, RUN_1, RUN_2, RUN_3 = 8 * PITCH, 9 * PITCH, 10 * PITCH, 11 * PITCH
 RISE_0, RISE_1, RISE_2, RISE_3 = 12 * PITCH, 13 * PITCH, 14 * PITCH, 15 * PITCH
-BASE_ROW, BASE_COL = 16 * PITCH, 17 * PITCH
+BASE_ROW, BASE_COL, SHARE = 16 * PITCH, 17 * PITCH, 18 * PITCH
 """Offsets in `Scratch.lines`."""
+LINES = 19
+NOTHING = 1e-9
+"""Overlaps below this fraction of an input pixel are rounding errors."""
 
 
 class Scratch(NamedTuple):
@@ -34,14 +37,14 @@ class Scratch(NamedTuple):
 
     Attributes
     ----------
-    lines : (18 * PITCH,) float64
+    lines : (LINES * PITCH,) float64
         Rows, then columns, of the four corners in cyclic order, relative to the edge of
         the first cell that a pixel can touch; for the four edges, columns over rows and
-        half of rows over columns; row and column of the first cell. A single array with
-        fixed offsets, because the compiler vectorises several arrays only if it can
-        prove that they do not overlap.
+        half of rows over columns; row and column of the first cell; one over the signed
+        area. A single array with fixed offsets, because the compiler vectorises several
+        arrays only if it can prove that they do not overlap.
     cover : (cells, cells, PITCH) float64
-        Signed area of overlap of a pixel with each cell.
+        Part of a pixel's area in each cell.
     """
 
     lines: Line
@@ -52,7 +55,7 @@ class Scratch(NamedTuple):
 def lay_pixels(
     lattice: Lattice, place: tuple[int, int], half: float, scratch: Scratch
 ) -> None:
-    """Compute the overlap areas of a chunk of pixels, the first at ``place``."""
+    """Compute which parts of a chunk of pixels, the first at ``place``, lie in cells."""
     lines, cover = scratch
     corners_of_row(lattice, place, half, lines)
     shift_to_cells(lines)
@@ -67,6 +70,9 @@ def lay_pixels(
     for k in range(last, 0, -1):
         for c in range(last + 1):
             take_off(cover[k, c], cover[k - 1, c])
+    for k in range(last + 1):
+        for c in range(last + 1):
+            take_part(lines, cover[k, c])
 
 
 @fast_kernel
@@ -159,7 +165,7 @@ def first_cell(a: float, b: float, c: float, d: float) -> float:
 
 @fast_kernel
 def measure_edges(lines: Line) -> None:
-    """Compute the slopes of the four edges, columns over rows and rows over columns."""
+    """Compute the slopes of the four edges, and one over the area that they enclose."""
     for i in range(CHUNK):
         y0, x0 = lines[ROW_0 + i], lines[COL_0 + i]
         y1, x1 = lines[ROW_1 + i], lines[COL_1 + i]
@@ -169,6 +175,9 @@ def measure_edges(lines: Line) -> None:
         lines[RUN_1 + i], lines[RISE_1 + i] = edge_slopes(y2 - y1, x2 - x1)
         lines[RUN_2 + i], lines[RISE_2 + i] = edge_slopes(y3 - y2, x3 - x2)
         lines[RUN_3 + i], lines[RISE_3 + i] = edge_slopes(y0 - y3, x0 - x3)
+        # signed as the overlaps are
+        area = 0.5 * ((x2 - x0) * (y3 - y1) - (y2 - y0) * (x3 - x1))
+        lines[SHARE + i] = 1.0 / area
 
 
 @fast_kernel
@@ -230,8 +239,8 @@ def take_off(cover: Line, other: Line) -> None:
 
 
 @fast_kernel
-def area_of(lines: Line, i: int) -> float:
-    """Return the signed area of a quadrilateral, with the same sign as its overlaps."""
-    rise = lines[ROW_2 + i] - lines[ROW_0 + i], lines[ROW_3 + i] - lines[ROW_1 + i]
-    run = lines[COL_2 + i] - lines[COL_0 + i], lines[COL_3 + i] - lines[COL_1 + i]
-    return float(0.5 * (run[0] * rise[1] - rise[0] * run[1]))
+def take_part(lines: Line, cover: Line) -> None:
+    """Divide a line of areas by the areas of the pixels."""
+    for i in range(CHUNK):
+        part = cover[i] * lines[SHARE + i]
+        cover[i] = part if part > NOTHING else 0.0
