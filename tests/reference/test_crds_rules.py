@@ -1,10 +1,15 @@
+import ast
 import hashlib
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
+import tomllib
+from importlib import metadata, util
+from pathlib import Path
 
 import pytest
 
@@ -201,3 +206,38 @@ def test_parameters_cover_the_selection_keys_of_every_type(shared):
         keys = {key for group in specs["nircam"][kind]["parkey"] for key in group}
         # the specification of darks misspells META.EXPOSURE.NOUTPUTS
         assert keys - {"META.EXPOSUIRE.NOUTPUTS"} <= known
+
+
+def _installed_with(wanted):
+    """Return the distributions that come with some requirements, extras left out."""
+    found = set()
+    while wanted:
+        requirement = wanted.pop()
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        name = re.sub(r"[-_.]+", "-", name).lower()
+        if name in found or "extra ==" in requirement:
+            continue
+        try:
+            wanted += metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue  # for another system or Python
+        found.add(name)
+    return found
+
+
+def test_all_that_the_client_imports_for_jwst_comes_with_rampline():
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    content = tomllib.loads(project.read_text())["project"]
+    ours = _installed_with(list(content["dependencies"]))
+    rules = Path(util.find_spec("crds").origin).parent / "jwst" / "locate.py"
+    imported = set()
+    for statement in ast.parse(rules.read_text()).body:
+        if isinstance(statement, ast.Import):
+            imported |= {alias.name for alias in statement.names}
+        elif isinstance(statement, ast.ImportFrom) and not statement.level:
+            imported.add(statement.module)
+    modules = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    owners = metadata.packages_distributions()
+    for module in modules:
+        names = {re.sub(r"[-_.]+", "-", name).lower() for name in owners[module]}
+        assert names & ours, f"{module} is imported by crds and not required"

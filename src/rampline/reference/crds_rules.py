@@ -183,7 +183,10 @@ class _Client:
         self._crds, self._heavy = crds, heavy_client
         self._locking = crds_cache_locking
         # without cache and server the client ends the program: SystemExit
-        self.errors = (CrdsError, OSError, LookupError, ValueError, SystemExit)
+        self.errors = (
+            *(CrdsError, OSError, LookupError, ValueError, SystemExit),
+            ImportError,
+        )
 
     @staticmethod
     def _set_environment() -> None:
