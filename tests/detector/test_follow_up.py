@@ -190,6 +190,7 @@ def test_the_test_of_pixels_equals_its_twin(rng, pattern):
     ways = rng.integers(0, 5, n), shape
     model = made, lost_by_chance(made), (BAD_FOR_SLOPE, JUMP)
     samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
+    own = own._replace(dark=rng.uniform(0, 3, 1000).astype(np.float32))
     ours = module._test_pixels(samples, own, pixels, ways, made)
     with np.errstate(all="ignore"):
         theirs = twins.test_pixels(samples, own, pixels, ways, model)

@@ -252,6 +252,7 @@ def test_ramps_searched_side_by_side_have_the_hits_of_each_alone(rng, pattern):
     made, rows = readout_pattern(readout), slice(0, 30)
     samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
     pixels = np.flatnonzero(own.gain > 0).astype(np.int32)
+    own = own._replace(dark=rng.uniform(0, 3, 1800).astype(np.float32))
     model = made, lost_by_chance(made), chi2_limits(7, readout.n_frames, 0.01)
     hits = search_ramps(samples, own, pixels, model)
     found = np.array(sorted(zip(*hits.where[1:], *hits.size, strict=True))).T

@@ -87,6 +87,33 @@ def test_the_noise_of_the_dark_is_part_of_the_error(rng):
     np.testing.assert_allclose(share, expected, rtol=1e-4)
 
 
+def hot(readout):
+    """A dark of 12 DN/s, and its rate."""
+    shape = readout.n_rows, readout.n_cols
+    rate = np.full(shape, 12.0, np.float32)
+    ramp = rate * readout.group_times_s().astype(np.float32)[:, None, None]
+    return {"dark_dn": ramp, "dark_rate_dn_s": rate}
+
+
+def test_hot_pixels_have_the_photon_noise_of_their_dark_as_noise_of_the_reads(rng):
+    readout = make_readout("SHALLOW4", (1, 6, 60, 80), 1, (500, 500))
+    samples, off = simulate(rng, readout, 12.1), {"enabled": False}
+    raw, planes = make_ramp(samples, readout), make_planes((60, 80), 6)
+    hotter = replace(planes, **hot(readout))
+    image, _ = reduce(raw, hotter, row_drift=off)
+    pull = (image.planes.slope - 0.1) / image.planes.err
+    assert np.nanstd(pull) == pytest.approx(1.0, abs=0.04)
+    assert (image.planes.flags & JUMP > 0).mean() < 0.004
+    without, _ = reduce(raw, hotter, row_drift=off, dark={"noise": False})
+    assert (without.planes.flags & JUMP > 0).mean() > 0.1
+    clean = reduce(raw, planes, row_drift=off, jumps=off)[0].planes
+    own = reduce(raw, hotter, row_drift=off, jumps=off)[0].planes
+    np.testing.assert_allclose(own.err, clean.err, rtol=0.02)
+    total = own.var_poisson + own.var_read
+    np.testing.assert_allclose(total, own.err**2, rtol=1e-4)
+    assert own.var_poisson.mean() < 0.1 * own.var_read.mean()
+
+
 def test_an_even_sky_gets_its_slope_and_its_noise(rng):
     readout = make_readout("SHALLOW4", (1, 6, 40, 48), 1, (500, 500))
     image, _ = reduce(

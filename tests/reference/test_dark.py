@@ -1,7 +1,11 @@
 import numpy as np
 import pytest
 
-from rampline.reference.dark import average_dark, measure_dark_noise
+from rampline.reference.dark import (
+    average_dark,
+    measure_dark_noise,
+    measure_dark_rate,
+)
 from rampline.reference.stored_planes import ROWS_AT_ONCE, StoredPlanes
 
 from .exposures import make_readout
@@ -88,6 +92,21 @@ def test_a_smooth_dark_and_one_of_two_groups_have_no_noise(rng):
     assert measure_dark_noise(noisy, read_noise, 1) == 0.0
     unknown = np.full((4, 5), np.nan, np.float32)
     assert measure_dark_noise(smooth.astype(np.float32), unknown, 1) == 0.0
+
+
+def test_the_rate_of_a_dark_is_its_slope_where_that_is_more_than_noise(rng):
+    readout = make_readout(pattern="MEDIUM8", n_groups=6)
+    read_noise = np.full((50, 60), 6.0, np.float32)
+    true = np.zeros((50, 60))
+    true[::5] = 2.0
+    dark = true * readout.group_times_s()[:, None, None]
+    dark += rng.normal(size=(6, 50, 60)) * 6.0 / np.sqrt(8 * 20.0)
+    found = measure_dark_rate(dark.astype(np.float32), 1 / 20, read_noise, readout)
+    np.testing.assert_allclose(found[::5], 2.0, atol=0.08)
+    assert (found[true == 0] == 0).all()
+    # without an error nothing is known to be significant
+    few = measure_dark_rate(dark[:2].astype(np.float32), 0.0, read_noise, readout)
+    assert not few.any()
 
 
 @pytest.mark.parity

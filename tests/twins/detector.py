@@ -864,6 +864,7 @@ def _ramp_alone(samples, noise, pixel, model):
     tile = gls_kernels.make_tile(len(pattern.step_s), 1)
     pick_steps(samples, np.array([pixel]), bits, pattern, tile, 0)
     tile.read[:] = noise.read_noise[pixel] ** 2
+    tile.shift[:] = noise.dark[pixel] if noise.dark.size else 0
     return tile, (1 / noise.gain[pixel : pixel + 1]).astype(np.float32)
 
 
@@ -1001,8 +1002,9 @@ def leave_largest(n, lost, scratch):
     rate = scratch.rate[:, :n].astype(np.float64)
     mean = (rate.sum(axis=0) - rate.max(axis=0)) / n_others
     inverse_gain, read = line[whole_ramps._GAIN, :n], line[whole_ramps._READ, :n]
-    photons = np.maximum(mean, 0) * inverse_gain
-    level = mean + np.sqrt(photons * lost[0] + read * lost[1])
+    light = mean + line[whole_ramps._DARK, :n]
+    photons = np.maximum(light, 0) * inverse_gain
+    level = light + np.sqrt(photons * lost[0] + read * lost[1])
     line[whole_ramps._SIGNAL, :n] = np.maximum(level, 0) * inverse_gain
     line[whole_ramps._MEAN, :n] = mean
 

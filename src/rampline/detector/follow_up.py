@@ -225,6 +225,8 @@ def _test_pixels(
         inverse_gain[: own.size] = np.float32(1.0) / noise.gain[own]
         tile.read[: own.size] = noise.read_noise[own] ** 2
         pick_steps(samples, own, _BITS, pattern, tile, 0)
+        if noise.dark.size:
+            tile.shift[: own.size] = noise.dark[own]
         find_means(tile)
         set_noise(tile, inverse_gain, lost)
         move_origin(tile, tile.mean)

@@ -161,6 +161,9 @@ def _search_ramps(
         new = pixels[n_taken : n_taken + n_new]
         n_taken += n_new
         pick_steps(samples, new, bits, pattern, tile, n_kept)
+        # what the dark took off has left its noise
+        for c in range(min(n_new, noise.dark.size)):
+            tile.shift[n_kept + c] = noise.dark[new[c]]
         for c in range(n_new):
             k = new[c]
             pixel[n_kept + c] = k

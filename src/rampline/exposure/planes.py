@@ -59,6 +59,8 @@ class RampPlanes:
         GAINFACT of the gain file: the on-board gain change of some exposures; 1 if none.
     ipc_kernel : (k, k) float32 or None
         The file's kernel, where IPC correction is asked for.
+    dark_rate_dn_s : (rows, cols) float32, DN/s, or None
+        Slope of the dark where it is significant, 0 elsewhere.
     average_dark_e_s : () or (rows, cols) float32, e-/s
         Mean dark current (AVDRKCUR of the dark file), whose photon-like noise stays in a
         dark-subtracted ramp; 0 where the file says none.
@@ -79,6 +81,7 @@ class RampPlanes:
     gain: Plane
     read_noise_dn: Plane
     dark_noise: float = 0.0
+    dark_rate_dn_s: Plane | None = None
     gain_factor: float = 1.0
     ipc_kernel: NDArray[np.float32] | None = None
     average_dark_e_s: NDArray[np.float32] = field(

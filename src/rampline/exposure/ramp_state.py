@@ -48,6 +48,8 @@ class LinearRamp:
     read_variance : float
         Variance of a read over that of the read-noise file: more where what was
         subtracted is noisy itself.
+    dark_dn_s : (rows, cols) float32, DN/s, or None
+        Dark current that was subtracted, and has left its photon noise.
     removed : dict
         What steps took off the counts, by the name of the extension that keeps it.
     """
@@ -60,6 +62,7 @@ class LinearRamp:
     zero_frame: Plane | None
     workspace: Workspace
     read_variance: float = 1.0
+    dark_dn_s: Plane | None = None
     found: dict[int, Any] = field(default_factory=dict)
     tally: dict[str, int] = field(default_factory=dict)
     removed: dict[str, NDArray[np.float32]] = field(default_factory=dict)

@@ -31,7 +31,7 @@ from ..detector.jumps import JumpParams, find_jumps
 from ..detector.linearity import LinearityParams, correct_linearity
 from ..detector.mean_of_reads import add_shortfall, measure_spread
 from ..detector.neighbors import NeighborParams, flag_neighbors, hits_beside
-from ..detector.ramp_fit.planes import SlopeFit, cut_planes
+from ..detector.ramp_fit.planes import SlopeFit, cut_planes, move_dark_noise
 from ..detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from ..detector.reference_pixels import (
     ReferencePixelParams,
@@ -204,7 +204,8 @@ def dark(
             subtract_first_dark(zero, planes.dark_dn, ramp.header.readout, rows)
         _add_flags(ramp.pixel_flags[rows], planes.flags.get("dark"), rows)
 
-    return Banded(replace(ramp, read_variance=1.0 + noise), work)
+    rate = planes.dark_rate_dn_s if params.noise else None
+    return Banded(replace(ramp, read_variance=1.0 + noise, dark_dn_s=rate), work)
 
 
 def row_drift(
@@ -313,10 +314,13 @@ def slopes(
     def work(rows: slice) -> None:
         pair = cut_planes(exposure, rows), cut_planes(parts, rows)
         noise = _noise(ramp, planes, rows, params.algorithm)
-        noise = _with_dark(noise, planes, rows)
+        measured, noise = noise.dark_dn_s, _with_dark(noise, planes, rows)
         fit_slopes(
             _band(ramp, rows), noise, readout, params, SlopeFit(*pair, chi2[rows])
         )
+        if measured is not None and noise.dark_dn_s is not None:
+            for fitted in pair[: 1 if integrations is None else 2]:
+                move_dark_noise(fitted, noise.dark_dn_s)
 
     return Banded(image, work)
 
@@ -375,8 +379,8 @@ def _noise(
     """Return gain and read noise of each pixel of a band.
 
     The read-noise file knows neither the rounding of the mean of several reads to whole
-    counts nor the noise of the dark; both are added, except for the algorithms of `jwst`,
-    which ignore them.
+    counts nor the noise of the dark; both are added, and the photon noise of the dark
+    current, except for the algorithms of `jwst`, which ignore them.
     """
     gain, read = planes.gain[rows], planes.read_noise_dn[rows]
     n_frames = ramp.header.readout.n_frames
@@ -386,16 +390,20 @@ def _noise(
         own *= np.float32(ramp.read_variance)
         own += np.float32(rounding)
         read = np.sqrt(own, out=own)
-    return PixelNoise(gain, read)
+    rate = None if algorithm == "jwst" else ramp.dark_dn_s
+    return PixelNoise(gain, read, None if rate is None else rate[rows])
 
 
 def _with_dark(noise: PixelNoise, planes: RampPlanes, rows: slice) -> PixelNoise:
-    """Add the dark current: its shot noise is part of the noise of the slopes."""
+    """Add the dark current that the file names, where more than is measured."""
     average = planes.average_dark_e_s
     if not (average.ndim or average.any()):
         return noise
     own = average[rows] if average.ndim else average
-    return noise._replace(dark_dn_s=(own / noise.gain).astype(np.float32))
+    rate = (own / noise.gain).astype(np.float32)
+    if noise.dark_dn_s is not None:
+        rate = np.fmax(rate, noise.dark_dn_s)
+    return noise._replace(dark_dn_s=rate)
 
 
 def _lent_planes(workspace: Workspace, shape: tuple[int, ...]) -> SlopePlanes:

@@ -22,6 +22,8 @@ from .stored_planes import ROWS_AT_ONCE, StoredPlanes
 
 _MIN_GROUPS: Final = 3
 """Fewest groups that can scatter about a straight line."""
+_SIGNIFICANT: Final = 5.0
+"""Fewest sigma of a slope that is not noise."""
 _SECOND_DIFFERENCE: Final = 6.0
 """Variance of the second difference of three independent numbers, over theirs."""
 
@@ -123,6 +125,39 @@ def measure_dark_noise(
         return 0.0
     sigma = MAD_TO_SIGMA * float(np.median(np.abs(bend[known])))
     return n_frames * sigma**2 / _SECOND_DIFFERENCE
+
+
+def measure_dark_rate(
+    dark: NDArray[np.float32], noise: float, read_noise_dn: Plane, readout: Readout
+) -> Plane:
+    """Return the slope of a dark where it is significant.
+
+    Parameters
+    ----------
+    dark : (groups, rows, cols) float32, DN
+        In the exposure's read pattern.
+    noise : float
+        Its variance over that of a single exposure, from `measure_dark_noise`.
+    read_noise_dn : (rows, cols) float32, DN
+        Noise of a single read.
+    readout : Readout
+        Of the exposure.
+
+    Returns
+    -------
+    (rows, cols) float32, DN/s
+        0 where it is less than five times its error, or there are too few groups to tell
+        the error from.
+    """
+    if len(dark) < _MIN_GROUPS:
+        return np.zeros(dark.shape[1:], np.float32)
+    times = readout.group_times_s()
+    rate = np.empty_like(read_noise_dn)
+    np.divide(dark[-1] - dark[0], times[-1] - times[0], out=rate, casting="same_kind")
+    share = 2.0 * noise / readout.n_frames
+    least = _SIGNIFICANT * share**0.5 / (times[-1] - times[0])
+    rate[~(rate > np.float32(least) * read_noise_dn)] = 0.0
+    return rate
 
 
 def _mean_of_frames(stored: StoredPlanes, frames: range, row: int, stop: int) -> Plane:

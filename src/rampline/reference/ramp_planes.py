@@ -18,11 +18,11 @@ from ..exposure.planes import RampPlanes
 from ..exposure.records import Flags32, Plane
 from ..units import CDS_TO_SINGLE_READ
 from .cache import entry_name, recall
-from .dark import average_dark, measure_dark_noise
+from .dark import average_dark, measure_dark_noise, measure_dark_rate
 from .pixel_file import PixelFile, open_pixel_file
 from .selection import RAMP_KINDS, ReferenceFiles
 
-FORMAT = "ramp planes 2"
+FORMAT = "ramp planes 3"
 """To be changed whenever the code below makes different planes from the same files."""
 DETECTOR_KINDS = tuple(kind for kind in RAMP_KINDS if kind != "dark")
 
@@ -71,6 +71,7 @@ def load_ramp_planes(
         linearity=detector["linearity"],
         dark_dn=dark["dark_dn"],
         dark_noise=float(dark["dark_noise"][0]),
+        dark_rate_dn_s=dark["dark_rate_dn_s"],
         gain=detector["gain"],
         read_noise_dn=detector["read_noise_dn"],
         gain_factor=float(detector["gain_factor"][0]),
@@ -173,6 +174,7 @@ def _dark_arrays(
         return {
             "dark_dn": dark,
             "dark_noise": np.array([noise]),
+            "dark_rate_dn_s": measure_dark_rate(dark, noise, read_noise_dn, readout),
             "average_dark_e_s": average,
             **_flags_to_keep({"dark": file.flags()}),
         }

@@ -289,8 +289,9 @@ def leave_largest(
     for c in range(n):
         total = line[_MEAN, c] * np.float32(n_steps)
         without = (total - line[_LARGEST, c]) * share
-        photons = max(without, zero) * line[_GAIN, c]
-        level = without + np.sqrt(photons * lost[0] + line[_READ, c] * lost[1])
+        light = without + line[_DARK, c]
+        photons = max(light, zero) * line[_GAIN, c]
+        level = light + np.sqrt(photons * lost[0] + line[_READ, c] * lost[1])
         line[_SIGNAL, c] = max(level, zero) * line[_GAIN, c]
         line[_MEAN, c] = without
 
