@@ -1,6 +1,7 @@
 import numpy as np
 
 from rampline.astrometry.association import Entries, group_by_star, join_catalog
+from rampline.astrometry.image_sources import ReferencePositions
 from rampline.astrometry.layout import CATALOG
 
 
@@ -21,7 +22,7 @@ def join(found, catalog, *, may_tie=True):
         found,
         found.position,
         np.full(len(found.image), may_tie),
-        (catalog, np.full(len(catalog), 0.01)),
+        ReferencePositions(catalog, np.full(len(catalog), 0.01)),
         (0.04, 0.1),
     )
 

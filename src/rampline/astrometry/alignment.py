@@ -1,7 +1,7 @@
 """Relative and absolute alignment of all exposures of a field, all filters together.
 
 Sources of all images are laid into one tangent plane. Exposures are first linked to each
-other and to the reference catalogue by histograms of displacements (`linking`), then one
+other and to the reference catalogue by histograms of displacements (`start`), then one
 robust solution for all pointings is found (`joint_solve`), stars being matched anew within
 shrinking radii. The outcome of every image is OK, WEAK or FAILED, with the reason: a FAILED
 image keeps its header's pointing. Without a reference catalogue the mean correction is
@@ -10,7 +10,7 @@ zero, as far as the headers agree.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ from .image_sources import ImageSources, ReferencePositions
 from .joint_solve import JointSolution, Observations, Rigour, solve_jointly
 from .layout import (
     CATALOG,
-    TERMS,
     ImageMotions,
     Layout,
     PriorParams,
@@ -36,8 +35,8 @@ from .layout import (
     move_images,
     move_observations,
 )
-from .linking import Links, SourceList, Tie, link_exposures, merge_lists, tie_group
-from .matching import MatchParams, Motion, rotation
+from .matching import MatchParams, rotation
+from .start import find_start, typical_error
 from .verdict import Evidence, Status, Verdict, VerdictParams, judge_image
 
 Points = NDArray[np.float64]
@@ -149,6 +148,15 @@ class Alignment:
     pull: NDArray[np.float64]
 
 
+class _Known(NamedTuple):
+    """What is known of one image."""
+
+    evidence: Evidence
+    verdict: Verdict
+    update: DistortionUpdate
+    """Of the distortion of its detector and filter."""
+
+
 def align_exposures(
     images: Sequence[ImageSources],
     catalog: ReferencePositions | None,
@@ -177,16 +185,17 @@ def align_exposures(
     entries = _choose_sources(images, params)
     layout = _lay_out(images, params.priors)
     reference = _usable_references(catalog, params)
-    values, is_tied, is_ambiguous = _link_and_tie(entries, layout, reference, params)
+    start = find_start(entries, layout, reference, params.match)
+    values = start.values
     floors = (params.scatter.star, params.scatter.catalog)
-    catalog_radius = max(1.0, 4 * _median(reference[1]) / params.match.radius)
+    catalog_radius = max(1.0, 4 * typical_error(reference) / params.match.radius)
     for factor in RADII:
         near = factor * params.match.radius
         moved = move_observations(layout, values, entries.image, entries.position)
         observations = join_catalog(
             entries,
             moved,
-            is_tied[entries.image],
+            start.is_tied[entries.image],
             reference,
             (near, near * catalog_radius),
         )
@@ -197,14 +206,18 @@ def align_exposures(
         solution = solve_jointly(layout, observations, values, rigour)
         values = solution.values
     evidence = collect_evidence(
-        images, entries, layout, observations, solution, is_ambiguous
+        images, entries, layout, observations, solution, start.is_ambiguous
     )
     verdicts = [
         judge_image(entry, params.verdict, with_catalog=catalog is not None)
         for entry in evidence
     ]
     updates = _weigh_updates(layout, solution, evidence, verdicts, params.distortion)
-    aligned = _make_images(images, layout, solution, (evidence, verdicts, updates))
+    known = [
+        _Known(evidence[k], verdicts[k], updates[detector])
+        for k, detector in enumerate(layout.frames.detector)
+    ]
+    aligned = _make_images(images, layout, solution, known)
     return _summarise(aligned, observations, solution)
 
 
@@ -243,111 +256,13 @@ def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
 
 def _usable_references(
     catalog: ReferencePositions | None, params: AlignmentParams
-) -> tuple[Points, NDArray[np.float64]]:
-    """Return positions and errors of the reference stars; none without a catalogue."""
+) -> ReferencePositions:
+    """Return the reference stars, all with errors; none without a catalogue."""
     if catalog is None:
-        return np.empty((0, 2)), np.empty(0)
+        return ReferencePositions(np.empty((0, 2)), np.empty(0))
     known = np.isfinite(catalog.error) & (catalog.error > 0)
-    return catalog.position, np.where(
-        known, catalog.error, params.scatter.catalog_error
-    )
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    """Return the median, 0 where there is nothing."""
-    return float(np.median(values)) if len(values) else 0.0
-
-
-def _link_and_tie(
-    entries: Entries,
-    layout: Layout,
-    reference: tuple[Points, NDArray[np.float64]],
-    params: AlignmentParams,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return terms to begin with, who was tied to the catalogue, who fits several shifts."""
-    numbers, exposure = np.unique(layout.terms[:, 1], return_inverse=True)
-    of_entry = exposure[entries.image]
-    lists = [
-        SourceList(entries.position[of_entry == e], entries.snr[of_entry == e])
-        for e in range(len(numbers))
-    ]
-    links = link_exposures(lists, params.match)
-    radius = max(params.match.radius, 4 * _median(reference[1]))
-    match = params.match.model_copy(update={"radius": radius})
-    ties = {}
-    for group in np.unique(links.groups):
-        members = np.flatnonzero(links.groups == group)
-        stars = SourceList(np.empty((0, 2)), np.empty(0))
-        for e in members:
-            moved = SourceList(links.motions[e].move(lists[e].position), lists[e].snr)
-            stars = merge_lists(stars, moved, 3 * params.match.radius)
-        ties[int(group)] = tie_group(stars, reference[0], match)
-    values = _start_values(layout, numbers, links, ties)
-    tied = np.array([ties[int(group)].is_found for group in links.groups], np.bool_)
-    # Exposures that could not be linked lie where the tied ones of their visit put them.
-    visits = layout.terms[:, 0]
-    several = links.is_ambiguous | np.array(
-        [ties[int(group)].offset.is_ambiguous for group in links.groups], np.bool_
-    )
-    return values, np.isin(visits, visits[tied[exposure]]), several[exposure]
-
-
-def _start_values(
-    layout: Layout, exposures: Indices, links: Links, ties: dict[int, Tie]
-) -> NDArray[np.float64]:
-    """Turn links and ties into terms: the median into the visits, the rest into exposures.
-
-    What a group of exposures without a tie has in common stays out: the headers know it
-    better than the exposure on which the group happened to be built.
-    """
-    values = np.zeros((len(layout.pivots), TERMS))
-    pivots = layout.pivots[exposures]
-    for e, motion in enumerate(links.motions):
-        values[exposures[e], :3] = _as_term(motion, pivots[e])
-    for number, tie in ties.items():
-        members = np.flatnonzero(links.groups == number)
-        common = tie.motion
-        if not tie.is_found:
-            shift_x, shift_y, roll, _ = np.median(values[exposures[members]], axis=0)
-            shift = np.array([-shift_x, -shift_y])
-            common = Motion(shift, -float(roll), pivots[members].mean(axis=0))
-        for e in map(int, members):
-            moved = Motion(values[exposures[e], :2], 0.0, pivots[e]).move(pivots[e])
-            further = common.move(moved) - pivots[e]
-            values[exposures[e], :2] = further
-            values[exposures[e], 2] += common.roll
-    linked = np.bincount(links.groups)[links.groups] > 1
-    known = linked | np.array([ties[int(g)].is_found for g in links.groups], np.bool_)
-    _share_among_visits(layout, exposures, known, values)
-    return values
-
-
-def _share_among_visits(
-    layout: Layout,
-    exposures: Indices,
-    known: NDArray[np.bool_],
-    values: NDArray[np.float64],
-) -> None:
-    """Move what the known exposures of each visit have in common to the visit's term.
-
-    Exposures that could not be matched keep no term of their own: they follow their visit.
-    """
-    visits = np.array(
-        [layout.terms[layout.terms[:, 1] == term, 0][0] for term in exposures], np.intp
-    )
-    for visit in np.unique(visits[known]):
-        terms = exposures[(visits == visit) & known]
-        common = np.median(values[terms], axis=0)
-        arm = layout.pivots[terms] - layout.pivots[visit]
-        values[visit] = common
-        values[terms] -= common
-        values[terms, :2] -= arm @ rotation(common[2]).T - arm
-
-
-def _as_term(motion: Motion, pivot: Points) -> tuple[float, float, float]:
-    """Return shift at ``pivot`` and roll of a motion about another centre."""
-    shift = motion.move(pivot) - pivot
-    return float(shift[0]), float(shift[1]), motion.roll
+    error = np.where(known, catalog.error, params.scatter.catalog_error)
+    return catalog._replace(error=error)
 
 
 def _weigh_updates(
@@ -377,10 +292,9 @@ def _make_images(
     images: Sequence[ImageSources],
     layout: Layout,
     solution: JointSolution,
-    known: tuple[Sequence[Evidence], Sequence[Verdict], tuple[DistortionUpdate, ...]],
+    known: Sequence[_Known],
 ) -> tuple[ImageAlignment, ...]:
     """Express the solution as corrections in the images' own tangent planes."""
-    evidence, verdicts, updates = known
     motions = move_images(layout, solution.values)
     skews = straighten(layout.frames, solution.bends)
     # they leave the image's middle, not its reference point, where it is
@@ -392,7 +306,7 @@ def _make_images(
                 motions.shift[k] + drifts[k], motions.roll[k], motions.stretch[k]
             ),
             skews[k],
-            (evidence[k], verdicts[k], updates[layout.frames.detector[k]]),
+            known[k],
         )
         for k in range(len(images))
     )
@@ -402,7 +316,7 @@ def _make_image(
     jacobian: Points,
     motion: ImageMotions,
     skew: Points,
-    known: tuple[Evidence, Verdict, DistortionUpdate],
+    known: _Known,
 ) -> ImageAlignment:
     """Express the motion of one image in its own tangent plane; rest if it FAILED."""
     evidence, verdict, update = known

@@ -9,6 +9,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from ..params import Arcsec, Params
+from .image_sources import ReferencePositions
 from .joint_solve import Observations
 from .layout import CATALOG
 from .matching import match_nearest
@@ -93,7 +94,7 @@ def join_catalog(
     entries: Entries,
     moved: Points,
     may_tie: NDArray[np.bool_],
-    catalog: tuple[Points, NDArray[np.float64]],
+    catalog: ReferencePositions,
     radii: tuple[float, float],
 ) -> Observations:
     """Find the stars and their reference stars; leave out what is observed only once.
@@ -105,8 +106,8 @@ def join_catalog(
         The same positions where the images lie now.
     may_tie : (n,) bool
         Sources of images that were matched to the catalogue.
-    catalog : (m, 2) and (m,) float64, arcsec
-        Positions and errors.
+    catalog : ReferencePositions
+        All with errors.
     radii : (float, float), arcsec
         Largest distances of two observations of a star, and of a star from its reference.
 
@@ -118,7 +119,7 @@ def join_catalog(
     star = group_by_star(moved, entries.image, radii[0])
     numbers, mean = mean_positions(moved, star, entries.error)
     tied = np.isin(numbers, star[may_tie])
-    pairs = match_nearest(mean[tied], catalog[0], radii[1])
+    pairs = match_nearest(mean[tied], catalog.position, radii[1])
     theirs = pairs[:, 1]
     star = np.concatenate([star, numbers[tied][pairs[:, 0]]])
     counts = np.bincount(star[star >= 0], minlength=1)
@@ -128,7 +129,7 @@ def join_catalog(
     return Observations(
         image=image[kept],
         star=renumbered.astype(np.intp),
-        position=np.concatenate([entries.position, catalog[0][theirs]])[kept],
-        error=np.concatenate([entries.error, catalog[1][theirs]])[kept],
+        position=np.concatenate([entries.position, catalog.position[theirs]])[kept],
+        error=np.concatenate([entries.error, catalog.error[theirs]])[kept],
         entry=np.concatenate([np.arange(len(entries.image)), theirs])[kept],
     )
