@@ -124,3 +124,13 @@ def test_boxes_of_kernel_and_twin_agree(rng, side):
     noise_curve._sum_boxes(signal, err, is_sky, side, 0.7 * side**2, pulls)
     expected = twins.sum_boxes(signal, err, is_sky, side, 0.7 * side**2)
     np.testing.assert_allclose(pulls, expected, rtol=1e-5)
+
+
+def test_halves_are_compared_as_by_the_twin(rng):
+    first, second = rng.uniform(1, 2, (2, 8, 9, 5))
+    first[2, 3], second[4, 5], second[4, 6] = 0.0, 0.0, 0.0
+    ours, theirs = np.zeros((2, 3, 8, 9), np.float32)
+    noise_curve.compare_halves(first, first + second, ours)
+    twins.compare_halves(first, first + second, theirs)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    assert np.isnan(ours).sum() == 3 * 3

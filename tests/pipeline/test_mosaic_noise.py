@@ -6,12 +6,17 @@ import numpy as np
 import pytest
 
 from rampline.astrometry.footprint import grid_from_footprints
+from rampline.astrometry.pixel_map import map_to_grid
 from rampline.mosaic.drizzle import DrizzleParams
 from rampline.mosaic.noise_curve import NoiseCurveParams
 from rampline.mosaic.outliers import OutlierParams
 from rampline.mosaic.window import Window
 from rampline.pipeline.combine import Dither, combine_dithers
-from rampline.pipeline.mosaic_noise import choose_pieces, split_exposures
+from rampline.pipeline.mosaic_noise import (
+    choose_pieces,
+    cover_grid,
+    split_exposures,
+)
 from rampline.pipeline.runner import Bench, Runner
 
 from . import dithers as field
@@ -104,15 +109,25 @@ def test_every_other_exposure_of_a_detector_is_of_the_second_half():
 
 
 def test_pieces_without_data_are_left_out():
-    sky = np.zeros((1100, 700), np.float32)
-    assert len(choose_pieces(sky, 24)) == 2
-    sky[:600] = np.nan
-    assert choose_pieces(sky, 24) == [Window(550, 1100, 0, 700)]
-    assert choose_pieces(np.full_like(sky, np.nan), 24) == []
-    assert choose_pieces(sky, 0) == []
+    shape, is_seen = (1100, 700), np.ones((69, 44), np.bool_)
+    assert len(choose_pieces(is_seen, shape, 24)) == 2
+    is_seen[:38] = False
+    assert choose_pieces(is_seen, shape, 24) == [Window(550, 1100, 0, 700)]
+    assert choose_pieces(np.zeros_like(is_seen), shape, 24) == []
+    assert choose_pieces(is_seen, shape, 0) == []
 
 
 def test_of_a_large_mosaic_a_few_pieces_far_apart_are_looked_at():
-    wide = np.broadcast_to(np.float32(0), (1024, 64 * 1024))
-    starts = [window.col_start // 1024 for window in choose_pieces(wide, 4)]
-    assert starts == [0, 21, 42, 63]
+    is_seen = np.broadcast_to(np.bool_(1), (64, 64 * 64))
+    chosen = choose_pieces(is_seen, (1024, 64 * 1024), 4)
+    assert [window.col_start // 1024 for window in chosen] == [0, 21, 42, 63]
+
+
+def test_the_grid_is_seen_where_a_mosaic_has_data(images):
+    grid = grid_from_footprints([image.geometry for image in images], 0.03)
+    maps = [map_to_grid(image.geometry, grid) for image in images]
+    is_seen = cover_grid(maps, (grid.n_rows, grid.n_cols))
+    has_data = np.isfinite(combine(images).mosaic.sky[::16, ::16])
+    assert is_seen.shape == has_data.shape
+    assert (is_seen != has_data).mean() < 0.02
+    assert 0.1 < has_data.mean() < 0.9

@@ -411,3 +411,15 @@ def sum_boxes(signal, err, is_sky, side, least):
         if blank.sum() >= least and variance > 0:
             pulls[i, j] = np.sum(signal[box][blank], dtype=float) / np.sqrt(variance)
     return pulls
+
+
+def compare_halves(first, both, out):
+    second = both - first
+    known = (first[..., 1] > 0) & (second[..., 1] > 0)
+    skies, variances = [], []
+    for half in (first, second):
+        weight = np.where(known, half[..., 1], np.nan)
+        skies.append(half[..., 0] / weight)
+        variances.append(half[..., 2:].sum(axis=-1) / weight**2)
+    out[0], out[1] = (skies[0] - skies[1]) / 2, (skies[0] + skies[1]) / 2
+    out[2] = np.sqrt(variances[0] + variances[1]) / 2

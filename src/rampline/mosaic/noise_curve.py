@@ -182,6 +182,35 @@ def box_factor(correlation: NDArray[np.float64], side: int) -> float:
 
 
 @kernel
+def compare_halves(
+    first: NDArray[np.float64], both: NDArray[np.float64], out: NDArray[np.float32]
+) -> None:
+    """Compare a mosaic of some exposures with that of the others.
+
+    Parameters
+    ----------
+    first, both : (rows, cols, 5) float64
+        Sums of some and of all exposures, as in `rampline.mosaic.drizzle_kernel.Target`.
+    out : (3, rows, cols) float32
+        Half the difference of the two mosaics, their mean, and the error of half the
+        difference; NaN where one of them has no data.
+    """
+    for row in range(first.shape[0]):
+        for col in range(first.shape[1]):
+            one, two = first[row, col], both[row, col]
+            weight, other = one[1], two[1] - one[1]
+            is_known = (weight > 0.0) & (other > 0.0)
+            a = 0.5 / weight if is_known else np.nan
+            b = 0.5 / other if is_known else np.nan
+            sky, other_sky = a * one[0], b * (two[0] - one[0])
+            variance = one[2] + one[3] + one[4]
+            other_variance = two[2] + two[3] + two[4] - variance
+            out[0, row, col] = sky - other_sky
+            out[1, row, col] = sky + other_sky
+            out[2, row, col] = np.sqrt(a * a * variance + b * b * other_variance)
+
+
+@kernel
 def _sum_boxes(
     signal: Plane,
     err: Plane,

@@ -47,6 +47,15 @@ class Window(NamedTuple):
             min(shape[1], self.col_stop + margin),
         )
 
+    def shared_with(self, other: "Window") -> "Window":
+        """Return the pixels of both windows; its shape is negative where there are none."""
+        return Window(
+            max(self.row_start, other.row_start),
+            min(self.row_stop, other.row_stop),
+            max(self.col_start, other.col_start),
+            min(self.col_stop, other.col_stop),
+        )
+
     def within(self, wide: "Window") -> tuple[slice, slice]:
         """Return the window as an index into a plane of a wider one."""
         top, left = self.row_start - wide.row_start, self.col_start - wide.col_start

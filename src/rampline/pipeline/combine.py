@@ -34,7 +34,7 @@ from ..mosaic.window import CONTEXT_BITS, Window, box_of, overlapping
 from .dither_set import DitherSet, PackedMask, PlaneStore
 from .exposure_cache import ExposureCache
 from .find_outliers import outliers
-from .mosaic_noise import measure_mosaic_noise
+from .mosaic_noise import Halves, choose_halves, measure_mosaic_noise
 from .runner import Bench, Runner
 
 BYTES_PER_PIXEL = 20
@@ -112,10 +112,11 @@ def combine_dithers(
     dither_set = lay_dithers(dithers, grid, run.bench, drizzle_params, store)
     if len(dithers) > 1:
         dither_set = run.maybe(outliers, dither_set, outlier_params)
-    planes = run(drizzle, dither_set, drizzle_params)
     headers = tuple(dither.header for dither in dithers)
+    halves = choose_halves(dither_set, headers, noise_params)
+    planes = run(drizzle, (dither_set, halves), drizzle_params)
     noise = measure_mosaic_noise(
-        dither_set, planes.sky, headers, drizzle_params.pixfrac, noise_params
+        halves, dither_set, drizzle_params.pixfrac, noise_params
     )
     first = headers[0]
     mosaic = Mosaic(
@@ -195,18 +196,25 @@ def prepare_exposure(
 
 
 def drizzle(
-    dither_set: DitherSet, _planes: None, params: DrizzleParams
+    laid: tuple[DitherSet, Halves], _planes: None, params: DrizzleParams
 ) -> MosaicPlanes:
-    """Drizzle all exposures onto the grid."""
+    """Drizzle all exposures onto the grid, one half after the other."""
+    dither_set, halves = laid
     n = len(dither_set.cache)
     pad = max(reach(m) for m in dither_set.maps)
     planes = _empty_planes(dither_set, (n + CONTEXT_BITS - 1) // CONTEXT_BITS)
 
     def fill(window: Window) -> None:
         sums = start_sums(window, pad, n)
-        for k in overlapping(dither_set.boxes, window):
-            ready = dither_set.cache.take(k)
-            add_exposure(sums, ready, k, params.pixfrac)
+        near = overlapping(dither_set.boxes, window)
+        for k in near:
+            if not halves.is_second[k]:
+                add_exposure(sums, dither_set.cache.take(k), k, params.pixfrac)
+        half_way = halves.keep(sums)
+        for k in near:
+            if halves.is_second[k]:
+                add_exposure(sums, dither_set.cache.take(k), k, params.pixfrac)
+        halves.compare(half_way, sums)
         for plane, part in zip(planes, finish_sums(sums), strict=True):
             plane[(..., *window.slices)] = part
         dither_set.store.release()
