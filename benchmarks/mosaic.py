@@ -9,7 +9,9 @@ field in F090W and F277W that no test uses, combines them, and prints for each
 - the flux of stars in the mosaic over that of the true images drizzled, in disks of 5 pixels;
 - the share of pixels beyond 6 sigma of the truth that are flagged, and of injected hits;
 - the share of good pixels that are flagged, on sky and on sources, and of star peaks;
-- the share of warm pixels that no reference knows that are flagged.
+- the share of warm pixels that no reference knows that are flagged;
+- of a trail of a moving object across each exposure, the share of pixels that are flagged,
+  and of the light that is left.
 """
 
 import argparse
@@ -55,6 +57,8 @@ from rampline.simulation.simulate import simulate  # noqa: E402
 STAR_RADIUS, SKY_RADIUS, LEAST_SNR = 5.0, 20.0, 20.0
 EMPTY_MJY_SR = 0.002
 HITS_PER_PIXEL, HITS_PER_CORE_PIXEL = 1e-3, 0.02
+TRAIL_SNR, TRAIL_SIGMA_PX = 20.0, 0.9
+"""Peak of a trail over the noise of a pixel, and half its width."""
 CORE_MJY_SR = 0.5
 QUIET = NoiseCurveParams(enabled=False)
 
@@ -137,6 +141,17 @@ def inject_hits(image, usable, sources, rng):
     height = rng.uniform(6, 60, image.sky.shape) * image.err
     sky = image.sky + np.where(where, height, 0).astype(np.float32)
     return replace(image, sky=sky), where
+
+
+def add_trail(image, rng):
+    """Return an image with a straight trail of a moving object, and the trail's light."""
+    rows, cols = np.indices(image.sky.shape)
+    row, col = rng.uniform(0.3, 0.7, 2) * image.sky.shape
+    angle = rng.uniform(0, np.pi)
+    apart = (rows - row) * np.cos(angle) + (cols - col) * np.sin(angle)
+    light = np.exp(-0.5 * (apart / TRAIL_SIGMA_PX) ** 2)
+    light *= TRAIL_SNR * np.nanmedian(image.err)
+    return replace(image, sky=image.sky + light.astype(np.float32)), light
 
 
 class Field:
@@ -253,6 +268,27 @@ def rejection(field):
     for name, where in rows.items():
         print(f"    {name:<32}{percent(share(field.found, where))}")
     return good
+
+
+def trails(field, good):
+    """Print how much of the trails of moving objects is found."""
+    rng = np.random.default_rng(5)
+    struck, lights = zip(
+        *(add_trail(image, rng) for image in field.images), strict=True
+    )
+    found = field.combine(list(struck), OutlierParams(**field.params)).outliers
+    cores = [sources > CORE_MJY_SR for sources, _, _ in field.truths]
+    snr = [light / i.err for light, i in zip(lights, field.images, strict=True)]
+    for low, high in ((6, np.inf), (3, 6)):
+        bands = [(s > low) & (s <= high) for s in snr]
+        among = [g & b & ~c for g, b, c in zip(good, bands, cores, strict=True)]
+        name = f"trails, {low} to {high} sigma, off cores"
+        print(f"    {name:<32}{percent(share(found, among))}")
+    whole = sum(light[g].sum() for light, g in zip(lights, good, strict=True))
+    left = sum(
+        light[g & ~f].sum() for light, g, f in zip(lights, good, found, strict=True)
+    )
+    print(f"    {'light of trails left':<32}{100 * left / whole:8.3f} %")
 
 
 def star_table(field):
@@ -394,6 +430,7 @@ def report(name, scene, out, options):
         header = field.images[0].header
         print(f"{name}, {header.filter}, {len(members)} exposures")
         good = rejection(field)
+        trails(field, good)
         star_peaks(field, good)
         star_losses(field)
         star_fluxes(field)

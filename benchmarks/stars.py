@@ -7,8 +7,11 @@ stars with a cluster of galaxies on half a square arcminute in F090W and F277W) 
 to catalogues, aligned to the simulation's catalogue of stars, and prints for each filter how its
 exposures were aligned, the comparison that `rampline demo` makes, and for each magnitude the
 median of measured over true flux (aper_total), its error, and the distance from the
-true place (rms on either axis). Stars count that are detected above 20 sigma, are not flagged,
-and have no neighbour above a hundredth of their flux in three apertures' radii.
+true place (rms on either axis). Stars count that are detected above 20 sigma, lie off the
+edges, are not saturated, and have neighbours of at most 0.3 % of their flux in four apertures'
+radii, according to the truth. Segments do not decide: noise makes a star's segment small where
+it takes flux away, so of stars that touch no other segment the fluxes are 0.5 to 1 % low in a
+crowd.
 """
 
 import argparse
@@ -25,17 +28,13 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.mosaic import cluster_scene, field_scene  # noqa: E402
 from rampline.files.catalogs import read_catalog  # noqa: E402
-from rampline.photometry.catalog import (  # noqa: E402
-    BLENDED,
-    NEAR_EDGE,
-    SATURATED_CORE,
-)
+from rampline.photometry.catalog import NEAR_EDGE, SATURATED_CORE  # noqa: E402
 from rampline.program.demo import truth_lines  # noqa: E402
 from rampline.program.folders import Folders  # noqa: E402
 from rampline.simulation.simulate import simulate  # noqa: E402
 
 MATCH_ARCSEC = 0.1
-LEAST_SNR, FAINT_NEIGHBOUR, RADII = 20.0, 0.01, 3.0
+LEAST_SNR, FAINT_NEIGHBOUR, RADII = 20.0, 0.003, 4.0
 PIXEL_ARCSEC = {"SHORT": 0.031, "LONG": 0.063}
 
 
@@ -84,7 +83,7 @@ def star_rows(path, true):
         np.asarray(table[name].value)
         for name in ("aper_total_flux", "aper_total_flux_err")
     )
-    clean = np.asarray(table["flags"] & (NEAR_EDGE | SATURATED_CORE | BLENDED) == 0)
+    clean = np.asarray(table["flags"] & (NEAR_EDGE | SATURATED_CORE) == 0)
     usable = np.flatnonzero(
         clean & np.isfinite(found).all(axis=1) & (measured > LEAST_SNR * err)
     )
