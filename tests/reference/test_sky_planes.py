@@ -1,14 +1,18 @@
 import numpy as np
 import pytest
 from astropy.io import fits
+from astropy.modeling import models
 
 from rampline import flags
 from rampline.errors import MissingReferenceError
+from rampline.exposure.tagged import TreeModel
 from rampline.reference.select import SKY_KINDS, FolderSource
 from rampline.reference.sky_planes import load_flat, load_sky_planes
 
+from ..astrometry.fields import bent_optics
 from .crds_files import (
     files_of,
+    write_asdf,
     write_distortion,
     write_filter_offset,
     write_pixels,
@@ -63,8 +67,19 @@ def test_planes_numbers_and_models_of_the_files(paths):
     assert [file.kind for file in planes.files] == list(SKY_KINDS)
 
 
-def test_each_caller_has_a_distortion_model_of_its_own(paths):
-    load(paths).distortion.offset_0 = 0.0
+def test_a_distortion_of_polynomials_needs_no_model_objects(rng, paths):
+    optics = bent_optics()
+    write_asdf(paths["distortion"], "distortion", {"model": optics})
+    model = load(paths).distortion
+    assert isinstance(model, TreeModel)
+    x, y = rng.uniform(-50.0, 2100.0, (2, 500))
+    np.testing.assert_array_equal(model(x, y), optics(x, y))
+
+
+def test_a_distortion_of_another_kind_is_opened_by_asdf(paths):
+    model = models.Shift(10.0) & models.Shift(20.0) | models.Rotation2D(0.0)
+    write_asdf(paths["distortion"], "distortion", {"model": model})
+    load(paths).distortion.offset_0 = 0.0  # each caller has a copy of its own
     assert load(paths).distortion(1.0, 2.0) == (11.0, 22.0)
 
 

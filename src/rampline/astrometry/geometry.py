@@ -58,7 +58,7 @@ def make_geometry(
     x = cols[None, :] + readout.col_start + planes.filter_offset_px[0]
     y = rows[:, None] + readout.row_start + planes.filter_offset_px[1]
     x, y = np.broadcast_arrays(x, y)
-    v2, v3 = planes.distortion(x, y, with_bounding_box=False)
+    v2, v3 = planes.distortion(x, y)
     geometry = Geometry(
         v2v3_arcsec=np.stack([v2, v3], axis=-1),
         step=NODE_STEP,

@@ -1,22 +1,24 @@
 """World coordinates as the ASDF trees that ``gwcs`` opens, made of plain numbers.
 
-Two are simple enough to be written down without the objects they stand for: the tangent
-projection of a mosaic's grid, and the alignment of an exposure, which is an affine map in
-the tangent plane at (V2_REF, V3_REF). The latter has the parts and the names of
-``tweakwcs``' correction, so that ``tweakwcs`` and `jwst` know it and can go on from there.
+They are written down without the objects they stand for: the tangent projection of a
+mosaic's grid; the chain of an exposure, frame by frame as JWST's; and its alignment, an
+affine map in the tangent plane at (V2_REF, V3_REF). The latter has the parts and the names
+of ``tweakwcs``' correction, so that ``tweakwcs`` and `jwst` know it and can go on from there.
 
 Tags are of old versions, which all readers know.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.grid import Grid
 from ..exposure.header import Pointing
+from ..exposure.planes import SkyPlanes
 from ..exposure.tagged import Tagged
+from ..exposure.timing import Readout
 from ..units import ARCSEC_PER_RAD, DEG_PER_ARCSEC
 from .distortion_update import DetectorFrame, DistortionUpdate, update_polynomials
 
@@ -24,6 +26,16 @@ CORRECTION_NAME = "JWST tangent-plane linear correction. v1"
 """By which ``tweakwcs`` knows its own."""
 UPDATE_NAME = "distortion_update"
 
+_TRANSFORM: Final = "tag:stsci.edu:asdf/transform/"
+_VERSIONS: Final = {
+    "compose": "compose-1.2.0",
+    "concatenate": "concatenate-1.2.0",
+    "identity": "identity-1.2.0",
+    "polynomial": "polynomial-1.2.0",
+    "remap_axes": "remap_axes-1.3.0",
+    "scale": "scale-1.2.0",
+    "shift": "shift-1.2.0",
+}
 _PLANE = ("x0", "x1")
 _SPACE = ("x0", "x1", "x2")
 
@@ -100,20 +112,107 @@ def grid_tree(grid: Grid) -> Tagged:
             direction="native2celestial",
         ),
     ]
-    intervals = {"x0": [-0.5, grid.n_cols - 0.5], "x1": [-0.5, grid.n_rows - 0.5]}
-    box = Tagged(
-        "tag:stsci.edu:asdf/transform/property/bounding_box-1.0.0",
-        {"intervals": intervals, "order": "F", "ignore": []},
-    )
+    box = _bounding_box(grid.n_rows, grid.n_cols)
     steps = [
         _step(_detector_frame(), _chain(parts, bounding_box=box)),
         _step(_sky_frame(), None),
     ]
     shape = [grid.n_cols, grid.n_rows]
-    return Tagged(
-        "tag:stsci.edu:gwcs/wcs-1.2.0",
-        {"name": "", "pixel_shape": shape, "steps": steps},
+    return _wcs(steps, {"pixel_shape": shape})
+
+
+def exposure_tree(
+    planes: SkyPlanes,
+    pointing: Pointing,
+    readout: Readout,
+    correction: NDArray[np.float64] | None = None,
+) -> Tagged:
+    """Return the WCS of an exposure.
+
+    Parameters
+    ----------
+    planes : SkyPlanes
+        For the distortion, as a `TreeModel`, and the filter's offset.
+    pointing : Pointing
+    readout : Readout
+        For the frame's size and the subarray's place.
+    correction : (2, 3) float64, arcsec, or None
+        Alignment, as in `Geometry`; adds the frame ``v2v3corr``.
+
+    Returns
+    -------
+    Tagged
+        What `build_gwcs` makes.
+    """
+    parts = [_pair(_shift, *start) for start in _starts(planes, readout) if any(start)]
+    whole = _chain([*parts, _in_known_versions(planes.distortion.tree)])
+    box = _bounding_box(readout.n_rows, readout.n_cols)
+    bounded = Tagged(whole.tag, {**whole.fields, "bounding_box": box})
+    chain = [
+        ("v2v3", _aberration(pointing)),
+        ("v2v3vacorr", _to_sky(pointing)),
+    ]
+    if correction is not None:
+        chain.insert(1, ("v2v3vacorr", correction_tree(pointing, correction)))
+        chain[2] = "v2v3corr", chain[2][1]
+    steps = [
+        _step(_detector_frame(), bounded),
+        *(
+            _step(_frame("frame2d-1.0.0", name, ("v2", "v3"), "arcsec"), transform)
+            for name, transform in chain
+        ),
+        _step(_sky_frame(), None),
+    ]
+    return _wcs(steps, {})
+
+
+def _starts(planes: SkyPlanes, readout: Readout) -> list[tuple[float, float]]:
+    """Return what is added to columns and rows before the distortion."""
+    return [
+        (float(readout.col_start), float(readout.row_start)),
+        planes.filter_offset_px,
+    ]
+
+
+def _aberration(pointing: Pointing) -> Tagged:
+    """Return the scale about the reference point, for velocity aberration."""
+    scale = pointing.va_scale
+    if scale == 1.0:
+        return _transform("identity-1.2.0", _PLANE, _PLANE, n_dims=2)
+    v2, v3 = pointing.v2_ref_arcsec, pointing.v3_ref_arcsec
+    stretch = _side_by_side(
+        _scale(scale, name="dva_scale_v2"), _scale(scale, name="dva_scale_v3")
     )
+    shift = _side_by_side(
+        _shift((1.0 - scale) * v2, name="dva_v2_shift"),
+        _shift((1.0 - scale) * v3, name="dva_v3_shift"),
+    )
+    return _chain([stretch, shift], name="DVA_Correction")
+
+
+def _to_sky(pointing: Pointing) -> Tagged:
+    """Return the rotation of the telescope's frame to ICRS."""
+    angles = [*_angles(pointing), pointing.dec_ref_deg, -pointing.ra_ref_deg]
+    parts = [
+        _pair(_scale, DEG_PER_ARCSEC, DEG_PER_ARCSEC),
+        _spherical("s2c", ("lon", "lat"), ("x", "y", "z"), "spherical_to_cartesian"),
+        _rotation("RotationSequence3D", angles, "zyxyz"),
+        _spherical(
+            "c2s", ("x", "y", "z"), ("lon", "lat"), "cartesian_to_spherical", 360
+        ),
+    ]
+    return _chain(parts, name="v23tosky")
+
+
+def _in_known_versions(node: Any) -> Any:
+    """Return a transform with the tags that are used here."""
+    if isinstance(node, list):
+        return [_in_known_versions(part) for part in node]
+    if not isinstance(node, Tagged):
+        return node
+    fields = {key: _in_known_versions(value) for key, value in node.fields.items()}
+    version = _VERSIONS.get(node.kind)
+    return Tagged(_TRANSFORM + version if version else node.tag, fields)
 
 
 def _own_polynomials(frame: DetectorFrame, series: NDArray[np.float64]) -> list[Tagged]:
@@ -135,7 +234,7 @@ def _to_tangent_plane(pointing: Pointing) -> list[Tagged]:
     degrees = _scale(DEG_PER_ARCSEC, name="arcsec_to_deg_1D")
     angles = _angles(pointing)
     divide = Tagged(
-        "tag:stsci.edu:asdf/transform/divide-1.2.0",
+        _TRANSFORM + "divide-1.2.0",
         {
             "forward": [_remap("xyz", 3, (0, 1, 2)), _remap("xxx", 3, (0, 0, 0))],
             "inputs": list(_SPACE),
@@ -177,7 +276,15 @@ def _transform(
     kind: str, inputs: Sequence[str], outputs: Sequence[str], **fields: Any
 ) -> Tagged:
     named = {**fields, "inputs": list(inputs), "outputs": list(outputs)}
-    return Tagged(f"tag:stsci.edu:asdf/transform/{kind}", named)
+    return Tagged(_TRANSFORM + kind, named)
+
+
+def _bounding_box(n_rows: int, n_cols: int) -> Tagged:
+    intervals = {"x0": [-0.5, n_cols - 0.5], "x1": [-0.5, n_rows - 0.5]}
+    return Tagged(
+        _TRANSFORM + "property/bounding_box-1.0.0",
+        {"intervals": intervals, "order": "F", "ignore": []},
+    )
 
 
 def _chain(parts: Sequence[Tagged], **fields: Any) -> Tagged:
@@ -203,6 +310,11 @@ def _side_by_side(first: Tagged, second: Tagged, **fields: Any) -> Tagged:
         for end in ("inputs", "outputs")
     ]
     return _transform("concatenate-1.2.0", *ends, forward=[first, second], **fields)
+
+
+def _pair(one: Callable[[float], Tagged], first: float, second: float) -> Tagged:
+    """Return a transform of two axes, each by its own number."""
+    return _side_by_side(one(first), one(second))
 
 
 def _shift(offset: float, **fields: Any) -> Tagged:
@@ -248,11 +360,20 @@ def _rotation(name: str, angles_deg: Sequence[float], axes: str) -> Tagged:
 
 
 def _spherical(
-    name: str, inputs: Sequence[str], outputs: Sequence[str], direction: str
+    name: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    direction: str,
+    wrap: int = 180,
 ) -> Tagged:
-    fields = {"name": name, "transform_type": direction, "wrap_lon_at": 180}
+    fields = {"name": name, "transform_type": direction, "wrap_lon_at": wrap}
     ends = {"inputs": list(inputs), "outputs": list(outputs)}
     return Tagged("tag:stsci.edu:gwcs/spherical_cartesian-1.1.0", {**fields, **ends})
+
+
+def _wcs(steps: list[Tagged], fields: dict[str, Any]) -> Tagged:
+    named = {"name": "", **fields, "steps": steps}
+    return Tagged("tag:stsci.edu:gwcs/wcs-1.2.0", named)
 
 
 def _step(frame: Tagged, transform: Tagged | None) -> Tagged:

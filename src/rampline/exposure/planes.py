@@ -107,7 +107,8 @@ class SkyPlanes:
     mjy_sr_per_dn_s, mjy_sr_per_dn_s_err : float
         Flux conversion of this filter and pupil at the time of the exposure.
     distortion : object
-        The ``astropy.modeling`` model of the distortion file, detector to (V2, V3).
+        The model of the distortion file, detector to (V2, V3): a `TreeModel`, or where
+        that cannot be, one of ``astropy.modeling``.
     filter_offset_px : (float, float)
         Column and row offset of the filter (filteroffset file), pixels.
     dedicated_background : SlopePlanes of (rows, cols), DN/s, or None

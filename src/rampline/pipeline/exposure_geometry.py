@@ -14,19 +14,19 @@ from ..astrometry.distortion_update import DistortionUpdate, detector_frame
 from ..astrometry.footprint import s_region
 from ..astrometry.gwcs_model import align_gwcs, build_gwcs, update_gwcs
 from ..astrometry.sip import fit_sip
-from ..astrometry.wcs_tree import correction_tree, update_tree
+from ..astrometry.wcs_tree import correction_tree, exposure_tree, update_tree
 from ..exposure.geometry import Geometry
 from ..exposure.header import Card, Header, card_values
 from ..exposure.planes import SkyPlanes
-from ..exposure.tagged import Tagged
+from ..exposure.tagged import Tagged, TreeModel
 
 
 class ProductWcs(NamedTuple):
     """World coordinates of a product, as `files.write` takes them."""
 
     gwcs: Any
-    """gwcs.WCS with the frames detector, v2v3, v2v3vacorr, (v2v3corr,) world; or the bytes
-    of the ASDF extension of a file."""
+    """WCS with the frames detector, v2v3, v2v3vacorr, (v2v3corr,) world, as `Tagged` or as
+    gwcs.WCS; or the bytes of the ASDF extension of a file."""
     cards: tuple[Card, ...]
     """TAN-SIP with its residuals, and S_REGION."""
 
@@ -45,14 +45,10 @@ def product_wcs(geometry: Geometry, planes: SkyPlanes, header: Header) -> Produc
     -------
     ProductWcs
     """
-    identity = np.eye(2, 3)
-    is_aligned = not np.array_equal(geometry.correction, identity)
-    gwcs = build_gwcs(
-        planes,
-        geometry.pointing,
-        header.readout,
-        geometry.correction if is_aligned else None,
-    )
+    is_aligned = not np.array_equal(geometry.correction, np.eye(2, 3))
+    make = exposure_tree if isinstance(planes.distortion, TreeModel) else build_gwcs
+    correction = geometry.correction if is_aligned else None
+    gwcs = make(planes, geometry.pointing, header.readout, correction)
     return ProductWcs(gwcs, wcs_cards(geometry, header))
 
 

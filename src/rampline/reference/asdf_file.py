@@ -1,10 +1,11 @@
 """Entries of ASDF reference files: whole models, or tables without the machinery.
 
 To open an ASDF file is to load every extension that is installed, three seconds for three
-columns of a table. Where the table is plain, as all of CRDS are, it is read from the text
+columns of a table. Where the file is plain, as all of CRDS are, it is read from the text
 and the blocks that the ASDF standard 1.6 describes; anything else is left to ``asdf``.
 """
 
+import math
 import struct
 from collections.abc import Mapping
 from importlib import import_module
@@ -16,16 +17,22 @@ from numpy.typing import NDArray
 
 from ..errors import MissingReferenceError
 from ..exposure.header import Header
+from ..exposure.tagged import Tagged
 
 _MAGIC: Final = b"\xd3BLK"
 _BLOCK: Final = struct.Struct(">I4sQQQ16s")
 """Flags, compression, bytes allocated, used, and of the data, checksum."""
 _ORDER: Final[dict[str, Literal["<", ">"]]] = {"little": "<", "big": ">"}
+_ARRAY: Final = "tag:stsci.edu:asdf/core/ndarray-"
 _TEXT: Final = {"ascii": "S", "ucs4": "U"}
 
 
-class _NotPlainError(Exception):
-    """A table that only ``asdf`` itself can read."""
+NOT_PLAIN: Final = (OSError, ValueError, LookupError, TypeError, struct.error)
+"""What reading fails with where a file is damaged, or only ``asdf`` itself can read it."""
+
+
+class _NotPlainError(ValueError):
+    """A file that only ``asdf`` itself can read."""
 
 
 def read_tree(path: Path, kind: str, header: Header, key: str) -> Any:
@@ -65,9 +72,45 @@ def read_columns(path: Path, kind: str, header: Header, key: str) -> Any:
                 column["name"]: _read_array(file, blocks, column["data"])
                 for column in columns
             }
-    except (_NotPlainError, OSError, ValueError, LookupError, TypeError, struct.error):
+    except NOT_PLAIN:
         # compressed, masked, or damaged: asdf reads it, or reports what is wrong
         return read_tree(path, kind, header, key)
+
+
+def read_nodes(path: Path, key: str) -> Any:
+    """Return one entry of an ASDF file as it stands there: tagged nodes, and arrays.
+
+    Raises
+    ------
+    NOT_PLAIN
+        If the file is damaged, has no such entry, or only `read_tree` can read it.
+    """
+    yaml: Any = import_module("yaml")
+    with path.open("rb") as file:
+        text = file.read(_end_of_text(file))
+        blocks = _find_blocks(file)
+
+        class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+            """Takes any tag."""
+
+        def tagged(loader: Any, _suffix: str, node: Any) -> Any:
+            if isinstance(node, yaml.MappingNode):
+                fields = loader.construct_mapping(node, deep=True)
+            elif isinstance(node, yaml.SequenceNode):
+                fields = loader.construct_sequence(node, deep=True)
+            else:
+                fields = loader.construct_scalar(node)
+            if not node.tag.startswith(_ARRAY):
+                return Tagged(node.tag, fields)
+            if isinstance(fields, list):
+                return np.array(fields)
+            return _read_array(file, blocks, fields)
+
+        Loader.add_multi_constructor("tag:", tagged)
+        try:
+            return yaml.load(text, Loader=Loader).fields[key]
+        except (yaml.YAMLError, AttributeError) as error:
+            raise ValueError(str(error)) from error
 
 
 def read_plain(path: Path, key: str) -> Mapping[str, Any]:
@@ -111,11 +154,20 @@ def read_plain(path: Path, key: str) -> Mapping[str, Any]:
     return found if isinstance(found, Mapping) else {}
 
 
-def _find_blocks(file: IO[bytes]) -> list[tuple[int, int]]:
-    """Return place and length of the data of each block of an open file."""
+def _end_of_text(file: IO[bytes]) -> int:
+    """Return where the text of an open file ends; the file is rewound."""
+    file.seek(0)
     for line in file:
         if line.rstrip(b"\r\n") == b"...":
             break
+    end = file.tell()
+    file.seek(0)
+    return end
+
+
+def _find_blocks(file: IO[bytes]) -> list[tuple[int, int]]:
+    """Return place and length of the data of each block of an open file."""
+    file.seek(_end_of_text(file))
     blocks = []
     while file.read(4) == _MAGIC:
         (size,) = struct.unpack(">H", file.read(2))
@@ -131,11 +183,12 @@ def _find_blocks(file: IO[bytes]) -> list[tuple[int, int]]:
 def _read_array(
     file: IO[bytes], blocks: list[tuple[int, int]], entry: Any
 ) -> NDArray[Any]:
-    """Read what an ``ndarray`` of one axis describes."""
+    """Read what an ``ndarray`` describes."""
     if set(entry) != {"source", "datatype", "byteorder", "shape"}:
         raise _NotPlainError
     order = _ORDER[entry["byteorder"]]
-    (length,) = map(int, entry["shape"])
+    shape = tuple(map(int, entry["shape"]))
+    length = math.prod(shape)
     datatype = entry["datatype"]
     if isinstance(datatype, str):
         dtype = np.dtype(datatype).newbyteorder(order)
@@ -147,4 +200,4 @@ def _read_array(
         raise _NotPlainError
     file.seek(start)
     values = np.frombuffer(file.read(length * dtype.itemsize), dtype, length)
-    return values.astype(dtype.newbyteorder("="))
+    return values.astype(dtype.newbyteorder("=")).reshape(shape)

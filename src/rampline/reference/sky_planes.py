@@ -17,7 +17,8 @@ from ..errors import MissingReferenceError
 from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes, UsedFile
 from ..exposure.records import Flags32, Plane
-from .asdf_file import read_tree
+from ..exposure.tagged import TreeModel
+from .asdf_file import NOT_PLAIN, read_nodes, read_tree
 from .cache import entry_name, recall
 from .photom import read_photom
 from .pixel_file import open_pixel_file
@@ -100,17 +101,31 @@ def load_flat(files: ReferenceFiles, header: Header) -> FlatField:
 
 
 def load_distortion(path: Path, sha1: str, header: Header) -> Any:
-    """Return the ``astropy.modeling`` model from detector pixels to (V2, V3), arcsec.
+    """Return the model from detector pixels to (V2, V3), arcsec.
 
-    Each caller gets a copy of its own, since WCS code sets bounding boxes on models.
+    Returns
+    -------
+    TreeModel or astropy.modeling.Model
+        The latter, which takes seconds to import, only where a file is no such tree. Each
+        caller gets a copy of its own, since WCS code sets bounding boxes on models.
     """
     with _models_lock:
         model = _models.get(sha1)
     if model is None:
-        model = read_tree(path, "distortion", header, "model")
+        model = _open_distortion(path, header)
         with _models_lock:
             _models[sha1] = model
-    return model.copy()
+    return model if isinstance(model, TreeModel) else model.copy()
+
+
+def _open_distortion(path: Path, header: Header) -> Any:
+    try:
+        model = TreeModel(read_nodes(path, "model"))
+        model(0.0, 0.0)
+    except NOT_PLAIN:
+        # of other transforms, compressed, or damaged: asdf reads it, or reports what is wrong
+        return read_tree(path, "distortion", header, "model")
+    return model
 
 
 def filter_offset(files: ReferenceFiles, header: Header) -> tuple[float, float]:
@@ -122,7 +137,11 @@ def filter_offset(files: ReferenceFiles, header: Header) -> tuple[float, float]:
     if path is None:
         return 0.0, 0.0
     wanted = (header.filter, header.pupil)
-    for row in read_tree(path, "filteroffset", header, "filters"):
+    try:
+        rows = read_nodes(path, "filters")
+    except NOT_PLAIN:
+        rows = read_tree(path, "filteroffset", header, "filters")
+    for row in rows:
         if (row.get("filter"), row.get("pupil")) == wanted:
             return float(row["column_offset"]), float(row["row_offset"])
     return 0.0, 0.0
