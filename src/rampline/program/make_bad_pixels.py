@@ -4,20 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from ..detector.bad_pixels import (
     BadPixels,
-    Exposed,
     add_exposure,
     empty_stack,
     judge_pixels,
 )
 from ..files.read import read_header, read_slope
 from ..files.templates import write_planes
-from ..flags import HOT, JUMP, LOW_QE, OPEN, REFERENCE_PIXEL, TELEGRAPH
-from ..pipeline.scattered_light import sky_residual
+from ..flags import HOT, LOW_QE, OPEN, TELEGRAPH
+from ..pipeline.bad_pixels import expose_pixels
 from ..reference.planes import load_sky_planes
 from ..reference.select import SKY_KINDS
 from .field_view import FieldView, open_view
@@ -83,23 +81,11 @@ def make_bad_pixels(request: BadPixelRequest) -> Made:
         return Made(path=request.path, made=())
     readout = headers[0].readout
     stack = empty_stack((readout.n_rows, readout.n_cols))
-    for rate, view, header, own in zip(
-        request.rates, request.views, headers, files, strict=True
-    ):
-        planes = load_sky_planes(own, header)
-        outlook = open_view(view)
-        image = read_slope(rate)
-        slope, flags = image.planes.slope, image.planes.flags
-        residual = sky_residual(slope, flags, planes, outlook.hidden())
-        blind = image.planes.flags & np.uint32(REFERENCE_PIXEL) != 0
-        residual[outlook.sources() | blind] = np.nan
-        with np.errstate(divide="ignore", invalid="ignore"):
-            err = image.planes.err / planes.flat
-            sky = float(np.nanmedian(image.planes.slope / planes.flat - residual))
-        # two parameters are fitted: the slope, and where it starts
-        degrees = header.readout.n_ints * (header.readout.n_groups - 2)
-        is_hit, chi2 = flags & np.uint32(JUMP) != 0, image.extras.get("CHI2")
-        add_exposure(stack, Exposed(residual, err, sky, chi2, is_hit, degrees))
+    for rate, view, own in zip(request.rates, request.views, files, strict=True):
+        image, outlook = read_slope(rate), open_view(view)
+        planes = load_sky_planes(own, image.header)
+        hidden, is_source = outlook.hidden(), outlook.sources()
+        add_exposure(stack, expose_pixels(image, planes, hidden, is_source))
     found = judge_pixels(stack, params)
     content: dict[str, NDArray[Any]] = {FLAGS: found.flags, RESPONSE: found.response}
     steps = (step_run("bad_pixels", is_done=True),)
