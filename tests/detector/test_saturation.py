@@ -177,6 +177,25 @@ def test_a_hit_late_in_the_second_group_makes_it_unusable():
     assert flags.tolist() == [0, DO_NOT_USE, SATURATED, SATURATED]
 
 
+def test_a_hit_within_the_first_group_that_fills_the_pixel_makes_it_unusable():
+    # in the last of eight reads 8000 DN came: 1000 DN in the mean, full from then on
+    samples = np.full((1, 3, 5, 5), 1010, np.uint16)
+    samples[0, 0, 2, 2], samples[0, 1:, 2, 2] = 2010, 9010
+    wells = make_wells(np.full((5, 5), 8000), bias=1000)
+    flags = flag(samples, wells, n_frames=8)[0]
+    assert (flags[0, 1:4, 1:4] == DO_NOT_USE).all()
+    assert flags[0, 0, 0] == 0
+    # if it came after the group, this is as good as ever
+    samples[0, 0, 2, 2] = 1010
+    assert not flag(samples, wells, n_frames=8)[0, 0].any()
+    # nothing comes within a group of a single read
+    samples[0, 0, 2, 2] = 4000
+    assert not flag(samples, wells)[0, 0].any()
+    # and at its own rate a star fills the pixel, too
+    samples[0, 0, 2, 2] = 4000
+    assert not flag(samples, wells, n_frames=8)[0, 0].any()
+
+
 def test_bands_see_what_spills_from_their_neighbours(rng):
     raw, wells = nasty_ramps(rng)
     raw[:, 3:, 4:12, 5:14] = 65535

@@ -117,6 +117,8 @@ def flag_saturation(
         else:
             times = readout.read_times_s()
             partly = _partly_saturated(band, where, group, own, times)
+            struck = _hit_in_first(band, where, group, own, times)
+            _flag_box(struck, params.grow, DO_NOT_USE, flags)
         _flag_box(partly, params.grow, DO_NOT_USE, flags)
         hidden = _hidden_in_second(band, where, group, own, times)
         _flag_box(hidden, 0, DO_NOT_USE, flags)
@@ -320,6 +322,31 @@ def _hidden_in_second(
     expected = (one - bias) / times[0].mean() * times[min(2, n_groups - 1), -1] + bias
     hidden = (expected < end) & (two - one > (end - one) / n_frames)
     return np.stack([axis[hidden] for axis in (i, second, row, col)])
+
+
+def _hit_in_first(
+    samples: Samples,
+    where: NDArray[np.intp],
+    group: NDArray[np.intp],
+    wells: Wells,
+    times: NDArray[np.float64],
+) -> NDArray[np.intp]:
+    """Find pixels full in the second group by a hit that the first group may contain.
+
+    At the rate of their first group they would not be full. The charge that filled them is
+    in none of the reads of the first group, or at least in its last, so that the mean of
+    the group shows it. The group is the only one left, and tells nothing of the light.
+    Parameters and result as in `_partly_saturated`.
+    """
+    n_frames = times.shape[1]
+    i, row, col = where[:, (group == 1) & (group < samples.shape[1])]
+    limit, bias = wells.limit[row, col], wells.bias[row, col]
+    first = np.zeros_like(i)
+    light = samples[i, first, row, col] - bias
+    left = limit - bias - light * (times[min(1, len(times) - 1), -1] / times[0].mean())
+    is_full = samples[i, np.minimum(first + 1, len(times) - 1), row, col] >= limit
+    struck = is_full & (left > 0) & (light > left / n_frames) & (n_frames > 1)
+    return np.stack([axis[struck] for axis in (i, first, row, col)])
 
 
 @kernel
