@@ -22,6 +22,7 @@ claws      of B1, four dithers, masked by long-wavelength mosaics and by those o
 import argparse
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +49,8 @@ from rampline.pipeline.second_round import (  # noqa: E402
     SecondRound,
     clean_exposure,
     know_alone,
-    make_template,
-    stray_residual,
     supplied_template,
+    visit_template,
     wisps_alone,
 )
 
@@ -91,10 +91,8 @@ def second_round(visit, drawn, images, masks, wisps=None):
         sights.append(Sight(is_source=mask, planes=visit.planes, expected=expected))
     template = None
     if images[0].header.channel == "SHORT":
-        pairs = zip(images, sights, strict=True)
-        residuals = [stray_residual(image, sight, PARAMS) for image, sight in pairs]
-        args = residuals, images[0].header, PARAMS.stray_light, wisps
-        template = make_template(*args)
+        pairs = list(zip(images, sights, strict=True))
+        template = visit_template(partial(iter, pairs), PARAMS, wisps)
     built = time.process_time()
     cleaned = []
     for image, sight, scene in zip(images, sights, scenes, strict=True):
@@ -293,13 +291,12 @@ def report_programme(options):
             for kind in ("LW mask", "own mask"):
                 three = zip(visits, drawn, images, strict=True)
                 masks = [masked_by(kind, *one) for one in three]
-                residuals = [
-                    stray_residual(image, Sight(is_source=m, planes=v.planes), PARAMS)
+                pairs = [
+                    (image, Sight(is_source=m, planes=v.planes))
                     for v, some, known in zip(visits, images, masks, strict=True)
                     for image, (m, _) in zip(some, known, strict=True)
                 ]
-                header = images[0][0].header
-                made = make_template(residuals, header, PARAMS.stray_light)
+                made = visit_template(partial(iter, pairs), PARAMS)
                 title = f"NRCB4    seed {seed}, {3 * each:2d} in 3 visits, {kind}"
                 score_with(title, visits[0], drawn[0], images[0], masks[0], made)
 

@@ -62,6 +62,16 @@ def test_a_place_without_anything_to_compare_with_is_not_believed(rng, outline):
     assert np.isnan(found.excess)
 
 
+def test_light_that_was_found_by_a_search_is_only_followed(rng):
+    light, image = breath(0.0006), sky(rng)
+    args = image + light, NOWHERE, (OUTLINE,), PARAMS
+    (asked,), (seen,) = confirm_light(*args), confirm_light(*args, n_seen=1)
+    assert not asked.is_there
+    assert seen.is_there == seen.mask.any()
+    bright = confirm_light(image + breath(0.02), NOWHERE, (OUTLINE,), PARAMS, n_seen=1)
+    assert bright[0].is_there
+
+
 def test_light_so_strong_that_it_was_taken_for_a_source_is_found(rng):
     light = breath(0.5)
     found = look(sky(rng) + light, light > 0.02, OUTLINE, PARAMS)

@@ -192,3 +192,26 @@ def test_changes_of_shape_are_of_either_sign_beside_light_of_one(rng):
     assert fit.is_sure
     assert fit.further[0] == 0.0
     assert fit_strength(made, light[:2], PARAMS).further[0] < -0.2
+
+
+def test_wisps_and_claws_have_strengths_of_their_own(rng):
+    wisp_light = np.roll(wisp(), (0, 0), (0, 1))
+    claw_light = np.zeros_like(wisp_light)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    ring = np.hypot(y - 320, x + 120) - 260
+    claw_light += 0.04 * np.exp(-0.5 * (ring / 8.0) ** 2)
+    # the window of the wisps begins at column 400 of the detector
+    wisp_light[:, :200], claw_light[:, 200:] = 0.0, 0.0
+    made = []
+    for strength in (1.3, 0.7, 1.0, 0.8, 1.2):
+        made += exposures(rng, strength * wisp_light + claw_light, [1.0])
+    found = find_stray_light(made, OPTICS, (1000, 200), PARAMS)
+    assert found.n_light == 2
+    for exposure, strength in zip(made, (1.3, 0.7, 1.0, 0.8, 1.2), strict=True):
+        removed, _ = found.fit(exposure, PARAMS).light(found)
+        for light, share in ((strength * wisp_light, 0.15), (claw_light, 0.2)):
+            place = light > 0.2 * light.max()
+            left = ndimage.uniform_filter(light - removed, 5)[place]
+            assert np.sqrt((left**2).mean()) < share * np.sqrt(
+                (light[place] ** 2).mean()
+            )

@@ -167,8 +167,9 @@ def test_too_few_exposures_make_no_template(rng, planes):
     nothing = np.zeros(SHAPE, np.bool_)
     slope = seen.astype(np.float32)
     residual = sky_residual(slope, image.planes.flags, planes, nothing)
-    assert make_template([residual] * 2, image.header, PARAMS.stray_light) is None
-    assert make_template([residual] * 3, image.header, PARAMS.stray_light) is not None
+    for n, is_made in ((2, False), (3, True)):
+        made = make_template([residual] * n, [image.header] * n, PARAMS.stray_light)
+        assert (made is not None) == is_made
 
 
 def test_the_scene_is_the_sources_alone(planes):
@@ -227,7 +228,8 @@ def test_wisps_of_a_programme_leave_claws_to_each_visit():
     assert not alone.err[wisp == 0].any()
     header = make_header()
     # too few exposures add no claws to wisps that are known already
-    assert make_template([wisp] * 2, header, PARAMS.stray_light, alone) is alone
+    known = make_template([wisp] * 2, [header] * 2, PARAMS.stray_light, alone)
+    assert known.light is alone.light
 
 
 def test_supplied_wisps_are_components_without_errors():

@@ -49,6 +49,8 @@ class ConfirmParams(StepParams):
     """Minimum excess of a place, in units of the scatter of its copies."""
     mask_threshold: Sigma = 2.0
     """Light above this many times the noise at its scale is masked."""
+    least_unnamed: Sigma = 5.0
+    """Minimum excess, in the same units, of light at an edge that no known star causes."""
 
 
 class Confirmed(NamedTuple):
@@ -86,6 +88,8 @@ def confirm_light(
     is_source: NDArray[np.bool_],
     outlines: Sequence[NDArray[np.float64]],
     params: ConfirmParams,
+    *,
+    n_seen: int = 0,
 ) -> tuple[Confirmed, ...]:
     """Look for stray light at the places of one exposure where it is expected.
 
@@ -99,6 +103,8 @@ def confirm_light(
     outlines : sequence of (n, 2) float64, pixels
         x and y of the corners of each place.
     params : ConfirmParams
+    n_seen : int
+        The last so many places were found by their light: only its reach is measured.
 
     Returns
     -------
@@ -118,6 +124,8 @@ def confirm_light(
         around |= widen(inside, reach_beyond(inside.shape))
     view = _level(sky, around, around)
     seen = [_is_there(inside, view, params) for inside in insides]
+    for k in range(len(seen) - n_seen, len(seen)):
+        seen[k] = seen[k]._replace(is_there=bool(insides[k].any()))
     found = np.zeros(around.shape, np.bool_)
     for inside, one in zip(insides, seen, strict=True):
         if one.is_there:

@@ -115,7 +115,7 @@ def expect_wall_light(
                     kind="dragons_breath_1",
                     bit=DRAGONS_BREATH_1,
                     detector=detector,
-                    corners=_wall_box((foot_x[k], foot_y[k]), inward, long=long),
+                    corners=wall_box((foot_x[k], foot_y[k]), inward, long=long),
                     strength=at_most * falloff,
                     cause=f"{stars.name[k]}, {away[k]:.1f} arcsec outside",
                 )
@@ -123,10 +123,24 @@ def expect_wall_light(
     return found
 
 
-def _wall_box(
+def wall_box(
     foot: tuple[float, float], inward: tuple[float, float], *, long: bool
 ) -> Vector:
-    """Return the box from a point of the edge into the field."""
+    """Return the box of type I from a point of the edge into the field.
+
+    Parameters
+    ----------
+    foot : (float, float), pixels
+        x and y.
+    inward : (float, float)
+        Direction; the box is upright along the larger component.
+    long : bool
+        Whether the detector is of the long-wavelength channel.
+
+    Returns
+    -------
+    (n, 2) float64, pixels
+    """
     depth, half = WALL_DEPTH_PX[long], WALL_HALF_WIDTH_PX[long]
     axis = int(abs(inward[1]) > abs(inward[0]))
     sign = np.sign(inward[axis])

@@ -57,12 +57,15 @@ class StrayTemplate(NamedTuple):
     """(components, rows, cols), in the unit of the exposures; 0 where none was found.
     The first is the light itself; for the others see ``n_light``."""
     err: Plane
-    """(rows, cols): standard error of the first; 0 where it is 0."""
+    """(rows, cols): standard error of the light; 0 where there is none."""
     bits: NDArray[np.uint16]
     """(rows, cols): of the ``ARTIFACT`` plane."""
     n_light: int = 1
     """Number of leading components that are light, whose strength cannot be negative;
     the others describe changes of its shape."""
+    shift_px: float = 0.0
+    """Largest dither between the exposures, pixels: their mosaic shows the light as far
+    from where it is."""
 
     def fit(self, exposure: Plane, params: StrayLightParams) -> "StrayFit":
         """Return its strength in an exposure, by `fit_strength`."""
@@ -88,13 +91,16 @@ class StrayFit(NamedTuple):
 
     def light(self, template: StrayTemplate) -> tuple[Plane, Plane]:
         """Return the light of a template as fitted, and its error, each (rows, cols)."""
-        total = np.float32(self.strength) * template.light[0]
-        variance = (np.float32(self.strength) * template.err) ** 2
-        variance += (np.float32(self.strength_err) * template.light[0]) ** 2
-        more = zip(template.light[1:], self.further, self.further_err, strict=True)
-        for component, strength, error in more:
+        total, variance = np.zeros((2, *template.err.shape), np.float32)
+        strengths = (self.strength, *self.further)
+        errors = (self.strength_err, *self.further_err)
+        each = zip(template.light, strengths, errors, strict=True)
+        for k, (component, strength, error) in enumerate(each):
             total += np.float32(strength) * component
             variance += (np.float32(error) * component) ** 2
+            if k < template.n_light:
+                own = np.where(component != 0, template.err, np.float32(0))
+                variance += (np.float32(strength) * own) ** 2
         return total, np.sqrt(variance)
 
 

@@ -53,8 +53,8 @@ MODE_CELL: Final = 8
 """Width of the cells in which a change of shape is searched for, pixels."""
 MODE_SMOOTHING: Final = 1.5
 """Standard deviation of the Gaussian that smooths them, cells."""
-LEAST_FOR_MODE: Final = 5
-"""Minimum number of exposures, for enough noise modes to measure their scatter."""
+LEAST_FOR_MODE: Final = 4
+"""Minimum number of exposures, for at least two modes of noise to compare with."""
 MODE_STANDS_OUT: Final = 2.0
 """Minimum variance of a mode relative to the mean of the weaker ones. For noise in p
 cells and n exposures it is at most (1 + (n / p)**0.5)**2 (Marchenko and Pastur 1967),
@@ -122,15 +122,27 @@ def find_stray_light(
     """
     found = _picture(exposures, params)
     exposures = [without_row_levels(e, found.light > 0).even for e in exposures]
-    alike = _of_equal_strength(exposures, found.light, params)
-    if len(alike) >= params.least_exposures:
-        found = _picture(alike, params)
+    everywhere = np.ones(found.light.shape, np.bool_)
+    kinds = tell_apart(everywhere, optics, first_pixel)
+    alike = _of_equal_strength(exposures, _by_kind(found.light, kinds), kinds, params)
+    found = _picture(alike, params)
+    light = _by_kind(found.light, kinds)
+    change = _change_of_shape(exposures, light, params)
+    components = light if change is None else np.concatenate([light, change[None]])
     region = found.light > 0
-    change = _change_of_shape(exposures, found.light, params)
-    components = [found.light] if change is None else [found.light, change]
     err = np.where(region, np.float32(found.noise), np.float32(0))
-    bits = tell_apart(region, optics, first_pixel)
-    return StrayTemplate(np.stack(components), err, bits)
+    bits = np.where(region, kinds, np.uint16(0))
+    return StrayTemplate(components, err, bits, n_light=len(light))
+
+
+def _by_kind(light: Plane, kinds: NDArray[np.uint16]) -> Plane:
+    """Return the light of each kind that there is, (kinds, rows, cols); at least one.
+
+    Wisps and claws have different causes: their strengths vary independently.
+    """
+    parts = [np.where(kinds == kind, light, np.float32(0)) for kind in np.unique(kinds)]
+    lit = [part for part in parts if part.any()]
+    return np.stack(lit or parts[:1])
 
 
 def tell_apart(
@@ -215,31 +227,46 @@ def _large(found: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
 
 
 def _of_equal_strength(
-    exposures: Sequence[Plane], light: Plane, params: StrayLightParams
+    exposures: Sequence[Plane],
+    light: Plane,
+    kinds: NDArray[np.uint16],
+    params: StrayLightParams,
 ) -> list[Plane]:
-    """Return the exposures divided by their stray-light strength, without weak ones."""
-    strengths = [fit_strength(exposure, light[None], params) for exposure in exposures]
-    return [
-        np.asarray(exposure / np.float32(fit.strength), np.float32)
-        for exposure, fit in zip(exposures, strengths, strict=True)
-        if fit.strength > WEAKEST
-    ]
+    """Return the exposures divided by their stray-light strengths, without weak ones.
+
+    A kind keeps its own strengths where too few exposures show it.
+    """
+    fits = [fit_strength(e, light, params, n_light=len(light)) for e in exposures]
+    strengths = np.array([(fit.strength, *fit.further) for fit in fits], np.float32)
+    strengths[strengths <= WEAKEST] = np.nan
+    few = np.isfinite(strengths).sum(axis=0) < params.least_exposures
+    strengths[:, few] = 1.0
+    scaled = []
+    for exposure, own in zip(exposures, strengths, strict=True):
+        scale = np.full(exposure.shape, np.float32(1))
+        for part, strength in zip(light, own, strict=True):
+            if part.any():
+                scale[kinds == kinds[part > 0][0]] = strength
+        scaled.append(np.asarray(exposure / scale, np.float32))
+    return scaled
 
 
 def _change_of_shape(
     exposures: Sequence[Plane], light: Plane, params: StrayLightParams
 ) -> Plane | None:
     """Return the leading mode of the residuals of the light; None if it is noise."""
-    box = find_box(light > 0)
+    lit = np.asarray(light.any(axis=0), np.bool_)
+    box = find_box(lit)
     if box is None or len(exposures) < LEAST_FOR_MODE:
         return None
-    (shape, _), inside = average_blocks(light[box], MODE_CELL), light[box] > 0
+    shapes = [average_blocks(part[box], MODE_CELL)[0] for part in light]
+    inside = lit[box]
     region = average_blocks(np.where(inside, 1.0, 0.0), MODE_CELL)[0] > 0.5
     rows = []
     for exposure in exposures:
-        fit = fit_strength(exposure, light[None], params)
+        fit = fit_strength(exposure, light, params, n_light=len(light))
         values, weight = average_blocks(exposure[box], MODE_CELL)
-        left = values - fit.strength * shape
+        left = values - np.tensordot((fit.strength, *fit.further), shapes, axes=1)
         known = weight > 0.5
         left = np.where(known & region, left, 0.0)
         # levels of rows are 1/f noise, which the fit leaves free to vary
@@ -250,9 +277,9 @@ def _change_of_shape(
         return None
     mode = np.zeros(region.shape)
     mode[region] = across[0] * strengths[0] * np.abs(modes[:, 0]).max()
-    change = np.zeros(light.shape, np.float32)
-    change[box] = _spread(mode.astype(np.float32), light[box].shape, MODE_CELL)
-    return np.where(light > 0, change, np.float32(0))
+    change = np.zeros(lit.shape, np.float32)
+    change[box] = _spread(mode.astype(np.float32), inside.shape, MODE_CELL)
+    return np.where(lit, change, np.float32(0))
 
 
 def _even_rows(values: Vector, used: NDArray[np.bool_]) -> Vector:

@@ -6,7 +6,7 @@ detector and angled stripes are looked for where the stars lead to expect them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..artifacts.bits import (
     WISP_CORRECTED,
 )
 from ..artifacts.confirm import Confirmed, ConfirmParams, confirm_light
+from ..artifacts.edge_search import Frame, search_edges
 from ..artifacts.expected import Expected
 from ..artifacts.stray_fit import (
     StrayFit,
@@ -176,33 +177,66 @@ def find_angled(
     return angled
 
 
+def find_unnamed(
+    image: SlopeImage, sight: Sight, params: ConfirmParams, found: Findings
+) -> tuple[Expected, ...]:
+    """Find light at the edges of the detector that no known star causes.
+
+    Wisps, claws and angled stripes are subtracted first: they cross edges, too, and what
+    is left of a wisp is no other light.
+    """
+    if not params.enabled:
+        return ()
+    bare = with_stripes(image) - found.light
+    flags = np.where(_only_masked(found), np.uint32(0), found.flags)
+    nothing = np.zeros_like(sight.is_source)
+    residual = sky_residual(bare, flags, sight.planes, nothing)
+    readout = image.header.readout
+    frame = Frame(image.header.detector, (readout.row_start, readout.col_start))
+    hidden = sight.hidden() | sight.outlines(("wisp",))
+    places = search_edges(residual, hidden, frame, params.least_unnamed)
+    scale = sight.planes.mjy_sr_per_dn_s
+    return tuple(replace(e, strength=scale * e.strength) for e in places)
+
+
 def confirm_beside(
-    striped: Plane, sight: Sight, params: ConfirmParams, found: Findings
+    striped: Plane,
+    sight: Sight,
+    params: ConfirmParams,
+    found: Findings,
+    unnamed: Sequence[Expected] = (),
 ) -> tuple[tuple[Expected, Confirmed], ...]:
     """Look for light of stars beside the detector and mask it.
 
     What an earlier round masked of it is looked at again. Within the windows of wisps that
     are not subtracted, only light that is expected to be brighter than they is looked for.
+    Light of ``unnamed`` stars, from `find_unnamed`, is masked with that of known ones.
     """
-    beside = [item for item in sight.looked_for if len(item.corners)]
+    beside = [item for item in (*sight.looked_for, *unnamed) if len(item.corners)]
     if not (found.bits & np.uint16(WISP_CORRECTED)).any():
         wisps = [item for item in sight.expected if item.kind == "wisp"]
         beside = [item for item in beside if not _may_be_wisp(item, wisps)]
     if not params.enabled or not beside:
         return ()
-    masked = (found.bits & np.uint16(BESIDE)) != 0
-    only = masked & ((found.flags & ~np.uint32(_HARMLESS)) == 0)
-    flags = np.where(only, np.uint32(0), found.flags)
+    flags = np.where(_only_masked(found), np.uint32(0), found.flags)
     nothing = np.zeros_like(sight.is_source)
     residual = sky_residual(striped - found.light, flags, sight.planes, nothing)
     outlines = [item.corners for item in beside]
-    there = confirm_light(residual, sight.is_source, outlines, params)
+    n_seen = sum(any(item is one for one in unnamed) for item in beside)
+    args = residual, sight.is_source, outlines, params
+    there = confirm_light(*args, n_seen=n_seen)
     seen = []
     for item, one in zip(beside, there, strict=True):
         allowed = one._replace(mask=one.mask & ~found.forbidden)
         seen.append((item, allowed))
         found.mark(allowed.mask, item.bit, DO_NOT_USE)
     return tuple(seen)
+
+
+def _only_masked(found: Findings) -> NDArray[np.bool_]:
+    """Return the pixels with no other fault than that light on them was masked."""
+    masked = (found.bits & np.uint16(BESIDE)) != 0
+    return np.asarray(masked & ((found.flags & ~np.uint32(_HARMLESS)) == 0))
 
 
 def _may_be_wisp(item: Expected, wisps: Sequence[Expected]) -> bool:

@@ -8,15 +8,19 @@ share of it away; then what is expected beside bright stars is looked for; then 
 measured again with all that subtracted. Only these steps are run again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..artifacts.bits import CLAW_CORRECTED, USER, WISP_CORRECTED
 from ..artifacts.confirm import Confirmed, ConfirmParams
 from ..artifacts.expected import Expected
+from ..artifacts.frames import pixel_arcsec
+from ..artifacts.reach import spread, widen
+from ..artifacts.stray_fit import BLOCK as CELL
 from ..artifacts.stray_fit import (
     StrayFit,
     StrayLightParams,
@@ -24,6 +28,7 @@ from ..artifacts.stray_fit import (
 )
 from ..artifacts.stray_light import find_stray_light
 from ..artifacts.stripes import AngledStripeParams, AngledStripes
+from ..astrometry.geometry import sky_vectors
 from ..detector.bad_pixels import BadPixelParams
 from ..detector.flicker_noise import (
     FlickerNoise,
@@ -47,6 +52,7 @@ from .scattered_light import (
     Sight,
     confirm_beside,
     find_angled,
+    find_unnamed,
     fit_stray,
     sky_residual,
     with_stripes,
@@ -160,7 +166,11 @@ def clean_exposure(
     if fit is None:
         hidden |= known.outlines(("wisp",))
     angled = find_angled(image, known, hidden, params.angled_stripes, found)
-    seen = confirm_beside(striped, known, params.confirm, found)
+    unnamed: Sequence[Expected] = ()
+    if known.scene is not None and (fit is not None or image.header.channel == "LONG"):
+        # the field tells sources; wisps and claws are subtracted
+        unnamed = find_unnamed(image, known, params.confirm, found)
+    seen = confirm_beside(striped, known, params.confirm, found, unnamed)
     earlier = (STRAY, STRAY_ERR, ARTIFACT)
     extras = {name: p for name, p in image.extras.items() if name not in earlier}
     if found.light.any():
@@ -187,16 +197,17 @@ def _measure_stripes(
 ) -> FlickerNoise:
     """Return the stripes of 1/f noise, sources and stray light subtracted first.
 
-    The draft mosaic shows wisps and claws, too: under them sources are left out, not
-    subtracted. Angled stripes it lacks, because the first round subtracts them already. Without
-    a scene the image tells its sources itself.
+    The draft mosaic shows wisps and claws, too, those of other dithers beside their places:
+    there sources are left out, not subtracted. Angled stripes it lacks, because the first
+    round subtracts them already. Without a scene the image tells its sources itself.
     """
     readout, flicker = means
     scene, planes = known.scene, known.planes
     if scene is None:
         bare = striped - found.light
         return remove_flicker_noise(bare, found.flags, readout, flicker, planes.flat)
-    under = scene.is_source & ((found.bits & np.uint16(_ON_PLACE)) != 0)
+    shift_px = 0.0 if known.template is None else known.template.shift_px
+    under = scene.is_source & _shown(found.bits, shift_px)
     light = np.where(under, np.float32(0), scene_slope(scene, planes)) + found.light
     flags = np.where(under, found.flags | np.uint32(DO_NOT_USE), found.flags)
     sources = Sources(light, scene.is_source & ~under)
@@ -204,9 +215,50 @@ def _measure_stripes(
     return remove_flicker_noise(*args)
 
 
+def _shown(bits: NDArray[np.uint16], shift_px: float) -> NDArray[np.bool_]:
+    """Return where a mosaic may show what stays on its place of the detector."""
+    cells = (bits[::CELL, ::CELL] & np.uint16(_ON_PLACE)) != 0
+    return spread(widen(cells, shift_px / CELL + 1.0), bits.shape)
+
+
+def visit_template(
+    exposures: Callable[[], Iterable[tuple[SlopeImage, Sight]]],
+    params: SecondRound,
+    wisps: StrayTemplate | None = None,
+) -> StrayTemplate | None:
+    """Make the stray-light template of a detector and filter from its exposures.
+
+    Parameters
+    ----------
+    exposures : callable
+        Returns the slopes of the first round and what of them shows bare sky, one by one.
+        Where a star may draw angled stripes it is called twice: within wisps and claws
+        stripes are told once these are known.
+    params : SecondRound
+    wisps : StrayTemplate, optional
+        As in `make_template`.
+
+    Returns
+    -------
+    StrayTemplate or None
+        As from `make_template`.
+    """
+    template = wisps
+    for _ in range(2):
+        residuals, headers, is_striped = [], [], False
+        for image, sight in exposures():
+            residuals.append(stray_residual(image, sight, params, template))
+            headers.append(image.header)
+            is_striped |= sight.expects_stripes
+        template = make_template(residuals, headers, params.stray_light, wisps)
+        if template is None or not (is_striped and params.angled_stripes.enabled):
+            break
+    return template
+
+
 def make_template(
     residuals: Sequence[Plane],
-    header: Header,
+    headers: Sequence[Header],
     params: StrayLightParams,
     wisps: StrayTemplate | None = None,
 ) -> StrayTemplate | None:
@@ -216,8 +268,8 @@ def make_template(
     ----------
     residuals : sequence of (rows, cols) float32, DN/s
         `stray_residual` of each.
-    header : Header
-        Of any of them.
+    headers : sequence of Header
+        One for each.
     params : StrayLightParams
     wisps : StrayTemplate, optional
         Known already, supplied or from more exposures than these: only claws come from the
@@ -228,33 +280,52 @@ def make_template(
     StrayTemplate or None
         None where there are too few exposures and nothing is known.
     """
+    shift_px = _largest_dither_px(headers)
+    if wisps is not None:
+        wisps = wisps._replace(shift_px=shift_px)
     if len(residuals) < params.least_exposures:
         return wisps
+    header = headers[0]
     first_pixel = (header.readout.row_start, header.readout.col_start)
     optics = (header.detector, header.filter)
     if wisps is None:
-        return find_stray_light(residuals, optics, first_pixel, params)
+        found = find_stray_light(residuals, optics, first_pixel, params)
+        return found._replace(shift_px=shift_px)
     left = [r - wisps.fit(r, params).light(wisps)[0] for r in residuals]
     found = find_stray_light(left, optics, first_pixel, params)
     is_claw = found.bits == CLAW_CORRECTED
-    claws = np.where(is_claw, found.light[0], np.float32(0))
+    light = found.light[: found.n_light].sum(axis=0)
+    claws = np.where(is_claw, light, np.float32(0))
     if not claws.any():
         return wisps
     n = wisps.n_light
     light = np.concatenate([wisps.light[:n], claws[None], wisps.light[n:]])
+    err = np.where(is_claw, found.err, wisps.err)
     bits = wisps.bits | np.where(is_claw, found.bits, np.uint16(0))
-    return StrayTemplate(light, np.where(is_claw, found.err, wisps.err), bits, n + 1)
+    return StrayTemplate(light, err, bits, n + 1, shift_px)
+
+
+def _largest_dither_px(headers: Sequence[Header]) -> float:
+    """Return the largest distance between pointings, pixels."""
+    vectors = [
+        sky_vectors(h.pointing.ra_ref_deg, h.pointing.dec_ref_deg) for h in headers
+    ]
+    apart = [np.linalg.norm(one - other) for one in vectors for other in vectors]
+    return float(np.degrees(max(apart)) * 3600.0 / pixel_arcsec(headers[0].detector))
 
 
 def wisps_alone(template: StrayTemplate) -> StrayTemplate:
     """Return the wisps of a template of many visits, whose claws differ."""
     is_wisp = template.bits == WISP_CORRECTED
     nothing = np.float32(0)
+    light = np.where(is_wisp, template.light, nothing)
+    is_lit = np.array([component.any() for component in light])
+    is_lit[0] = True
     return StrayTemplate(
-        light=np.where(is_wisp, template.light, nothing),
+        light=light[is_lit],
         err=np.where(is_wisp, template.err, nothing),
         bits=np.where(is_wisp, template.bits, np.uint16(0)),
-        n_light=template.n_light,
+        n_light=int(is_lit[: template.n_light].sum()),
     )
 
 
@@ -265,7 +336,12 @@ def supplied_template(light: Plane) -> StrayTemplate:
     return StrayTemplate(light, err, bits, n_light=len(light))
 
 
-def stray_residual(image: SlopeImage, sight: Sight, params: SecondRound) -> Plane:
+def stray_residual(
+    image: SlopeImage,
+    sight: Sight,
+    params: SecondRound,
+    template: StrayTemplate | None = None,
+) -> Plane:
     """Return what of an exposure goes into a template, (rows, cols) float32, DN/s.
 
     Parameters
@@ -274,6 +350,8 @@ def stray_residual(image: SlopeImage, sight: Sight, params: SecondRound) -> Plan
         Of the first round.
     sight : Sight
     params : SecondRound
+    template : StrayTemplate, optional
+        A first one: angled stripes are then told within its light, too.
 
     Returns
     -------
@@ -285,12 +363,14 @@ def stray_residual(image: SlopeImage, sight: Sight, params: SecondRound) -> Plan
     if not found.bits.any():
         # slopes of others had no first look
         confirm_beside(striped, sight, params.confirm, found)
-    hidden = sight.is_source
-    # nothing is known of wisps yet: their window tells no stripes
-    told = hidden | sight.outlines(("wisp",))
+    fit_stray(striped, sight, template, params.stray_light, found)
+    stray, told = found.light.copy(), sight.is_source
+    if template is None:
+        # nothing is known of wisps yet: their window tells no stripes
+        told = told | sight.outlines(("wisp",))
     find_angled(image, sight, told, params.angled_stripes, found)
-    bare = striped - found.light
-    return sky_residual(bare, found.flags, sight.planes, hidden)
+    bare = striped - (found.light - stray)
+    return sky_residual(bare, found.flags, sight.planes, sight.is_source)
 
 
 def scene_slope(scene: Scene, planes: SkyPlanes) -> Plane:

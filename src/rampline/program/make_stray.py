@@ -4,7 +4,9 @@ Wisps stay the same from visit to visit: where a programme has several, all its 
 make them, and those of each visit its claws.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from ..artifacts.stray_fit import StrayTemplate
 from ..errors import RamplineError
 from ..exposure.header import Card, Header
 from ..exposure.planes import SkyPlanes
-from ..exposure.records import Plane
+from ..exposure.records import SlopeImage
 from ..files.read import read_header, read_slope
 from ..files.read_provenance import read_provenance
 from ..files.supplied_light import SuppliedLight, find_supplied, read_supplied
@@ -23,9 +25,8 @@ from ..files.templates import read_planes, write_planes
 from ..pipeline.expect_artifacts import expect_artifacts
 from ..pipeline.scattered_light import Sight
 from ..pipeline.second_round import (
-    make_template,
-    stray_residual,
     supplied_template,
+    visit_template,
     wisps_alone,
 )
 from ..reference.planes import load_sky_planes
@@ -47,6 +48,8 @@ MODULE = "program.make_stray"
 LIGHT, LIGHT_ERR, BITS = "LIGHT", "LIGHT_ERR", "ARTIFACT"
 N_LIGHT = "NLIGHT"
 """Card: how many components are light."""
+SHIFT = "SHIFT"
+"""Card: the largest dither between the exposures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +101,8 @@ def make_stray(request: StrayRequest) -> Made:
     wisps = None if request.wisps is None else read_template(request.wisps)
     if supplied.paths:
         wisps = supplied_template(read_supplied(supplied.paths, header, planes))
-    residuals = _residuals(request, planes)
-    template = make_template(residuals, header, params.stray_light, wisps)
+    exposures = partial(_exposures, request, planes)
+    template = visit_template(exposures, params, wisps)
     if template is None:
         raise RamplineError(f"{request.path.name}: too few exposures")
     template = wisps_alone(template) if request.is_programme else template
@@ -108,10 +111,13 @@ def make_stray(request: StrayRequest) -> Made:
         LIGHT_ERR: template.err,
         BITS: template.bits,
     }
-    n_light = Card(N_LIGHT, template.n_light, "components that are light")
+    cards = [
+        Card(N_LIGHT, template.n_light, "components that are light"),
+        Card(SHIFT, template.shift_px, "[pixel] largest dither"),
+    ]
     steps = (step_run("stray_light", is_done=True),)
     provenance = recipe.provenance(steps, supplied.problems)
-    write_planes(request.path, found, provenance, [n_light])
+    write_planes(request.path, found, provenance, cards)
     share = 100.0 * float(np.mean(template.bits > 0))
     note = (
         f"{header.detector} {header.filter}: stray light on {share:.1f} % of the pixels"
@@ -134,17 +140,16 @@ def _recipe(request: StrayRequest, header: Header, supplied: SuppliedLight) -> R
     )
 
 
-def _residuals(request: StrayRequest, planes: SkyPlanes) -> list[Plane]:
-    """Return what each exposure shows besides its sources, DN/s."""
+def _exposures(
+    request: StrayRequest, planes: SkyPlanes
+) -> Iterator[tuple[SlopeImage, Sight]]:
+    """Yield each exposure, and what of it shows bare sky."""
     params, stars = request.parameters.second_round, read_stars(request.stars)
-    residuals = []
     for rate, view in zip(request.rates, request.views, strict=True):
         image = read_slope(rate)
         expected = expect_artifacts(image.header, stars, params.expect)
         hidden = open_view(view).hidden()
-        sight = Sight(is_source=hidden, planes=planes, expected=expected)
-        residuals.append(stray_residual(image, sight, params))
-    return residuals
+        yield image, Sight(is_source=hidden, planes=planes, expected=expected)
 
 
 def read_template(path: Path) -> StrayTemplate:
@@ -156,5 +161,6 @@ def read_template(path: Path) -> StrayTemplate:
         A file that is no longer whole.
     """
     light, err, bits = read_planes(path, LIGHT, LIGHT_ERR, BITS)
-    n_light = int(read_provenance(path).primary[N_LIGHT])
-    return StrayTemplate(light, err, bits, n_light)
+    cards = read_provenance(path).primary
+    numbers = int(cards[N_LIGHT]), float(cards[SHIFT])
+    return StrayTemplate(light, err, bits, *numbers)
