@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -100,57 +101,33 @@ def simulate(
     _check(scene, workers, crds_cache)
     planned = plan_exposures(scene)
     exposures = select(planned, scene.only)
-    sources = draw_sky(scene)
-    raw, truth, references = (out / name for name in ("raw", "truth", "references"))
-    for folder in (raw, truth, references):
-        _make_folder(folder)
+    for name in ("raw", "truth", "references"):
+        _make_folder(out / name)
     distinct = _one_of_each(exposures)
     kinds = distinct if scene.references.write else ()
-    total = len(exposures) + len(kinds)
-    done = itertools.count(1)
+    done, total = itertools.count(1), len(exposures) + len(kinds)
+    task = _Task(
+        scene=scene,
+        sources=draw_sky(scene),
+        out=out,
+        threads=max(1, (os.cpu_count() or 1) // workers),
+        chosen=frozenset(exposure.root for exposure in exposures),
+        keep=keep,
+        say=lambda what: progress(what, next(done), total),
+    )
     # What all exposures of a detector share is made before threads ask for it at once.
     for exposure in distinct:
         point_spread(exposure.band, exposure.detector)
-    threads = max(1, (os.cpu_count() or 1) // workers)
-
-    def make_references(series: list[Exposure]) -> list[Reference]:
-        files: list[Reference] = []
-        for exposure in series:
-            pixels = detector_planes(exposure, scene.seed)
-            files += write_references(references, scene, exposure, pixels, files)
-            progress(f"references of {exposure.detector.name}", next(done), total)
-        return files
-
-    task = _Task(
-        scene,
-        sources,
-        (raw, truth),
-        threads,
-        frozenset(exposure.root for exposure in exposures),
-        keep,
-        lambda what: progress(what, next(done), total),
-    )
     in_order = scene.events.persistence.enabled
     series = _histories(planned, task.chosen) if in_order else [[e] for e in exposures]
     with ThreadPoolExecutor(workers) as pool:
-        files = list(pool.map(make_references, _by_detector(kinds)))
-        made = list(pool.map(lambda some: _make_series(some, task), series))
-    bands = tuple(dict.fromkeys(exposure.band for exposure in exposures))
-    catalog, alignment = out / "truth_catalog.ecsv", out / "alignment_catalog.ecsv"
-    write_catalog(catalog, sources, bands)
-    write_alignment_catalog(alignment, sources, scene)
+        files = list(pool.map(partial(_make_references, task), _by_detector(kinds)))
+        for _ in pool.map(partial(_make_series, task), series):
+            pass
+    pixel_planes.cache_clear()
     if crds_cache:
         write_crds_cache(crds_cache, list(itertools.chain.from_iterable(files)))
-    pixel_planes.cache_clear()
-    pairs = _in_order(exposures, itertools.chain.from_iterable(made))
-    return Simulated(
-        raw=tuple(pair[0] for pair in pairs),
-        truth=tuple(pair[1] for pair in pairs),
-        references=references,
-        catalog=catalog,
-        alignment_catalog=alignment,
-        crds_cache=crds_cache,
-    )
+    return _finish(task, exposures, crds_cache)
 
 
 class _Task(NamedTuple):
@@ -158,29 +135,74 @@ class _Task(NamedTuple):
 
     scene: SceneParams
     sources: Sources
-    folders: tuple[Path, Path]
+    out: Path
     threads: int
     chosen: frozenset[str]
     keep: bool
     say: Callable[[str], None]
 
+    def raw(self, exposure: Exposure) -> Path:
+        """Return where an exposure goes."""
+        return self.out / "raw" / f"{exposure.root}_uncal.fits"
 
-def _make_series(series: list[Exposure], task: _Task) -> list[tuple[Path, Path]]:
+    def truth(self, exposure: Exposure) -> Path:
+        """Return where its truth goes."""
+        return self.out / "truth" / f"{exposure.root}_truth.fits"
+
+
+def _make_references(task: _Task, series: list[Exposure]) -> list[Reference]:
+    """Write the reference files of a detector."""
+    files: list[Reference] = []
+    for exposure in series:
+        pixels = detector_planes(exposure, task.scene.seed)
+        folder = task.out / "references"
+        files += write_references(folder, task.scene, exposure, pixels, files)
+        task.say(f"references of {exposure.detector.name}")
+    return files
+
+
+def _make_series(task: _Task, series: list[Exposure]) -> None:
     """Make exposures one after the other, unless all that are wanted are kept."""
     wanted = [exposure for exposure in series if exposure.root in task.chosen]
-    pairs = [_paths(task.folders, exposure) for exposure in wanted]
-    if task.keep and all(path.is_file() for pair in pairs for path in pair):
+    files = [where(e) for e in wanted for where in (task.raw, task.truth)]
+    if task.keep and all(path.is_file() for path in files):
         for exposure in wanted:
             task.say(f"{exposure.root} is there")
-        return pairs
+        return
     traps: Traps | None = None
     for exposure in series:
         exposed = expose(task.scene, exposure, task.sources, task.threads, traps)
         traps = exposed.traps
         if exposure.root in task.chosen:
-            _write_exposure(task.folders, task.scene, exposure, exposed)
+            _write_exposure(task, exposure, exposed)
             task.say(exposure.root)
-    return pairs
+
+
+def _write_exposure(task: _Task, exposure: Exposure, exposed: Exposed) -> None:
+    truth = task.truth(exposure)
+    # an older truth would say that the exposure is there
+    truth.unlink(missing_ok=True)
+    write_level1b(task.raw(exposure), exposed.ramp)
+    write_truth(truth, task.scene, exposure, exposed)
+
+
+def _finish(
+    task: _Task, exposures: tuple[Exposure, ...], crds_cache: Path | None
+) -> Simulated:
+    """Write the catalogues; return where everything is."""
+    bands = tuple(dict.fromkeys(exposure.band for exposure in exposures))
+    catalog = task.out / "truth_catalog.ecsv"
+    alignment = task.out / "alignment_catalog.ecsv"
+    write_catalog(catalog, task.sources, bands)
+    write_alignment_catalog(alignment, task.sources, task.scene)
+    return Simulated(
+        raw=tuple(map(task.raw, exposures)),
+        truth=tuple(map(task.truth, exposures)),
+        references=task.out / "references",
+        catalog=catalog,
+        alignment_catalog=alignment,
+        crds_cache=crds_cache,
+    )
 
 
 def _one_of_each(exposures: tuple[Exposure, ...]) -> tuple[Exposure, ...]:
@@ -200,14 +222,6 @@ def _check(scene: SceneParams, workers: int, crds_cache: Path | None) -> None:
         raise ParameterError("references.write: a CRDS cache needs reference files")
     if workers < 1:
         raise ParameterError(f"workers: {workers}, but one at least must work")
-
-
-def _in_order(
-    exposures: tuple[Exposure, ...], made: Iterable[tuple[Path, Path]]
-) -> list[tuple[Path, Path]]:
-    """Return pairs of files, which detectors made, in the order of time."""
-    by_name = {pair[0].name: pair for pair in made}
-    return [by_name[f"{exposure.root}_uncal.fits"] for exposure in exposures]
 
 
 def select(
@@ -267,22 +281,3 @@ def _histories(
         if wanted:
             histories.append(series[: wanted[-1] + 1])
     return histories
-
-
-def _write_exposure(
-    folders: tuple[Path, Path],
-    scene: SceneParams,
-    exposure: Exposure,
-    exposed: Exposed,
-) -> None:
-    raw, truth = _paths(folders, exposure)
-    # an older truth would say that the exposure is there
-    truth.unlink(missing_ok=True)
-    write_level1b(raw, exposed.ramp)
-    write_truth(truth, scene, exposure, exposed)
-
-
-def _paths(folders: tuple[Path, Path], exposure: Exposure) -> tuple[Path, Path]:
-    """Return where an exposure and its truth go."""
-    raw, truth = folders
-    return raw / f"{exposure.root}_uncal.fits", truth / f"{exposure.root}_truth.fits"
