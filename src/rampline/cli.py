@@ -44,7 +44,9 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     name: str = "",
     keep: str = "rate,cal",
     exclude: Annotated[list[str] | None, Parameter(negative="")] = None,
-    engine: Literal["serial", "processes"] = "processes",
+    engine: Literal["serial", "processes", "dask"] = "processes",
+    scheduler: str = "",
+    cluster: Path | None = None,
     workers: int = 0,
     max_memory: str = "8GB",
     dry_run: Annotated[bool, Parameter(negative="")] = False,
@@ -87,6 +89,10 @@ def reduce(  # noqa: PLR0913 - the command line's own options
         Exposures, or parts of their names, to leave out; repeatable.
     engine
         Where exposures run.
+    scheduler
+        Address of the dask scheduler, such as tcp://10.0.0.1:8786.
+    cluster
+        TOML file of the batch jobs to submit, instead.
     workers
         Exposures at once; 0: as many as cores and memory allow.
     max_memory
@@ -104,6 +110,8 @@ def reduce(  # noqa: PLR0913 - the command line's own options
 
     if out is None:
         raise missing_out(raw)
+    if scheduler and cluster:
+        raise ParameterError("--scheduler, --cluster: one of them")
     options = ReduceOptions(
         config=config,
         settings=tuple(settings or ()),
@@ -119,6 +127,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
         keep=parse_keep(keep),
         exclude=tuple(exclude or ()),
         engine=engine,
+        cluster=cluster or scheduler or None,
         workers=workers,
         max_memory_bytes=parse_size(max_memory),
     )

@@ -49,7 +49,9 @@ def plan_budget(headers: Sequence[Header], options: ReduceOptions) -> Budget:
     fitting = max(1, options.max_memory_bytes // each)
     wanted = options.workers or min(cores, fitting, max(len(headers), 1))
     workers = 1 if options.engine == "serial" else wanted
-    return Budget(workers, max(1, cores // workers), each)
+    # a worker of dask has as many tasks at once as it has threads
+    threads = 1 if options.engine == "dask" else max(1, cores // workers)
+    return Budget(workers, threads, each)
 
 
 def exposure_bytes(header: Header) -> int:

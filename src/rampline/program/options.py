@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from ..errors import ParameterError
 
 Until: TypeAlias = Literal["rate", "cal", "mosaic", "catalog"]
-EngineKind: TypeAlias = Literal["serial", "processes"]
+EngineKind: TypeAlias = Literal["serial", "processes", "dask"]
 STAGES: tuple[Until, ...] = get_args(Until)
 KEEPABLE = ("rate", "cal", "crf")
 
@@ -47,6 +47,8 @@ class ReduceOptions:
     exclude : tuple of str
         Exposures, or parts of their names, to leave out.
     engine : str
+    cluster : str or Path or None
+        Where dask's workers are: address of a scheduler, or a TOML file of batch jobs.
     workers : int
         0 is one for each core that memory allows.
     max_memory_bytes : int
@@ -66,6 +68,7 @@ class ReduceOptions:
     keep: tuple[str, ...] = ("rate", "cal")
     exclude: tuple[str, ...] = ()
     engine: EngineKind = "processes"
+    cluster: str | Path | None = None
     workers: int = 0
     max_memory_bytes: int = 8_000_000_000
 
@@ -88,11 +91,17 @@ class ReduceOptions:
         if self.rounds == 2 and not self.reaches("mosaic"):
             message = f"--rounds 2: needs a draft mosaic, not --until {self.until}"
             raise ParameterError(message)
+        if (self.engine == "dask") != bool(self.cluster):
+            message = "--engine dask: needs --scheduler ADDRESS or --cluster FILE.toml"
+            if self.engine != "dask":
+                message = f"--scheduler, --cluster: not with --engine {self.engine}"
+            raise ParameterError(message)
         self._check_paths()
 
     def _check_paths(self) -> None:
         given = {
             "--grid": self.grid,
+            "--cluster": self.cluster if isinstance(self.cluster, Path) else None,
             "--config": self.config,
             "--align-to": self.alignment_table,
             "--stars": self.star_table,

@@ -10,8 +10,8 @@ from threading import Thread
 
 from ..errors import RamplineError
 from ..files.names import product_name
-from .budget import plan_budget
-from .engine import make_engine
+from .budget import Budget, plan_budget
+from .engine import Engine, make_engine
 from .field import FieldRun, combine_field
 from .finished import forget_finished, is_finished, note_finished, try_run_key
 from .first_round import run_first_round
@@ -81,7 +81,7 @@ def reduce_files(
     )
     with (
         occupy(out),
-        closing(make_engine(options.engine, budget.workers)) as engine,
+        closing(_engine(options, budget, log_level)) as engine,
         closing(make_engine("threads", budget.workers)) as here,
         Journal(out) as journal,
         make_progress(bars=progress) as shown,
@@ -101,6 +101,16 @@ def reduce_files(
         for line in _summary(stages, folders, options, time.perf_counter() - begin):
             shown.say(line)
     return 1 if stages.failures else 0
+
+
+def _engine(options: ReduceOptions, budget: Budget, log_level: str) -> Engine:
+    """Return what runs the exposures."""
+    if options.cluster is None:
+        return make_engine(options.engine, budget.workers)
+    # a cluster's packages are imported only for it
+    from .dask_engine import open_cluster
+
+    return open_cluster(options.cluster, logging.getLevelName(log_level.upper()))
 
 
 def _reduce(stages: StageRunner, inputs: Inputs, run: FieldRun) -> None:
