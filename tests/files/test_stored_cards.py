@@ -62,6 +62,13 @@ def test_cards_are_spelled_and_read_as_by_astropy(rng):
     assert compared > 400
 
 
+def test_a_comment_without_room_is_cut_off_without_a_word():
+    name = "crds://jwst_nircam_distortion_nrcblong_f444w_clear.asdf"
+    image = spell_card(Card("R_DISTOR", name, "Reference file"))
+    assert image == f"R_DISTOR= '{name}' / Reference"[:80].ljust(80)
+    assert read_card(image).value == name
+
+
 @pytest.mark.parametrize(
     ("body", "value"),
     [

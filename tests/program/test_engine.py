@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -54,6 +55,19 @@ def test_each_task_has_its_own_log(kind, tmp_path):
     for k in range(20):
         (line,) = (tmp_path / f"{k}.log").read_text().splitlines()
         assert line.endswith(f"worked on {k}")
+
+
+@pytest.mark.parametrize(("note", "words"), [("", "done ("), ("7 stars", "7 stars (")])
+def test_the_log_ends_with_what_came_of_the_task(note, words, tmp_path, caplog):
+    caplog.set_level(logging.INFO, "rampline")
+    task = Task("one", _noted, note, tmp_path / "one.log")
+    (outcome,) = make_engine("serial", 1).run([task])
+    assert outcome.value.note == note
+    assert words in (tmp_path / "one.log").read_text().splitlines()[-1]
+
+
+def _noted(note):
+    return SimpleNamespace(note=note)
 
 
 def _where(_request):

@@ -185,9 +185,10 @@ def spell_card(card: Card) -> str:
     word = _spell_value(value)
     if word is not None and _KEYWORD.fullmatch(keyword) and _TEXT.fullmatch(comment):
         image = f"{keyword:8}= {word}" + (f" / {comment}" if comment else "")
-        if len(image) <= CARD_LENGTH:
-            return image.ljust(CARD_LENGTH)
-        if isinstance(value, str) and len(word) > CARD_LENGTH - 10:
+        if len(word) <= CARD_LENGTH - 10:
+            # where the value leaves too little room for it, the comment is cut off
+            return image[:CARD_LENGTH].ljust(CARD_LENGTH)
+        if isinstance(value, str):
             return _spell_long(keyword, value, comment)
     return _spell_by_astropy(card)
 

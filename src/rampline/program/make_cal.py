@@ -9,7 +9,6 @@ from ..exposure.header import Header, card_values
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import SkyImage, SlopeImage
 from ..files.names import product_name
-from ..files.provenance import StepRun
 from ..files.read import read_slope
 from ..files.write import write_sky
 from ..pipeline.drawn_regions import place_regions
@@ -22,8 +21,8 @@ from ..pipeline.slope_to_sky import (
     slope_to_sky,
     with_backgrounds,
 )
-from ..reference.planes import load_sky_planes
-from ..reference.select import SKY_KINDS
+from ..reference.sky_planes import load_sky_planes
+from ..reference.selection import SKY_KINDS
 from .artifact_list import (
     artifact_list_path,
     read_artifact_list,
@@ -53,13 +52,11 @@ class CalResult:
     sky : SkyImage or None
         What was written; None where the file was up to date.
     is_new : bool
-    steps : tuple of StepRun
     """
 
     path: Path
     sky: SkyImage | None
     is_new: bool
-    steps: tuple[StepRun, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +112,7 @@ def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
     )
     path = place.folder / product_name(header.root, "cal")
     if recipe.is_made(path):
-        return CalResult(path=path, sky=None, is_new=False, steps=())
+        return CalResult(path=path, sky=None, is_new=False)
     planes = load_sky_planes(recipe.references, header)
     if slopes.backgrounds:
         planes = _with_backgrounds(planes, slopes, params)
@@ -132,7 +129,7 @@ def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
     write_sky(path, sky, world.gwcs, world.cards, provenance)
     if slopes.drawn is not None:
         _list_drawn(path.parent, sky, slopes.drawn)
-    return CalResult(path=path, sky=sky, is_new=True, steps=steps)
+    return CalResult(path=path, sky=sky, is_new=True)
 
 
 def _list_drawn(folder: Path, sky: SkyImage, drawn: DrawnHere) -> None:

@@ -1,13 +1,10 @@
 """One exposure from its raw file to its calibrated image: the task that runs in parallel."""
 
-import logging
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..exposure.header import Header
 from ..exposure.records import SkyImage, SlopeImage
-from ..files.provenance import StepRun
 from ..files.read import read_header
 from .make_cal import Slopes, make_cal
 from .make_rate import Finish, make_rate
@@ -17,8 +14,6 @@ from .parameter_tree import Parameters
 from .pictures import draw_sky, draw_slope
 from .products import Workplace
 from .user_regions import DrawnHere
-
-log = logging.getLogger(__name__)
 
 DISPERSED = "NRC_WFSS"
 """Exposures whose path goes on once the field is known: `make_grism`."""
@@ -143,7 +138,6 @@ def _rate(
         request.held,
         request.finish,
     )
-    _log_steps(result.path, result.steps)
     if result.slope is not None:
         made.append("rate")
         draw_slope(request.place.pictures, header.root, result.slope)
@@ -165,20 +159,11 @@ def _cal(
         drawn=request.drawn,
     )
     result = make_cal(slopes, request.place, request.parameters.slope_to_sky)
-    _log_steps(result.path, result.steps)
     if result.is_new:
         made.append("cal")
     if result.sky is not None:
         draw_sky(request.place.pictures, header.root, result.sky)
     return result.path, result.sky
-
-
-def _log_steps(path: Path, steps: tuple[StepRun, ...]) -> None:
-    if not steps:
-        log.info("%s is up to date", path.name)
-    for step in steps:
-        time = "" if math.isnan(step.seconds) else f" {step.seconds:.3f} s"
-        log.info("%s: %s%s", step.step, step.status.lower(), time)
 
 
 def _ledger_only(header: Header, parameters: Parameters) -> ExposureResult:

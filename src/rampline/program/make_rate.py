@@ -18,8 +18,9 @@ from ..files.write import write_slope, write_slope_ints
 from ..flags import REFERENCE_PIXEL
 from ..pipeline.ramp_to_slope import RampToSlope, ramp_to_slope
 from ..pipeline.runner import Runner
-from ..reference.planes import load_flat, load_ramp_planes
-from ..reference.select import RAMP_KINDS
+from ..reference.ramp_planes import load_ramp_planes
+from ..reference.sky_planes import load_flat
+from ..reference.selection import RAMP_KINDS
 from ..reference.sky_planes import FlatField
 from .artifact_list import artifact_list_path
 from .make_ledger import read_held
@@ -56,12 +57,10 @@ class RateResult:
     path : Path
     slope : SlopeImage or None
         What was written; None where the file was up to date.
-    steps : tuple of StepRun
     """
 
     path: Path
     slope: SlopeImage | None
-    steps: tuple[StepRun, ...]
 
 
 def make_rate(
@@ -105,7 +104,7 @@ def make_rate(
         words=(*words, *(finish.words() if finish is not None else ())),
     )
     if recipe.is_made(path):
-        return RateResult(path=path, slope=None, steps=())
+        return RateResult(path=path, slope=None)
     tools = bench(place.threads)
     shape = (readout.n_ints, readout.n_groups, readout.n_rows, readout.n_cols)
     planes = load_ramp_planes(files, header, want_ipc=params.ipc.enabled)
@@ -130,7 +129,7 @@ def make_rate(
         ints = place.folder / product_name(header.root, "rateints")
         write_slope_ints(ints, slope, provenance)
     write_slope(path, slope, provenance)
-    return RateResult(path=path, slope=slope, steps=steps)
+    return RateResult(path=path, slope=slope)
 
 
 def _flat(header: Header, place: Workplace) -> FlatField | None:

@@ -1,5 +1,7 @@
 """What all tasks that make a product share: whether it is up to date, its provenance."""
 
+import logging
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -12,8 +14,11 @@ from ..files.content import content_hash, recorded_hash, recorded_key
 from ..files.provenance import NOT_MEASURED, InputFile, Provenance, StepRun
 from ..params import Params, walk_params
 from ..pipeline.runner import Bench, StepRecord
-from ..reference.select import ReferenceFiles, ReferenceSource, open_source
+from ..reference.select import open_source
+from ..reference.selection import ReferenceFiles, ReferenceSource
 from .task_key import make_key
+
+log = logging.getLogger(__name__)
 
 NO_REFERENCES = ReferenceFiles(paths={}, used=())
 
@@ -90,16 +95,22 @@ class Recipe:
 
     def is_made(self, path: Path) -> bool:
         """Return whether a product exists, is whole, and was made like this."""
-        return is_current(path, self.key)
+        made = is_current(path, self.key)
+        if made:
+            log.info("%s is up to date", path.name)
+        return made
 
     def provenance(
         self, steps: Iterable[StepRun], problems: Iterable[str] = ()
     ) -> Provenance:
-        """Return what the product says of its origin."""
-        context = self.references.context
+        """Return what the product says of its origin; the log says the steps too."""
+        context, steps = self.references.context, tuple(steps)
+        for step in steps:
+            time = "" if math.isnan(step.seconds) else f" {step.seconds:.3f} s"
+            log.info("%s: %s%s", step.step, step.status.lower(), time)
         return Provenance(
             version=__version__,
-            steps=tuple(steps),
+            steps=steps,
             parameters=tuple(walk_params(self.params)),
             references=self.references.used,
             inputs=self.inputs,
