@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import RamplineError
+from ..numerics.compile_turn import turn
 
 log = logging.getLogger(__name__)
 
@@ -246,7 +247,8 @@ def execute(task: Task[Value]) -> Outcome[Value]:
     root = logging.getLogger("rampline")
     root.addHandler(handler)
     try:
-        value = task.function(task.request)
+        with turn.task():
+            value = task.function(task.request)
         # tests and the engine itself know tasks that return anything
         words = getattr(value, "note", "") or "done"
         root.info("%s (%.1f s)", words, time.perf_counter() - start)
