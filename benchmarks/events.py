@@ -36,8 +36,9 @@ from rampline.files.read import read_ramp  # noqa: E402
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED  # noqa: E402
 from rampline.pipeline import ramp_to_slope as path  # noqa: E402
 from rampline.pipeline.runner import Bench, Runner  # noqa: E402
+from rampline.reference.folder import FolderSource  # noqa: E402
 from rampline.reference.ramp_planes import load_ramp_planes  # noqa: E402
-from rampline.reference.select import RAMP_KINDS, FolderSource  # noqa: E402
+from rampline.reference.selection import RAMP_KINDS  # noqa: E402
 from rampline.simulation.presets import benchmark_scene  # noqa: E402
 from rampline.simulation.simulate import simulate  # noqa: E402
 

@@ -31,7 +31,8 @@ from typing import Any
 from rampline.errors import MissingReferenceError
 from rampline.exposure.header import Header
 from rampline.files.read import read_header
-from rampline.reference.select import KINDS, FolderSource
+from rampline.reference.folder import FolderSource
+from rampline.reference.selection import KINDS
 
 CONTEXT = "offline.pmap"
 

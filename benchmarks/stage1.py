@@ -68,7 +68,7 @@ def reduce_one(raw, source, bench, params, out):
     from rampline.pipeline.ramp_to_slope import ramp_to_slope
     from rampline.pipeline.runner import Runner
     from rampline.reference.ramp_planes import load_ramp_planes
-    from rampline.reference.select import RAMP_KINDS
+    from rampline.reference.selection import RAMP_KINDS
 
     clock = [(time.perf_counter(), time.process_time())]
     parts = {}
@@ -107,7 +107,7 @@ def measure(raws, references, out, threads, repeat, sections):
     started = time.perf_counter()
     from rampline.pipeline.ramp_to_slope import RampToSlope
     from rampline.pipeline.runner import Bench
-    from rampline.reference.select import FolderSource
+    from rampline.reference.folder import FolderSource
 
     import_s = time.perf_counter() - started
     out.mkdir(parents=True, exist_ok=True)
@@ -172,8 +172,9 @@ def measure_growth(raw, references, threads, repeat, sections):
     from rampline.files.read import read_ramp
     from rampline.pipeline.ramp_to_slope import RampToSlope, ramp_to_slope
     from rampline.pipeline.runner import Bench, Runner
+    from rampline.reference.folder import FolderSource
     from rampline.reference.ramp_planes import load_ramp_planes
-    from rampline.reference.select import RAMP_KINDS, FolderSource
+    from rampline.reference.selection import RAMP_KINDS
 
     params = RampToSlope.model_validate(sections)
     ramp = read_ramp(raw)

@@ -13,8 +13,9 @@ from rampline.astrometry.point_spread import predict_point_spread
 from rampline.astrometry.reference_catalog import read_reference_stars
 from rampline.astrometry.sources import SourceParams, find_point_sources
 from rampline.files.read import read_header
-from rampline.reference.planes import load_sky_planes
-from rampline.reference.select import SKY_KINDS, FolderSource
+from rampline.reference.folder import FolderSource
+from rampline.reference.selection import SKY_KINDS
+from rampline.reference.sky_planes import load_sky_planes
 
 FRAME = tangent_frame(110.8339, -73.4543)
 NOISE_DN_S = 0.02

@@ -22,8 +22,9 @@ from rampline.pipeline.exposure_geometry import (
     product_wcs,
     realigned_wcs,
 )
-from rampline.reference.planes import load_sky_planes
-from rampline.reference.select import SKY_KINDS, FolderSource
+from rampline.reference.folder import FolderSource
+from rampline.reference.selection import SKY_KINDS
+from rampline.reference.sky_planes import load_sky_planes
 
 from ..astrometry.fields import (
     CORRECTION,

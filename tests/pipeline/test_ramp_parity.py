@@ -9,8 +9,9 @@ from rampline.flags import DO_NOT_USE, JUMP, REFERENCE_PIXEL, SATURATED
 from rampline.pipeline import ramp_to_slope as path
 from rampline.pipeline.ramp_to_slope import RampToSlope, ramp_to_slope
 from rampline.pipeline.runner import Bench, Runner
+from rampline.reference.folder import FolderSource
 from rampline.reference.ramp_planes import load_ramp_planes
-from rampline.reference.select import RAMP_KINDS, FolderSource
+from rampline.reference.selection import RAMP_KINDS
 
 ROOTS = ("jw02736001001_02103_00001_nrcb1", "jw02736001001_02103_00004_nrcblong")
 

@@ -23,8 +23,9 @@ from rampline.pipeline.slope_to_sky import (
     slope_to_sky,
     with_backgrounds,
 )
-from rampline.reference.planes import load_sky_planes
-from rampline.reference.select import SKY_KINDS, FolderSource
+from rampline.reference.folder import FolderSource
+from rampline.reference.selection import SKY_KINDS
+from rampline.reference.sky_planes import load_sky_planes
 
 from .exposures import (
     SHAPE,

@@ -3,7 +3,8 @@ import pytest
 
 from rampline.errors import MissingReferenceError
 from rampline.reference.catalog_planes import load_catalog_planes
-from rampline.reference.select import CATALOG_KINDS, FolderSource
+from rampline.reference.folder import FolderSource
+from rampline.reference.selection import CATALOG_KINDS
 
 from .crds_files import files_of, write_table, write_vega
 from .exposures import header_of, make_header

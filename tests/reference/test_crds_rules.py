@@ -197,7 +197,7 @@ def test_parameters_are_those_that_jwst_hands_to_crds(shared):
 
 @pytest.mark.shared
 def test_parameters_cover_the_selection_keys_of_every_type(shared):
-    from rampline.reference.select import KINDS
+    from rampline.reference.selection import KINDS
 
     specs = json.loads((shared / "crds_specs" / "combined_specs.json").read_text())
     raw = shared / "sample/raw/jw02736001001_02103_00001_nrcb1_uncal.fits"

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from rampline.errors import MissingReferenceError
-from rampline.reference.select import KINDS, FolderSource, open_source
+from rampline.reference.folder import FolderSource
+from rampline.reference.select import open_source
+from rampline.reference.selection import KINDS
 
 from .crds_files import (
     write_distortion,

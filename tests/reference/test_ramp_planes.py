@@ -6,8 +6,9 @@ from rampline import flags
 from rampline.errors import MissingReferenceError
 from rampline.reference import cache
 from rampline.reference.dark import measure_dark_noise
+from rampline.reference.folder import FolderSource
 from rampline.reference.ramp_planes import load_ramp_planes
-from rampline.reference.select import KINDS, RAMP_KINDS, FolderSource
+from rampline.reference.selection import KINDS, RAMP_KINDS
 
 from .crds_files import files_of, write_pixels, write_ramp_set
 from .exposures import header_of, make_header, make_readout

@@ -6,7 +6,8 @@ from astropy.modeling import models
 from rampline import flags
 from rampline.errors import MissingReferenceError
 from rampline.exposure.tagged import TreeModel
-from rampline.reference.select import SKY_KINDS, FolderSource
+from rampline.reference.folder import FolderSource
+from rampline.reference.selection import SKY_KINDS
 from rampline.reference.sky_planes import load_flat, load_sky_planes
 
 from ..astrometry.fields import bent_optics

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import InputError, RamplineError
 from ..files.content import recorded_hash
 from ..files.fits_output import whole_file
-from ..reference.select import CATALOG_KINDS, RAMP_KINDS, SKY_KINDS
+from ..reference.selection import CATALOG_KINDS, RAMP_KINDS, SKY_KINDS
 from .alignment_table import stored_key
 from .folders import Folders
 from .options import ReduceOptions

@@ -33,8 +33,8 @@ from ..pipeline.second_round import (
     know_alone,
     supplied_template,
 )
-from ..reference.planes import load_sky_planes
-from ..reference.select import SKY_KINDS
+from ..reference.selection import SKY_KINDS
+from ..reference.sky_planes import load_sky_planes
 from .artifact_list import write_artifact_list
 from .describe_findings import describe_findings, steps_taken
 from .field import FieldRun

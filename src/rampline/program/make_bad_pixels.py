@@ -16,8 +16,8 @@ from ..files.read import read_header, read_slope
 from ..files.templates import write_planes
 from ..flags import HOT, LOW_QE, OPEN, TELEGRAPH
 from ..pipeline.bad_pixels import expose_pixels
-from ..reference.planes import load_sky_planes
-from ..reference.select import SKY_KINDS
+from ..reference.selection import SKY_KINDS
+from ..reference.sky_planes import load_sky_planes
 from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
 from .products import (

@@ -21,8 +21,8 @@ from ..pipeline.slope_to_sky import (
     slope_to_sky,
     with_backgrounds,
 )
-from ..reference.sky_planes import load_sky_planes
 from ..reference.selection import SKY_KINDS
+from ..reference.sky_planes import load_sky_planes
 from .artifact_list import (
     artifact_list_path,
     read_artifact_list,

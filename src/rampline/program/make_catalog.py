@@ -20,8 +20,8 @@ from ..pipeline.mosaic_to_catalog import (
     MosaicToCatalog,
     mosaic_to_catalog,
 )
-from ..reference.planes import load_catalog_planes
-from ..reference.select import CATALOG_KINDS
+from ..reference.catalog_planes import load_catalog_planes
+from ..reference.selection import CATALOG_KINDS
 from .products import Made, Recipe, input_file, reference_source
 
 MODULE = "program.make_catalog"

@@ -23,8 +23,8 @@ from ..pipeline.grism_exposure import (
 )
 from ..pipeline.runner import Runner
 from ..reference.grism_sky import imaging_header, load_grism_sky
-from ..reference.planes import FlatField, load_flat
-from ..reference.select import ReferenceFiles
+from ..reference.selection import ReferenceFiles
+from ..reference.sky_planes import FlatField, load_flat
 from .artifact_list import Artifact, known_number, write_artifact_list
 from .grism_sources import read_sources
 from .parameter_tree import Parameters

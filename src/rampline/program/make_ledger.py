@@ -24,8 +24,8 @@ from ..files.read import read_ramp
 from ..numerics.workspace import Workspace
 from ..pipeline.persistence_ledger import fill_ledger, follow_exposures
 from ..pipeline.ramp_to_slope import RampToSlope
-from ..reference.planes import load_ramp_planes
-from ..reference.select import RAMP_KINDS
+from ..reference.ramp_planes import load_ramp_planes
+from ..reference.selection import RAMP_KINDS
 from .inputs import Source
 from .products import reference_source
 from .task_key import hash_file, make_key

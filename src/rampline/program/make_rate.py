@@ -19,9 +19,8 @@ from ..flags import REFERENCE_PIXEL
 from ..pipeline.ramp_to_slope import RampToSlope, ramp_to_slope
 from ..pipeline.runner import Runner
 from ..reference.ramp_planes import load_ramp_planes
-from ..reference.sky_planes import load_flat
 from ..reference.selection import RAMP_KINDS
-from ..reference.sky_planes import FlatField
+from ..reference.sky_planes import FlatField, load_flat
 from .artifact_list import artifact_list_path
 from .make_ledger import read_held
 from .products import Recipe, Workplace, bench, list_steps, reference_source

@@ -29,8 +29,8 @@ from ..pipeline.second_round import (
     visit_template,
     wisps_alone,
 )
-from ..reference.planes import load_sky_planes
-from ..reference.select import SKY_KINDS
+from ..reference.selection import SKY_KINDS
+from ..reference.sky_planes import load_sky_planes
 from .field_view import FieldView, open_view
 from .parameter_tree import Parameters
 from .products import (

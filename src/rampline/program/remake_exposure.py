@@ -20,8 +20,8 @@ from ..pipeline.second_round import (
     SecondRound,
     clean_exposure,
 )
-from ..reference.planes import load_sky_planes
-from ..reference.select import SKY_KINDS, ReferenceFiles
+from ..reference.selection import SKY_KINDS, ReferenceFiles
+from ..reference.sky_planes import load_sky_planes
 from .artifact_list import write_artifact_list
 from .describe_findings import describe_findings, steps_taken
 from .field_view import FieldView, open_view

@@ -4,26 +4,7 @@ from pathlib import Path
 
 from .crds_rules import CrdsSource
 from .folder import FolderSource
-from .selection import (
-    CATALOG_KINDS,
-    KINDS,
-    RAMP_KINDS,
-    SKY_KINDS,
-    ReferenceFiles,
-    ReferenceSource,
-)
-
-__all__ = [
-    "CATALOG_KINDS",
-    "KINDS",
-    "RAMP_KINDS",
-    "SKY_KINDS",
-    "CrdsSource",
-    "FolderSource",
-    "ReferenceFiles",
-    "ReferenceSource",
-    "open_source",
-]
+from .selection import ReferenceSource
 
 
 def open_source(where: str | Path) -> ReferenceSource:
