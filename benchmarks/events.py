@@ -11,7 +11,9 @@ recall    share of deposits that are flagged, by their size over the noise of a 
           groups; a flag on the difference of the hit or the next counts
 false     flags on a million differences of pixels that are nowhere near a deposit
 flagged   differences flagged over those that were hit, two for a hit within a group
-wild      pixels whose slope is off by more than 50 sigma though no reference calls them odd
+wild      pixels whose slope is off by more than 50 sigma though no reference calls them odd,
+          and of those that are called odd but not unusable
+hot       scatter over ERR of the hot and of the warm pixels of the mask that may be used
 once      median bias of sky pixels hit once, and of those never hit, mDN/s
 edge      mean VAR_RNOISE of the outer 25 pixels over that of the rest, of pixels of at most
           three times the median (saturated ones have a few groups)
@@ -33,7 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from rampline.files.read import read_ramp  # noqa: E402
-from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED  # noqa: E402
+from rampline.flags import BAD_FOR_SLOPE, HOT, JUMP, SATURATED, WARM  # noqa: E402
 from rampline.pipeline import ramp_to_slope as path  # noqa: E402
 from rampline.pipeline.runner import Bench, Runner  # noqa: E402
 from rampline.reference.folder import FolderSource  # noqa: E402
@@ -168,8 +170,13 @@ def print_slopes(image, truth, references):
     known = np.isfinite(planes.slope) & (planes.flags & BAD_FOR_SLOPE == 0)
     off = planes.slope - truth.rate
     wild = known & (np.abs(off) > 50 * planes.err)
-    if "mask" in references.flags:
-        wild &= references.flags["mask"] == 0
+    mask = references.flags.get("mask", np.zeros(off.shape, np.uint32))
+    odd, wild = wild & (mask != 0), wild & (mask == 0)
+    pull = off / planes.err
+    for name, bit in (("hot", HOT), ("warm", WARM)):
+        own = pull[known & (mask & bit != 0)]
+        low, high = np.percentile(own, (15.87, 84.13)) if own.size else (0.0, 0.0)
+        print(f"  {name} pixels scatter by {(high - low) / 2:.3f} of their errors")
     number = np.zeros(off.shape, int)
     # those that a snowball has reached are neither
     weight = np.where(truth.events["kind"] == 1, 1, 10)
@@ -180,7 +187,9 @@ def print_slopes(image, truth, references):
         own = known & is_sky & (number == count)
         error = 1.25 * off[own].std() / np.sqrt(own.sum())
         line.append(f"{1e3 * np.median(off[own]):+.3f} +- {1e3 * error:.3f}")
-    print(f"  wild {wild.sum()}; sky pixels hit once and never, mDN/s: {line}")
+    print(
+        f"  wild {wild.sum()} and {odd.sum()}; sky pixels hit once and never, mDN/s: {line}"
+    )
     inner = np.zeros(off.shape, bool)
     inner[BORDER + EDGE : -BORDER - EDGE, BORDER + EDGE : -BORDER - EDGE] = True
     variance = planes.var_read / references.read_noise_dn**2

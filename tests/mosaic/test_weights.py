@@ -41,6 +41,16 @@ def test_a_pixel_that_saturates_weighs_as_its_neighbours():
     assert weigh("read", dq=dq, planes=planes)[1, 1] == pytest.approx(0.02)
 
 
+@pytest.mark.parametrize("bit", [flags.HOT, flags.WARM])
+def test_a_hot_pixel_weighs_less_by_its_photon_noise(bit):
+    planes, dq = noise(), np.zeros((3, 3), np.uint32)
+    dq[1] = bit
+    planes.var_poisson[1] = 9.5, 0.01, np.nan
+    weight = weigh("sky", dq=dq, planes=planes)
+    assert weight[1] == pytest.approx([0.1, 1 / 0.75, 1 / 0.75])
+    assert weigh("read", dq=dq, planes=planes)[1, 0] == 2.0
+
+
 def test_flagged_and_unknown_pixels_weigh_nothing():
     dq = np.zeros((3, 3), np.uint32)
     dq[0] = flags.DO_NOT_USE, flags.NON_SCIENCE, flags.JUMP

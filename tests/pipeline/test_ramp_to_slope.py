@@ -95,7 +95,7 @@ def hot(readout):
     return {"dark_dn": ramp, "dark_rate_dn_s": rate}
 
 
-def test_hot_pixels_have_the_photon_noise_of_their_dark_as_noise_of_the_reads(rng):
+def test_hot_pixels_have_the_photon_noise_of_their_dark(rng):
     readout = make_readout("SHALLOW4", (1, 6, 60, 80), 1, (500, 500))
     samples, off = simulate(rng, readout, 12.1), {"enabled": False}
     raw, planes = make_ramp(samples, readout), make_planes((60, 80), 6)
@@ -109,9 +109,7 @@ def test_hot_pixels_have_the_photon_noise_of_their_dark_as_noise_of_the_reads(rn
     clean = reduce(raw, planes, row_drift=off, jumps=off)[0].planes
     own = reduce(raw, hotter, row_drift=off, jumps=off)[0].planes
     np.testing.assert_allclose(own.err, clean.err, rtol=0.02)
-    total = own.var_poisson + own.var_read
-    np.testing.assert_allclose(total, own.err**2, rtol=1e-4)
-    assert own.var_poisson.mean() < 0.1 * own.var_read.mean()
+    np.testing.assert_allclose(own.var_poisson, clean.var_poisson, rtol=0.05)
 
 
 def test_an_even_sky_gets_its_slope_and_its_noise(rng):

@@ -17,8 +17,9 @@ class DarkParams(StepParams):
     """How the dark is subtracted."""
 
     noise: bool = True
-    """Whether the noise of the dark itself, and the photon noise of the dark current, are
-    included in the noise of the ramps, and so in VAR_RNOISE; ``jwst`` omits them."""
+    """Whether the noise of the dark itself is included in the noise of the ramps, and so
+    in VAR_RNOISE, and the photon noise of the dark current in VAR_POISSON; ``jwst`` omits
+    both."""
     zero_frame: bool = True
     """Whether the dark is subtracted from the zero frame too; ``jwst`` does not."""
 

@@ -6,6 +6,7 @@ weights therefore use the noise of blank sky: read noise and the photon noise of
 sky. Pixels with saturated groups have the same problem: the brighter the source, the
 fewer groups remain, and where drops of a star's core and flank meet in an output pixel,
 the core would be underweighted. Such pixels are given the median read-noise variance.
+Hot pixels have photon noise of their own, whatever is observed.
 """
 
 from typing import Literal, NamedTuple
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..exposure.records import Flags32, Plane
-from ..flags import SATURATED
+from ..flags import HOT, SATURATED, WARM
 from ..numerics.jit import kernel
 
 WeightType = Literal["sky", "read"]
@@ -45,7 +46,8 @@ def weigh_pixels(
     kind : {"sky", "read"}
         ``"sky"``: inverse of the read-noise variance (the median for pixels with
         saturated groups) plus the Poisson variance of blank sky, the median over usable
-        pixels. ``"read"``: inverse of the read-noise variance, the ``ivm`` of the JWST
+        pixels, or that of the pixel itself if it is flagged as hot or warm and has more.
+        ``"read"``: inverse of the read-noise variance, the ``ivm`` of the JWST
         pipeline.
 
     Returns
@@ -69,6 +71,10 @@ def weigh_pixels(
     weight = np.empty(sky.shape, np.float32)
     bits = np.uint32(bad), np.uint32(SATURATED)
     weigh_rows(sky, flags, noise.var_read, bits, (typical, added), weight)
+    if kind == "sky":
+        hot = np.nonzero(flags & np.uint32(HOT | WARM))
+        more = np.fmax(noise.var_poisson[hot] - added, np.float32(0.0))
+        weight[hot] /= 1.0 + weight[hot] * more
     return weight
 
 

@@ -31,7 +31,7 @@ from ..detector.jumps import JumpParams, find_jumps
 from ..detector.linearity import LinearityParams, correct_linearity
 from ..detector.mean_of_reads import add_shortfall, measure_spread
 from ..detector.neighbors import NeighborParams, flag_neighbors, hits_beside
-from ..detector.ramp_fit.planes import SlopeFit, cut_planes, move_dark_noise
+from ..detector.ramp_fit.planes import SlopeFit, cut_planes
 from ..detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from ..detector.reference_pixels import (
     ReferencePixelParams,
@@ -314,13 +314,10 @@ def slopes(
     def work(rows: slice) -> None:
         pair = cut_planes(exposure, rows), cut_planes(parts, rows)
         noise = _noise(ramp, planes, rows, params.algorithm)
-        measured, noise = noise.dark_dn_s, _with_dark(noise, planes, rows)
+        noise = _with_dark(noise, planes, rows)
         fit_slopes(
             _band(ramp, rows), noise, readout, params, SlopeFit(*pair, chi2[rows])
         )
-        if measured is not None and noise.dark_dn_s is not None:
-            for fitted in pair[: 1 if integrations is None else 2]:
-                move_dark_noise(fitted, noise.dark_dn_s)
 
     return Banded(image, work)
 

@@ -37,29 +37,6 @@ def rows_of(fit: SlopeFit, rows: slice) -> SlopeFit:
     )
 
 
-def move_dark_noise(planes: SlopePlanes, dark_dn_s: Plane) -> None:
-    """Count the photon noise of the dark as noise of the reads, in place.
-
-    Parameters
-    ----------
-    planes : SlopePlanes of (..., rows, cols)
-        Owned: only the two variances change, their sum does not.
-    dark_dn_s : (rows, cols) float32, DN/s
-        Dark current that the fit knew of.
-
-    Notes
-    -----
-    The noise of the dark does not depend on what is observed, as weights must not. `jwst`
-    leaves that of AVDRKCUR in VAR_POISSON, and that of the dark itself out.
-    """
-    moved = np.fmax(planes.slope, np.float32(0.0))
-    moved += dark_dn_s
-    np.divide(dark_dn_s, moved, out=moved, where=moved > 0.0)
-    moved *= planes.var_poisson
-    np.subtract(planes.var_poisson, moved, out=planes.var_poisson)
-    np.add(planes.var_read, moved, out=planes.var_read)
-
-
 def _empty_planes(shape: tuple[int, ...]) -> SlopePlanes:
     """Return planes of arbitrary content."""
     return SlopePlanes(
