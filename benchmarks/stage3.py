@@ -7,7 +7,8 @@ Without files, full-frame dithers of one detector are simulated and calibrated f
 timed is the command ``rampline reduce CAL...`` in a process of its own, imports included, and
 with ``--peer`` the third stage of `jwst`, imports not included: both align to the catalogue,
 match the sky, find outliers, write each exposure as it entered the mosaic, the mosaic and its
-catalogue. ``--fast-peer`` lets `jwst` interpolate geometry between every tenth pixel.
+catalogue. ``--fast-peer`` lets `jwst` interpolate geometry between every tenth pixel; its
+options are printed. Memory is that of the largest process, in 10^6 bytes; rampline runs as one.
 """
 
 import argparse
@@ -66,7 +67,7 @@ def measure_rampline(cals, references, catalog, folder, workers):
     return {
         "wall_s": wall,
         "cpu_s": cpu,
-        "peak_mb": peak / (1024 if sys.platform == "linux" else 1024**2),
+        "peak_mb": peak * (1024 if sys.platform == "linux" else 1) / 1e6,
         "tasks": tasks,
     }
 
@@ -94,7 +95,9 @@ def measure_jwst(cals, references, catalog, out, stepsize):
     )
     report = run_in_process(3, cals, references, out, options)
     run = report["runs"][0]
-    print(f"\njwst {report['jwst']}, pixmap_stepsize={stepsize:g}")
+    print(f"\njwst {report['jwst']}")
+    for step, given in run["parameters"]["steps"].items():
+        print(f"  {step}: " + ", ".join(f"{k}={v}" for k, v in given.items()))
     for step in run["steps"]:
         if step["depth"] == 1:
             print(
