@@ -4,6 +4,7 @@ import pytest
 from rampline.photometry.diffraction import (
     Cores,
     DiffractionParams,
+    Stars,
     _echo,
     _local_maximum,
     _mark_features,
@@ -122,10 +123,10 @@ def test_features_agree_with_the_twin(rng):
     rows, cols = np.divmod(np.sort(rng.choice(120 * 120, 80, replace=False)), 120)
     height = image[rows, cols].astype(float)
     core = np.where(rng.random(80) < 0.1, 300 * height, height)
-    facts = (rows + 0.3, cols - 0.2, rng.uniform(5, 60, 80), core, height)
+    stars = Stars(rows + 0.3, cols - 0.2, rng.uniform(5, 60, 80), core, height)
     order = np.argsort(-core, kind="stable")
     found, slow = np.full((2, 80), -1)
-    _mark_features(image, (rows, cols), facts, order, (2.0, 2.0), found)
-    twin.mark_features(image, (rows, cols), facts, order, (2.0, 2.0), slow)
+    _mark_features(image, (rows, cols), stars, order, (2.0, 2.0), found)
+    twin.mark_features(image, (rows, cols), stars, order, (2.0, 2.0), slow)
     np.testing.assert_array_equal(found, slow)
     assert (found >= 0).any()

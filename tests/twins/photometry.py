@@ -301,22 +301,22 @@ def envelope(distance):
     return min(3.0 * ((0.31 / n) ** 2 + strut), 1.0)
 
 
-def mark_features(detail, peaks, facts, order, numbers, star):
+def mark_features(detail, peaks, stars, order, limits, belongs):
     settled = []
     for k in order:
-        if star[k] >= 0:
+        if belongs[k] >= 0:
             continue
         settled.append(k)
-        row, col, reach, core = (fact[k] for fact in facts[:4])
-        for one in range(len(star)):
+        row, col, reach, core = (column[k] for column in stars[:4])
+        for one in range(len(belongs)):
             step = peaks[0][one] - row, peaks[1][one] - col
-            if one in settled or star[one] >= 0 or math.hypot(*step) > reach:
+            if one in settled or belongs[one] >= 0 or math.hypot(*step) > reach:
                 continue
-            bright = facts[4][one] >= core * envelope(math.hypot(*step) / numbers[0])
-            if not bright and facts[4][one] < numbers[1] * echo(
+            bright = stars[4][one] >= core * envelope(math.hypot(*step) / limits[0])
+            if not bright and stars[4][one] < limits[1] * echo(
                 detail, (row, col), step
             ):
-                star[one] = k
+                belongs[one] = k
 
 
 def mark_blank(signal, err, labels, is_blank):

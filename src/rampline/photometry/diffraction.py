@@ -59,6 +59,20 @@ class DiffractionParams(StepParams):
     degrees around the star."""
 
 
+class Stars(NamedTuple):
+    """Each detection as a star with features around it, (n,) each."""
+
+    row: Values
+    """Centre of the features, pixels."""
+    col: Values
+    reach: Values
+    """How far they may be seen, pixels."""
+    core: Values
+    """Height of the star, a missing core made up for."""
+    height: Values
+    """Height of the detection."""
+
+
 def find_features(
     detail: Plane,
     peaks: tuple[Indices, Indices],
@@ -86,19 +100,18 @@ def find_features(
         Index of the star that a detection is a feature of; -1 for a source.
     """
     count = len(peaks[0])
-    star = np.full(count, -1, np.int64)
+    belongs = np.full(count, -1, np.int64)
     if not params.enabled or count < 2:
-        return star
+        return belongs
     height = np.asarray(detail[peaks], np.float64)
     core = _core_heights(height, cores.radius / lambda_d_px)
     faintest = max(float(height.min()), 1e-6 * float(core.max()))
     reach = _reaches(np.maximum(core / faintest, 1e-9)) * lambda_d_px
     order = np.argsort(-core, kind="stable")
-    numbers = (lambda_d_px, params.asymmetry)
-    _mark_features(
-        detail, peaks, (*cores[:2], reach, core, height), order, numbers, star
-    )
-    return star
+    stars = Stars(cores.row, cores.col, reach, core, height)
+    limits = (lambda_d_px, params.asymmetry)
+    _mark_features(detail, peaks, stars, order, limits, belongs)
+    return belongs
 
 
 def show_detail(smooth: Plane, lambda_d_px: float, out: Plane) -> Plane:
@@ -146,28 +159,27 @@ def _subtract_means(image: Plane, half: int, out: Plane) -> None:
 def _mark_features(
     detail: Plane,
     peaks: tuple[Indices, Indices],
-    facts: tuple[Values, Values, Values, Values, Values],
+    stars: Stars,
     order: Indices,
-    numbers: tuple[float, float],
-    star: Indices,
+    limits: tuple[float, float],
+    belongs: Indices,
 ) -> None:
     """Classify detections from the brightest core down, and mark the features of each.
 
-    ``facts`` are row, column, reach and height of the core, and height of the peak;
-    ``numbers`` are lambda / D and the asymmetry.
+    ``limits`` are lambda / D and the asymmetry.
     """
     rows, cols = peaks
-    core_row, core_col, reach, core, height = facts
-    lambda_d_px, asymmetry = numbers
+    core_row, core_col, reach, core, height = stars
+    lambda_d_px, asymmetry = limits
     is_settled = np.zeros(rows.size, np.bool_)
     for k in order:
-        if star[k] >= 0:
+        if belongs[k] >= 0:
             continue
         is_settled[k] = True
         first = np.searchsorted(rows, core_row[k] - reach[k])
         last = np.searchsorted(rows, core_row[k] + reach[k], side="right")
         for one in range(first, last):
-            if is_settled[one] or star[one] >= 0:
+            if is_settled[one] or belongs[one] >= 0:
                 continue
             down, across = rows[one] - core_row[k], cols[one] - core_col[k]
             radius = np.hypot(down, across)
@@ -177,7 +189,7 @@ def _mark_features(
                 continue
             echo = _echo(detail, (core_row[k], core_col[k]), (down, across))
             if height[one] < asymmetry * echo:
-                star[one] = k
+                belongs[one] = k
 
 
 @kernel
