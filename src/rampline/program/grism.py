@@ -134,9 +134,4 @@ def _make_patterns(
         for key, inside in groups.items()
         if params.enabled and not has_pattern_file(inside[0].header, place)
     }
-    if not requests:
-        return {}
-    tasks = [stages.task(r.path.stem, make_sky_pattern, r) for r in requests.values()]
-    outcomes = stages.run_stage("grism exposures: sky", tasks)
-    found = zip(requests, outcomes, strict=True)
-    return {key: o.value.path for key, o in found if o.value and o.value.path}
+    return stages.make_files("grism exposures: sky", make_sky_pattern, requests)

@@ -57,15 +57,6 @@ class PatternRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PatternResult:
-    """A pattern of the sky; the path is None where no sky was found."""
-
-    path: Path | None
-    made: tuple[str, ...]
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class GrismRequest:
     """What is to be done to one dispersed exposure.
 
@@ -90,8 +81,10 @@ class GrismRequest:
     parameters: Parameters
 
 
-def make_sky_pattern(request: PatternRequest) -> PatternResult:
+def make_sky_pattern(request: PatternRequest) -> Made:
     """Make the pattern of the sky of a visit's exposures unless it is up to date.
+
+    Where no sky is to be seen there is no file.
 
     Raises
     ------
@@ -107,17 +100,18 @@ def make_sky_pattern(request: PatternRequest) -> PatternResult:
         references=files,
     )
     if recipe.is_made(request.path):
-        return PatternResult(path=request.path, made=())
+        return Made(path=request.path, made=())
     flat = load_flat(files, imaging_header(header))
     images = [read_slope(path) for path in request.rates]
     found = make_pattern(images, flat, request.params)
     if found is None:
         note = f"{header.detector} {header.filter} {header.pupil}: no sky to be seen"
-        return PatternResult(path=None, made=("none",), note=note)
+        request.path.unlink(missing_ok=True)
+        return Made(path=request.path, made=("none",), note=note)
     steps = (step_run("grism_sky", is_done=True),)
     planes = {LIGHT: found.light, LIGHT_ERR: found.err}
     write_planes(request.path, planes, recipe.provenance(steps))
-    return PatternResult(path=request.path, made=("pattern",))
+    return Made(path=request.path, made=("pattern",))
 
 
 def make_grism(request: GrismRequest) -> Made:

@@ -5,10 +5,9 @@ detector and filter make a picture of their stray light, those of all visits tog
 the wisps; every exposure is then made again from there on, and the field after them.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 from ..artifacts.wisps import expect_wisps
 from ..exposure.header import Header
@@ -23,7 +22,6 @@ from .make_exposure import ExposureResult
 from .make_sources import SourcesRequest, make_sources
 from .make_stray import StrayRequest, make_stray
 from .make_survey import read_survey
-from .products import Made
 from .remake_exposure import SecondRequest, remake_exposure
 from .stage import StageRunner
 from .user_regions import drawn_on
@@ -41,7 +39,6 @@ MOST_FOR_WISPS = 36
 """Exposures that make a programme's wisps: more add time and memory, and little light."""
 EPOCH_DAYS = 30.0
 """Bad pixels change within weeks: exposures of a longer span of time are parted."""
-Request = TypeVar("Request", StrayRequest, BadPixelRequest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +181,7 @@ def _find_stray_light(
             )
             for key, inside in of_several_visits(short, params.least_exposures)
         }
-        wisps = _made(stages, "second round: wisps", make_stray, requests)
+        wisps = stages.make_files("second round: wisps", make_stray, requests)
     requests = {}
     for key, inside in group_by(short, lambda m: visit_group(m.header)).items():
         header = inside[0].header
@@ -192,7 +189,7 @@ def _find_stray_light(
         if own or params.templates or len(inside) >= params.least_exposures:
             name = f"{visit_group_name(header)}_stray"
             requests[key] = replace(request(inside, name), wisps=own)
-    return _made(stages, "second round: stray light", make_stray, requests)
+    return stages.make_files("second round: stray light", make_stray, requests)
 
 
 def of_several_visits(
@@ -229,21 +226,7 @@ def _find_bad_pixels(
         )
         for key, inside in groups.items()
     }
-    return _made(stages, "second round: bad pixels", make_bad_pixels, requests)
-
-
-def _made(
-    stages: StageRunner,
-    title: str,
-    make: Callable[[Request], Made],
-    requests: Mapping[Key, Request],
-) -> dict[Key, Path]:
-    """Make one product for each group; return the paths of those that were made."""
-    if not requests:
-        return {}
-    tasks = [stages.task(r.path.stem, make, r) for r in requests.values()]
-    found = zip(requests, stages.run_stage(title, tasks), strict=True)
-    return {key: o.value.path for key, o in found if o.value is not None}
+    return stages.make_files("second round: bad pixels", make_bad_pixels, requests)
 
 
 def _by_epoch(members: Sequence[Member]) -> Callable[[Header], Key]:

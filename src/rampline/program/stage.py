@@ -1,6 +1,6 @@
 """Run the tasks of one stage: journal, progress, and what failed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -12,6 +12,7 @@ from .progress import Progress
 
 Request = TypeVar("Request")
 Value = TypeVar("Value")
+Group = TypeVar("Group")
 
 
 class Result(Protocol):
@@ -27,6 +28,17 @@ class Result(Protocol):
 
 
 AnyResult = TypeVar("AnyResult", bound=Result)
+
+
+class FileRequest(Protocol):
+    """A request for one file."""
+
+    @property
+    def path(self) -> Path:
+        """Where it goes."""
+
+
+AnyFileRequest = TypeVar("AnyFileRequest", bound=FileRequest)
 
 
 @dataclass
@@ -81,6 +93,23 @@ class StageRunner:
             if outcome.error:
                 self.failures.append(outcome.error)
         return [outcomes[task.name] for task in tasks]
+
+    def make_files(
+        self,
+        title: str,
+        make: Callable[[AnyFileRequest], Result],
+        requests: Mapping[Group, AnyFileRequest],
+    ) -> dict[Group, Path]:
+        """Make one file for each group of exposures; return those that are there."""
+        if not requests:
+            return {}
+        tasks = [self.task(r.path.stem, make, r) for r in requests.values()]
+        outcomes = zip(requests.items(), self.run_stage(title, tasks), strict=True)
+        return {
+            group: request.path
+            for (group, request), outcome in outcomes
+            if outcome.value is not None and request.path.is_file()
+        }
 
     def refuse(self, name: str, error: RamplineError) -> None:
         """Record a file that cannot be reduced at all."""
