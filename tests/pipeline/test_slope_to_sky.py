@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from rampline.artifacts.bits import RIPPLE
+from rampline.artifacts.ripple import RippleParams
 from rampline.background.dedicated import DedicatedBackgroundParams
 from rampline.background.noise_level import NoiseLevelParams
 from rampline.background.sky_model import SkyModelParams
 from rampline.calibration.flat import FlatParams
 from rampline.calibration.flux import FluxParams
+from rampline.exposure.header import card_values
 from rampline.exposure.records import SlopeImage, SlopePlanes
 from rampline.files.provenance import Provenance
 from rampline.files.read import read_header, read_sky, read_slope
@@ -27,6 +30,7 @@ from rampline.reference.folder import FolderSource
 from rampline.reference.selection import SKY_KINDS
 from rampline.reference.sky_planes import load_sky_planes
 
+from ..astrometry.fields import sky_planes
 from .exposures import (
     SHAPE,
     make_header,
@@ -39,6 +43,27 @@ from .exposures import (
 def walk(slope, planes, **changes):
     run = Runner(planes, Bench())
     return slope_to_sky(slope, run, SlopeToSky(**changes)), run
+
+
+def test_a_ripple_is_looked_for_in_parallels_only(rng):
+    shape = (256, 256)
+    y, x = np.indices(shape)
+    wave = 0.015 * np.sin(0.1 * x + 0.17 * y)
+    slope = (0.2 + wave + rng.normal(0, 0.03, shape)).astype(np.float32)
+    large = replace(make_header().readout, n_rows=shape[0], n_cols=shape[1])
+    exposure = SlopeImage(
+        header=make_header(readout=large),
+        planes=replace(random_planes(rng, shape), slope=slope),
+    )
+    prime, _ = walk(exposure, sky_planes(shape))
+    assert "RIPPLE" not in card_values(prime.header.primary)
+    assert "ARTIFACT" not in prime.extras
+    beside = replace(exposure.header, root="jw02736001001_02203_00001_nrcb1")
+    image, _ = walk(replace(exposure, header=beside), sky_planes(shape))
+    cards = card_values(image.header.primary)
+    assert cards["RIPPERIO"] == pytest.approx(2 * np.pi / np.hypot(0.1, 0.17), rel=0.1)
+    assert cards["RIPANGLE"] == pytest.approx(np.degrees(np.arctan2(17, 10)), abs=5)
+    assert (image.extras["ARTIFACT"] & RIPPLE != 0).all()
 
 
 def snapshot(planes):
@@ -100,6 +125,7 @@ def test_steps_can_be_left_out(rng):
         planes,
         flat=FlatParams(enabled=False),
         sky_model=SkyModelParams(enabled=False),
+        ripple=RippleParams(enabled=False),
         noise_level=NoiseLevelParams(enabled=False),
     )
     assert [step.step for step in run.trail] == ["geometry", "flux"]

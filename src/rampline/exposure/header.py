@@ -102,6 +102,15 @@ class Header:
     primary: tuple[Card, ...] = ()
     science: tuple[Card, ...] = ()
 
+    @property
+    def is_parallel(self) -> bool:
+        """Whether another instrument was prime: its root has sequence 2 to 5, as in 02201.
+
+        A name of another kind says nothing, and is taken for prime.
+        """
+        parts = self.root.split("_")
+        return len(parts) > 1 and parts[1][2:3] in {"2", "3", "4", "5"}
+
 
 def card_values(cards: tuple[Card, ...]) -> dict[str, CardValue]:
     """Return the value of each keyword; of a keyword that is repeated, the last."""

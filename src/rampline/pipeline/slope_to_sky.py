@@ -11,7 +11,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from ..artifacts.bits import USER
+from ..artifacts.bits import RIPPLE, USER
+from ..artifacts.ripple import RippleParams, find_ripple
 from ..astrometry.geometry import GeometryParams, make_geometry
 from ..background.dedicated import (
     DedicatedBackgroundParams,
@@ -72,6 +73,8 @@ class SlopeToSky(Params):
     """Surface brightness."""
     sky_model: SkyModelParams = SkyModelParams()
     """Level and shape of the sky between the sources."""
+    ripple: RippleParams = RippleParams()
+    """Regular pattern of a parallel exposure."""
     noise_level: NoiseLevelParams = NoiseLevelParams()
     """Scatter of the sky over its errors."""
 
@@ -156,6 +159,7 @@ def slope_to_sky(
     located = mask_drawn(run(geometry, slopes, params.geometry), drawn)
     image = run(flux, located, params.flux)
     image = run.maybe(sky_model, image, params.sky_model)
+    image = run.maybe(ripple, image, params.ripple)
     return run.maybe(noise_level, image, params.noise_level)
 
 
@@ -375,6 +379,27 @@ def sky_model(image: SkyImage, _planes: SkyPlanes, params: SkyModelParams) -> Sk
         background_subtracted=True,
         extras={**image.extras, "SKYMODEL": surface},
     )
+
+
+def ripple(image: SkyImage, _planes: SkyPlanes, params: RippleParams) -> SkyImage:
+    """Find a ripple of a parallel exposure, note it in the header, flag it in ARTIFACT."""
+    if not image.header.is_parallel:
+        return image
+    usable = (image.flags & np.uint32(BAD_FOR_MOSAIC)) == 0
+    # the crests of a ripple look like diffuse light
+    model = model_sky(image.sky, usable, SkyModelParams(), mask_diffuse=False)
+    found = find_ripple(image.sky, usable & ~model.is_source, params)
+    if found is None:
+        return image
+    cards = (
+        Card("RIPPLE", found.amplitude, "[MJy/sr] amplitude of a regular pattern"),
+        Card("RIPPERIO", found.period, "[pixel] its period"),
+        Card("RIPANGLE", found.angle_deg, "[deg] direction, from x towards y"),
+    )
+    header = replace(image.header, primary=put_cards(image.header.primary, cards))
+    bits = image.extras.get(ARTIFACT, np.zeros(image.sky.shape, np.uint16))
+    extras = {**image.extras, ARTIFACT: bits | np.uint16(RIPPLE)}
+    return replace(image, header=header, extras=extras)
 
 
 def noise_level(
