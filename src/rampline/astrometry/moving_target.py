@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ..exposure.geometry import Geometry
 from ..exposure.header import SkyPlace
-from ..units import ARCSEC_PER_RAD
 from .geometry import (
     combine_corrections,
     mean_direction,
