@@ -1,8 +1,7 @@
 """What a user sees while a reduction runs: bars on a terminal, plain lines elsewhere."""
 
 import sys
-from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 from .engine import Outcome
 from .journal import State
@@ -10,17 +9,6 @@ from .journal import State
 
 class Progress(Protocol):
     """Shows how far the tasks of a stage are."""
-
-    def __enter__(self) -> Self:
-        """Begin to show."""
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the terminal as it was."""
 
     def start_stage(self, title: str, n_tasks: int) -> None:
         """Say what begins."""
@@ -31,20 +19,12 @@ class Progress(Protocol):
     def say(self, line: str) -> None:
         """Say a line."""
 
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+
 
 class PlainProgress:
     """One line per task, for log files and pipes."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        sys.stdout.flush()
 
     def start_stage(self, title: str, n_tasks: int) -> None:
         """Say what begins."""
@@ -60,6 +40,9 @@ class PlainProgress:
         """Say a line."""
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
+
+    def close(self) -> None:
+        """Do nothing: every line is out."""
 
 
 class BarProgress:
@@ -84,18 +67,7 @@ class BarProgress:
             TimeElapsedColumn(),
         )
         self._bar: Any = None
-
-    def __enter__(self) -> Self:
         self._bars.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bars.stop()
 
     def start_stage(self, title: str, n_tasks: int) -> None:
         """Say what begins."""
@@ -110,6 +82,10 @@ class BarProgress:
     def say(self, line: str) -> None:
         """Say a line above the bars."""
         self._bars.console.print(line, markup=False, highlight=False)
+
+    def close(self) -> None:
+        """Leave the terminal as it was."""
+        self._bars.stop()
 
 
 def make_progress(*, bars: bool) -> Progress:

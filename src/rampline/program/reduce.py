@@ -84,7 +84,7 @@ def reduce_files(
         closing(_engine(options, budget, log_level)) as engine,
         closing(make_engine("threads", budget.workers)) as here,
         Journal(out) as journal,
-        make_progress(bars=progress) as shown,
+        closing(make_progress(bars=progress)) as shown,
     ):
         forget_finished(folders)
         journal.start_run()
