@@ -91,7 +91,7 @@ def test_two_exposures_show_hits_of_ten_sigma_beside_bad_pixels_too(rng):
     first, second = field.make_field(rng, 2)
     rows, cols = np.mgrid[24:74:6, 24:74:6]
     excess = (first.sky - first.background_mjy_sr) / first.err
-    blank = maximum_filter(excess, 5)[rows, cols] < 4
+    blank = maximum_filter(np.nan_to_num(excess), 5)[rows, cols] < 4
     rows, cols = rows[blank], cols[blank]
     struck = first.sky.copy()
     struck[rows, cols] = first.background_mjy_sr + 10 * first.err[rows, cols]
@@ -102,6 +102,27 @@ def test_two_exposures_show_hits_of_ten_sigma_beside_bad_pixels_too(rng):
         mine, other = combine(images).outliers
         assert mine[rows, cols].mean() > 0.95
         assert other.sum() <= 3
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_moving_object_leaves_a_trail_in_no_mosaic(rng, n):
+    images = field.make_field(rng, n)
+    rows, cols = np.indices(images[0].sky.shape) - 48
+    struck, trails, dark = [], [], []
+    for k, image in enumerate(images):
+        apart = rows * np.cos(0.7) + cols * np.sin(0.7) - 16 * (k - 1)
+        snr = 20 * np.exp(-0.5 * (apart / 0.9) ** 2)
+        excess = (image.sky - image.background_mjy_sr) / image.err
+        blank = maximum_filter(np.nan_to_num(excess), 5) < 5
+        light = (snr * image.err).astype(np.float32)
+        struck.append(replace(image, sky=image.sky + light))
+        trails.append((snr > 7) & blank)
+        dark.append((snr < 0.1) & blank)
+    inner = (slice(20, -20), slice(20, -20))
+    made = combine(struck).outliers
+    for found, trail, rest in zip(made, trails, dark, strict=True):
+        assert found[inner][trail[inner]].mean() > 0.95
+        assert found[inner][rest[inner]].mean() < 1e-3
 
 
 def test_the_sky_is_the_truth_within_its_errors(rng):
