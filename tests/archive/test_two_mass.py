@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 import pytest
+import requests
 from astropy.io.votable import from_table
 from astropy.table import Table
 
@@ -46,6 +47,13 @@ def test_a_server_that_fails_is_said_in_one_line_with_what_to_do(wire):
     with pytest.raises(NetworkError, match="--stars FILE") as raised:
         fetch_two_mass(150.1, 2.2, TwoMassParams())
     assert "\n" not in str(raised.value)
+
+
+def test_a_server_that_cannot_be_reached_is_said_without_the_query(wire):
+    wire(error=requests.ConnectionError("HTTPSConnectionPool(host='x'): Max retries"))
+    with pytest.raises(NetworkError, match=r"be reached; .*--stars FILE") as said:
+        fetch_two_mass(150.1, 2.2, TwoMassParams())
+    assert "Max retries" not in str(said.value)
 
 
 def test_a_server_that_never_answers_is_given_up_in_time():

@@ -41,9 +41,15 @@ def ask_within(seconds: float, ask: Callable[[], Any], what: str, remedy: str) -
     thread.join(seconds)
     if "value" in outcome:
         return outcome["value"]
-    if "error" not in outcome:
-        why = f"no answer within {seconds:g} s"
-    else:
-        first_line = str(outcome["error"]).strip().partition("\n")[0]
-        why = f"{type(outcome['error']).__name__}: {first_line[:200]}"
-    raise NetworkError(f"{what}: {why}; {remedy}") from outcome.get("error")
+    error = outcome.get("error")
+    why = f"no answer within {seconds:g} s" if error is None else _reason(error)
+    raise NetworkError(f"{what}: {why}; {remedy}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, on one line."""
+    kind = type(error).__name__
+    if isinstance(error, OSError) and "Connect" in kind:
+        # what stands in it is the address of the query and the innermost of three errors
+        return "cannot be reached"
+    return f"{kind}: {str(error).strip().partition(chr(10))[0][:200]}"

@@ -62,7 +62,10 @@ def refuse_foreign(path: str, cards: Mapping[str, Any], suffix: str) -> None:
         what = f"a guide-star file of {instrument} ({cards['EXP_TYPE']})"
         raise InputError(path, what, "use jwst (calwebb_guider)")
     if instrument != "NIRCAM":
-        raise InputError(path, f"data of {instrument}, not NIRCAM", _JWST)
+        what = f"data of {instrument}, not NIRCAM"
+        if instrument is None:
+            what = "INSTRUME is missing from the primary header"
+        raise InputError(path, what, _JWST)
     _refuse_spectra(path, str(cards.get("DATAMODL", "")), suffix)
     _refuse_exposure_type(path, cards)
 
