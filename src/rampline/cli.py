@@ -4,9 +4,11 @@ Imports stand inside the commands, because ``rampline --help`` must answer at on
 Exit status: 0 all done, 1 something failed, 2 wrong use, 130 stopped.
 """
 
+import gc
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -104,9 +106,10 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     log_level
         What the log files hold.
     """
-    from .program.options import ReduceOptions, parse_keep, parse_size
-    from .program.reduce import reduce_files
-    from .program.run_record import missing_out
+    with _importing():
+        from .program.options import ReduceOptions, parse_keep, parse_size
+        from .program.reduce import reduce_files
+        from .program.run_record import missing_out
 
     if out is None:
         raise missing_out(raw)
@@ -312,6 +315,20 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     sys.exit(_guarded(lambda: app(exit_on_error=False, print_error=False)))
+
+
+@contextmanager
+def _importing() -> Iterator[None]:
+    """Collect no garbage during imports, nor look at what they made ever after.
+
+    Collections find nothing there and take a fifth of their time.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _guarded(call: Callable[[], int | None]) -> int:

@@ -1,3 +1,4 @@
+import gc
 import signal
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from rampline.cli import _importing
 from rampline.program.journal import read_journal
 from rampline.program.options import ReduceOptions
 from rampline.program.reduce import reduce_files
@@ -168,6 +170,14 @@ def test_wrong_use_is_status_2_and_one_line(raw, tmp_path, field):
         done = _command(raw, tmp_path / "out", field, *extra)
         assert done.returncode == 2
         assert done.stderr.count("\n") == 1
+
+
+def test_garbage_is_collected_again_after_imports():
+    with _importing():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
 
 
 def test_a_stopped_run_leaves_no_half_file_and_goes_on_later(field, tmp_path):

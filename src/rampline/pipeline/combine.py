@@ -115,6 +115,7 @@ def combine_dithers(
     headers = tuple(dither.header for dither in dithers)
     halves = choose_halves(dither_set, headers, noise_params)
     planes = run(drizzle, (dither_set, halves), drizzle_params)
+    dither_set.cache.clear()
     noise = measure_mosaic_noise(
         halves, dither_set, drizzle_params.pixfrac, noise_params
     )

@@ -35,6 +35,10 @@ class ExposureCache(Generic[Item]):
     def __len__(self) -> int:
         return len(self._making)
 
+    def clear(self) -> None:
+        """Let all items go; none is being made."""
+        self._kept.clear()
+
     def take(self, k: int) -> Item:
         """Return item ``k``."""
         with self._making[k]:
