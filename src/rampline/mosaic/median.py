@@ -144,10 +144,16 @@ def settle_pairs(
     """
     n, rows, cols = layers.shape
     low, high = layers[0], layers[1]
+    third = layers[min(2, n - 1)]
     for row in range(rows):
+        few = 0
+        for col in range(cols):
+            few += third[row, col] >= OUTSIDE
+        if n > 2 and few == 0:
+            continue
         for col in range(cols):
             a, b = low[row, col], high[row, col]
-            if b >= OUTSIDE or (n > 2 and layers[2, row, col] < OUTSIDE):
+            if b >= OUTSIDE or (n > 2 and third[row, col] < OUTSIDE):
                 continue
             steepest, total, known = np.float32(0.0), np.float32(0.0), 0
             for i, j in ((-1, 0), (1, 0), (0, -1), (0, 1)):
