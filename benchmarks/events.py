@@ -75,7 +75,7 @@ def reduce_exposure(raw, source):
     kept = []
 
     def slopes(state, *others):
-        kept.append((state.group_flags.copy(), dict(state.tally)))
+        kept.append((state.group_flags.copy(), state.n_snowballs))
         return fitted(state, *others)
 
     fitted, path.slopes = path.slopes, slopes
@@ -84,8 +84,8 @@ def reduce_exposure(raw, source):
             image = path.ramp_to_slope(ramp, Runner(planes, bench), path.RampToSlope())
     finally:
         path.slopes = fitted
-    flags, tally = kept[0]
-    return image, flags[0], tally, planes
+    flags, n_snowballs = kept[0]
+    return image, flags[0], n_snowballs, planes
 
 
 class Truth:
@@ -198,7 +198,7 @@ def print_slopes(image, truth, references):
     print(f"  VAR_RNOISE at the edge over the rest: {ratio:.4f}")
 
 
-def print_snowballs(image, flags, truth, planes, tally):
+def print_snowballs(image, flags, truth, planes, n_found):
     readout, is_bad = image.header.readout, flags & (JUMP | SATURATED) > 0
     noise = difference_noise(image, planes, readout)
     own = truth.events["kind"] == 2
@@ -233,7 +233,7 @@ def print_snowballs(image, flags, truth, planes, tally):
         for ring, (low, high) in zip(rings, RINGS, strict=True):
             ring.append(pull[box][(distance > low) & (distance <= high)])
     print(
-        f"  snowballs found {tally.get('snowballs', 0)}, true {len(numbers)},"
+        f"  snowballs found {n_found}, true {len(numbers)},"
         f" {at_edge} of them at the edge"
     )
     if areas:
@@ -248,12 +248,12 @@ def print_snowballs(image, flags, truth, planes, tally):
 
 
 def print_exposure(name, raw, source):
-    image, flags, tally, planes = reduce_exposure(raw, source)
+    image, flags, n_snowballs, planes = reduce_exposure(raw, source)
     truth = Truth(raw, image.header.readout)
     print(f"{name}: {raw.name}", flush=True)
     print_hits(image, flags, truth, planes)
     print_slopes(image, truth, planes)
-    print_snowballs(image, flags, truth, planes, tally)
+    print_snowballs(image, flags, truth, planes, n_snowballs)
 
 
 def main():

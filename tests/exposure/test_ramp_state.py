@@ -28,9 +28,12 @@ def test_a_band_is_a_view_of_the_frame(ramp):
     assert band.counts.shape == (2, 3, 3, 6)
 
 
-def test_what_steps_find_in_a_band_is_known_to_the_frame(ramp):
-    ramp.rows(slice(2, 5)).found[2] = "a jump"
-    assert ramp.found == {2: "a jump"}
+def test_what_steps_take_off_is_kept_by_name_and_the_record_before_stays(ramp):
+    drift, glow = np.ones((2, 8, 6), np.float32)
+    both = ramp.without("ROWDRIFT", drift).without("PERSIST", glow)
+    assert both.removed["ROWDRIFT"] is drift
+    assert both.removed["PERSIST"] is glow
+    assert not ramp.removed
 
 
 def test_an_exposure_without_zero_frame_has_none_in_a_band():

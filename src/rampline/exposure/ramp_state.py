@@ -12,6 +12,7 @@ The contract of the detector's kernels. They take plain arrays, a band of rows o
 Counts of groups with SATURATED or DO_NOT_USE are finite, but mean nothing.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -40,17 +41,16 @@ class LinearRamp:
         First read of each integration; NaN where saturated or at the A/D floor.
     workspace : Workspace
         Where steps take large arrays from.
-    found : dict
-        What the jump search found, by first row of the band: the search fills it, the steps
-        after it read it.
-    tally : dict
-        How many events the steps found, by name of the step: ``snowballs``.
+    hits : mapping of int to object, or None
+        What the jump search found, by first row of the band; complete, like the pixels, when
+        the search has been through all bands. None before it, or without it.
+    n_snowballs : int
     read_variance : float
         Variance of a read over that of the read-noise file: more where what was
         subtracted is noisy itself.
     dark_dn_s : (rows, cols) float32, DN/s, or None
         Dark current that was subtracted, and has left its photon noise.
-    removed : dict
+    removed : mapping of str to array
         What steps took off the counts, by the name of the extension that keeps it.
     """
 
@@ -63,9 +63,13 @@ class LinearRamp:
     workspace: Workspace
     read_variance: float = 1.0
     dark_dn_s: Plane | None = None
-    found: dict[int, Any] = field(default_factory=dict)
-    tally: dict[str, int] = field(default_factory=dict)
-    removed: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    hits: Mapping[int, Any] | None = None
+    n_snowballs: int = 0
+    removed: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+
+    def without(self, name: str, removed: NDArray[np.float32]) -> "LinearRamp":
+        """Return the record of a step that takes something off the counts."""
+        return replace(self, removed={**self.removed, name: removed})
 
     def rows(self, rows: slice) -> "LinearRamp":
         """Return the band ``rows`` as views; ``raw`` stays whole."""

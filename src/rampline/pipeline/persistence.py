@@ -36,7 +36,6 @@ def persistence(
     release = predict_release(held, readout)
     removed = np.zeros((readout.n_rows, readout.n_cols), np.float32)
     removed[held.row, held.col] = release.rate_dn_s
-    ramp.removed[EXTENSION] = removed
 
     def work(rows: slice) -> None:
         own, inside = cut_held(held, rows)
@@ -56,7 +55,7 @@ def persistence(
                 params,
             )
 
-    return Banded(ramp, work)
+    return Banded(ramp.without(EXTENSION, removed), work)
 
 
 def afterglow_error(

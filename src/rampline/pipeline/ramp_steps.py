@@ -27,7 +27,7 @@ from ..detector.follow_up import follow_up, join_hits, shares_of
 from ..detector.gain_scale import GainScaleParams, scale_gain
 from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
 from ..detector.ipc import IpcParams, correct_ipc
-from ..detector.jumps import JumpParams, find_jumps
+from ..detector.jumps import FoundJumps, JumpParams, find_jumps
 from ..detector.linearity import LinearityParams, correct_linearity
 from ..detector.mean_of_reads import add_shortfall, measure_spread
 from ..detector.neighbors import NeighborParams, flag_neighbors, hits_beside
@@ -216,13 +216,12 @@ def row_drift(
     n_groups, n_rows = readout.n_groups, readout.n_rows
     shape = (readout.n_ints, n_groups, n_rows, count_outputs(readout))
     drift = np.empty(shape, np.float32)
-    ramp.removed["ROWDRIFT"] = drift
 
     def work(rows: slice) -> None:
         own, out = _noise(ramp, planes, rows), drift[:, :, rows]
         remove_row_drift(_band(ramp, rows), own, readout, params, out)
 
-    return Banded(ramp, work)
+    return Banded(ramp.without("ROWDRIFT", drift), work)
 
 
 def jumps(
@@ -230,13 +229,13 @@ def jumps(
 ) -> Banded[LinearRamp]:
     """Find cosmic rays and flag them."""
     readout = ramp.header.readout
+    found: dict[int, FoundJumps] = {}
 
     def work(rows: slice) -> None:
         noise = _noise(ramp, planes, rows, params.algorithm)
-        found = find_jumps(_band(ramp, rows), noise, readout, params)
-        ramp.found[rows.start] = found
+        found[rows.start] = find_jumps(_band(ramp, rows), noise, readout, params)
 
-    return Banded(ramp, work)
+    return Banded(replace(ramp, hits=found), work)
 
 
 def charge_migration(
@@ -255,7 +254,7 @@ def neighbors(
     shares = shares_of(ramp.header.detector)
 
     def work(rows: slice) -> None:
-        found = hits_beside(ramp.found, rows)
+        found = hits_beside(ramp.hits or {}, rows)
         band = _band(ramp, rows)
         if params.algorithm == "jwst":
             flag_neighbors(band.group_flags, found, params)
@@ -284,8 +283,7 @@ def snowballs(
     """Enlarge the flags of large events."""
     readout = ramp.header.readout
     found = flag_snowballs(ramp.group_flags, ramp.counts, readout, params)
-    ramp.tally["snowballs"] = len(found)
-    return ramp
+    return replace(ramp, n_snowballs=len(found))
 
 
 def slopes(
