@@ -53,7 +53,7 @@ def plan_run(given: Sequence[Path], options: ReduceOptions) -> RunPlan:
     if options.reaches("mosaic"):
         inputs = set_distant_apart(inputs)
     _check_folders(parameters)
-    _check_files(options)
+    _check_files(options, inputs)
     drawn = read_user_regions(options.regions)
     return RunPlan(parameters=parameters, inputs=inputs, drawn=drawn)
 
@@ -69,7 +69,7 @@ def _check_folders(parameters: Parameters) -> None:
             raise ParameterError(f"{name} {folder}: no such folder")
 
 
-def _check_files(options: ReduceOptions) -> None:
+def _check_files(options: ReduceOptions, inputs: Inputs) -> None:
     """Refuse a grid and tables of stars that cannot be used."""
     # opening them takes what a run without them need not wait for
     if options.grid is not None or options.alignment_table is not None:
@@ -77,7 +77,9 @@ def _check_files(options: ReduceOptions) -> None:
 
         if options.grid is not None:
             read_grid(options.grid)
-        if options.alignment_table is not None:
+        # calibrated exposures are aligned in a second or two, and this takes half of one
+        comes_late = any(source.suffix != "cal" for source in inputs.sources)
+        if options.alignment_table is not None and comes_late:
             read_positions(options.alignment_table)
     if options.star_table is not None:
         from .stars import read_stars
