@@ -106,6 +106,20 @@ def test_a_killed_process_fails_its_own_task_only(tmp_path):
     assert [outcomes[k].value for k in (1, 2)] == [2, 4]
 
 
+@pytest.mark.parametrize("dies", [False, True])
+def test_processes_can_be_started_before_there_are_tasks(tmp_path, dies):
+    engine = ProcessEngine(1)
+    engine.prepare()
+    (process,) = engine._pool._processes.values()
+    if dies:
+        process.kill()
+        process.join()
+    (outcome,) = engine.run(_tasks(tmp_path, [3]))
+    assert outcome.value == 6
+    assert process.is_alive() != dies
+    engine.close()
+
+
 def test_an_interrupt_while_processes_start_waits_until_they_have(monkeypatch, tmp_path):
     start = ProcessEngine._start
 

@@ -8,6 +8,7 @@ raw exposure, but not for a task of a few tenths of a second that spends its tim
 which do not hold the interpreter's lock. Such tasks run in threads of this process.
 """
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -134,7 +135,9 @@ class ThreadEngine:
 
 
 class ProcessEngine:
-    """Runs tasks in spawned processes of this machine; they start with the first tasks.
+    """Runs tasks in spawned processes of this machine.
+
+    They start with the first tasks, or earlier where that is asked for.
 
     Parameters
     ----------
@@ -145,6 +148,12 @@ class ProcessEngine:
         self.workers = workers
         self._started: ProcessPoolExecutor | None = None
         self._busy = False
+
+    def prepare(self) -> None:
+        """Start the processes before there are tasks; they import what tasks need."""
+        with _interrupt_held():
+            for _ in range(self.workers):
+                self._pool.submit(_import_tasks)
 
     @property
     def _pool(self) -> ProcessPoolExecutor:
@@ -164,9 +173,7 @@ class ProcessEngine:
         """Run independent tasks and yield each as it ends."""
         self._busy = True
         with _interrupt_held():
-            waiting: dict[Future[Outcome[Value]], Task[Value]] = {
-                self._pool.submit(execute, task): task for task in tasks
-            }
+            waiting = self._submit(tasks)
         while waiting:
             ended, _ = wait(waiting, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -179,6 +186,16 @@ class ProcessEngine:
                     yield from self._one_by_one(lost)
                     break
         self._busy = False
+
+    def _submit(
+        self, tasks: Sequence[Task[Value]]
+    ) -> dict[Future[Outcome[Value]], Task[Value]]:
+        try:
+            return {self._pool.submit(execute, task): task for task in tasks}
+        except BrokenProcessPool:
+            # a process that was prepared has died since
+            self._started = None
+            return {self._pool.submit(execute, task): task for task in tasks}
 
     def _one_by_one(self, tasks: Sequence[Task[Value]]) -> Iterator[Outcome[Value]]:
         """Run the tasks of a broken pool singly, so that only the culprit fails."""
@@ -305,6 +322,15 @@ def _prepare_worker(log_level: int) -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     logging.getLogger("rampline").setLevel(log_level)
+
+
+def _import_tasks() -> None:
+    """Import what most tasks need; no garbage is looked for in it, then and later."""
+    gc.disable()
+    from . import make_exposure  # noqa: F401 - a second, only in new processes
+
+    gc.freeze()
+    gc.enable()
 
 
 def _follow_parent() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..exposure.header import Header
-from .engine import Task
+from .engine import ProcessEngine, Task
 from .field import FieldRun
 from .inputs import Inputs, Source
 from .journal import EXPOSURES, SKIES
@@ -89,6 +89,9 @@ def _follow_persistence(
     folder, references = run.folders.persistence, run.options.references
     requests = ledger_requests(sources, folder, references, params)
     tasks = [stages.task(request.name, make_ledger, request) for request in requests]
+    if len(tasks) < len(sources) and isinstance(stages.engine, ProcessEngine):
+        # the ledger of one detector runs here: meanwhile the others get ready
+        stages.engine.prepare()
     outcomes = stages.run_stage("persistence", tasks) if tasks else []
     held: dict[str, Path] = {}
     for outcome in outcomes:
