@@ -22,6 +22,24 @@ def test_where_nothing_is_expected_it_is_said_and_drawn(field, tmp_path, capsys)
     assert pictures[0].read_bytes().startswith(b"\x89PNG")
 
 
+def test_of_a_subarray_the_picture_shows_what_was_read_out(
+    field, tmp_path, monkeypatch
+):
+    drawn = []
+
+    def draw(_title, outlines):
+        drawn.extend(outlines)
+        return b""
+
+    monkeypatch.setattr("rampline.program.predict.draw_focal_plane", draw)
+    assert run_prediction(field.raw[:1], tmp_path / "out", "none") == 0
+    detector, read = (np.ptp(outline.v2v3_arcsec, axis=0) for outline in drawn)
+    assert not drawn[0].label
+    assert drawn[1].label == "B1"
+    # 160 of 2048 pixels
+    np.testing.assert_allclose(detector / read, 2047 / 159, rtol=0.05)
+
+
 def test_without_network_the_brightest_stars_remain(
     field, tmp_path, capsys, monkeypatch
 ):

@@ -7,9 +7,9 @@ from rampline.report.legend import ROWS, Legend
 from rampline.report.pictures import (
     NO_DATA,
     colour_picture,
+    linear_picture,
     picture,
     shrink,
-    weight_picture,
 )
 
 
@@ -67,7 +67,7 @@ def test_weights_are_drawn_from_zero_and_without_those_that_are_zero():
     weight = np.full((8, 8), 4.0, np.float32)
     weight[:, :4] = 2.0
     weight[0] = 0.0
-    pixels = _pixels(weight_picture(weight))
+    pixels = _pixels(linear_picture(weight))
     assert tuple(pixels[-1, 0]) == NO_DATA
     assert tuple(pixels[0, 7]) == (255, 255, 255)
     assert abs(int(pixels[0, 0, 0]) - 127) <= 1

@@ -28,6 +28,7 @@ from ..reference.sky_planes import FlatField, load_flat
 from .artifact_list import Artifact, known_number, write_artifact_list
 from .grism_sources import read_sources
 from .parameter_tree import Parameters
+from .pictures import draw_slope
 from .products import (
     Made,
     Recipe,
@@ -155,6 +156,7 @@ def make_grism(request: GrismRequest) -> Made:
     steps = (*list_steps(run.trail, params.slope_to_sky), *_steps(found))
     problems = (*drawn.problems, *star_problems(request.sources))
     write_slope(path, found.image, recipe.provenance(steps, problems))
+    draw_slope(place.pictures, header.root, found.image, "flatfield")
     origin = pattern.origin if pattern else missing
     rows = _rows(found, origin)
     rows += region_rows(drawn, masks, found.image.planes.slope, "DN/s")

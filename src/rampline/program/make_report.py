@@ -237,6 +237,7 @@ def _exposures(last: Overview, pictures: _Pictures) -> Iterator[Block]:
     headings = (
         "image",
         "stripes",
+        "stray light",
         "exposure",
         "detector",
         "filter",
@@ -261,12 +262,12 @@ def _exposure_row(exposure: ExposureState, pictures: _Pictures) -> list[Cell]:
     rate, verdict = exposure.products.get("rate"), exposure.verdict
     quality = _NOTHING if rate is None else measure_quality(rate.path)
     cards = {} if exposure.stored is None else exposure.stored.primary
-    image = pictures.cell(
-        f"{exposure.root}_{'cal' if 'cal' in exposure.products else 'rate'}"
-    )
+    made = (s for s in ("cal", "flatfield") if s in exposure.products)
+    image = pictures.cell(f"{exposure.root}_{next(made, 'rate')}")
     return [
         image,
         pictures.cell(f"{exposure.root}_stripes"),
+        pictures.cell(f"{exposure.root}_stray"),
         Cell(exposure.root),
         Cell(str(cards.get("DETECTOR", "-"))),
         Cell(exposure.optics.upper()),

@@ -15,22 +15,39 @@ from ..files.read_mosaic import read_image_cards, read_surface
 from ..report.legend import Legend
 from ..report.pictures import (
     colour_picture,
+    linear_picture,
     picture,
     reduction,
     shrink,
-    weight_picture,
 )
 
+LIGHT = {
+    "STRAY": ("stray", "stray light"),
+    "PERSIST": ("persist", "afterglow"),
+    "GRISM_SKY": ("grismsky", "sky"),
+}
+"""Light that may have been subtracted: ending of its picture's name, and what it is."""
 
-def draw_slope(folder: Path, root: str, slope: SlopeImage) -> None:
-    """Draw slopes and, where they were removed, the stripes."""
-    legend = _legend(root, slope.header, "rate", "DN/s")
-    _save(folder / f"{root}_rate.png", picture(slope.planes.slope, legend=legend))
+
+def draw_slope(
+    folder: Path, root: str, slope: SlopeImage, suffix: str = "rate"
+) -> None:
+    """Draw slopes and what was subtracted from them."""
+    legend = _legend(root, slope.header, suffix, "DN/s")
+    _save(folder / f"{root}_{suffix}.png", picture(slope.planes.slope, legend=legend))
     stripes = slope.extras.get("STRIPES")
     if stripes is not None:
-        legend = _legend(root, slope.header, "stripes taken off", "DN/s")
+        legend = _legend(root, slope.header, "stripes, subtracted", "DN/s")
         drawn = picture(stripes, high_sigma=3.0, legend=legend)
         _save(folder / f"{root}_stripes.png", drawn)
+    for name, (ending, words) in LIGHT.items():
+        path = folder / f"{root}_{ending}.png"
+        light = slope.extras.get(name)
+        if light is not None and np.any(light > 0):
+            legend = _legend(root, slope.header, f"{words}, subtracted", "DN/s")
+            _save(path, linear_picture(light, legend))
+        else:
+            path.unlink(missing_ok=True)
 
 
 def draw_sky(folder: Path, root: str, sky: SkyImage) -> None:
@@ -47,7 +64,7 @@ def draw_mosaic(folder: Path, mosaic: Mosaic, release: Callable[[], None]) -> No
     legend = Legend(f"{name} i2d", "MJy/sr", scale, grid.position_angle_deg)
     _save(folder / f"{name}_i2d.png", picture(sky, legend=legend))
     legend = legend._replace(title=f"{name} weight", unit="(MJy/sr)^-2")
-    _save(folder / f"{name}_wht.png", weight_picture(weight, legend))
+    _save(folder / f"{name}_wht.png", linear_picture(weight, legend))
 
 
 def draw_field(folder: Path, mosaics: list[Path]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..artifacts.expected import Expected
 from ..artifacts.frames import SIDE, pixel_to_telescope
@@ -134,6 +135,15 @@ def _row(header: Header, item: Expected) -> dict[str, Any]:
     }
 
 
+def _corners(
+    detector: str, x: int, y: int, n_cols: int, n_rows: int
+) -> NDArray[np.float64]:
+    """Return the corners of an area of a detector in the telescope's frame, arcsec."""
+    right, top = x + n_cols - 1, y + n_rows - 1
+    frame = pixel_to_telescope(detector, (x, right, right, x), (y, y, top, top))
+    return np.column_stack(frame)
+
+
 def _by_pointing(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
     """Return the exposures of one moment together: all detectors of a channel."""
     groups: dict[str, list[Prediction]] = {}
@@ -145,13 +155,16 @@ def _by_pointing(predictions: Sequence[Prediction]) -> dict[str, list[Prediction
 
 
 def _outlines(group: Sequence[Prediction]) -> Iterator[Outline]:
-    """Yield the detectors, then what is expected on them, in the telescope's frame."""
-    last = SIDE - 1
+    """Yield the detectors, then what is expected on them, in the telescope's frame.
+
+    Of subarrays both are drawn, what was read out and the detector that it is on.
+    """
     for header, _ in group:
-        frame = pixel_to_telescope(
-            header.detector, [0, last, last, 0], [0, 0, last, last]
-        )
-        yield Outline("", header.detector[3:], np.column_stack(frame))
+        r = header.readout
+        read = (r.col_start, r.row_start, r.n_cols, r.n_rows)
+        for box in dict.fromkeys(((0, 0, SIDE, SIDE), read)):
+            label = header.detector[3:] if box == read else ""
+            yield Outline("", label, _corners(header.detector, *box))
     for header, expected in group:
         first = (header.readout.col_start, header.readout.row_start)
         for item in expected:

@@ -58,13 +58,13 @@ def picture(
     return _grey_png(_framed(pixels, reduction(image), legend, shades))
 
 
-def weight_picture(image: Plane, legend: Legend | None = None) -> bytes:
-    """Draw weights from zero to their highest, but for the highest hundredth.
+def linear_picture(image: Plane, legend: Legend | None = None) -> bytes:
+    """Draw weights, or light, from zero to the highest, but for the highest hundredth.
 
     Parameters
     ----------
     image : (rows, cols) float32
-        Zero or NaN where there are no data.
+        Zero or NaN where there is none.
     legend : Legend or None
         Drawn below the picture.
     """
