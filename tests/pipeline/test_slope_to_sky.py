@@ -17,6 +17,7 @@ from rampline.files.provenance import Provenance
 from rampline.files.read import read_header, read_sky, read_slope
 from rampline.files.write import write_sky, write_slope
 from rampline.flags import DO_NOT_USE, JUMP
+from rampline.pipeline.backgrounds import with_backgrounds
 from rampline.pipeline.exposure_geometry import product_wcs
 from rampline.pipeline.runner import Bench, Runner
 from rampline.pipeline.slope_to_sky import (
@@ -24,7 +25,6 @@ from rampline.pipeline.slope_to_sky import (
     integration_images,
     slope_to_flat_slope,
     slope_to_sky,
-    with_backgrounds,
 )
 from rampline.reference.folder import FolderSource
 from rampline.reference.selection import SKY_KINDS

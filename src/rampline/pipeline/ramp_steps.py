@@ -17,22 +17,13 @@ from ..detector.charge_migration import (
 )
 from ..detector.dark import DarkParams, subtract_dark, subtract_first_dark
 from ..detector.data_quality import DataQualityParams, initialize_flags
-from ..detector.flicker_noise import (
-    FlickerNoiseParams,
-    describe_rows,
-    measure_stripes,
-    subtract_stripes,
-)
 from ..detector.follow_up import follow_up, join_hits, shares_of
-from ..detector.gain_scale import GainScaleParams, scale_gain
 from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
 from ..detector.ipc import IpcParams, correct_ipc
 from ..detector.jumps import FoundJumps, JumpParams, find_jumps
 from ..detector.linearity import LinearityParams, correct_linearity
 from ..detector.mean_of_reads import add_shortfall, measure_spread
 from ..detector.neighbors import NeighborParams, flag_neighbors, hits_beside
-from ..detector.ramp_fit.planes import SlopeFit, cut_planes
-from ..detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from ..detector.reference_pixels import (
     ReferencePixelParams,
     measure_reference_offsets,
@@ -46,15 +37,12 @@ from ..detector.saturation import (
     mask_zero_frame,
 )
 from ..detector.snowballs import SnowballParams, flag_snowballs
-from ..detector.stripes import Levels
 from ..detector.superbias import SuperbiasParams, subtract_superbias
 from ..exposure.header import Header, card_values
 from ..exposure.planes import RampPlanes
 from ..exposure.ramp_state import LinearRamp
-from ..exposure.records import Flags32, Plane, Ramp, SlopeImage, SlopePlanes
+from ..exposure.records import Flags32, Ramp
 from ..flags import NO_LINEARITY, NO_SATURATION_CHECK
-from ..numerics.workspace import Workspace
-from .event_rates import with_event_rates
 from .runner import Banded
 
 
@@ -218,8 +206,8 @@ def row_drift(
     drift = np.empty(shape, np.float32)
 
     def work(rows: slice) -> None:
-        own, out = _noise(ramp, planes, rows), drift[:, :, rows]
-        remove_row_drift(_band(ramp, rows), own, readout, params, out)
+        own, out = noise_of(ramp, planes, rows), drift[:, :, rows]
+        remove_row_drift(band_of(ramp, rows), own, readout, params, out)
 
     return Banded(ramp.without("ROWDRIFT", drift), work)
 
@@ -232,8 +220,8 @@ def jumps(
     found: dict[int, FoundJumps] = {}
 
     def work(rows: slice) -> None:
-        noise = _noise(ramp, planes, rows, params.algorithm)
-        found[rows.start] = find_jumps(_band(ramp, rows), noise, readout, params)
+        noise = noise_of(ramp, planes, rows, params.algorithm)
+        found[rows.start] = find_jumps(band_of(ramp, rows), noise, readout, params)
 
     return Banded(replace(ramp, hits=found), work)
 
@@ -255,11 +243,11 @@ def neighbors(
 
     def work(rows: slice) -> None:
         found = hits_beside(ramp.hits or {}, rows)
-        band = _band(ramp, rows)
+        band = band_of(ramp, rows)
         if params.algorithm == "jwst":
             flag_neighbors(band.group_flags, found, params)
         else:
-            own = _noise(ramp, planes, rows)
+            own = noise_of(ramp, planes, rows)
             follow_up(band, own, readout, join_hits(found), shares, params.tested)
 
     return Banded(ramp, work)
@@ -272,7 +260,7 @@ def after_jumps(
     group_s = ramp.header.readout.group_s
 
     def work(rows: slice) -> None:
-        flag_after_jumps(_band(ramp, rows), group_s, params)
+        flag_after_jumps(band_of(ramp, rows), group_s, params)
 
     return Banded(ramp, work)
 
@@ -286,89 +274,13 @@ def snowballs(
     return replace(ramp, n_snowballs=len(found))
 
 
-def slopes(
-    ramp: LinearRamp, planes: RampPlanes, params: SlopeParams
-) -> Banded[SlopeImage]:
-    """Fit slopes to the exposure and, where there are several, to each integration."""
-    readout, workspace = ramp.header.readout, ramp.workspace
-    shape = (readout.n_rows, readout.n_cols)
-    exposure, chi2 = _lent_planes(workspace, shape), workspace.lend(shape, np.float32)
-    integrations = None
-    if readout.n_ints > 1 or ramp.header.exp_type == "NRC_TSIMAGE":
-        integrations = _lent_planes(workspace, (readout.n_ints, *shape))
-    image = SlopeImage(
-        header=with_event_rates(ramp),
-        planes=exposure,
-        integrations=integrations,
-        int_times=ramp.raw.int_times,
-        extras={
-            **ramp.removed,
-            **({"CHI2": chi2} if params.algorithm == "gls" else {}),
-        },
-    )
-
-    parts = _as_integrations(exposure) if integrations is None else integrations
-
-    def work(rows: slice) -> None:
-        pair = cut_planes(exposure, rows), cut_planes(parts, rows)
-        noise = _noise(ramp, planes, rows, params.algorithm)
-        noise = _with_dark(noise, planes, rows)
-        fit_slopes(
-            _band(ramp, rows), noise, readout, params, SlopeFit(*pair, chi2[rows])
-        )
-
-    return Banded(image, work)
-
-
-def gain_scale(
-    image: SlopeImage, planes: RampPlanes, _params: GainScaleParams
-) -> SlopeImage:
-    """Undo a non-standard gain.  DN/s in, DN/s out."""
-    factor = planes.gain_factor
-    integrations = image.integrations
-    return replace(
-        image,
-        planes=scale_gain(image.planes, factor),
-        integrations=None if integrations is None else scale_gain(integrations, factor),
-    )
-
-
-def flicker_noise(
-    image: SlopeImage, planes: RampPlanes, params: FlickerNoiseParams
-) -> Banded[SlopeImage]:
-    """Measure the stripes of 1/f noise and subtract them in bands, in place.
-
-    Each integration has stripes of its own.
-    """
-    n_outputs = image.header.readout.n_outputs
-
-    def measure(slope: Plane, flags: Flags32) -> Levels:
-        return measure_stripes(slope, flags, n_outputs, params, planes.flat)
-
-    whole, integrations = image.planes, image.integrations
-    levels, stripes = measure(whole.slope, whole.flags), np.empty_like(whole.slope)
-    parts: list[tuple[Plane, NDArray[np.float32]]] = []
-    if integrations is not None:
-        pairs = zip(integrations.slope, integrations.flags, strict=True)
-        parts = [(slope, measure(slope, flags).level) for slope, flags in pairs]
-
-    def work(rows: slice) -> None:
-        subtract_stripes(whole.slope, levels.level, rows, stripes)
-        for slope, own in parts:
-            subtract_stripes(slope, own, rows)
-
-    known = describe_rows(levels.err, levels.usable)
-    extras = {**image.extras, "STRIPES": stripes, **known}
-    return Banded(replace(image, extras=extras), work)
-
-
-def _band(ramp: LinearRamp, rows: slice) -> RampBand:
+def band_of(ramp: LinearRamp, rows: slice) -> RampBand:
     """Return a band of ramps as the search for jumps and the fit take it."""
     own = ramp.rows(rows)
     return RampBand(own.counts, own.group_flags, own.pixel_flags, own.zero_frame)
 
 
-def _noise(
+def noise_of(
     ramp: LinearRamp, planes: RampPlanes, rows: slice, algorithm: str = ""
 ) -> PixelNoise:
     """Return gain and read noise of each pixel of a band.
@@ -387,41 +299,6 @@ def _noise(
         read = np.sqrt(own, out=own)
     rate = None if algorithm == "jwst" else ramp.dark_dn_s
     return PixelNoise(gain, read, None if rate is None else rate[rows])
-
-
-def _with_dark(noise: PixelNoise, planes: RampPlanes, rows: slice) -> PixelNoise:
-    """Add the dark current that the file names, where more than is measured."""
-    average = planes.average_dark_e_s
-    if not (average.ndim or average.any()):
-        return noise
-    own = average[rows] if average.ndim else average
-    rate = (own / noise.gain).astype(np.float32)
-    if noise.dark_dn_s is not None:
-        rate = np.fmax(rate, noise.dark_dn_s)
-    return noise._replace(dark_dn_s=rate)
-
-
-def _lent_planes(workspace: Workspace, shape: tuple[int, ...]) -> SlopePlanes:
-    """Return slope planes of arbitrary content."""
-    slope, err, var_poisson, var_read = workspace.lend((4, *shape), np.float32)
-    return SlopePlanes(
-        slope=slope,
-        err=err,
-        var_poisson=var_poisson,
-        var_read=var_read,
-        flags=workspace.lend(shape, np.uint32),
-    )
-
-
-def _as_integrations(planes: SlopePlanes) -> SlopePlanes:
-    """Return the exposure's planes as those of its only integration, without copies."""
-    return SlopePlanes(
-        slope=planes.slope[None],
-        err=planes.err[None],
-        var_poisson=planes.var_poisson[None],
-        var_read=planes.var_read[None],
-        flags=planes.flags[None],
-    )
 
 
 def _group_scale(header: Header) -> float:

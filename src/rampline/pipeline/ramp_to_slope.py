@@ -1,7 +1,8 @@
 """The path from raw samples to a slope image, in order.
 
 Pixel-local steps are swept together over bands of rows; between the sweeps stand the steps
-that need the whole frame. What each step takes and gives is in `ramp_steps`.
+that need the whole frame. What each step takes and gives is in `ramp_steps` and
+`slope_steps`.
 """
 
 from ..detector.after_jumps import AfterJumpParams
@@ -32,8 +33,6 @@ from .ramp_steps import (
     charge_migration,
     dark,
     data_quality,
-    flicker_noise,
-    gain_scale,
     group_scale,
     ipc,
     jumps,
@@ -42,11 +41,11 @@ from .ramp_steps import (
     reference_pixels,
     row_drift,
     saturation,
-    slopes,
     snowballs,
     superbias,
 )
 from .runner import Runner
+from .slope_steps import flicker_noise, gain_scale, slopes
 
 
 class RampToSlope(Params):

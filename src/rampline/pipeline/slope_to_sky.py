@@ -16,7 +16,6 @@ from ..artifacts.ripple import RippleParams, find_ripple
 from ..astrometry.geometry import GeometryParams, make_geometry
 from ..background.dedicated import (
     DedicatedBackgroundParams,
-    average_backgrounds,
     subtract_background,
 )
 from ..background.noise_level import (
@@ -37,7 +36,7 @@ from ..calibration.flat import (
 from ..calibration.flux import FluxParams, convert_to_sky
 from ..exposure.drawn import DrawnRegion
 from ..exposure.geometry import Geometry
-from ..exposure.header import Card, Header, put_cards
+from ..exposure.header import Card, put_cards
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import (
     Flags32,
@@ -227,38 +226,6 @@ def integration_images(image: SkyImage) -> SkyImage:
         flags=cube.flags,
         integrations=None,
     )
-
-
-def with_backgrounds(
-    planes: SkyPlanes,
-    header: Header,
-    backgrounds: Sequence[SlopeImage],
-    params: DedicatedBackgroundParams,
-) -> SkyPlanes:
-    """Return reference planes with the mean of the target's background exposures added.
-
-    Parameters
-    ----------
-    planes : SkyPlanes
-    header : Header
-        Of the target.
-    backgrounds : sequence of SlopeImage
-        At least one; same detector, filter, pupil and subarray as the target.
-    params : DedicatedBackgroundParams
-
-    Raises
-    ------
-    ValueError
-        If detector, filter, pupil or subarray of a background exposure differ.
-    """
-    for background in backgrounds:
-        if background_optics(background.header) != background_optics(header):
-            raise ValueError(
-                f"{background.header.root} is no background for {header.root}: "
-                "detector, filter, pupil or subarray differ"
-            )
-    mean = average_backgrounds([b.planes for b in backgrounds], params)
-    return replace(planes, dedicated_background=mean)
 
 
 def open_slopes(slope: SlopeImage, workspace: Workspace) -> OpenSlopes:
@@ -461,8 +428,3 @@ def _integrations(cube: SkyBuffers, source: SlopeImage) -> SkyIntegrations:
         flags=cube.flags,
         int_times=source.int_times,
     )
-
-
-def background_optics(header: Header) -> tuple[str, ...]:
-    """Return what a background exposure must have in common with its target."""
-    return (header.detector, header.filter, header.pupil, header.readout.subarray)

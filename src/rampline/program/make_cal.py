@@ -11,15 +11,14 @@ from ..exposure.records import SkyImage, SlopeImage
 from ..files.names import product_name
 from ..files.read import read_slope
 from ..files.write import write_sky
+from ..pipeline.backgrounds import background_optics, with_backgrounds
 from ..pipeline.drawn_regions import place_regions
 from ..pipeline.exposure_geometry import product_wcs
 from ..pipeline.runner import Runner
 from ..pipeline.slope_to_sky import (
     SlopeToSky,
-    background_optics,
     integration_images,
     slope_to_sky,
-    with_backgrounds,
 )
 from ..reference.selection import SKY_KINDS
 from ..reference.sky_planes import load_sky_planes
