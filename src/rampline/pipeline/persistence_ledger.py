@@ -114,17 +114,21 @@ def fill_ledger(
 def illumination(raw: Ramp, planes: RampPlanes) -> Illumination:
     """Return the bright pixels of a raw exposure."""
     header, readout = raw.header, raw.header.readout
-    last = np.asarray(raw.samples[:, -1].max(axis=0), np.float32)
-    limit = planes.full_well_dn.copy()
-    for flags in planes.flags.values():
-        limit[flags & np.uint32(REFERENCE_PIXEL) != 0] = np.nan
+    corner = readout.row_start, readout.col_start
     duration = readout.n_ints * (readout.integration_s() + readout.frame_s)
-    return find_bright(
-        last,
+    lit = find_bright(
+        np.asarray(raw.samples[:, -1].max(axis=0), np.float32),
         planes.superbias_dn,
-        limit,
-        (readout.row_start, readout.col_start),
+        planes.full_well_dn,
+        corner,
         (header.start_mjd, duration),
+    )
+    sees_light = np.ones(lit.row.size, np.bool_)
+    for flags in planes.flags.values():
+        own = flags[lit.row - corner[0], lit.col - corner[1]]
+        sees_light &= own & np.uint32(REFERENCE_PIXEL) == 0
+    return lit._replace(
+        row=lit.row[sees_light], col=lit.col[sees_light], share=lit.share[sees_light]
     )
 
 

@@ -143,7 +143,11 @@ def _flat(header: Header, place: Workplace) -> FlatField | None:
 
 def _refuse_empty(raw: Path, slope: SlopeImage) -> None:
     """Refuse an exposure without a single slope: nothing can come of it."""
-    lit = (slope.planes.flags & REFERENCE_PIXEL) == 0
-    if not np.isfinite(slope.planes.slope[lit]).any():
+    rows = zip(slope.planes.slope, slope.planes.flags, strict=True)
+    # most are left after a few rows
+    if not any(
+        np.isfinite(slopes[flags & REFERENCE_PIXEL == 0]).any()
+        for slopes, flags in rows
+    ):
         what = "no pixel has a slope: all are saturated, flagged or without data"
         raise InputError(str(raw), what, "leave it out with --exclude")

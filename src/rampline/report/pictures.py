@@ -20,6 +20,8 @@ LARGEST, SMALLEST = 1024, 640
 """Longest side of a picture, pixels; smaller planes are magnified, if there is a legend."""
 BANDS = 64
 """Rows of a picture after which pages of memory maps are released."""
+SAMPLED = 256
+"""Rows and columns that suffice for the level of the sky and its scatter."""
 NO_DATA = (24, 40, 72)
 """Colour of pixels without data."""
 BRIGHTEST = 254
@@ -147,7 +149,9 @@ def _stretched(image: Plane, low: float, high: float) -> NDArray[np.float64]:
 
 def _sky(image: Plane) -> tuple[float, float]:
     """Median and scatter of the darker half: sources do not matter."""
-    values = image[np.isfinite(image)]
+    step = max(1, min(image.shape) // SAMPLED)
+    values = image[::step, ::step]
+    values = values[np.isfinite(values)]
     if values.size == 0:
         return 0.0, 1.0
     level = float(np.median(values))
