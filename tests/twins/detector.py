@@ -160,11 +160,12 @@ def find_means(tile):
 def set_noise(tile, inverse_gain, lost):
     for c in range(inverse_gain.size):
         known = np.sort(tile.rate[tile.used[:, c] > 0, c])
-        photons, read = lost[:, known.size]
+        own = lost[:, known.size]
         known = known[:-1] if known.size > 1 else known
         tile.mean[c] = known.mean() if known.size else 0.0
         rate = tile.mean[c] + tile.shift[c]
-        variance = max(rate, 0) * inverse_gain[c] * photons + tile.read[c] * read
+        photons, read = max(rate, 0) * inverse_gain[c], tile.read[c]
+        variance = own @ [photons, read, np.sqrt(photons * read)]
         tile.signal[c] = max(rate + np.sqrt(variance), 0) * inverse_gain[c]
 
 
@@ -1004,7 +1005,7 @@ def leave_largest(n, lost, scratch):
     inverse_gain, read = line[whole_ramps._GAIN, :n], line[whole_ramps._READ, :n]
     light = mean + line[whole_ramps._DARK, :n]
     photons = np.maximum(light, 0) * inverse_gain
-    level = light + np.sqrt(photons * lost[0] + read * lost[1])
+    level = light + np.sqrt(np.array(lost) @ [photons, read, np.sqrt(photons * read)])
     line[whole_ramps._SIGNAL, :n] = np.maximum(level, 0) * inverse_gain
     line[whole_ramps._MEAN, :n] = mean
 

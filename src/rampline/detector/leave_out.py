@@ -69,7 +69,8 @@ def set_noise(
 
     ``mean`` becomes that mean. The bias of this mean for a ramp without a hit is added to
     the rate that sets the photon noise: ``lost`` is its square for each number of
-    differences, over the photon variance a second and over the variance of a read.
+    differences, over the photon variance a second, the variance of a read, and the root
+    of their product.
     """
     mean, largest, n_used, shift = tile.mean, tile.largest, tile.n_used, tile.shift
     zero, one = np.float32(0.0), np.float32(1.0)
@@ -80,7 +81,8 @@ def set_noise(
     for c in range(inverse_gain.size):
         rate = mean[c] + shift[c]
         n, photons = int(n_used[c]), max(rate, zero) * inverse_gain[c]
-        rate += np.sqrt(photons * lost[0, n] + tile.read[c] * lost[1, n])
+        both = np.sqrt(photons * tile.read[c]) * lost[2, n]
+        rate += np.sqrt(photons * lost[0, n] + tile.read[c] * lost[1, n] + both)
         tile.signal[c] = max(rate, zero) * inverse_gain[c]
 
 

@@ -110,7 +110,8 @@ def fit_whole_ramps(
         Pixels in which a difference is not used: their results are not to stay.
     """
     rest = np.empty(out.slope.size, np.int32)
-    never = np.float32(np.nan), np.float32(np.nan)
+    unknown = np.float32(np.nan)
+    never = unknown, unknown, unknown
     levels = never, np.float32(np.inf), model[1]
     n = sweep_whole_ramps(samples, noise, (model[0], *levels), bits, out, rest)
     return rest[:n]
@@ -120,15 +121,15 @@ def screen_whole_ramps(
     samples: Samples,
     noise: Noise,
     pattern: Pattern,
-    levels: tuple[tuple[np.float32, np.float32], np.float32],
+    levels: tuple[tuple[np.float32, np.float32, np.float32], np.float32],
     bits: tuple[int, int],
 ) -> NDArray[np.int32]:
     """Return the ramps whose chi2 exceeds a limit, and those that are not whole.
 
     The noise is that of the mean without the largest difference, plus what a ramp
     without a hit loses by that: ``levels`` are the square of this loss over the photon
-    variance a second and over the variance of a read, and the limit. ``bits`` are those
-    of groups that are lost, and of a jump.
+    variance a second, the variance of a read, and the root of their product, and the
+    limit. ``bits`` are those of groups that are lost, and of a jump.
     """
     rest, none = np.empty(samples.n_rows * samples.n_cols, np.int32), np.float32(0.0)
     nowhere = np.empty(0, np.float32)
@@ -143,7 +144,9 @@ def screen_whole_ramps(
 def sweep_whole_ramps(
     samples: Samples,
     noise: Noise,
-    model: tuple[Pattern, tuple[np.float32, np.float32], np.float32, np.float32],
+    model: tuple[
+        Pattern, tuple[np.float32, np.float32, np.float32], np.float32, np.float32
+    ],
     bits: tuple[int, int, int, int, int],
     out: Planes,
     rest: NDArray[np.int32],
@@ -275,7 +278,7 @@ def guess_signal(n: int, pattern: Pattern, scratch: Scratch) -> None:
 
 @kernel_part
 def leave_largest(
-    n: int, lost: tuple[np.float32, np.float32], scratch: Scratch
+    n: int, lost: tuple[np.float32, np.float32, np.float32], scratch: Scratch
 ) -> None:
     """Make the mean that without the largest difference, and the noise that of it."""
     rate, line = scratch.rate, scratch.line
@@ -291,7 +294,8 @@ def leave_largest(
         without = (total - line[_LARGEST, c]) * share
         light = without + line[_DARK, c]
         photons = max(light, zero) * line[_GAIN, c]
-        level = light + np.sqrt(photons * lost[0] + line[_READ, c] * lost[1])
+        both = np.sqrt(photons * line[_READ, c]) * lost[2]
+        level = light + np.sqrt(photons * lost[0] + line[_READ, c] * lost[1] + both)
         line[_SIGNAL, c] = max(level, zero) * line[_GAIN, c]
         line[_MEAN, c] = without
 
