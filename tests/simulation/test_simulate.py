@@ -1,5 +1,7 @@
 """A small scene from end to end: what is written, read back by the reduction's doors."""
 
+import warnings
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -49,6 +51,17 @@ def test_raw_files_are_read_as_the_archives_are(made):
     assert len(ramp.group_times) == 4
     assert ramp.group_times["group_end_time"][0].startswith(b"2022-06-07T09:36:02.229")
     assert ramp.int_times["int_start_MJD_UTC"][0] == header.start_mjd
+
+
+def test_headers_keep_the_rules_of_the_archive(made):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from stdatamodels.jwst import datamodels
+
+    # a value that the schema does not know is a warning, which is an error here
+    with datamodels.open(str(made.raw[0]), strict_validation=True) as model:
+        model.validate()
+        assert model.meta.dither.primary_type == "INTRASCA"
 
 
 def test_the_header_gives_the_believed_pointing_not_the_true_one(made):

@@ -10,6 +10,13 @@ from .scene import SceneParams
 
 _SECONDS = 86400.0
 _C_KM_S = 299792.458
+PATTERN_TYPE = {
+    "NONE": "NONE",
+    "4-POINT": "INTRASCA",
+    "9-POINT": "INTRASCA",
+    "SMACS-9": "INTRAMODULEX",
+}
+"""What the archive calls patterns of the kind of each of ours."""
 _DAY_ZERO_MJD = 51544.0
 
 
@@ -126,7 +133,7 @@ def _exposure_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
         Card("NRESETS", 1, "Number of resets between integrations"),
         Card("DATAPROB", False, "Science telemetry indicated a problem"),
         Card("SCA_NUM", exposure.detector.sca, "Sensor Chip Assembly number"),
-        Card("PATTTYPE", exposure.visit.dither, "Primary dither pattern type"),
+        Card("PATTTYPE", PATTERN_TYPE[exposure.visit.dither], "Primary dither pattern type"),
         Card("PATT_NUM", exposure.dither + 1, "Position number within dither pattern"),
         Card("NUMDTHPT", exposure.visit.points, "Total number of points in pattern"),
         Card("SUBPXPTS", 1, "Number of points in subpixel dither pattern"),
