@@ -2,6 +2,7 @@
 
     python benchmarks/artifacts.py [table] [templates] [programme] [claws] [--points 4]
                                    [--seeds 1 2] [--detectors NRCB4 NRCB1 ...]
+                                   [--each 6 3]
                                    [--cases none all ...] [--pictures DIR]
 
 Full-frame slope images of dithers are drawn (`benchmarks/drawn_visit.py`) and go through
@@ -14,8 +15,9 @@ table      no scattered light, each kind alone, and all together: what is left o
            sources; CPU seconds of an exposure for templates and for the second round
            --pictures: first round, second round and truth of the first exposure with all
 templates  the truth is a positive mix of two supplied templates, other in each exposure
-programme  wisps of B4 made of 18 and of 9 exposures over 3 pointings in other fields, sources
-           masked by long-wavelength mosaics and by those of the own filter
+programme  wisps of B4 made of 18 and of 9 exposures over 3 pointings in other fields (--each
+           of a pointing), sources masked by long-wavelength mosaics and by those of the own
+           filter
 claws      of B1, four dithers, masked by long-wavelength mosaics and by those of the own filter
 """
 
@@ -284,7 +286,7 @@ def masked_by(kind, visit, drawn, images):
 def report_programme(options):
     """Print what is left of wisps that several visits made together."""
     for seed in options.seeds:
-        for each in (6, 3):
+        for each in options.each:
             visits = [Visit("NRCB4", each, seed, f"00{n}") for n in (1, 2, 3)]
             drawn = [visit.expose(("wisps",)) for visit in visits]
             images = [first_round(*pair) for pair in zip(visits, drawn, strict=True)]
@@ -325,6 +327,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", default=["table"])
     parser.add_argument("--points", type=int, default=4)
+    parser.add_argument("--each", type=int, nargs="+", default=[6, 3])
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--detectors", nargs="+", default=list(KIND_OF))
     parser.add_argument("--cases", nargs="+", help="of the table; else all")

@@ -18,7 +18,7 @@ from rampline.exposure.records import Scene
 from rampline.flags import DO_NOT_USE, OTHER_BAD_PIXEL
 from rampline.pipeline.drawn_regions import place_regions
 from rampline.pipeline.runner import Bench, Runner
-from rampline.pipeline.scattered_light import sky_residual, with_stripes
+from rampline.pipeline.scattered_light import Sight, sky_residual, with_stripes
 from rampline.pipeline.second_round import (
     FieldKnowledge,
     SecondRound,
@@ -26,6 +26,7 @@ from rampline.pipeline.second_round import (
     make_template,
     scene_slope,
     supplied_template,
+    visit_template,
     wisps_alone,
 )
 from rampline.pipeline.slope_to_sky import SlopeToSky, slope_to_sky
@@ -170,6 +171,43 @@ def test_too_few_exposures_make_no_template(rng, planes):
     for n, is_made in ((2, False), (3, True)):
         made = make_template([residual] * n, [image.header] * n, PARAMS.stray_light)
         assert (made is not None) == is_made
+
+
+def test_a_template_is_made_twice_where_angled_stripes_are_expected(rng, planes):
+    images = [exposure(rng, planes, glow())[0] for _ in range(3)]
+    far = Expected(kind="stripes", bit=STRIPE_CORRECTED, detector="NRCB1")
+    asked = []
+
+    def look(expected):
+        asked.append(expected)
+        nothing = np.zeros(SHAPE, np.bool_)
+        sight = Sight(is_source=nothing, planes=planes, expected=expected)
+        return ((image, sight) for image in images)
+
+    assert visit_template(lambda: look(()), PARAMS) is not None
+    assert asked == [()]
+    assert visit_template(lambda: look((far,)), PARAMS) is not None
+    assert asked == [(), (far,), (far,)]
+
+
+def test_the_draft_mosaic_shows_stray_light_as_far_as_exposures_are_dithered(
+    rng, planes
+):
+    light = glow()
+    beside = np.zeros(SHAPE, np.bool_)
+    beside[:7, 20:70] = True
+    assert not (light[:12] > 0).any()
+    image, _ = exposure(rng, planes, light)
+    scene = Scene(sky=np.zeros(SHAPE, np.float32), is_source=beside)
+    left = []
+    for shift_px in (0.0, 60.0):
+        own = template(light)._replace(shift_px=shift_px)
+        known = replace(knowledge(planes, template=own), scene=scene)
+        found = clean_exposure(image, known, FLICKER, PARAMS).image
+        left.append(float(found.extras["STRIPES_SKY"][2:7].mean()))
+    # what the mosaic may show of another dither is left out, not subtracted
+    assert left[0] > 0.8
+    assert left[1] == pytest.approx(left[0] - 50 / SHAPE[1], abs=0.1)
 
 
 def test_the_scene_is_the_sources_alone(planes):

@@ -117,6 +117,11 @@ class Findings:
         bits, forbidden = before & np.uint16(BESIDE), np.zeros(shape, np.bool_)
         return cls(light, variance, image.planes.flags, bits, forbidden)
 
+    def copy(self) -> Self:
+        """Return findings to which more can be added apart from these."""
+        own = self.light.copy(), self.variance.copy()
+        return replace(self, light=own[0], variance=own[1])
+
     def subtract(self, light: Plane, error: Plane | float, planes: SkyPlanes) -> None:
         """Note light to be subtracted, flat-fielded DN/s, and its uncertainty."""
         response = np.where(np.isfinite(planes.flat), planes.flat, np.float32(1.0))

@@ -161,11 +161,8 @@ def clean_exposure(
     if known.drawn is not None:
         found.mark(known.drawn.masked, USER, DO_NOT_USE)
         found.forbidden = known.drawn.forbidden
-    fit = fit_stray(striped, known, known.template, params.stray_light, found)
-    hidden = known.hidden()
-    if fit is None:
-        hidden |= known.outlines(("wisp",))
-    angled = find_angled(image, known, hidden, params.angled_stripes, found)
+    scattered = _fit_scattered(image, known, known.template, params, found)
+    found, fit, angled = scattered.found, scattered.stray, scattered.angled
     unnamed: Sequence[Expected] = ()
     if known.scene is not None and (fit is not None or image.header.channel == "LONG"):
         # the field tells sources; wisps and claws are subtracted
@@ -363,14 +360,50 @@ def stray_residual(
     if not found.bits.any():
         # slopes of others had no first look
         confirm_beside(striped, sight, params.confirm, found)
-    fit_stray(striped, sight, template, params.stray_light, found)
-    stray, told = found.light.copy(), sight.is_source
-    if template is None:
-        # nothing is known of wisps yet: their window tells no stripes
-        told = told | sight.outlines(("wisp",))
-    find_angled(image, sight, told, params.angled_stripes, found)
-    bare = striped - (found.light - stray)
+    scattered = _fit_scattered(image, sight, template, params, found, n_rounds=1)
+    bare = striped - scattered.lines
     return sky_residual(bare, found.flags, sight.planes, sight.is_source)
+
+
+class _Scattered(NamedTuple):
+    """Light over whole frames in one exposure."""
+
+    found: Findings
+    stray: StrayFit | None
+    angled: AngledStripes | None
+    lines: Plane
+    """(rows, cols), DN/s as the detector saw it: angled stripes."""
+
+
+def _fit_scattered(
+    image: SlopeImage,
+    sight: Sight,
+    template: StrayTemplate | None,
+    params: SecondRound,
+    before: Findings,
+    *,
+    n_rounds: int = 2,
+) -> _Scattered:
+    """Fit wisps and claws and find angled stripes, ``n_rounds`` times where both are.
+
+    Each takes a share of the other's light unless it is subtracted.
+    """
+    striped, hidden = with_stripes(image), sight.hidden()
+    found, fit, angled = before, None, None
+    lines = np.zeros_like(striped)
+    for _ in range(n_rounds):
+        found = before.copy()
+        args = striped - lines, sight, template, params.stray_light, found
+        fit = fit_stray(*args)
+        if fit is None:
+            # nothing is known of wisps yet: their window tells no stripes
+            hidden |= sight.outlines(("wisp",))
+        stray = found.light.copy()
+        angled = find_angled(image, sight, hidden, params.angled_stripes, found)
+        lines = found.light - stray
+        if fit is None or angled is None or not angled.angles_deg:
+            break
+    return _Scattered(found, fit, angled, lines)
 
 
 def scene_slope(scene: Scene, planes: SkyPlanes) -> Plane:
