@@ -12,7 +12,7 @@ distinguishes the hit pair from the two good ones.
 import math
 from functools import lru_cache
 from statistics import NormalDist
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,11 +127,35 @@ def search_ramps(
     n_steps = len(model[0].step_s)
     most = n_steps * pixels.size
     where, size = np.empty((3, most), np.int32), np.empty((2, most), np.float32)
-    room = make_tile(n_steps, WIDTH), make_outliers(n_steps, WIDTH)
+    room = make_tile(n_steps, WIDTH), make_outliers(n_steps, WIDTH), _make_columns()
     known = *model, _SPOILS
     n = _search_ramps(samples, noise, pixels, known, room, (where, size))
     where[0] = 0
     return Hits(where[:, :n], size[:, :n])
+
+
+class Columns(NamedTuple):
+    """What is known of the ramps of a tile beside it."""
+
+    pixel: NDArray[np.int32]
+    inverse_gain: NDArray[np.float32]
+    changed: NDArray[np.intp]
+    """Columns of the ramps that stay."""
+    place: NDArray[np.int32]
+    """(3, hits): where `omit` leaves them."""
+    steps: NDArray[np.float32]
+    """(2, hits)"""
+
+
+def _make_columns() -> Columns:
+    """Return arrays; a kernel that makes its own takes longer to compile."""
+    return Columns(
+        pixel=np.zeros(WIDTH, np.int32),
+        inverse_gain=np.ones(WIDTH, np.float32),
+        changed=np.empty(WIDTH, np.intp),
+        place=np.empty((3, 2 * WIDTH), np.int32),
+        steps=np.empty((2, 2 * WIDTH), np.float32),
+    )
 
 
 @fast_kernel
@@ -140,22 +164,20 @@ def _search_ramps(
     noise: Noise,
     pixels: NDArray[np.int32],
     model: tuple[Pattern, NDArray[np.float32], NDArray[np.float32], tuple[int, int]],
-    room: tuple[Tile, Outliers],
+    room: tuple[Tile, Outliers, Columns],
     hits: tuple[NDArray[np.int32], NDArray[np.float32]],
 ) -> int:
     """Fill the hits of the given ramps; return their number.
 
     Finished ramps are replaced by the next ones, so the tile stays full until the last.
     """
-    (pattern, lost, limits, bits), (tile, out) = model, room
+    (pattern, lost, limits, bits), (tile, out, columns) = model, room
+    pixel, inverse_gain, changed, place, steps = columns
     where, size = hits
     width, zero, one = tile.mean.size, np.float32(0.0), np.float32(1.0)
     gain, read_noise = noise.gain, noise.read_noise
-    inverse_gain = np.ones(width, np.float32)
-    pixel, changed = np.zeros(width, np.int32), np.empty(width, np.intp)
-    place = np.empty((3, 2 * width), np.int32)
-    steps = np.empty((2, 2 * width), np.float32)
-    n_kept, n_taken, n_hits = 0, 0, 0
+    # a plain 0 has a type of its own, for which `pick_steps` would be compiled as well
+    n_kept, n_taken, n_hits = np.intp(0), 0, 0
     while n_kept > 0 or n_taken < pixels.size:
         n_new = min(width - n_kept, pixels.size - n_taken)
         new = pixels[n_taken : n_taken + n_new]

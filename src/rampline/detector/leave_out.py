@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..numerics.jit import fast_kernel
+from ..numerics.jit import fast_kernel, kernel_part
 from .ramp_fit.covariance import Pattern
 from .ramp_fit.gls_kernels import CHUNK, Tile
 
@@ -162,7 +162,7 @@ def project(tile: Tile, out: Outliers) -> None:  # noqa: C901 - one loop a line
                 residual[c] = value[c] - slope[c] * design[c]
 
 
-@fast_kernel
+@kernel_part
 def find_best_single(out: Outliers) -> None:
     """Find the positive step whose omission lowers chi2 most; after ``project``.
 
@@ -194,7 +194,7 @@ def find_best_single(out: Outliers) -> None:
             best[c] = max(saved[c], best[c])
 
 
-@fast_kernel
+@kernel_part
 def find_best_pair(  # noqa: C901 - one loop a line
     used: NDArray[np.float32], pattern: Pattern, out: Outliers
 ) -> None:
@@ -244,7 +244,7 @@ def find_best_pair(  # noqa: C901 - one loop a line
             best[c] = new if is_better else kept
 
 
-@fast_kernel
+@kernel_part
 def omit(
     tile: Tile,
     inverse_gain: NDArray[np.float32],
@@ -302,7 +302,7 @@ def omit(
     return n_hits, n_changed
 
 
-@fast_kernel
+@kernel_part
 def keep_columns(tile: Tile, chosen: NDArray[np.intp]) -> None:
     """Move the ramps of the chosen columns, in ascending order, to the tile's front."""
     for i in range(len(tile.rate)):

@@ -165,14 +165,11 @@ def _replace(
     tile: Tile, pixels: NDArray[np.int32], found: NDArray[np.float32], out: Planes
 ) -> None:
     """Put slopes, relative to those before, and variances to their place."""
-    n_used = np.zeros(pixels.size, np.float32)
-    for i in range(len(tile.used)):
-        used = tile.used[i]
-        for c in range(pixels.size):
-            n_used[c] += used[c]
     for c in range(pixels.size):
-        k, variance = pixels[c], found[1, c]
-        if variance > np.float32(0.0) and n_used[c] >= np.float32(_MIN_STEPS):
+        k, variance, n_used = pixels[c], found[1, c], np.float32(0.0)
+        for i in range(len(tile.used)):
+            n_used += tile.used[i, c]
+        if variance > np.float32(0.0) and n_used >= np.float32(_MIN_STEPS):
             ratio = variance / (out.err[k] * out.err[k])
             out.slope[k] += found[0, c]
             out.err[k] = np.sqrt(variance)
@@ -214,15 +211,16 @@ def _average_ways(  # noqa: C901 - one loop a line
     unit: NDArray[np.float64],
     found: NDArray[np.float64],
 ) -> None:
-    """Fill by how much hits raised the slopes, and the variance of that, (2, ramps).
+    """Fill by how much hits raised the slopes, and the variance of that.
 
     ``trial`` (4, ways, ramps) are, for each way, half the chi2 it saves, of which ``best``
     is the largest, its design, its residual and its weight, which are used up; ``reads``
-    how many reads it stands for; ``unit`` the variance of the slope without a hit.
+    how many reads it stands for; ``unit`` the variance of the slope without a hit. The
+    third row of ``found``, (3, ramps), is scratch.
     """
-    n, mean, square, total = best.size, found[0], found[1], np.zeros(best.size)
+    n, mean, square, total = best.size, found[0], found[1], found[2]
     for c in range(n):
-        mean[c] = square[c] = 0.0
+        mean[c] = square[c] = total[c] = 0.0
     for k in range(reads.size):
         chi2, design, shift, weight = trial[0, k], trial[1, k], trial[2, k], trial[3, k]
         number = reads[k]
@@ -340,8 +338,8 @@ def _average_reads(
     """
     n_pixels, most = hits.shape[1], shares.shape[3]
     right, sums = tile.sums[1], tile.sums[2]
-    trial, best = np.empty((4, most, _CHUNK)), np.empty(_CHUNK)
-    unit, average = np.empty(_CHUNK), np.empty((2, _CHUNK))
+    trial, line = np.empty((4, most, _CHUNK)), np.empty((5, _CHUNK))
+    best, unit, average = line[0], line[1], line[2:]
     coarse, start = 0.5 / _PRECISION**2, 0
     while start < n_pixels:
         begin, end, stop = hits[0, start], hits[1, start], start + 1
