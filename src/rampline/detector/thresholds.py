@@ -6,8 +6,10 @@ exceeding the threshold, but they are not independent: neighbours, and pairs tha
 difference, exceed it together. The effective number of independent tests is the sum over the
 tests of the mean of one over the number that exceed the threshold when this test does. From
 the covariance of the differences it equals the number of differences if only these are
-tested, and 1.2 to 1.35 times as many with pairs, for all patterns, lengths and fractions of
-photon noise (``benchmarks/slopes.py thresholds`` draws it).
+tested, and 1.2 to 1.5 times as many with pairs, for all patterns, lengths and fractions of
+photon noise (``benchmarks/slopes.py thresholds`` draws it). Of 20 differences and more with
+hardly any light it is two to three times as many, because the noise of a step then depends
+on a rate that is not known.
 """
 
 from statistics import NormalDist
