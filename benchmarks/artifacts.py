@@ -45,7 +45,7 @@ from rampline.pipeline.draft_mosaic import (  # noqa: E402
     mask_mosaic_cores,
 )
 from rampline.pipeline.expect_artifacts import expect_artifacts  # noqa: E402
-from rampline.pipeline.scattered_light import LOOKED_FOR, Sight  # noqa: E402
+from rampline.pipeline.scattered_light import LOOKED_FOR, Knowledge  # noqa: E402
 from rampline.pipeline.second_round import (  # noqa: E402
     FieldKnowledge,
     SecondRound,
@@ -87,21 +87,21 @@ def second_round(visit, drawn, images, masks, wisps=None):
     """Return the exposures as the second round leaves them, and its CPU seconds."""
     scenes = visit.scenes(drawn, images, masks)
     started = time.process_time()
-    sights = []
+    views = []
     for image, (mask, _) in zip(images, masks, strict=True):
         expected = expect_artifacts(image.header, visit.stars, PARAMS.expect)
-        sights.append(Sight(is_source=mask, planes=visit.planes, expected=expected))
+        views.append(Knowledge(is_source=mask, planes=visit.planes, expected=expected))
     template = None
     if images[0].header.channel == "SHORT":
-        pairs = list(zip(images, sights, strict=True))
+        pairs = list(zip(images, views, strict=True))
         template = visit_template(partial(iter, pairs), PARAMS, wisps)
     built = time.process_time()
     cleaned = []
-    for image, sight, scene in zip(images, sights, scenes, strict=True):
+    for image, alone, scene in zip(images, views, scenes, strict=True):
         known = FieldKnowledge(
-            is_source=sight.is_source,
+            is_source=alone.is_source,
             planes=visit.planes,
-            expected=sight.expected,
+            expected=alone.expected,
             scene=scene,
             template=template,
         )
@@ -294,7 +294,7 @@ def report_programme(options):
                 three = zip(visits, drawn, images, strict=True)
                 masks = [masked_by(kind, *one) for one in three]
                 pairs = [
-                    (image, Sight(is_source=m, planes=v.planes))
+                    (image, Knowledge(is_source=m, planes=v.planes))
                     for v, some, known in zip(visits, images, masks, strict=True)
                     for image, (m, _) in zip(some, known, strict=True)
                 ]

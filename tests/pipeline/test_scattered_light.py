@@ -8,7 +8,7 @@ from rampline.artifacts.confirm import ConfirmParams
 from rampline.artifacts.expected import Expected, box
 from rampline.exposure.records import SlopeImage
 from rampline.flags import DO_NOT_USE, HOT
-from rampline.pipeline.scattered_light import Findings, Sight, confirm_beside
+from rampline.pipeline.scattered_light import Findings, Knowledge, confirm_beside
 
 from ..astrometry.fields import sky_planes
 from .exposures import make_header, random_planes
@@ -20,7 +20,7 @@ ITEM = Expected(
     detector="NRCB1",
     corners=box((-0.5, 159.5), (300.5, 379.5)),
 )
-SIGHT = Sight(
+KNOWN = Knowledge(
     is_source=np.zeros(SHAPE, np.bool_), planes=sky_planes(SHAPE), expected=(ITEM,)
 )
 
@@ -37,7 +37,7 @@ def image(rng):
 
 
 def confirm(image, found):
-    return confirm_beside(image.planes.slope, SIGHT, ConfirmParams(), found)
+    return confirm_beside(image.planes.slope, KNOWN, ConfirmParams(), found)
 
 
 def test_confirmed_light_is_masked_and_reported(image):
@@ -82,11 +82,11 @@ def test_what_may_be_a_wisp_is_not_looked_for_before_wisps_are_gone(image):
     wisp = replace(ITEM, kind="wisp", bit=0, strength=np.nan)
     for strength, is_looked_for in ((0.01, False), (0.5, True)):
         item = replace(ITEM, strength=strength)
-        sight = replace(SIGHT, expected=(item, wisp))
+        known = replace(KNOWN, expected=(item, wisp))
         found = Findings.none(image)
-        seen = confirm_beside(image.planes.slope, sight, ConfirmParams(), found)
+        seen = confirm_beside(image.planes.slope, known, ConfirmParams(), found)
         assert bool(seen) == is_looked_for
-    sight = replace(SIGHT, expected=(replace(ITEM, strength=0.01), wisp))
+    known = replace(KNOWN, expected=(replace(ITEM, strength=0.01), wisp))
     found = Findings.none(image)
     found.bits[700:, 900:] = WISP_CORRECTED
-    assert confirm_beside(image.planes.slope, sight, ConfirmParams(), found)
+    assert confirm_beside(image.planes.slope, known, ConfirmParams(), found)

@@ -18,7 +18,7 @@ from rampline.exposure.records import Scene
 from rampline.flags import DO_NOT_USE, OTHER_BAD_PIXEL
 from rampline.pipeline.drawn_regions import place_regions
 from rampline.pipeline.runner import Bench, Runner
-from rampline.pipeline.scattered_light import Sight, sky_residual, with_stripes
+from rampline.pipeline.scattered_light import Knowledge, sky_residual, with_stripes
 from rampline.pipeline.second_round import (
     FieldKnowledge,
     SecondRound,
@@ -181,8 +181,8 @@ def test_a_template_is_made_twice_where_angled_stripes_are_expected(rng, planes)
     def look(expected):
         asked.append(expected)
         nothing = np.zeros(SHAPE, np.bool_)
-        sight = Sight(is_source=nothing, planes=planes, expected=expected)
-        return ((image, sight) for image in images)
+        known = Knowledge(is_source=nothing, planes=planes, expected=expected)
+        return ((image, known) for image in images)
 
     assert visit_template(lambda: look(()), PARAMS) is not None
     assert asked == [()]

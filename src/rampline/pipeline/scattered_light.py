@@ -51,8 +51,8 @@ _HARMLESS = DO_NOT_USE | JUMP | OTHER_BAD_PIXEL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """What of one exposure shows bare sky, with stray light.
+class Knowledge:
+    """What is known of one exposure: what shows bare sky, and what light to expect there.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class Findings:
 
 def fit_stray(
     striped: Plane,
-    sight: Sight,
+    known: Knowledge,
     template: StrayTemplate | None,
     params: StrayLightParams,
     found: Findings,
@@ -152,38 +152,38 @@ def fit_stray(
     """Fit wisps and claws, where there is a template of them."""
     if template is None or not params.enabled:
         return None
-    hidden = sight.hidden()
-    residual = sky_residual(striped, found.flags, sight.planes, hidden)
+    hidden = known.hidden()
+    residual = sky_residual(striped, found.flags, known.planes, hidden)
     fit = template.fit(residual, params)
     if fit.is_sure:
-        found.subtract(*fit.light(template), sight.planes)
+        found.subtract(*fit.light(template), known.planes)
         found.mark(template.bits > 0, template.bits, OTHER_BAD_PIXEL)
     return fit
 
 
 def find_angled(
     image: SlopeImage,
-    sight: Sight,
+    known: Knowledge,
     hidden: NDArray[np.bool_],
     params: AngledStripeParams,
     found: Findings,
 ) -> AngledStripes | None:
     """Find angled stripes, where there is a star that may draw them."""
-    if not sight.expects_stripes or not params.enabled:
+    if not known.expects_stripes or not params.enabled:
         return None
     bare = with_stripes(image) - found.light
-    residual = sky_residual(bare, found.flags, sight.planes, hidden)
+    residual = sky_residual(bare, found.flags, known.planes, hidden)
     readout = image.header.readout
     first_pixel = readout.row_start, readout.col_start
     angled = find_angled_stripes(residual, image.header.detector, first_pixel, params)
     if angled.angles_deg:
-        found.subtract(angled.light, angled.err, sight.planes)
+        found.subtract(angled.light, angled.err, known.planes)
         found.mark(np.abs(angled.light) > angled.err, STRIPE_CORRECTED)
     return angled
 
 
 def find_unnamed(
-    image: SlopeImage, sight: Sight, params: ConfirmParams, found: Findings
+    image: SlopeImage, known: Knowledge, params: ConfirmParams, found: Findings
 ) -> tuple[Expected, ...]:
     """Find light at the edges of the detector that no known star causes.
 
@@ -194,19 +194,19 @@ def find_unnamed(
         return ()
     bare = with_stripes(image) - found.light
     flags = np.where(_only_masked(found), np.uint32(0), found.flags)
-    nothing = np.zeros_like(sight.is_source)
-    residual = sky_residual(bare, flags, sight.planes, nothing)
+    nothing = np.zeros_like(known.is_source)
+    residual = sky_residual(bare, flags, known.planes, nothing)
     readout = image.header.readout
     frame = Frame(image.header.detector, (readout.row_start, readout.col_start))
-    hidden = sight.hidden() | sight.outlines(("wisp",))
+    hidden = known.hidden() | known.outlines(("wisp",))
     places = search_edges(residual, hidden, frame, params.least_unnamed)
-    scale = sight.planes.mjy_sr_per_dn_s
+    scale = known.planes.mjy_sr_per_dn_s
     return tuple(replace(e, strength=scale * e.strength) for e in places)
 
 
 def confirm_beside(
     striped: Plane,
-    sight: Sight,
+    known: Knowledge,
     params: ConfirmParams,
     found: Findings,
     unnamed: Sequence[Expected] = (),
@@ -217,18 +217,18 @@ def confirm_beside(
     are not subtracted, only light that is expected to be brighter than they is looked for.
     Light of ``unnamed`` stars, from `find_unnamed`, is masked with that of known ones.
     """
-    beside = [item for item in (*sight.looked_for, *unnamed) if len(item.corners)]
+    beside = [item for item in (*known.looked_for, *unnamed) if len(item.corners)]
     if not (found.bits & np.uint16(WISP_CORRECTED)).any():
-        wisps = [item for item in sight.expected if item.kind == "wisp"]
+        wisps = [item for item in known.expected if item.kind == "wisp"]
         beside = [item for item in beside if not _may_be_wisp(item, wisps)]
     if not params.enabled or not beside:
         return ()
     flags = np.where(_only_masked(found), np.uint32(0), found.flags)
-    nothing = np.zeros_like(sight.is_source)
-    residual = sky_residual(striped - found.light, flags, sight.planes, nothing)
+    nothing = np.zeros_like(known.is_source)
+    residual = sky_residual(striped - found.light, flags, known.planes, nothing)
     outlines = [item.corners for item in beside]
     n_seen = sum(any(item is one for one in unnamed) for item in beside)
-    args = residual, sight.is_source, outlines, params
+    args = residual, known.is_source, outlines, params
     there = confirm_light(*args, n_seen=n_seen)
     seen = []
     for item, one in zip(beside, there, strict=True):

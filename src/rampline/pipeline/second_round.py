@@ -49,7 +49,7 @@ from .expect_artifacts import ExpectParams
 from .scattered_light import (
     STRIPES,
     Findings,
-    Sight,
+    Knowledge,
     confirm_beside,
     find_angled,
     find_unnamed,
@@ -82,7 +82,7 @@ class SecondRound(Params):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FieldKnowledge(Sight):
+class FieldKnowledge(Knowledge):
     """What the field says about one exposure.
 
     Attributes
@@ -174,8 +174,8 @@ def clean_exposure(
         extras |= {STRAY: found.light, STRAY_ERR: np.sqrt(found.variance)}
     stripes = image.extras.get(STRIPES, np.zeros((), np.float32))
     if flicker.enabled:
-        means = (image.header.readout, flicker)
-        removed = _measure_stripes(striped, known, found, means)
+        readout = image.header.readout
+        removed = _measure_stripes(striped, known, found, readout, flicker)
         stripes = extras[STRIPES] = removed.stripes
         extras |= describe_rows(removed.stripe_err, removed.usable)
     if found.bits.any():
@@ -190,7 +190,8 @@ def _measure_stripes(
     striped: Plane,
     known: FieldKnowledge,
     found: Findings,
-    means: tuple[Readout, FlickerNoiseParams],
+    readout: Readout,
+    flicker: FlickerNoiseParams,
 ) -> FlickerNoise:
     """Return the stripes of 1/f noise, sources and stray light subtracted first.
 
@@ -198,7 +199,6 @@ def _measure_stripes(
     there sources are left out, not subtracted. Angled stripes it lacks, because the first
     round subtracts them already. Without a scene the image tells its sources itself.
     """
-    readout, flicker = means
     scene, planes = known.scene, known.planes
     if scene is None:
         bare = striped - found.light
@@ -219,7 +219,7 @@ def _shown(bits: NDArray[np.uint16], shift_px: float) -> NDArray[np.bool_]:
 
 
 def visit_template(
-    exposures: Callable[[], Iterable[tuple[SlopeImage, Sight]]],
+    exposures: Callable[[], Iterable[tuple[SlopeImage, Knowledge]]],
     params: SecondRound,
     wisps: StrayTemplate | None = None,
 ) -> StrayTemplate | None:
@@ -243,10 +243,10 @@ def visit_template(
     template = wisps
     for _ in range(2):
         residuals, headers, is_striped = [], [], False
-        for image, sight in exposures():
-            residuals.append(stray_residual(image, sight, params, template))
+        for image, known in exposures():
+            residuals.append(stray_residual(image, known, params, template))
             headers.append(image.header)
-            is_striped |= sight.expects_stripes
+            is_striped |= known.expects_stripes
         template = make_template(residuals, headers, params.stray_light, wisps)
         if template is None or not (is_striped and params.angled_stripes.enabled):
             break
@@ -335,7 +335,7 @@ def supplied_template(light: Plane) -> StrayTemplate:
 
 def stray_residual(
     image: SlopeImage,
-    sight: Sight,
+    known: Knowledge,
     params: SecondRound,
     template: StrayTemplate | None = None,
 ) -> Plane:
@@ -345,7 +345,7 @@ def stray_residual(
     ----------
     image : SlopeImage
         Of the first round.
-    sight : Sight
+    known : Knowledge
     params : SecondRound
     template : StrayTemplate, optional
         A first one: angled stripes are then told within its light, too.
@@ -359,10 +359,10 @@ def stray_residual(
     striped = with_stripes(image)
     if not found.bits.any():
         # slopes of others had no first look
-        confirm_beside(striped, sight, params.confirm, found)
-    scattered = _fit_scattered(image, sight, template, params, found, n_rounds=1)
+        confirm_beside(striped, known, params.confirm, found)
+    scattered = _fit_scattered(image, known, template, params, found, n_rounds=1)
     bare = striped - scattered.lines
-    return sky_residual(bare, found.flags, sight.planes, sight.is_source)
+    return sky_residual(bare, found.flags, known.planes, known.is_source)
 
 
 class _Scattered(NamedTuple):
@@ -377,7 +377,7 @@ class _Scattered(NamedTuple):
 
 def _fit_scattered(
     image: SlopeImage,
-    sight: Sight,
+    known: Knowledge,
     template: StrayTemplate | None,
     params: SecondRound,
     before: Findings,
@@ -388,18 +388,18 @@ def _fit_scattered(
 
     Each takes a share of the other's light unless it is subtracted.
     """
-    striped, hidden = with_stripes(image), sight.hidden()
+    striped, hidden = with_stripes(image), known.hidden()
     found, fit, angled = before, None, None
     lines = np.zeros_like(striped)
     for _ in range(n_rounds):
         found = before.copy()
-        args = striped - lines, sight, template, params.stray_light, found
+        args = striped - lines, known, template, params.stray_light, found
         fit = fit_stray(*args)
         if fit is None:
             # nothing is known of wisps yet: their window tells no stripes
-            hidden |= sight.outlines(("wisp",))
+            hidden |= known.outlines(("wisp",))
         stray = found.light.copy()
-        angled = find_angled(image, sight, hidden, params.angled_stripes, found)
+        angled = find_angled(image, known, hidden, params.angled_stripes, found)
         lines = found.light - stray
         if fit is None or angled is None or not angled.angles_deg:
             break

@@ -23,7 +23,7 @@ from ..files.read_provenance import read_provenance
 from ..files.supplied_light import SuppliedLight, find_supplied, read_supplied
 from ..files.templates import read_planes, write_planes
 from ..pipeline.expect_artifacts import expect_artifacts
-from ..pipeline.scattered_light import Sight
+from ..pipeline.scattered_light import Knowledge
 from ..pipeline.second_round import (
     supplied_template,
     visit_template,
@@ -142,14 +142,14 @@ def _recipe(request: StrayRequest, header: Header, supplied: SuppliedLight) -> R
 
 def _exposures(
     request: StrayRequest, planes: SkyPlanes
-) -> Iterator[tuple[SlopeImage, Sight]]:
+) -> Iterator[tuple[SlopeImage, Knowledge]]:
     """Yield each exposure, and what of it shows bare sky."""
     params, stars = request.parameters.second_round, read_stars(request.stars)
     for rate, view in zip(request.rates, request.views, strict=True):
         image = read_slope(rate)
         expected = expect_artifacts(image.header, stars, params.expect)
         hidden = open_view(view).hidden()
-        yield image, Sight(is_source=hidden, planes=planes, expected=expected)
+        yield image, Knowledge(is_source=hidden, planes=planes, expected=expected)
 
 
 def read_template(path: Path) -> StrayTemplate:
