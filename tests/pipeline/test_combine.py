@@ -289,7 +289,7 @@ def test_the_jwst_pipeline_finds_the_same_outliers(rng, monkeypatch):
 
 @pytest.mark.parametrize(
     ("shape", "threads", "n_windows"),
-    [((3000, 2000), 2, 12), ((600, 600), 2, 8), ((600, 600), 1, 4), ((100, 90), 4, 2)],
+    [((3000, 2000), 2, 24), ((600, 600), 2, 8), ((600, 600), 1, 4), ((100, 90), 4, 2)],
 )
 def test_windows_are_large_but_enough_for_all_threads(shape, threads, n_windows):
     with Bench(threads) as bench:
