@@ -33,13 +33,10 @@ class Budget:
         Exposures at once.
     threads : int
         Of each worker.
-    bytes_each : int
-        Memory that the largest exposure needs.
     """
 
     workers: int
     threads: int
-    bytes_each: int
 
 
 def plan_budget(headers: Sequence[Header], options: ReduceOptions) -> Budget:
@@ -51,7 +48,7 @@ def plan_budget(headers: Sequence[Header], options: ReduceOptions) -> Budget:
     workers = 1 if options.engine == "serial" else wanted
     # a worker of dask has as many tasks at once as it has threads
     threads = 1 if options.engine == "dask" else max(1, cores // workers)
-    return Budget(workers, threads, each)
+    return Budget(workers, threads)
 
 
 def exposure_bytes(header: Header) -> int:
