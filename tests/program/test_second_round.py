@@ -9,6 +9,7 @@ from rampline.files.content import recorded_hash
 from rampline.files.read_provenance import read_provenance
 from rampline.program.make_stray import read_template
 from rampline.program.options import ReduceOptions
+from rampline.program.overview import look_at
 from rampline.program.reduce import reduce_files
 
 
@@ -83,6 +84,14 @@ def test_what_was_looked_for_is_listed(field, twice):
     (row,) = json.loads(short.read_text())["artifacts"]
     assert row["kind"] == "stray_light"
     assert row["action"] == "none"
+
+
+def test_nothing_of_a_second_round_just_finished_is_outdated(twice):
+    seen = look_at(twice).second
+    products = [p for one in seen.exposures for p in one.products.values()]
+    products += [mosaic.product for mosaic in seen.mosaics]
+    assert len(products) > 2 * len(seen.exposures)
+    assert not [product.outdated for product in products if product.outdated]
 
 
 def test_stripes_are_measured_again_and_nothing_else_changes(twice):

@@ -181,7 +181,8 @@ def look_at(out: Path) -> Overview:
         for entry in read_journal(out)
     ]
     alone = [entry for entry in entries if entry.stage in {SKIES, EXPOSURES}]
-    seen = _look(folders, alone, record)
+    hashes: dict[str, str] = {}
+    seen = _look(folders, alone, record, hashes)
     first = replace(seen, entries=tuple(entries), is_running=is_running)
     if not folders.second.exposures.is_dir():
         return first
@@ -190,7 +191,7 @@ def look_at(out: Path) -> Overview:
         for entry in entries
         if entry.stage == EXPOSURES_AGAIN
     ]
-    return replace(first, second=_look(folders.second, again, record))
+    return replace(first, second=_look(folders.second, again, record, hashes))
 
 
 def _state_now(entry: Entry, logs: Path, *, is_running: bool) -> State:
@@ -212,10 +213,19 @@ def _state_now(entry: Entry, logs: Path, *, is_running: bool) -> State:
     return "running" if has_begun else "waiting"
 
 
-def _look(folders: Folders, entries: list[Entry], record: RunRecord | None) -> Overview:
-    """Return the overview of the exposures that these tasks made, and of their mosaics."""
+def _look(
+    folders: Folders,
+    entries: list[Entry],
+    record: RunRecord | None,
+    hashes: dict[str, str],
+) -> Overview:
+    """Return the overview of the exposures that these tasks made, and of their mosaics.
+
+    ``hashes``, by file name, are those of the products of the first round, from which those
+    of the second are made, and become those of the products seen here.
+    """
     damaged: list[str] = []
-    products = list(_products(folders, record, damaged))
+    products = list(_products(folders, record, damaged, hashes))
     return Overview(
         folders=folders,
         record=record,
@@ -227,10 +237,12 @@ def _look(folders: Folders, entries: list[Entry], record: RunRecord | None) -> O
 
 
 def _products(
-    folders: Folders, record: RunRecord | None, damaged: list[str]
+    folders: Folders,
+    record: RunRecord | None,
+    damaged: list[str],
+    hashes: dict[str, str],
 ) -> Iterator[Product]:
     """Yield every product after those that it is made from."""
-    hashes: dict[str, str] = {}
     # products record parameters without the name of the stage
     wanted = {} if record is None else record.parameters
     last = {name.partition(".")[2]: value for name, value in wanted.items()}
@@ -245,8 +257,9 @@ def _products(
                 except InputError as error:
                     damaged.append(str(error))
                     continue
-                hashes[path.name] = stored.content_hash
+                # slopes of the second round are made from those of the same name
                 why = _why_outdated(stored, hashes, last)
+                hashes[path.name] = stored.content_hash
                 yield Product(path=path, suffix=suffix, stored=stored, outdated=why)
 
 
