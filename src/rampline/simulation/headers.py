@@ -133,7 +133,11 @@ def _exposure_cards(scene: SceneParams, exposure: Exposure) -> tuple[Card, ...]:
         Card("NRESETS", 1, "Number of resets between integrations"),
         Card("DATAPROB", False, "Science telemetry indicated a problem"),
         Card("SCA_NUM", exposure.detector.sca, "Sensor Chip Assembly number"),
-        Card("PATTTYPE", PATTERN_TYPE[exposure.visit.dither], "Primary dither pattern type"),
+        Card(
+            "PATTTYPE",
+            PATTERN_TYPE[exposure.visit.dither],
+            "Primary dither pattern type",
+        ),
         Card("PATT_NUM", exposure.dither + 1, "Position number within dither pattern"),
         Card("NUMDTHPT", exposure.visit.points, "Total number of points in pattern"),
         Card("SUBPXPTS", 1, "Number of points in subpixel dither pattern"),
