@@ -1,3 +1,4 @@
+import fcntl
 import logging
 import multiprocessing
 import os
@@ -12,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from rampline.errors import InputError
+from rampline.numerics.compile_turn import turn
 from rampline.program.engine import ProcessEngine, Task, execute, make_engine
 
 
@@ -24,6 +26,20 @@ def _work(request):
         os.kill(os.getpid(), 9)
     logging.getLogger("rampline").warning("worked on %s", request)
     return request * 2
+
+
+def _compile(folder):
+    return turn.take(str(folder)), _is_free(folder)
+
+
+def _is_free(folder):
+    (lock,) = folder.iterdir()
+    with lock.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
 
 
 def _tasks(tmp_path, requests):
@@ -45,6 +61,14 @@ def test_a_failed_task_is_one_line_and_the_others_go_on(engine, tmp_path):
     assert "ZeroDivisionError" in outcomes["broken"].error
     assert "\n" not in outcomes["broken"].error
     assert "Traceback" in (tmp_path / "broken.log").read_text()
+
+
+def test_who_compiles_holds_other_processes_up_until_its_task_ends(tmp_path):
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    outcome = execute(Task("compiles", _compile, folder, tmp_path / "a.log"))
+    assert outcome.value == (True, False)
+    assert _is_free(folder)
 
 
 @pytest.mark.parametrize("kind", ["serial", "threads"])
