@@ -81,6 +81,12 @@ def test_what_will_not_happen_is_said(given, words, raw):
     )
 
 
+def test_too_little_memory_for_one_exposure_is_said(raw):
+    found = collect_inputs([raw], (), mixed=False)
+    (line,) = notices(found, ReduceOptions(max_memory_bytes=10**6), ())
+    assert "takes about 0.4 GB; they are reduced one at a time" in line
+
+
 def test_raw_exposures_need_no_words(raw):
     found = collect_inputs([raw], (), mixed=False)
     assert not list(notices(found, ReduceOptions(rounds=2), ()))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from .budget import exposure_bytes
 from .inputs import Inputs
 from .options import ReduceOptions
 from .user_regions import RegionFile, drawn_on
@@ -36,6 +37,13 @@ def notices(
         yield (
             f"--rounds 2: {_starting(count['cal'], 'cal')} will enter the second mosaics "
             "as they are; stripes are measured again in slopes only"
+        )
+    raw = [s.header for s in inputs.sources if s.suffix == "uncal"]
+    least = max((exposure_bytes(header) for header in raw), default=0)
+    if least > options.max_memory_bytes and not options.workers:
+        yield (
+            f"--max-memory: one exposure alone takes about {least / 1e9:.1f} GB; "
+            "they are reduced one at a time"
         )
     if "crf" in options.keep and not options.reaches("mosaic"):
         yield f"--keep crf: there are none without a mosaic (--until {options.until})"
