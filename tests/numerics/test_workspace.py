@@ -1,4 +1,9 @@
+import platform
+import subprocess
+import sys
+
 import numpy as np
+import pytest
 
 from rampline.numerics.workspace import Workspace
 
@@ -57,3 +62,26 @@ def test_arrays_have_the_shape_and_type_asked_for():
     lent = Workspace().lend((2, 0, 3), np.uint32)
     assert lent.shape == (2, 0, 3)
     assert lent.dtype == np.uint32
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux") or platform.libc_ver()[0] != "glibc",
+    reason="only glibc has the setting",
+)
+def test_freed_memory_is_kept_for_what_comes_next():
+    code = """
+import numpy as np
+from resource import RUSAGE_SELF, getrusage
+from rampline.numerics.workspace import keep_freed_memory
+
+def faults_of_a_round():
+    before = getrusage(RUSAGE_SELF).ru_minflt
+    arrays = [np.ones(1 << 19) for _ in range(32)]
+    del arrays
+    return getrusage(RUSAGE_SELF).ru_minflt - before
+
+keep_freed_memory()
+first, *later = (faults_of_a_round() for _ in range(4))
+assert later[-1] < first / 4, (first, later)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..exposure.planes import UsedFile
 from ..files.content import content_hash, recorded_hash, recorded_key
 from ..files.provenance import NOT_MEASURED, InputFile, Provenance, StepRun
+from ..numerics.workspace import keep_freed_memory
 from ..params import Params, walk_params
 from ..pipeline.runner import Bench, StepRecord
 from ..reference.select import open_source
@@ -166,6 +167,7 @@ def reference_source(where: str) -> ReferenceSource:
 @cache
 def bench(threads: int) -> Bench:
     """Return this process's threads and buffers, which serve exposure after exposure."""
+    keep_freed_memory()
     return Bench(threads)
 
 
