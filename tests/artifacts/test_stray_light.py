@@ -131,6 +131,17 @@ def test_nothing_is_found_where_nothing_is(rng):
     assert np.array_equal(found.bits > 0, found.light[0] > 0)
 
 
+@pytest.mark.parametrize(("seed", "rows"), [(1, 8.0), (2, 60.0)])
+def test_drift_of_a_single_output_is_no_stray_light(seed, rows):
+    rng = np.random.default_rng(seed)
+    drift = ndimage.gaussian_filter1d(rng.normal(0.0, 1.0, (4, 320)), rows, axis=1)
+    drift *= (0.5 if rows < 10 else 1.0) * NOISE / drift.std()
+    noise = rng.normal(0.0, NOISE, (4, 320, 320))
+    made = list((noise + drift[:, :, None]).astype(np.float32))
+    found = find_stray_light(made, ("NRCB1", "F200W"), (0, 0), PARAMS)
+    assert not found.bits.any()
+
+
 def test_a_weak_strength_is_measured_but_not_subtracted(rng):
     (made,) = exposures(rng, wisp(), [0.0])
     fit = fit_strength(made, wisp()[None], PARAMS)

@@ -60,6 +60,11 @@ MODE_STANDS_OUT: Final = 2.0
 cells and n exposures it is at most (1 + (n / p)**0.5)**2 (Marchenko and Pastur 1967),
 1.3 at worst here."""
 
+FOLDS: Final = 3
+"""Parts of the exposures, each of which must show what the others have in common."""
+LEAST_HELD_OUT: Final = 0.5
+"""Minimum median strength of light in exposures that had no part in its picture: 1 where
+it is fixed on the detector, 0 where bands of 1/f noise or faint sources look alike."""
 PLANE_ROUNDS: Final = 20
 
 
@@ -126,6 +131,9 @@ def find_stray_light(
     kinds = tell_apart(everywhere, optics, first_pixel)
     alike = _of_equal_strength(exposures, _by_kind(found.light, kinds), kinds, params)
     found = _picture(alike, params)
+    lasting = _lasting_kinds(exposures, kinds, params)
+    kept = np.where(np.isin(kinds, lasting), found.light, np.float32(0))
+    found = found._replace(light=kept)
     light = _by_kind(found.light, kinds)
     change = _change_of_shape(exposures, light, params)
     components = light if change is None else np.concatenate([light, change[None]])
@@ -249,6 +257,26 @@ def _of_equal_strength(
                 scale[kinds == kinds[part > 0][0]] = strength
         scaled.append(np.asarray(exposure / scale, np.float32))
     return scaled
+
+
+def _lasting_kinds(
+    exposures: Sequence[Plane], kinds: NDArray[np.uint16], params: StrayLightParams
+) -> list[int]:
+    """Return the kinds of light that exposures show which had no part in their picture."""
+    strengths: dict[int, list[float]] = {int(kind): [] for kind in np.unique(kinds)}
+    for fold in range(FOLDS):
+        others = [e for k, e in enumerate(exposures) if k % FOLDS != fold]
+        picture = _picture(others, params).light
+        here = [kind for kind in strengths if (picture[kinds == kind] > 0).any()]
+        for held_out in exposures[fold::FOLDS]:
+            seen = dict.fromkeys(strengths, 0.0)
+            if here:
+                light = _by_kind(picture, kinds)
+                fit = fit_strength(held_out, light, params, n_light=len(light))
+                seen |= zip(here, (fit.strength, *fit.further), strict=True)
+            for kind, strength in seen.items():
+                strengths[kind].append(strength)
+    return [k for k, own in strengths.items() if np.median(own) >= LEAST_HELD_OUT]
 
 
 def _change_of_shape(
