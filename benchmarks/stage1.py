@@ -11,8 +11,10 @@ first groups and the first rows of an exposure alone show how the time grows wit
 number of samples. ``--parity``
 sets every algorithm as `jwst` has it, with snowballs and without the 1/f step; ``--peer``
 runs `jwst` on the same files with the same options, and compares the products: its time is
-compared with the warm one, and with all of a process, imports included. ``--compile``
-measures what a fresh install compiles.
+compared with the warm one, and with all of a process, imports included.
+``--peer-likelihood`` runs `jwst` with the algorithms that do what our default ones do
+(slopes and jumps by likelihood, snowballs, 1/f by medians) beside our defaults; only the
+times are compared. ``--compile`` measures what a fresh install compiles.
 """
 
 import argparse
@@ -264,10 +266,13 @@ def compare_products(ours, theirs):
             )
 
 
-def run_peer(raws, references, out, ours):
+def run_peer(raws, references, out, ours, *, likelihood):
     from benchmarks.peer import PeerOptions, run_in_process
 
     options = PeerOptions(snowballs=True)
+    if likelihood:
+        best = {"likelihood": True, "clean_flicker_noise": "median", "one_group": True}
+        options = PeerOptions(snowballs=True, **best)
     report = run_in_process(1, raws, references, out, options)
     print(f"\njwst {report['jwst']}, options {json.dumps(report['options'])}")
     for run in report["runs"]:
@@ -283,6 +288,8 @@ def run_peer(raws, references, out, ours):
         f"ratios: wall {wall / warm:.0f} warm, {wall / cold:.0f} from a cold process; "
         f"memory {peak / ours['peak_mb']:.1f}"
     )
+    if likelihood:
+        return
     products = {run["product"] for run in [ours["cold"], *ours["warm"]]}
     for product in sorted(products):
         compare_products(product, out / Path(product).name)
@@ -299,6 +306,7 @@ def main():
     parser.add_argument("--repeat", type=int, default=4)
     parser.add_argument("--parity", action="store_true")
     parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--peer-likelihood", action="store_true")
     parser.add_argument("--compile", action="store_true")
     asked = parser.parse_args()
     raws, references = asked.raw, asked.references
@@ -306,6 +314,8 @@ def main():
         raws, references = simulate_exposures(asked.out)
     elif references is None:
         parser.error("raw files need --references")
+    if asked.peer_likelihood and (asked.peer or asked.parity):
+        parser.error("--peer-likelihood: beside the default algorithms only")
     sections = PARITY if asked.parity or asked.peer else {}
     print(f"options that are not the default: {json.dumps(sections)}")
     by_threads = {
@@ -327,9 +337,9 @@ def main():
         parts = raws[0], references, asked.out, sections
         spent = in_fresh_process(measure_compilation, *parts)
         print(f"\ncompilation on a fresh install: {spent:.1f} s CPU")
-    if asked.peer:
-        last = by_threads[asked.threads[-1]]
-        run_peer(raws, references, asked.out / "jwst", last)
+    if asked.peer or asked.peer_likelihood:
+        last, likelihood = by_threads[asked.threads[-1]], asked.peer_likelihood
+        run_peer(raws, references, asked.out / "jwst", last, likelihood=likelihood)
 
 
 if __name__ == "__main__":
