@@ -177,7 +177,8 @@ def _search_ramps(
     width, zero, one = tile.mean.size, np.float32(0.0), np.float32(1.0)
     gain, read_noise = noise.gain, noise.read_noise
     # a plain 0 has a type of its own, for which `pick_steps` would be compiled as well
-    n_kept, n_taken, n_hits = np.intp(0), 0, 0
+    n_kept: int = np.intp(0)  # type: ignore[assignment]
+    n_taken, n_hits = 0, 0
     while n_kept > 0 or n_taken < pixels.size:
         n_new = min(width - n_kept, pixels.size - n_taken)
         new = pixels[n_taken : n_taken + n_new]
