@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import asdf
@@ -116,7 +117,8 @@ def test_real_exposures_are_rebuilt_from_distortion_and_header(
             filter_offset_px=(0.0, 0.0),
         )
         pointing = real_pointing(real, wcsinfo)
-        wcs = build_gwcs(planes, pointing, READOUT)
+        # a GWCS is built of models, not of the trees that the reference file has
+        wcs = build_gwcs(replace(planes, distortion=model), pointing, READOUT)
         geometry = make_geometry(planes, pointing, READOUT)
         truth = without_alignment(real, cols, rows)
         assert offset_mas(*wcs(cols, rows), *truth) < 0.1, name

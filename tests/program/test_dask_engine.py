@@ -1,6 +1,7 @@
 """Exposures on a cluster: dask's own local one, and a batch system of shell scripts."""
 
 import os
+import signal
 import stat
 from pathlib import Path
 
@@ -80,7 +81,9 @@ def test_jobs_of_a_batch_system_become_workers(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     jobs = tmp_path / "jobs.toml"
     jobs.write_text(JOBS)
+    before = signal.getsignal(signal.SIGINT)
     engine = open_cluster(jobs, "WARNING")
+    assert signal.getsignal(signal.SIGINT) is before
     assert [o.value for o in engine.run(_tasks(tmp_path, [1, 2]))] == [2, 4]
     engine.close()
     assert (tmp_path / "cancelled").exists()

@@ -6,6 +6,7 @@ light, or alone in its stage, stays in the process of the command.
 
 import logging
 import os
+import signal
 import tomllib
 from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -157,8 +158,11 @@ def read_jobs(path: Path) -> BatchJobs:
 
 def _submit(path: Path) -> Any:
     """Submit the jobs of a file; return their cluster."""
+    # the import makes Ctrl-C exit silently, with status 0
+    before = signal.getsignal(signal.SIGINT)
     import dask_jobqueue
 
+    signal.signal(signal.SIGINT, before)
     jobs = read_jobs(path)
     made = getattr(dask_jobqueue, f"{jobs.system}Cluster", None)
     if made is None:
