@@ -1,4 +1,5 @@
 import shutil
+import signal
 
 import pytest
 
@@ -11,6 +12,14 @@ from ..small_field import make_small_field
 @pytest.fixture(scope="session")
 def field(tmp_path_factory):
     return make_small_field(tmp_path_factory.mktemp("field"))
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal; what a script starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ job_script_prologue = ["export PYTHONPATH={ROOT}"]
 @pytest.fixture(scope="module")
 def scheduler():
     once = dask.config.set({"distributed.scheduler.allowed-failures": 0})
-    local = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    local = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": ":0"}
     with once, LocalCluster(**local) as own:
         yield own.scheduler_address
 

@@ -145,6 +145,7 @@ def test_processes_can_be_started_before_there_are_tasks(tmp_path, dies):
     engine.close()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_processes_start_waits_until_they_have(
     monkeypatch, tmp_path
 ):

@@ -180,6 +180,7 @@ def test_garbage_is_collected_again_after_imports():
     gc.unfreeze()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_stopped_run_leaves_no_half_file_and_goes_on_later(field, tmp_path):
     out = tmp_path / "out"
     # without a ledger before them the exposures begin in processes that know no kernel
