@@ -4,11 +4,9 @@ Imports stand inside the commands, because ``rampline --help`` must answer at on
 Exit status: 0 all done, 1 something failed, 2 wrong use, 130 stopped.
 """
 
-import gc
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +14,7 @@ from cyclopts import App, CycloptsError, Parameter
 
 from . import __version__
 from .errors import ParameterError, RamplineError
+from .program.imports import importing
 
 WRONG_USE = 2
 STOPPED = 130
@@ -106,7 +105,7 @@ def reduce(  # noqa: PLR0913 - the command line's own options
     log_level
         What the log files hold.
     """
-    with _importing():
+    with importing():
         from .program.options import ReduceOptions, parse_keep, parse_size
         from .program.reduce import reduce_files
         from .program.run_record import missing_out
@@ -315,20 +314,6 @@ def main() -> None:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
     sys.exit(_guarded(lambda: app(exit_on_error=False, print_error=False)))
-
-
-@contextmanager
-def _importing() -> Iterator[None]:
-    """Collect no garbage during imports, nor look at what they made ever after.
-
-    Collections find nothing there and take a fifth of their time.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _guarded(call: Callable[[], int | None]) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from rampline.cli import _importing
+from rampline.program.imports import importing
 from rampline.program.journal import read_journal
 from rampline.program.options import ReduceOptions
 from rampline.program.reduce import reduce_files
@@ -173,7 +173,7 @@ def test_wrong_use_is_status_2_and_one_line(raw, tmp_path, field):
 
 
 def test_garbage_is_collected_again_after_imports():
-    with _importing():
+    with importing():
         assert not gc.isenabled()
     assert gc.isenabled()
     assert gc.get_freeze_count() > 0

@@ -8,7 +8,6 @@ raw exposure, but not for a task of a few tenths of a second that spends its tim
 which do not hold the interpreter's lock. Such tasks run in threads of this process.
 """
 
-import gc
 import logging
 import multiprocessing
 import os
@@ -35,6 +34,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ..errors import RamplineError
 from ..numerics.compile_turn import turn
+from .imports import importing
 
 log = logging.getLogger(__name__)
 
@@ -325,12 +325,9 @@ def _prepare_worker(log_level: int) -> None:
 
 
 def _import_tasks() -> None:
-    """Import what most tasks need; no garbage is looked for in it, then and later."""
-    gc.disable()
-    from . import make_exposure  # noqa: F401 - a second, only in new processes
-
-    gc.freeze()
-    gc.enable()
+    """Import what most tasks need."""
+    with importing():
+        from . import make_exposure  # noqa: F401 - a second, only in new processes
 
 
 def _follow_parent() -> None:
