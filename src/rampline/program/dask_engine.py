@@ -84,7 +84,7 @@ class DaskEngine:
             cluster.close()
 
 
-def open_cluster(place: str | Path, log_level: int) -> DaskEngine:
+def open_cluster(place: str | Path, log_level: str) -> DaskEngine:
     """Join a cluster, or submit the jobs that become one.
 
     Parameters
@@ -92,8 +92,8 @@ def open_cluster(place: str | Path, log_level: int) -> DaskEngine:
     place : str or Path
         Address of a scheduler, such as ``tcp://10.0.0.1:8786``; or a TOML file as
         `BatchJobs`.
-    log_level : int
-        Of the tasks' log files.
+    log_level : str
+        Of the tasks' log files, ``INFO`` for example.
 
     Raises
     ------

@@ -110,7 +110,7 @@ def _engine(options: ReduceOptions, budget: Budget, log_level: str) -> Engine:
     # a cluster's packages are imported only for it
     from .dask_engine import open_cluster
 
-    return open_cluster(options.cluster, logging.getLevelName(log_level.upper()))
+    return open_cluster(options.cluster, log_level.upper())
 
 
 def _reduce(stages: StageRunner, inputs: Inputs, run: FieldRun) -> None:
