@@ -42,7 +42,7 @@ from rampline.pipeline.sky_to_mosaic import (  # noqa: E402
     level_exposures,
     survey_exposure,
 )
-from rampline.program.make_survey import load_sky  # noqa: E402
+from rampline.program.tasks.make_survey import load_sky  # noqa: E402
 from rampline.simulation.scene import (  # noqa: E402
     ActivityParams,
     ClusterParams,

@@ -28,10 +28,10 @@ from rampline.astrometry.alignment import Alignment, ImageAlignment
 from rampline.astrometry.footprint import grid_from_footprints, pixel_scale
 from rampline.files.read import read_header
 from rampline.pipeline.sky_to_mosaic import SkyToMosaic, place_exposures
-from rampline.program.alignment_table import write_alignment
 from rampline.program.estimate import mosaic_bytes
-from rampline.program.make_mosaic import MosaicRequest, make_mosaic
-from rampline.program.make_survey import make_survey, read_survey
+from rampline.program.tasks.alignment_table import write_alignment
+from rampline.program.tasks.make_mosaic import MosaicRequest, make_mosaic
+from rampline.program.tasks.make_survey import make_survey, read_survey
 
 NAME = "jw02736-o001_nircam_f200w"
 SCALE = 0.03

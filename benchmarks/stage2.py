@@ -27,8 +27,8 @@ def calibrate(rates, references, out, threads):
     """Calibrate all; return wall and CPU seconds of each, and the peak in MB."""
     from rampline.files.read import read_header
     from rampline.pipeline.slope_to_sky import SlopeToSky
-    from rampline.program.make_cal import Slopes, make_cal
-    from rampline.program.products import Workplace
+    from rampline.program.tasks.make_cal import Slopes, make_cal
+    from rampline.program.tasks.products import Workplace
 
     place = Workplace(
         folder=out, pictures=out, references=str(references), threads=threads

@@ -30,7 +30,7 @@ from benchmarks.mosaic import cluster_scene, field_scene  # noqa: E402
 from rampline.files.catalogs import read_catalog  # noqa: E402
 from rampline.photometry.catalog import NEAR_EDGE, SATURATED_CORE  # noqa: E402
 from rampline.program.demo import truth_lines  # noqa: E402
-from rampline.program.folders import Folders  # noqa: E402
+from rampline.program.output.folders import Folders  # noqa: E402
 from rampline.simulation.simulate import simulate  # noqa: E402
 
 MATCH_ARCSEC = 0.1

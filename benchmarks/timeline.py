@@ -23,25 +23,25 @@ from typing import NamedTuple
 
 STEPS = {
     "rampline.program.reduce": ("plan_run", "run_first_round", "combine_field"),
-    "rampline.program.make_exposure": ("make_survey",),
-    "rampline.program.make_survey": ("load_sky", "survey_exposure"),
+    "rampline.program.tasks.make_exposure": ("make_survey",),
+    "rampline.program.tasks.make_survey": ("load_sky", "survey_exposure"),
     "rampline.program.field": (
         "make_alignment",
         "make_mosaic",
         "make_catalog",
         "make_crf",
     ),
-    "rampline.program.make_alignment": ("align_field", "write_alignment"),
-    "rampline.program.make_mosaic": ("draw_mosaic", "write_mosaic"),
+    "rampline.program.tasks.make_alignment": ("align_field", "write_alignment"),
+    "rampline.program.tasks.make_mosaic": ("draw_mosaic", "write_mosaic"),
     "rampline.pipeline.find_outliers": ("measure_exposures", "median_of_dithers"),
     "rampline.pipeline.combine": ("outliers", "drizzle", "measure_mosaic_noise"),
-    "rampline.program.make_catalog": (
+    "rampline.program.tasks.make_catalog": (
         "read_mosaic",
         "mosaic_to_catalog",
         "write_catalog",
         "write_segmentation",
     ),
-    "rampline.program.make_report": ("make_report",),
+    "rampline.program.output.make_report": ("make_report",),
 }
 """Functions by the modules that call them."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rampline import flags
 from rampline.artifacts import bits
 from rampline.params import walk_params
-from rampline.program.parameter_tree import Parameters
+from rampline.program.input.parameter_tree import Parameters
 
 FOLDER = Path(__file__).resolve().parent
 

@@ -14,7 +14,7 @@ import rampline
 from rampline import flags
 from rampline.numerics import jit
 from rampline.params import Params, read_meanings
-from rampline.program.parameter_tree import Parameters
+from rampline.program.input.parameter_tree import Parameters
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = sorted(
@@ -94,7 +94,7 @@ def test_the_road_to_slopes_imports_nothing_heavy():
         "photutils gwcs pysiaf stdatamodels jwst crds astroquery matplotlib poppy asdf"
     )
     code = (
-        "import sys, rampline.program.make_rate\n"
+        "import sys, rampline.program.tasks.make_rate\n"
         f"print([m for m in {heavy.split()!r} if m in sys.modules])"
     )
     done = subprocess.run(

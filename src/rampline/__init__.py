@@ -32,7 +32,7 @@ def reduce(raw: Sequence[str | Path], out: str | Path, **options: Any) -> int:
         Where nothing can be done at all.
     """
     # the package must be light to import: the command line asks it for the version
-    from .program.options import ReduceOptions  # noqa: PLC0415
+    from .program.input.options import ReduceOptions  # noqa: PLC0415
     from .program.reduce import reduce_files  # noqa: PLC0415
 
     paths = [Path(path) for path in raw]

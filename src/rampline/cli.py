@@ -106,9 +106,9 @@ def reduce(  # noqa: PLR0913 - the command line's own options
         What the log files hold.
     """
     with importing():
-        from .program.options import ReduceOptions, parse_keep, parse_size
+        from .program.input.options import ReduceOptions, parse_keep, parse_size
+        from .program.output.run_record import missing_out
         from .program.reduce import reduce_files
-        from .program.run_record import missing_out
 
     if out is None:
         raise missing_out(raw)
@@ -252,7 +252,7 @@ def status(folder: Path) -> int:
     folder
         Its output folder.
     """
-    from .program.status import status_lines
+    from .program.output.status import status_lines
 
     _print_all(status_lines(folder))
     return 0
@@ -269,7 +269,7 @@ def report(folder: Path, *, out: Path | None = None) -> int:
     out
         The page (report.html in the folder).
     """
-    from .program.make_report import make_report
+    from .program.output.make_report import make_report
 
     _print_all([str(make_report(folder, out))])
     return 0
@@ -301,7 +301,7 @@ def parameters(step: str = "") -> int:
     step
         Only this step's.
     """
-    from .program.parameter_tree import parameter_lines
+    from .program.input.parameter_tree import parameter_lines
 
     _print_all(parameter_lines(step))
     return 0

@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from benchmarks.peer import PeerOptions, run_in_process
-from rampline.program.options import ReduceOptions
+from rampline.program.input.options import ReduceOptions
 from rampline.program.reduce import reduce_files
 
 pytestmark = [pytest.mark.parity, pytest.mark.slow]

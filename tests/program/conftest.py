@@ -3,7 +3,7 @@ import signal
 
 import pytest
 
-from rampline.program.options import ReduceOptions
+from rampline.program.input.options import ReduceOptions
 from rampline.program.reduce import reduce_files
 
 from ..small_field import make_small_field

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from rampline.program.options import ReduceOptions
+from rampline.program.input.options import ReduceOptions
 from rampline.program.reduce import reduce_files
 
 

@@ -9,8 +9,8 @@ from rampline.exposure.header import Card, SkyPlace, put_cards
 from rampline.files.read import read_header
 from rampline.program.distant import set_distant_apart
 from rampline.program.dry_run import dry_run_lines
-from rampline.program.inputs import Inputs, Source
-from rampline.program.options import ReduceOptions
+from rampline.program.input.inputs import Inputs, Source
+from rampline.program.input.options import ReduceOptions
 from rampline.program.reduce import reduce_files
 
 

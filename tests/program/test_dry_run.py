@@ -4,8 +4,8 @@ from rampline.astrometry.pixel_map import grid_from_cards
 from rampline.files.read_mosaic import read_image_cards
 from rampline.program.dry_run import dry_run_lines
 from rampline.program.estimate import grid_shape, mosaic_bytes
-from rampline.program.inputs import collect_inputs
-from rampline.program.options import ReduceOptions
+from rampline.program.input.inputs import collect_inputs
+from rampline.program.input.options import ReduceOptions
 
 
 def test_a_dry_run_lists_the_tasks_of_all_stages_and_writes_nothing(raw, tmp_path):

@@ -1,4 +1,4 @@
-from rampline.program.options import ReduceOptions
+from rampline.program.input.options import ReduceOptions
 from rampline.program.reduce import reduce_files
 
 

@@ -13,8 +13,8 @@ from rampline.files.supplied_light import SuppliedLight
 from rampline.flags import DO_NOT_USE
 from rampline.pipeline.second_round import SecondRound
 from rampline.program.first_look import FirstLook
-from rampline.program.products import Workplace
-from rampline.program.user_regions import DrawnHere
+from rampline.program.input.user_regions import DrawnHere
+from rampline.program.tasks.products import Workplace
 
 ITEM = Expected(
     kind="dragons_breath_1",

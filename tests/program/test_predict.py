@@ -48,7 +48,7 @@ def test_without_network_the_brightest_stars_remain(
             "2MASS stars from nowhere: no answer within 1 s; --stars FILE"
         )
 
-    monkeypatch.setattr("rampline.program.stars.fetch_two_mass", refuse)
+    monkeypatch.setattr("rampline.program.input.stars.fetch_two_mass", refuse)
     assert run_prediction(field.raw[:1], tmp_path / "out", "2mass") == 0
     said = capsys.readouterr().out
     assert "no answer" in said
@@ -67,7 +67,7 @@ def test_stars_of_2mass_become_claws(field, tmp_path, capsys, monkeypatch):
         return columns | dict.fromkeys(("Jmag", "Hmag", "Kmag"), mags)
 
     assert set(two_mass.COLUMNS) == {"RAJ2000", "DEJ2000", "Jmag", "Hmag", "Kmag"}
-    monkeypatch.setattr("rampline.program.stars.fetch_two_mass", everywhere)
+    monkeypatch.setattr("rampline.program.input.stars.fetch_two_mass", everywhere)
     out = tmp_path / "out"
     assert run_prediction(field.raw, out, "2mass") == 0
     rows = json.loads((out / "expected.json").read_text())
@@ -94,7 +94,7 @@ def test_distant_pointings_are_asked_for_one_by_one_and_stars_count_once(
     from dataclasses import replace
 
     from rampline.files.read import read_header
-    from rampline.program.stars import find_stars
+    from rampline.program.input.stars import find_stars
 
     asked = []
 
@@ -102,7 +102,7 @@ def test_distant_pointings_are_asked_for_one_by_one_and_stars_count_once(
         asked.append((ra_deg, dec_deg))
         return {name: np.array([1.0, float(len(asked))]) for name in two_mass.COLUMNS}
 
-    monkeypatch.setattr("rampline.program.stars.fetch_two_mass", fetch)
+    monkeypatch.setattr("rampline.program.input.stars.fetch_two_mass", fetch)
     near = [read_header(path) for path in field.raw]
     pointing = near[0].pointing
     moved = replace(pointing, dec_ref_deg=pointing.dec_ref_deg + 1.0)

@@ -9,8 +9,8 @@ import pytest
 from astropy.io import fits
 
 from rampline.program.imports import importing
-from rampline.program.journal import read_journal
-from rampline.program.options import ReduceOptions
+from rampline.program.input.options import ReduceOptions
+from rampline.program.output.journal import read_journal
 from rampline.program.reduce import reduce_files
 
 

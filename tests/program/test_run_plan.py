@@ -2,10 +2,10 @@ import pytest
 from astropy.io import fits
 
 from rampline.errors import RamplineError
-from rampline.program.make_alignment import read_positions
-from rampline.program.options import ReduceOptions
+from rampline.program.input.options import ReduceOptions
 from rampline.program.reduce import reduce_files
 from rampline.program.run_plan import plan_run
+from rampline.program.tasks.make_alignment import read_positions
 
 HEADER = "# %ECSV 1.0\n# ---\n# datatype:\n"
 

@@ -7,10 +7,10 @@ from astropy.io import fits
 
 from rampline.files.content import recorded_hash
 from rampline.files.read_provenance import read_provenance
-from rampline.program.make_stray import read_template
-from rampline.program.options import ReduceOptions
-from rampline.program.overview import look_at
+from rampline.program.input.options import ReduceOptions
+from rampline.program.output.overview import look_at
 from rampline.program.reduce import reduce_files
+from rampline.program.tasks.make_stray import read_template
 
 
 @pytest.fixture(scope="module")

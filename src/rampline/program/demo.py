@@ -14,9 +14,9 @@ from ..files.catalogs import read_catalog
 from ..files.read_mosaic import read_image_cards, read_mosaic
 from ..photometry.catalog import BLENDED, NEAR_EDGE, SATURATED_CORE
 from ..report.truth import Found, Score, Truth, score_catalog
-from .folders import Folders
-from .options import ReduceOptions
-from .progress import PlainProgress
+from .engines.progress import PlainProgress
+from .input.options import ReduceOptions
+from .output.folders import Folders
 from .reduce import reduce_files
 
 MATCH_ARCSEC = 0.1

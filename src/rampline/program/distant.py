@@ -16,9 +16,9 @@ from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError
 from ..exposure.header import Header, card_values
-from .inputs import Inputs, Source
-from .make_cal import is_background
-from .make_exposure import why_no_mosaic
+from .input.inputs import Inputs, Source
+from .tasks.make_cal import is_background
+from .tasks.make_exposure import why_no_mosaic
 
 LARGEST_GAP_DEG: Final = 0.5
 """Largest gap within a field: the side of the largest grid at 0.03 arcsec."""

@@ -5,17 +5,17 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from .budget import plan_budget
+from .engines.budget import plan_budget
 from .estimate import TaskEstimate, estimate_ledger, estimate_tasks, total_seconds
 from .field import mosaic_name
-from .folders import Folders
-from .inputs import Inputs, Source
-from .make_cal import is_background
-from .make_exposure import why_no_mosaic
-from .make_ledger import ledger_requests
+from .input.inputs import Inputs, Source
+from .input.options import ReduceOptions
 from .notices import notices
-from .options import ReduceOptions
+from .output.folders import Folders
 from .run_plan import plan_run
+from .tasks.make_cal import is_background
+from .tasks.make_exposure import why_no_mosaic
+from .tasks.make_ledger import ledger_requests
 
 
 def dry_run_lines(

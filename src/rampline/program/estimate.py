@@ -15,7 +15,7 @@ from ..astrometry.point_spread import PIXEL_ARCSEC
 from ..astrometry.tessellation import BLOCK_ARCSEC, MARGIN_ARCSEC
 from ..exposure.header import Header
 from ..units import DEG_PER_ARCSEC
-from .budget import (
+from .engines.budget import (
     BASE_BYTES,
     CAL_BYTES,
     MOSAIC_BYTES,
@@ -25,8 +25,8 @@ from .budget import (
     planes_bytes,
     slope_bytes,
 )
-from .inputs import Source
-from .options import ReduceOptions
+from .input.inputs import Source
+from .input.options import ReduceOptions
 
 TASK_S = 0.6
 """Any task on an exposure: opening and closing files, geometry."""

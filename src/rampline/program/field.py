@@ -7,21 +7,21 @@ from pathlib import Path
 from ..exposure.header import Header
 from ..files.names import mosaic_root
 from ..pipeline.sky_to_mosaic import SkyToMosaic, split_filters
-from .alignment_table import read_alignment
-from .budget import Budget
-from .engine import Task
-from .folders import Folders
-from .make_alignment import AlignmentRequest, make_alignment
-from .make_catalog import CatalogRequest, make_catalog
-from .make_crf import make_crf
-from .make_mosaic import MosaicRequest, make_mosaic
-from .make_survey import read_survey
-from .options import ReduceOptions
-from .parameter_tree import Parameters
-from .pictures import draw_field
-from .products import Made, Workplace
+from .engines.budget import Budget
+from .engines.engine import Task
+from .input.options import ReduceOptions
+from .input.parameter_tree import Parameters
+from .input.user_regions import RegionFile
+from .output.folders import Folders
 from .stage import StageRunner
-from .user_regions import RegionFile
+from .tasks.alignment_table import read_alignment
+from .tasks.make_alignment import AlignmentRequest, make_alignment
+from .tasks.make_catalog import CatalogRequest, make_catalog
+from .tasks.make_crf import make_crf
+from .tasks.make_mosaic import MosaicRequest, make_mosaic
+from .tasks.make_survey import read_survey
+from .tasks.pictures import draw_field
+from .tasks.products import Made, Workplace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

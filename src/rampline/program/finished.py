@@ -14,12 +14,12 @@ from ..errors import InputError, RamplineError
 from ..files.content import recorded_hash
 from ..files.fits_output import whole_file
 from ..reference.selection import CATALOG_KINDS, RAMP_KINDS, SKY_KINDS
-from .alignment_table import stored_key
-from .folders import Folders
-from .options import ReduceOptions
-from .products import reference_source
+from .input.options import ReduceOptions
+from .output.folders import Folders
 from .run_plan import RunPlan
-from .task_key import hash_file, make_key
+from .tasks.alignment_table import stored_key
+from .tasks.products import reference_source
+from .tasks.task_key import hash_file, make_key
 
 MODULE = "program.reduce"
 FILE_NAME = "finished.json"

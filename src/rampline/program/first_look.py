@@ -35,13 +35,13 @@ from ..pipeline.second_round import (
 )
 from ..reference.selection import SKY_KINDS
 from ..reference.sky_planes import load_sky_planes
-from .artifact_list import write_artifact_list
-from .describe_findings import describe_findings, steps_taken
 from .field import FieldRun
-from .make_exposure import why_no_mosaic
-from .products import Workplace, reference_source, step_run
-from .task_key import hash_file, source_hash
-from .user_regions import DrawnHere, drawn_on
+from .input.user_regions import DrawnHere, drawn_on
+from .tasks.artifact_list import write_artifact_list
+from .tasks.describe_findings import describe_findings, steps_taken
+from .tasks.make_exposure import why_no_mosaic
+from .tasks.products import Workplace, reference_source, step_run
+from .tasks.task_key import hash_file, source_hash
 
 log = logging.getLogger(__name__)
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..exposure.header import Header
-from .engine import ProcessEngine, Task
+from .engines.engine import ProcessEngine, Task
 from .field import FieldRun
-from .inputs import Inputs, Source
-from .journal import EXPOSURES, SKIES
-from .make_cal import choose_backgrounds, is_background
-from .make_exposure import ExposureRequest, ExposureResult, calibrate_exposure
-from .make_rate import Finish
-from .options import Until
+from .input.inputs import Inputs, Source
+from .input.options import Until
+from .input.user_regions import drawn_on
+from .output.journal import EXPOSURES, SKIES
 from .stage import StageRunner
-from .user_regions import drawn_on
+from .tasks.make_cal import choose_backgrounds, is_background
+from .tasks.make_exposure import ExposureRequest, ExposureResult, calibrate_exposure
+from .tasks.make_rate import Finish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def _follow_persistence(
     is_raw = any(source.suffix == "uncal" for source in sources)
     if not (is_raw and params.persistence.enabled):
         return {}
-    from .make_ledger import ledger_requests, make_ledger
+    from .tasks.make_ledger import ledger_requests, make_ledger
 
     folder, references = run.folders.persistence, run.options.references
     requests = ledger_requests(sources, folder, references, params)
@@ -114,7 +114,7 @@ def _plan_looks(
         return {}
     # opens in 0.4 s what other runs do without
     from .first_look import plan_looks
-    from .stars import find_stars, write_stars
+    from .input.stars import find_stars, write_stars
 
     stars, problem = None, ""
     if wants_stars:

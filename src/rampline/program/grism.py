@@ -12,20 +12,25 @@ from ..exposure.header import Header
 from ..files.names import product_name
 from ..files.read import read_header
 from .field import FieldRun, mosaic_name
-from .grism_sources import gather_sources, nearest_catalog, read_given, write_sources
-from .make_exposure import DISPERSED, ExposureResult
-from .make_grism import (
+from .input.stars import find_stars
+from .input.user_regions import drawn_on
+from .stage import StageRunner
+from .tasks.grism_sources import (
+    gather_sources,
+    nearest_catalog,
+    read_given,
+    write_sources,
+)
+from .tasks.make_exposure import DISPERSED, ExposureResult
+from .tasks.make_grism import (
     GrismRequest,
     PatternRequest,
     has_pattern_file,
     make_grism,
     make_sky_pattern,
 )
-from .make_survey import read_survey
-from .products import Workplace
-from .stage import StageRunner
-from .stars import find_stars
-from .user_regions import drawn_on
+from .tasks.make_survey import read_survey
+from .tasks.products import Workplace
 from .visit_groups import Key, group_by, visit_group, visit_group_name
 
 

@@ -14,9 +14,9 @@ from ..files.write_raw import write_reference
 from ..pipeline.sky_flat import measure_sky_flat
 from ..reference.select import open_source
 from ..reference.sky_planes import FlatField, load_flat
-from .inputs import collect_inputs
-from .make_survey import SURVEYED, load_sky
-from .progress import PlainProgress
+from .engines.progress import PlainProgress
+from .input.inputs import collect_inputs
+from .tasks.make_survey import SURVEYED, load_sky
 from .visit_groups import Key, group_by
 
 KEPT = (

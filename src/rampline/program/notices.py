@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from .budget import exposure_bytes
-from .inputs import Inputs
-from .options import ReduceOptions
-from .user_regions import RegionFile, drawn_on
+from .engines.budget import exposure_bytes
+from .input.inputs import Inputs
+from .input.options import ReduceOptions
+from .input.user_regions import RegionFile, drawn_on
 
 
 def notices(

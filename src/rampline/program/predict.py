@@ -17,9 +17,9 @@ from ..files.fits_output import whole_file
 from ..files.regions import Region, write_regions
 from ..pipeline.expect_artifacts import ExpectParams, expect_artifacts
 from ..report.focal_plane import Outline, draw_focal_plane
-from .inputs import collect_inputs
-from .progress import PlainProgress
-from .stars import find_stars
+from .engines.progress import PlainProgress
+from .input.inputs import collect_inputs
+from .input.stars import find_stars
 
 
 class Prediction(NamedTuple):

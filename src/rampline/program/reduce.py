@@ -10,22 +10,22 @@ from threading import Thread
 
 from ..errors import RamplineError
 from ..files.names import product_name
-from .budget import Budget, plan_budget
-from .engine import Engine, make_engine
+from .engines.budget import Budget, plan_budget
+from .engines.engine import Engine, make_engine
+from .engines.progress import make_progress
 from .field import FieldRun, combine_field
 from .finished import forget_finished, is_finished, note_finished, try_run_key
 from .first_round import run_first_round
-from .folders import Folders
-from .inputs import Inputs
-from .journal import Journal
-from .make_exposure import ExposureResult
+from .input.inputs import Inputs
+from .input.options import ReduceOptions
 from .notices import notices
-from .occupancy import occupy
-from .options import ReduceOptions
-from .progress import make_progress
+from .output.folders import Folders
+from .output.journal import Journal
+from .output.occupancy import occupy
+from .output.run_record import begin_record, end_record
 from .run_plan import plan_run
-from .run_record import begin_record, end_record
 from .stage import StageRunner
+from .tasks.make_exposure import ExposureResult
 
 
 def reduce_files(
@@ -108,7 +108,7 @@ def _engine(options: ReduceOptions, budget: Budget, log_level: str) -> Engine:
     if options.cluster is None:
         return make_engine(options.engine, budget.workers)
     # a cluster's packages are imported only for it
-    from .dask_engine import open_cluster
+    from .engines.dask_engine import open_cluster
 
     return open_cluster(options.cluster, log_level.upper())
 
@@ -181,6 +181,6 @@ def _summary(
     final = folders.second if options.rounds == 2 else folders
     yield f"products in {final.out}, pictures in {final.pictures}"
     if options.reaches("mosaic"):
-        from .make_report import make_report
+        from .output.make_report import make_report
 
         yield f"all at a glance: {make_report(folders.out)}"

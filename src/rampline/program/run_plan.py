@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ..errors import ParameterError
 from .distant import set_distant_apart
-from .inputs import Inputs, collect_inputs
-from .options import ReduceOptions
-from .parameter_tree import Parameters
-from .parameters import read_parameters
-from .user_regions import RegionFile, read_user_regions
+from .input.inputs import Inputs, collect_inputs
+from .input.options import ReduceOptions
+from .input.parameter_tree import Parameters
+from .input.parameters import read_parameters
+from .input.user_regions import RegionFile, read_user_regions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def _check_files(options: ReduceOptions, inputs: Inputs) -> None:
     """Refuse a grid and tables of stars that cannot be used."""
     # opening them takes what a run without them need not wait for
     if options.grid is not None or options.alignment_table is not None:
-        from .make_alignment import read_grid, read_positions
+        from .tasks.make_alignment import read_grid, read_positions
 
         if options.grid is not None:
             read_grid(options.grid)
@@ -82,6 +82,6 @@ def _check_files(options: ReduceOptions, inputs: Inputs) -> None:
         if options.alignment_table is not None and comes_late:
             read_positions(options.alignment_table)
     if options.star_table is not None:
-        from .stars import read_stars
+        from .input.stars import read_stars
 
         read_stars(options.star_table)

@@ -13,18 +13,18 @@ from ..artifacts.wisps import expect_wisps
 from ..exposure.header import Header
 from ..files.names import product_name
 from ..pipeline.sky_to_mosaic import split_filters
-from .alignment_table import read_alignment
 from .field import FieldRun, combine_field, mosaic_name
-from .field_view import FieldView
-from .journal import EXPOSURES_AGAIN
-from .make_bad_pixels import BadPixelRequest, make_bad_pixels
-from .make_exposure import ExposureResult
-from .make_sources import SourcesRequest, make_sources
-from .make_stray import StrayRequest, make_stray
-from .make_survey import read_survey
-from .remake_exposure import SecondRequest, remake_exposure
+from .input.user_regions import drawn_on
+from .output.journal import EXPOSURES_AGAIN
 from .stage import StageRunner
-from .user_regions import drawn_on
+from .tasks.alignment_table import read_alignment
+from .tasks.field_view import FieldView
+from .tasks.make_bad_pixels import BadPixelRequest, make_bad_pixels
+from .tasks.make_exposure import ExposureResult
+from .tasks.make_sources import SourcesRequest, make_sources
+from .tasks.make_stray import StrayRequest, make_stray
+from .tasks.make_survey import read_survey
+from .tasks.remake_exposure import SecondRequest, remake_exposure
 from .visit_groups import (
     Key,
     group_by,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ParameterError, RamplineError
 from ..files.fits_output import whole_file
-from .progress import PlainProgress
-from .task_key import hash_file, make_key
+from .engines.progress import PlainProgress
+from .tasks.task_key import hash_file, make_key
 
 if TYPE_CHECKING:
     from ..simulation.scene import SceneParams

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from ..errors import RamplineError
-from .engine import Engine, Outcome, Task
-from .journal import Journal, State
-from .progress import Progress
+from .engines.engine import Engine, Outcome, Task
+from .engines.progress import Progress
+from .output.journal import Journal, State
 
 Request = TypeVar("Request")
 Value = TypeVar("Value")

@@ -1,0 +1,1 @@
+"""Where tasks run, how many at once, and what is shown meanwhile."""

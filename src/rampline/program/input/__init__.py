@@ -1,0 +1,1 @@
+"""What the user gives: files, options, parameters, stars and regions."""

@@ -1,0 +1,1 @@
+"""The folder of a run: what lies where, what was done, how far it is."""
