@@ -11,15 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import numpy as np
-
 from ...errors import InputError
 from ...exposure.drawn import DrawnRegion
 from ...exposure.header import Header
-from ...exposure.records import Plane
 from ...files.read_regions import read_regions
-from ...pipeline.drawn_regions import DrawnMasks, may_touch
-from ..tasks.artifact_list import Artifact, known_number
+from ...pipeline.drawn_regions import may_touch
 
 _ROOT: Final = re.compile(r"jw\d{11}_.*")
 _DETECTOR: Final = re.compile(r"nrc[ab](\d|long)")
@@ -92,42 +88,6 @@ def drawn_on(files: Sequence[RegionFile], header: Header) -> DrawnHere:
         ),
         problems=tuple(file.problem for file in own if file.problem),
     )
-
-
-def region_rows(
-    here: DrawnHere, masks: DrawnMasks, image: Plane, unit: str
-) -> list[Artifact]:
-    """Return a row of the artifact list for each region that reaches an exposure.
-
-    Parameters
-    ----------
-    here : DrawnHere
-    masks : DrawnMasks
-        Of its regions.
-    image : (rows, cols) float32
-        In which they are drawn: the strength is the mean within over the median of all.
-    unit : str
-        Of the image.
-    """
-    rows: list[Artifact] = []
-    level = float(np.nanmedian(image)) if np.isfinite(image).any() else np.nan
-    for region, mask in zip(here.regions, masks.each, strict=True):
-        inside = image[mask & np.isfinite(image)]
-        if mask.any():
-            excess = (
-                float(inside.mean(dtype=np.float64)) - level if inside.size else np.nan
-            )
-            rows.append(
-                {
-                    "kind": "forbidden" if region.is_forbidden else "user",
-                    "cause": region.label or f"{region.shape} of the user",
-                    "action": "user",
-                    "strength": known_number(excess),
-                    "unit": unit,
-                    "pixels": int(mask.sum()),
-                }
-            )
-    return rows
 
 
 def _read(path: Path) -> RegionFile:

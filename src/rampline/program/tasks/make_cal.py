@@ -22,12 +22,13 @@ from ...pipeline.slope_to_sky import (
 )
 from ...reference.selection import SKY_KINDS
 from ...reference.sky_planes import load_sky_planes
-from ..input.user_regions import DrawnHere, region_rows
+from ..input.user_regions import DrawnHere
 from .artifact_list import (
     artifact_list_path,
     read_artifact_list,
     write_artifact_list,
 )
+from .drawn_rows import region_rows
 from .products import (
     Recipe,
     Workplace,

@@ -27,8 +27,9 @@ from ...reference.selection import ReferenceFiles
 from ...reference.sky_planes import FlatField, load_flat
 from ..input.parameter_tree import Parameters
 from ..input.stars import star_problems
-from ..input.user_regions import DrawnHere, region_rows
+from ..input.user_regions import DrawnHere
 from .artifact_list import Artifact, known_number, write_artifact_list
+from .drawn_rows import region_rows
 from .grism_sources import read_sources
 from .pictures import draw_slope
 from .products import (

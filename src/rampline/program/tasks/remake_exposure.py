@@ -24,9 +24,10 @@ from ...reference.selection import SKY_KINDS, ReferenceFiles
 from ...reference.sky_planes import load_sky_planes
 from ..input.parameter_tree import Parameters
 from ..input.stars import read_stars, star_problems
-from ..input.user_regions import DrawnHere, region_rows
+from ..input.user_regions import DrawnHere
 from .artifact_list import write_artifact_list
 from .describe_findings import describe_findings, steps_taken
+from .drawn_rows import region_rows
 from .field_view import FieldView, open_view
 from .make_bad_pixels import FLAGS
 from .make_exposure import ExposureRequest, ExposureResult, calibrate_exposure
