@@ -4,7 +4,6 @@ import pytest
 from rampline.detector import jumps, leave_out
 from rampline.detector.band import PixelNoise, RampBand
 from rampline.detector.gls_jumps import (
-    chi2_limits,
     lost_at_limit,
     lost_by_chance,
     search_ramps,
@@ -14,6 +13,7 @@ from rampline.detector.ramp_fit import gls_kernels
 from rampline.detector.ramp_fit.covariance import difference_pattern, readout_pattern
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from rampline.detector.ramp_fit.whole_ramps import noise_of, samples_of
+from rampline.detector.thresholds import chi2_limits
 from rampline.flags import BAD_FOR_SLOPE, JUMP
 from tests.twins import detector as twins
 
@@ -69,16 +69,6 @@ def test_amplitudes_sum_up_to_the_charge():
     found = find_jumps(band, noise, make_readout("MEDIUM8", band.counts.shape), GLS)
     assert found.amplitude_dn.sum() == pytest.approx(450, abs=1)
     assert sorted(found.group) == [3, 4]
-
-
-@pytest.mark.parametrize("n_frames", [1, 8])
-def test_limits_rise_with_the_number_of_differences_and_fall_with_the_rate(n_frames):
-    strict = chi2_limits(20, n_frames, 1e-4)
-    loose = chi2_limits(20, n_frames, 1e-2)
-    assert np.isinf(strict[:, :2]).all()
-    assert (np.diff(strict[:, 2:]) > 0).all()
-    assert (strict[:, 2:] > loose[:, 2:]).all()
-    assert (strict[1, 2:] > strict[0, 2:]).all()
 
 
 @pytest.mark.parametrize(
@@ -231,7 +221,7 @@ def test_leaving_out_is_noted_as_by_its_twin(rng, pattern):
     leave_out.project(tile, out)
     leave_out.find_best_single(out)
     leave_out.find_best_pair(tile.used, made, out)
-    limits = chi2_limits(8, 4, 1e-2)
+    limits = chi2_limits(make_readout(pattern, (1, 9, 1, 1)), 1e-2)
     results, inverse_gain = [], np.full(300, 0.5, np.float32)
     for kernel in (leave_out.omit, twins.omit):
         own = copy_of(tile)
@@ -253,7 +243,7 @@ def test_ramps_searched_side_by_side_have_the_hits_of_each_alone(rng, pattern):
     samples, own = samples_of(band, 0, rows), noise_of(noise, rows)
     pixels = np.flatnonzero(own.gain > 0).astype(np.int32)
     own = own._replace(dark=rng.uniform(0, 3, 1800).astype(np.float32))
-    model = made, lost_by_chance(made), chi2_limits(7, readout.n_frames, 0.01)
+    model = made, lost_by_chance(made), chi2_limits(readout, 0.01)
     hits = search_ramps(samples, own, pixels, model)
     found = np.array(sorted(zip(*hits.where[1:], *hits.size, strict=True))).T
     expected = twins.search_ramps(samples, own, pixels, (BAD_FOR_SLOPE, JUMP), model)
@@ -289,7 +279,7 @@ def test_the_others_are_as_low_beside_an_outlier_as_normals_are(rng, pattern, ph
         / pull[pull[:, i] > 2.5, i].mean()
         for i in range(6)
     ]
-    limits = np.array([[np.inf, np.inf, 1, 1, 1, 1, 1]])
+    limits = np.array([[np.inf, np.inf, 1, 1, 1, 1, 1]] * 3)
     table = np.sqrt([photons, 1.0, np.sqrt(photons)] @ lost_at_limit(made, limits))
     assert np.mean(lost) == pytest.approx(table[-1], rel=0.1)
     assert table[3] == pytest.approx(2 * table[-1])

@@ -265,7 +265,7 @@ def _find_best(tile, pattern, c, candidates):
             continue
         steps = step_in(tile, pattern, c, omitted)
         saved = whole - chi2_without(tile, pattern, c, omitted)
-        if steps.sum() > 0 and saved > best[0]:
+        if (steps > 0).all() and saved > best[0]:
             best = (saved, omitted[0], steps)
     return best
 
@@ -934,19 +934,21 @@ def omit(tile, inverse_gain, model, out, hits, changed):
     for c, n_used in enumerate(tile.n_used.astype(int)):
         if n_used < 2:
             continue
+        best = out.gain[:2, c].max()
+        if n_used >= 5 and out.gain[2, c] > best:
+            continue
         i = out.first[0, c]
         own = out.own[i, c] if np.isfinite(out.own[i, c]) else 0.0
+        photons = tile.signal[c] * pattern.photon_diagonal[i]
+        share = photons / (photons + tile.read[c] * pattern.read_diagonal[i])
+        shares = np.linspace(0, 1, len(limits))
+        root = np.interp(share, shares, limits[:, n_used]) ** 0.5
         third = pattern.photon_third[i] * tile.signal[c] * inverse_gain[c]
         lean = third * own**1.5 * (n_used - 1) / n_used
-        root = limits[0, n_used] ** 0.5
-        more = lean * (root**2 - 1) / 6
-        excess = out.gain[:2, c] - limits[:, n_used]
-        excess -= (root + more) ** 2 - root**2, (2 * (root + 1 / root) + more) * more
-        if excess.max() <= 0:
+        root += lean * (root**2 - 1) / 6
+        if best <= root**2:
             continue
-        if n_used >= 5 and out.gain[2, c] > out.gain[:2, c].max():
-            continue
-        is_pair = excess[1] > max(excess[0], 0)
+        is_pair = out.gain[1, c] - out.gain[0, c] > np.log(np.pi / 2 * root**2)
         first = out.first[int(is_pair), c]
         jumps = out.jump[1:, c] if is_pair else out.jump[:1, c]
         steps = np.arange(first, first + len(jumps))

@@ -6,11 +6,10 @@ covariance with the slope projected out; omitting two neighbours, both of which 
 by a hit within an averaged group, by the corresponding quadratic form of two (Brandt 2024,
 PASP 136, 045005, in the closed form of a tridiagonal covariance). ``e / P`` is the step
 itself. A hit only adds charge, so negative steps are not jumps; with few differences the sign
-distinguishes the hit pair from the two good ones.
+distinguishes the hit pair from the two good ones. Neither of the two steps of a shared charge
+is negative.
 """
 
-import math
-from functools import lru_cache
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -48,7 +47,7 @@ from .ramp_fit.whole_ramps import (
     samples_of,
     screen_whole_ramps,
 )
-from .thresholds import one_sided_threshold
+from .thresholds import chi2_limits
 
 _SPOILS = BAD_FOR_SLOPE, JUMP
 WIDTH: Final = 528
@@ -85,13 +84,13 @@ def search_gls(
     exclusion for a ramp without a hit that is just at the limit.
     """
     pattern = readout_pattern(readout)
-    n_ints, n_groups = band.counts.shape[:2]
-    limits = chi2_limits(n_groups - 1, readout.n_frames, false_positives)
+    n_ints = len(band.counts)
+    limits = chi2_limits(readout, false_positives)
     lost = lost_at_limit(pattern, limits)
     own, found = noise_of(noise, rows), []
     for i in range(n_ints):
         samples = samples_of(band, i, rows)
-        levels = tuple(lost[:, -1]), limits[0, -1]
+        levels = tuple(lost[:, -1]), limits[:, -1].min()
         suspects = screen_whole_ramps(samples, own, pattern, levels, _SPOILS)
         suspects = suspects[own.gain[suspects] > 0.0]
         hits = search_ramps(samples, own, suspects, (pattern, lost, limits))
@@ -218,30 +217,6 @@ def _search_ramps(
     return n_hits
 
 
-@lru_cache(maxsize=8)
-def chi2_limits(
-    n_steps: int, n_frames: int, false_positives: float
-) -> NDArray[np.float32]:
-    """Return the required decrease of chi2 for one and for two omitted differences.
-
-    Returns
-    -------
-    (2, n_steps + 1) float32
-        For each number of differences in the ramp; infinite below two.
-
-    Notes
-    -----
-    The limit of the pair has the same probability; chi2 of two degrees of freedom is
-    exponentially distributed.
-    """
-    limits = np.full((2, n_steps + 1), np.inf, np.float32)
-    for n in range(2, n_steps + 1):
-        threshold = one_sided_threshold(n, n_frames, false_positives)
-        limits[0, n] = threshold**2
-        limits[1, n] = -2.0 * np.log(math.erfc(threshold / math.sqrt(2.0)))
-    return limits
-
-
 def lost_at_limit(pattern: Pattern, limits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how low the mean without the largest difference is in a ramp at the limit.
 
@@ -263,12 +238,15 @@ def lost_at_limit(pattern: Pattern, limits: NDArray[np.float32]) -> NDArray[np.f
     two are equal, and the sum is within 7 % of the loss everywhere.
     """
     count = np.maximum(np.arange(limits.shape[1]), 1.0)
-    known = np.where(np.isfinite(limits[0]), limits[0], 0.0)
+    # of reads, of photons, and where both have the same share
+    known = limits[[-1, 0, len(limits) // 2]]
+    known = np.where(np.isfinite(known), known, 0.0)
     scale = known * ((limits.shape[1] - 1) / count) ** 2
     photons, reads = _loss(pattern, 1.0, 0.0) ** 2, _loss(pattern, 0.0, 1.0) ** 2
     equal = reads / photons
     both = (_loss(pattern, equal, 1.0) ** 2 - 2.0 * reads) / equal**0.5
-    return np.asarray(np.outer([photons, reads, both], scale), np.float32)
+    losses = np.array([photons, reads, both])
+    return np.asarray(losses[:, None] * scale, np.float32)
 
 
 def _loss(pattern: Pattern, photons: float, reads: float) -> float:

@@ -3,6 +3,7 @@
 Vector kernels over (differences, pixels), as in ``ramp_fit.gls_kernels``.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +13,13 @@ from ..numerics.jit import fast_kernel, kernel_part
 from .ramp_fit.covariance import Pattern
 from .ramp_fit.gls_kernels import CHUNK, Tile
 
-_TIE = 1e-4
-"""Relative difference of chi2 below which two pairs are equally likely."""
 _SETTLED = 0.5
 """Remaining chi2 over the limit, without the hit, that is too small to hide another."""
 _MIN_JUDGES = 5
 """Minimum number of differences whose majority distinguishes a step down from steps up."""
+_TAIL = math.sqrt(math.pi / 2.0)
+"""A normal's tail at ``u``, large, is ``exp(-u**2 / 2) / (2 u)`` over this; that of two
+normals lacks the ``u``."""
 _SINGULAR = 1e-4
 """Relative determinant below which no information is left to fit the slope."""
 
@@ -198,11 +200,10 @@ def find_best_single(out: Outliers) -> None:
 def find_best_pair(  # noqa: C901 - one loop a line
     used: NDArray[np.float32], pattern: Pattern, out: Outliers
 ) -> None:
-    """Find the adjacent pair of positive sum whose omission lowers chi2 most."""
+    """Find the adjacent pair of positive steps whose omission lowers chi2 most."""
     best, first, jump_1, jump_2 = out.gain[1], out.first[1], out.jump[1], out.jump[2]
     inverse, b1, b2, better = out.line[0], out.line[1], out.line[2], out.line[3]
-    zero, one, tie = np.float32(0.0), np.float32(1.0), np.float32(_TIE)
-    less, more = one - tie, one + tie
+    zero, one = np.float32(0.0), np.float32(1.0)
     least, infinite = np.float32(_SINGULAR), np.float32(np.inf)
     for c in range(best.size):
         best[c] = jump_1[c] = jump_2[c] = zero
@@ -212,7 +213,6 @@ def find_best_pair(  # noqa: C901 - one loop a line
             continue
         p1, p2, cross = out.own[i], out.own[i + 1], out.cross[i]
         e1, e2, u1, u2 = out.residual[i], out.residual[i + 1], used[i], used[i + 1]
-        t1, t2 = pattern.step_s[i], pattern.step_s[i + 1]
         for c in range(best.size):
             product = p1[c] * p2[c]
             value = product - cross[c] * cross[c]
@@ -225,11 +225,9 @@ def find_best_pair(  # noqa: C901 - one loop a line
             b2[c] = (p1[c] * e2[c] - cross[c] * e1[c]) * inverse[c]
         for c in range(best.size):
             chi2 = b1[c] * e1[c] + b2[c] * e2[c]
-            inverse[c] = chi2 if b1[c] * t1 + b2[c] * t2 > zero else zero
+            inverse[c] = chi2 if (b1[c] > zero) & (b2[c] > zero) else zero
         for c in range(best.size):
-            larger = b1[c] + b2[c] > jump_1[c] + jump_2[c]
-            margin = best[c] * (less if larger else more)
-            better[c] = one if inverse[c] > margin else zero
+            better[c] = one if inverse[c] > best[c] else zero
         for c in range(best.size):
             old, is_better = first[c], better[c] > zero
             first[c] = np.int32(i) if is_better else old
@@ -258,31 +256,37 @@ def omit(
     ``hits`` are (-, later group, ramp) and (step over its noise, step in DN); ``changed``
     are the ramps that may contain another hit. A step down is not a charge: where it lowers
     chi2 most, nothing is omitted, lest its good neighbours are. ``model`` is the pattern and
-    the limits, which hold for Gaussian noise; the noise of few photons is skewed, which
-    raises a limit by ``skewness * (limit**2 - 1) / 6`` (Cornish & Fisher 1938).
+    the limits, (photon shares, differences), which hold for Gaussian noise; the noise of few
+    photons is skewed, which raises a limit by ``skewness * (limit**2 - 1) / 6`` (Cornish &
+    Fisher 1938). The second difference is omitted too where noise would rarely make the
+    pair that much better.
     """
     (pattern, limits), (where, size) = model, hits
     zero, infinite = np.float32(0.0), np.float32(np.inf)
-    n_hits, n_changed = 0, 0
+    n_hits, n_changed, last = 0, 0, len(limits) - 1
     for c in range(tile.chi2.size):
         n_used = int(tile.n_used[c])
         if n_used < 2:
             continue
         one, two = out.gain[0, c], out.gain[1, c]
+        best = max(one, two)
+        is_down = n_used >= _MIN_JUDGES and out.gain[2, c] > best
+        if is_down or not limits[0, n_used] < best < infinite:
+            continue
         i = out.first[0, c]
         own = out.own[i, c] if out.own[i, c] < infinite else zero
+        photons = tile.signal[c] * pattern.photon_diagonal[i]
+        share = photons / (photons + tile.read[c] * pattern.read_diagonal[i]) * last
+        k = min(int(share), last - 1)
+        limit = limits[k, n_used]
+        limit += (share - k) * (limits[k + 1, n_used] - limit)
         third = tile.signal[c] * inverse_gain[c] * pattern.photon_third[i]
-        root = np.sqrt(limits[0, n_used])
         # photon noise of the other differences reduces the skewness
         lean = third * own * np.sqrt(own) * (n_used - 1.0) / n_used
-        more = lean * (limits[0, n_used] - 1.0) / 6.0
-        single = one - (root + more) ** 2
-        # the pair's limit of the same probability grows with it by twice the tail's rate
-        pair = two - limits[1, n_used] - (2.0 * (root + 1.0 / root) + more) * more
-        is_down = n_used >= _MIN_JUDGES and out.gain[2, c] > max(one, two)
-        if is_down or not (single > 0.0 or pair > 0.0):
+        root = np.sqrt(limit) + lean * (limit - 1.0) / 6.0
+        if not best > root * root:
             continue
-        n = 2 if pair > max(single, 0.0) else 1
+        n = 2 if two - one > 2.0 * np.log(_TAIL * root) else 1
         for k in range(n):
             i = out.first[n - 1, c] + k
             jump = out.jump[k + n - 1, c]
