@@ -19,12 +19,7 @@ J_MINUS_K, H_MINUS_K = 1.15, 0.25
 
 
 def brightest_stars() -> StarTable:
-    """Return the stars of the table.
-
-    Returns
-    -------
-    StarTable
-    """
+    """Return the stars of the table."""
     name, ra, dec, k = zip(*_TABLE, strict=True)
     k_mag = np.array(k)
     return StarTable(

@@ -118,12 +118,6 @@ def expect_claws(
 ) -> Sequence[Expected]:
     """Return the claw of a detector, if it is bright enough to be reported.
 
-    Parameters
-    ----------
-    stars : BandMagnitudes
-    detector, filter_name : str
-    params : ClawParams
-
     Returns
     -------
     sequence of Expected

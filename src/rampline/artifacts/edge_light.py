@@ -87,12 +87,6 @@ def expect_wall_light(
 ) -> Sequence[Expected]:
     """Return the type I dragon's breath that stars cause on one detector.
 
-    Parameters
-    ----------
-    stars : NearStars
-    detector : str
-    params : EdgeLightParams
-
     Returns
     -------
     sequence of Expected
@@ -155,12 +149,6 @@ def expect_knife_light(
 ) -> Sequence[Expected]:
     """Return the type II dragon's breath that stars cause on one detector.
 
-    Parameters
-    ----------
-    stars : NearStars
-    detector : str
-    params : EdgeLightParams
-
     Returns
     -------
     sequence of Expected
@@ -216,11 +204,6 @@ def _wedge(detector: str, v2: float, v3: float) -> Vector:
 
 def expect_leaf(stars: NearStars, detector: str) -> Sequence[Expected]:
     """Return the ginkgo leaves that stars may cause, to be confirmed in the pixels.
-
-    Parameters
-    ----------
-    stars : NearStars
-    detector : str
 
     Returns
     -------

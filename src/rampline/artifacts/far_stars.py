@@ -19,11 +19,6 @@ FIELD_V3_DEG: Final = -490.0 / 3600.0
 def expect_stripes(stars: BandMagnitudes, detector: str) -> Sequence[Expected]:
     """Return the stripes that distant stars may cause on a detector.
 
-    Parameters
-    ----------
-    stars : BandMagnitudes
-    detector : str
-
     Returns
     -------
     sequence of Expected

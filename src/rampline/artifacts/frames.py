@@ -46,10 +46,6 @@ def pixel_to_telescope(detector: str, x: ArrayLike, y: ArrayLike) -> Telescope:
         As in the keyword DETECTOR, such as ``NRCB1`` or ``NRCALONG``.
     x, y : (...,) float, pixels
         As in `Pixels`.
-
-    Returns
-    -------
-    Telescope
     """
     u, w = pixel_unit(x), pixel_unit(y)
     terms = np.stack(np.broadcast_arrays(1.0, u, w, u * u, u * w, w * w))

@@ -91,10 +91,6 @@ def find_tadpoles(
     heads : sequence of Head
         Expected heads, in pixels of this image.
     params : TadpoleSearchParams
-
-    Returns
-    -------
-    Tadpoles
     """
     mask = np.zeros(residual.shape, np.bool_)
     if not heads:

@@ -88,10 +88,6 @@ def scale_sky(
         are excluded as well.
     params : GrismSkyParams
 
-    Returns
-    -------
-    SkyScale
-
     Notes
     -----
     Without NaN the factor agrees with ``bkg_subtract`` of `jwst` 3.0 to single

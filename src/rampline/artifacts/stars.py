@@ -41,10 +41,6 @@ def join_stars(tables: Sequence[StarTable]) -> StarTable:
     ----------
     tables : sequence of StarTable
         At least one.
-
-    Returns
-    -------
-    StarTable
     """
     names = tuple(name for table in tables for name in table.name)
     columns = [

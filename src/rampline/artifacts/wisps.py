@@ -26,10 +26,6 @@ FILTERS: Final = frozenset(
 def expect_wisps(detector: str, filter_name: str) -> Sequence[Expected]:
     """Return the wisp of a detector and filter, if it has one.
 
-    Parameters
-    ----------
-    detector, filter_name : str
-
     Returns
     -------
     sequence of Expected

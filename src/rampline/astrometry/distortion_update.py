@@ -94,10 +94,6 @@ def weigh_updates(
         Standard deviations.
     n_stars : (detectors,) int
     params : DistortionUpdateParams
-
-    Returns
-    -------
-    tuple of DistortionUpdate
     """
     updates = []
     for value, known, sigma, n in zip(

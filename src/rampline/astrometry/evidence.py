@@ -44,10 +44,6 @@ def collect_evidence(
     solution : JointSolution
     is_ambiguous : (images,) bool
         Whether the stars fitted at several shifts.
-
-    Returns
-    -------
-    list of Evidence
     """
     n = len(images)
     kept = solution.pull < KEPT_PULL

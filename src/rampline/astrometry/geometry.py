@@ -48,10 +48,6 @@ def make_geometry(
         For the frame's size and the subarray's place.
     correction : (2, 3) float64, arcsec, or None
         Alignment, as in `Geometry`.
-
-    Returns
-    -------
-    Geometry
     """
     shape = (readout.n_rows, readout.n_cols)
     rows, cols = node_positions(shape)

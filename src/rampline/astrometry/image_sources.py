@@ -87,10 +87,6 @@ def place_sources(
         For the names of visit, exposure, detector and filter.
     frame : (3, 3) float64
         Of the field's tangent plane (`geometry.tangent_frame`).
-
-    Returns
-    -------
-    ImageSources
     """
     pointing = geometry.pointing
 
@@ -149,10 +145,6 @@ def place_references(
     error_arcsec : (n,) float64, arcsec
         NaN where unknown.
     frame : (3, 3) float64
-
-    Returns
-    -------
-    ReferencePositions
     """
     position = project(sky_vectors(ra_deg, dec_deg), frame)
     ahead = np.isfinite(position).all(axis=1)

@@ -108,10 +108,6 @@ def solve_jointly(
         Terms to begin with.
     rigour : Rigour
 
-    Returns
-    -------
-    JointSolution
-
     Notes
     -----
     Iteratively reweighted Gauss-Newton. Star positions m are eliminated exactly: with

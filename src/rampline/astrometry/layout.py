@@ -114,10 +114,6 @@ def make_layout(
     outlines : (images, 4, 2) float64, arcsec
         Corners.
     priors : PriorParams
-
-    Returns
-    -------
-    Layout
     """
     numbers: dict[tuple[str, str], int] = {}
     terms = np.empty((len(keys), len(KINDS)), np.intp)

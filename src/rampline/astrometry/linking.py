@@ -60,11 +60,6 @@ class Tie(NamedTuple):
 def link_exposures(lists: list[SourceList], params: MatchParams) -> Links:
     """Link exposures to each other.
 
-    Parameters
-    ----------
-    lists : list of SourceList
-    params : MatchParams
-
     Returns
     -------
     Links
@@ -91,10 +86,6 @@ def tie_group(group: SourceList, catalog: Points, params: MatchParams) -> Tie:
         The group's stars, each once or more, where the links put them.
     catalog : (n, 2) float64, arcsec
     params : MatchParams
-
-    Returns
-    -------
-    Tie
 
     Notes
     -----

@@ -27,11 +27,6 @@ from .geometry import (
 def map_to_grid(geometry: Geometry, grid: Grid) -> PixelMap:
     """Return where the pixels of an exposure land on a grid.
 
-    Parameters
-    ----------
-    geometry : Geometry
-    grid : Grid
-
     Returns
     -------
     PixelMap
@@ -120,10 +115,6 @@ def grid_from_cards(cards: Mapping[str, CardValue], n_rows: int, n_cols: int) ->
     cards : mapping of keyword to value
         With CD, or with CDELT and (where turned) PC.
     n_rows, n_cols : int
-
-    Returns
-    -------
-    Grid
 
     Raises
     ------

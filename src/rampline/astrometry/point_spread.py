@@ -45,10 +45,6 @@ def predict_point_spread(filter_name: str, pupil: str, channel: str) -> PointSpr
     channel : str
         ``SHORT`` or ``LONG``.
 
-    Returns
-    -------
-    PointSpread
-
     Raises
     ------
     ValueError

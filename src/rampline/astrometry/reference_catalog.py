@@ -80,10 +80,6 @@ def read_reference_stars(
     default_epoch : float or None, Julian year
         Epoch of a table without such a column; None: its positions stay as they are.
 
-    Returns
-    -------
-    ReferenceStars
-
     Raises
     ------
     ParameterError

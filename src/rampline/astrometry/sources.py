@@ -112,10 +112,6 @@ def find_point_sources(
         The image of a star in this filter.
     params : SourceParams
 
-    Returns
-    -------
-    PointSources
-
     Notes
     -----
     Centroids: Bertin's XWIN_IMAGE with its error ERRX2WIN (SExtractor manual, windowed

@@ -88,10 +88,6 @@ def judge_image(
     params : VerdictParams
     with_catalog : bool
         A reference catalogue was given.
-
-    Returns
-    -------
-    Verdict
     """
     failure = _find_contradiction(evidence, params)
     if failure:

@@ -137,10 +137,6 @@ def measure_sky_cells(
     grid_position : (cell_rows, cell_cols, 2) float64, pixels
         Row and column of `cell_centres` on the common grid.
     params : LevelMatchingParams
-
-    Returns
-    -------
-    SkyCells
     """
     mesh = measure_mesh(sky, is_sky, params.mesh)
     wanted = params.min_filled * _pixels_per_cell(sky.shape, mesh)
@@ -173,10 +169,6 @@ def match_levels(
     exposures : sequence of SkyCells
         Exposures of one filter on a common grid.
     params : LevelMatchingParams
-
-    Returns
-    -------
-    SkyLevels
 
     Notes
     -----

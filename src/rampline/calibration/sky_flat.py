@@ -112,15 +112,6 @@ def add_sky(
 def finish_sky_flat(sums: SkyFlatSums, params: SkyFlatParams) -> SkyFlat:
     """Compute the correction of a flat from the sums.
 
-    Parameters
-    ----------
-    sums : SkyFlatSums
-    params : SkyFlatParams
-
-    Returns
-    -------
-    SkyFlat
-
     Notes
     -----
     Each deviation is multiplied by t2 / (t2 + s2), with s2 the variance of the noise

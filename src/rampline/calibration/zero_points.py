@@ -98,10 +98,6 @@ def compare_detectors(
         Of one filter.
     params : ZeroPointParams
 
-    Returns
-    -------
-    ZeroPoints
-
     Notes
     -----
     For each pair of detectors the median of the flux ratios from all pairs of their

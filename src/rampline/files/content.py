@@ -73,10 +73,6 @@ def combine_hashes(primary: Iterable[str], parts: Sequence[DataHash]) -> str:
 def content_hash(path: Path) -> str:
     """Compute the content hash of any FITS file from what is in it.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     str

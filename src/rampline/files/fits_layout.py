@@ -85,10 +85,6 @@ def scan_fits(path: Path) -> tuple[Hdu, ...]:
     A file is scanned again only when it has changed: its headers are asked for several
     times on the way from an exposure to a mosaic, and take 8 ms each time.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     tuple of Hdu

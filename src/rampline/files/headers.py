@@ -59,10 +59,6 @@ def typed_header(
     shape : tuple of int, optional
         Rows and columns, where they may differ from those of the subarray (a cut-out).
 
-    Returns
-    -------
-    Header
-
     Raises
     ------
     InputError

@@ -118,10 +118,6 @@ def read_header(path: Path) -> Header:
     path : Path
         Level 1b, ``_rate``, ``_rateints``, ``_cal``, ``_calints`` or ``_crf``.
 
-    Returns
-    -------
-    Header
-
     Raises
     ------
     InputError
@@ -200,10 +196,6 @@ def read_slope(path: Path, *, integrations: bool = False) -> SlopeImage:
     integrations : bool
         Whether ``_rateints`` beside it is read too.
 
-    Returns
-    -------
-    SlopeImage
-
     Raises
     ------
     InputError
@@ -253,10 +245,6 @@ def read_sky(path: Path, computed: Collection[str] | None = None) -> StoredSky:
     path : Path
     computed : collection of str, optional
         As in `read_or_map`.
-
-    Returns
-    -------
-    StoredSky
 
     Raises
     ------

@@ -38,10 +38,6 @@ _ARCSEC: Final = {'"': 1.0, "'": 60.0, "d": 3600.0}
 def read_regions(path: Path) -> tuple[DrawnRegion, ...]:
     """Read a DS9 region file.
 
-    Parameters
-    ----------
-    path : Path
-
     Raises
     ------
     InputError

@@ -21,11 +21,6 @@ class Region(NamedTuple):
 def write_regions(path: Path, regions: Sequence[Region]) -> None:
     """Write polygons that DS9 draws over an exposure's SCI extension.
 
-    Parameters
-    ----------
-    path : Path
-    regions : sequence of Region
-
     Raises
     ------
     RamplineError

@@ -32,10 +32,6 @@ def conjugate_gradients(
         Share of the first error, in the norm of ``guess_of``, at which to stop; and the
         most rounds.
 
-    Returns
-    -------
-    array
-
     Notes
     -----
     Hestenes and Stiefel 1952.

@@ -56,10 +56,6 @@ def measure_apertures(
     autocorrelation : (k, k) float64
         Autocorrelation of the noise, 1 in the centre; see `mosaic.noise`.
 
-    Returns
-    -------
-    ApertureFluxes
-
     Notes
     -----
     Apertures, exact pixel overlaps and the clipped median of the annulus are those of

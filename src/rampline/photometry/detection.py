@@ -110,10 +110,6 @@ def detect_sources(
         The image of a star on this mosaic.
     steps : Steps
 
-    Returns
-    -------
-    Detection
-
     Notes
     -----
     `jwst`'s source_catalog thresholds the smoothed image at 3 times the rms of the

@@ -95,10 +95,6 @@ def locate_cores(
     peaks : ((sources,) int64, (sources,) int64), pixels
         Row and column.
     holes : tuple of Hole
-
-    Returns
-    -------
-    Cores
     """
     rows, cols = (place.astype(np.float64) for place in peaks)
     radius = np.zeros(rows.size)

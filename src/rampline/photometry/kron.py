@@ -61,10 +61,6 @@ def measure_kron(image: LabelledImage, centres: Values, axes: Values) -> KronFlu
         Standard deviations along the major and the minor axis (pixels), and the angle from
         the x axis to the major axis (radians).
 
-    Returns
-    -------
-    KronFluxes
-
     Notes
     -----
     As `photutils.segmentation.SourceCatalog` with the parameters of `jwst` (2.5, 1.4, 0)

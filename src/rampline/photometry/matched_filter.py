@@ -57,10 +57,6 @@ def filter_image(
         Pixels with data; the others have no weight.
     fwhm_px : float, pixels
         Full width at half maximum of the Gaussian.
-
-    Returns
-    -------
-    Filtered
     """
     sigma = fwhm_px / FWHM_PER_SIGMA
     # the square of a Gaussian is a narrower Gaussian of area 1 / (4 pi sigma^2)

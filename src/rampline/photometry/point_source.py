@@ -65,10 +65,6 @@ def predict_point_source(
         Side of the exposures' and of the mosaic's pixels.
     pixfrac : float
         Side of the drizzle drop over that of the exposures' pixel.
-
-    Returns
-    -------
-    PointSource
     """
     lambda_d_px = diffraction_fwhm_arcsec * LAMBDA_D_PER_FWHM / scale_arcsec
     native_px = native_arcsec / scale_arcsec

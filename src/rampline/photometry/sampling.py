@@ -52,10 +52,6 @@ def predict_sampling_error(
     n_exposures : (sources,) int64
         Number of exposures that cover each source.
 
-    Returns
-    -------
-    SamplingError
-
     Notes
     -----
     Variances decrease as the inverse of the number of exposures towards the limit set by

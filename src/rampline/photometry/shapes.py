@@ -63,10 +63,6 @@ def measure_shapes(image: LabelledImage, smooth: Plane) -> Shapes:
     smooth : (rows, cols) float32
         Smoothed image; the weights of centroids and moments.
 
-    Returns
-    -------
-    Shapes
-
     Notes
     -----
     The definitions are those of `photutils.segmentation.SourceCatalog` with the options of

@@ -79,10 +79,6 @@ def find_too_sharp(
 def expected_variances(star: PointSource) -> tuple[float, float]:
     """Return the windowed variances of a single bright pixel and of the sharpest star.
 
-    Parameters
-    ----------
-    star : PointSource
-
     Returns
     -------
     (float, float), pixels**2

@@ -30,10 +30,6 @@ SAMPLE = 300_000
 def find_blank(image: LabelledImage) -> NDArray[np.bool_]:
     """Find the pixels that have data and no source within the margin.
 
-    Parameters
-    ----------
-    image : LabelledImage
-
     Returns
     -------
     (rows, cols) bool

@@ -103,10 +103,6 @@ def combine_dithers(
     params : (OutlierParams, DrizzleParams, NoiseCurveParams)
     store : PlaneStore
         For exposures and the mosaic's planes.
-
-    Returns
-    -------
-    CombinedDithers
     """
     outlier_params, drizzle_params, noise_params = params
     dither_set = lay_dithers(dithers, grid, run.bench, drizzle_params, store)

@@ -40,10 +40,6 @@ def product_wcs(geometry: Geometry, planes: SkyPlanes, header: Header) -> Produc
         Made from the same planes; may be aligned.
     planes : SkyPlanes
     header : Header
-
-    Returns
-    -------
-    ProductWcs
     """
     is_aligned = not np.array_equal(geometry.correction, np.eye(2, 3))
     make = exposure_tree if isinstance(planes.distortion, TreeModel) else build_gwcs
@@ -80,10 +76,6 @@ def realigned_wcs(
     update : DistortionUpdate or None
         Of the distortion, between the two; None where it is unchanged.
     header : Header
-
-    Returns
-    -------
-    ProductWcs
     """
     further = _further_correction(before.correction, after.correction)
     frame = detector_frame(before)

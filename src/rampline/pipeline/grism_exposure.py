@@ -132,10 +132,6 @@ def clean_grism(
     params : GrismPath
     drawn : DrawnMasks or None
         What the user wants masked (DO_NOT_USE), and where no ghost may be flagged.
-
-    Returns
-    -------
-    CleanGrism
     """
     sky, sky_params = None, params.grism.grism_sky
     if pattern is not None and sky_params.enabled:

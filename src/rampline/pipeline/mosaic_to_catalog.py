@@ -123,19 +123,7 @@ def mosaic_to_catalog(
     optics: MosaicOptics,
     params: MosaicToCatalog,
 ) -> SourceCatalog:
-    """Walk one mosaic from pixels to a catalogue.
-
-    Parameters
-    ----------
-    mosaic : Mosaic
-    planes : CatalogPlanes
-    optics : MosaicOptics
-    params : MosaicToCatalog
-
-    Returns
-    -------
-    SourceCatalog
-    """
+    """Walk one mosaic from pixels to a catalogue."""
     star = predict_star_image(mosaic.grid, optics)
     found = detect_sources(mosaic.sky, mosaic.err, star, params.steps)
     return SourceCatalog(

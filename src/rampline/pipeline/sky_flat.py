@@ -30,10 +30,6 @@ def measure_sky_flat(images: Iterable[SkyImage], params: SkyFlatParams) -> SkyFl
         subtracted; loaded one at a time.
     params : SkyFlatParams
 
-    Returns
-    -------
-    SkyFlat
-
     Raises
     ------
     ValueError

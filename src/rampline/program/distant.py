@@ -33,10 +33,6 @@ def set_distant_apart(inputs: Inputs) -> Inputs:
     moving target by themselves; the one with the most exposures stays, the first one on a
     tie.
 
-    Parameters
-    ----------
-    inputs : Inputs
-
     Returns
     -------
     Inputs

@@ -23,12 +23,6 @@ def dry_run_lines(
 ) -> Iterator[str]:
     """Yield what a run would do, and what it would take; nothing is written.
 
-    Parameters
-    ----------
-    given : sequence of Path
-    out : Path
-    options : ReduceOptions
-
     Raises
     ------
     RamplineError

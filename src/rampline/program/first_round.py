@@ -48,12 +48,6 @@ def run_first_round(
 ) -> list[ExposureResult]:
     """Reduce every exposure by itself.
 
-    Parameters
-    ----------
-    stages : StageRunner
-    inputs : Inputs
-    run : FieldRun
-
     Returns
     -------
     list of ExposureResult

@@ -85,10 +85,6 @@ def write_sky_flat(
     references : str
     params : SkyFlatParams
 
-    Returns
-    -------
-    SkyFlat
-
     Raises
     ------
     RamplineError, ValueError

@@ -116,11 +116,6 @@ def read_nodes(path: Path, key: str) -> Any:
 def read_plain(path: Path, key: str) -> Mapping[str, Any]:
     """Return one mapping at the top of an ASDF file as text, without its tags.
 
-    Parameters
-    ----------
-    path : Path
-    key : str
-
     Returns
     -------
     mapping

@@ -66,11 +66,6 @@ class CrdsSource:
     def select(self, header: Header, kinds: Iterable[str]) -> ReferenceFiles:
         """Return the best references of the exposure, fetched where need be.
 
-        Parameters
-        ----------
-        header : Header
-        kinds : iterable of str
-
         Raises
         ------
         MissingReferenceError

@@ -100,11 +100,6 @@ class FolderSource:
     def select(self, header: Header, kinds: Iterable[str]) -> ReferenceFiles:
         """Return the most specific file of each type for the exposure.
 
-        Parameters
-        ----------
-        header : Header
-        kinds : iterable of str
-
         Raises
         ------
         MissingReferenceError

@@ -97,10 +97,6 @@ def score_catalog(
     aperture_arcsec : float, arcsec
         Radius of the aperture that the fluxes were measured in: the signal to noise of a
         galaxy is that within an aperture widened by its half-light radius.
-
-    Returns
-    -------
-    Score
     """
     plane_true, plane_found = _plane(true, true), _plane(found, true)
     distance, nearest = cKDTree(plane_true).query(plane_found)

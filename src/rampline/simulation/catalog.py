@@ -33,11 +33,6 @@ _LIMITS = {
 def draw_sources(field: FieldParams, seed: int) -> Sources:
     """Make the sources of a field.
 
-    Parameters
-    ----------
-    field : FieldParams
-    seed : int
-
     Returns
     -------
     Sources

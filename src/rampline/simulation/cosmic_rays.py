@@ -41,12 +41,6 @@ def cosmic_rays(
 ) -> Events:
     """Draw the cosmic rays of one integration.
 
-    Parameters
-    ----------
-    readout : Readout
-    params : CosmicRayParams
-    draw : numpy.random.Generator
-
     Returns
     -------
     Events

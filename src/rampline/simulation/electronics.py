@@ -90,10 +90,6 @@ def read_out(
     params : ElectronicsParams
     stream_key : (int, str, tuple of int)
         Seed, detector name and the integration's key for random streams.
-
-    Returns
-    -------
-    Raw
     """
     seed, name, key = stream_key
     noise = _Noise(pixels, readout, params, (seed, key))

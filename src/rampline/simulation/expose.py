@@ -88,10 +88,6 @@ def expose(
         The content does not depend on it.
     traps : Traps, optional
         Charge that earlier exposures left behind.
-
-    Returns
-    -------
-    Exposed
     """
     pixels = detector_planes(exposure, scene.seed)
     light = shine(exposure, sources, pixels, scene.light, scene.seed)

@@ -148,10 +148,6 @@ def shine(
     params : LightParams
     seed : int
 
-    Returns
-    -------
-    Light
-
     Notes
     -----
     A source of flux F spreads ``F / (PHOTMJSR PIXAR_SR)`` DN/s over its PSF; a uniform

@@ -117,10 +117,6 @@ def gather_charge(
     workers : int
         Threads.
 
-    Returns
-    -------
-    Signal
-
     Notes
     -----
     Poisson numbers by inversion below 12, by Hoermann's (1993) transformed rejection

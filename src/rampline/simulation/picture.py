@@ -72,11 +72,6 @@ class Picture:
 def read_pictures(params: LightParams, band: Passband) -> tuple[Picture, ...]:
     """Read the images that are painted in a filter.
 
-    Parameters
-    ----------
-    params : LightParams
-    band : Passband
-
     Raises
     ------
     ParameterError

@@ -33,10 +33,6 @@ Fault = tuple[str, str]
 def check_scene(scene: SceneParams) -> None:
     """Look for entries that cannot be simulated.
 
-    Parameters
-    ----------
-    scene : SceneParams
-
     Raises
     ------
     ParameterError

@@ -87,10 +87,6 @@ def simulate(
         Whether exposures that are in the folder stay: the caller knows that they are of
         this scene. An exposure is there when its truth is, which is written last.
 
-    Returns
-    -------
-    Simulated
-
     Raises
     ------
     ParameterError

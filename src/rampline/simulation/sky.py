@@ -15,14 +15,6 @@ from .sources import Sources, join_sources
 def draw_sky(scene: SceneParams) -> Sources:
     """Return the sources of the field, then the stars placed in the focal plane.
 
-    Parameters
-    ----------
-    scene : SceneParams
-
-    Returns
-    -------
-    Sources
-
     Raises
     ------
     ParameterError

@@ -43,12 +43,6 @@ def snowballs(
 ) -> Events:
     """Draw the snowballs of one integration.
 
-    Parameters
-    ----------
-    readout : Readout
-    params : SnowballParams
-    draw : numpy.random.Generator
-
     Returns
     -------
     Events

@@ -55,10 +55,6 @@ def stream(seed: int, component: str, *key: int) -> np.random.Generator:
         One of `COMPONENTS`.
     *key : int
         What the stream belongs to: for example visit, dither and detector number.
-
-    Returns
-    -------
-    numpy.random.Generator
     """
     spawn_key = (COMPONENTS.index(component), *key)
     sequence = np.random.SeedSequence(entropy=seed, spawn_key=spawn_key)

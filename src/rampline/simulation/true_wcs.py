@@ -31,10 +31,6 @@ _POWERS: Final = tuple(
 def true_wcs_cards(exposure: Exposure) -> tuple[Card, ...]:
     """Return the cards of an exposure's true WCS, for images in science orientation.
 
-    Parameters
-    ----------
-    exposure : Exposure
-
     Returns
     -------
     tuple of Card

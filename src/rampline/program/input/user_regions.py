@@ -54,12 +54,7 @@ class DrawnHere(NamedTuple):
 
 
 def read_user_regions(paths: Sequence[Path]) -> tuple[RegionFile, ...]:
-    """Read DS9 files and folders of them; a bad file becomes a problem, not an error.
-
-    Parameters
-    ----------
-    paths : sequence of Path
-    """
+    """Read DS9 files and folders of them; a bad file becomes a problem, not an error."""
     found = []
     for path in paths:
         inside = sorted(path.glob("*.reg")) if path.is_dir() else [path]
@@ -72,11 +67,6 @@ def drawn_on(files: Sequence[RegionFile], header: Header) -> DrawnHere:
 
     Regions of the field that it does not overlap are left out, so that they do not change the
     key of its products.
-
-    Parameters
-    ----------
-    files : sequence of RegionFile
-    header : Header
     """
     own = [file for file in files if file.is_for(header)]
     return DrawnHere(

@@ -18,10 +18,6 @@ FILE_NAME = ".lock"
 def occupy(out: Path) -> Iterator[None]:
     """Lock an output folder, which must exist, for one run; clean up after killed runs.
 
-    Parameters
-    ----------
-    out : Path
-
     Raises
     ------
     RamplineError

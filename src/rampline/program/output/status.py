@@ -15,10 +15,6 @@ MANY = 40
 def status_lines(folder: Path) -> Iterator[str]:
     """Yield the lines that describe the state of an output folder.
 
-    Parameters
-    ----------
-    folder : Path
-
     Raises
     ------
     RamplineError

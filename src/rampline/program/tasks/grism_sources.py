@@ -73,10 +73,6 @@ def gather_sources(
 def read_given(stars: Path | None) -> SourceList | None:
     """Return what the user's table of stars says of their AB magnitudes.
 
-    Parameters
-    ----------
-    stars : Path or None
-
     Returns
     -------
     SourceList or None

@@ -91,12 +91,6 @@ class Slopes:
 def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
     """Make the calibrated image of one exposure unless it is up to date.
 
-    Parameters
-    ----------
-    slopes : Slopes
-    place : Workplace
-    params : SlopeToSky
-
     Raises
     ------
     RamplineError

@@ -79,14 +79,7 @@ class Breath2Params(StepParams):
 def breath_1(
     view: View, params: Breath1Params, stars: Stars
 ) -> tuple[Array | None, list[Cause]]:
-    """Return the plumes of type I, (rows, cols) DN/s, and their stars.
-
-    Parameters
-    ----------
-    view : View
-    params : Breath1Params
-    stars : Stars
-    """
+    """Return the plumes of type I, (rows, cols) DN/s, and their stars."""
     channel = view.detector.channel
     share = params.strength * _SHARE[channel] * edge_weight(view, stars)
     light = share * stars.rate
@@ -182,14 +175,7 @@ def _rays(t: Array, s: Array, rays: tuple[Array, Array]) -> Array:
 def breath_2(
     view: View, params: Breath2Params, stars: Stars
 ) -> tuple[Array | None, list[Cause]]:
-    """Return the strips of type II, (rows, cols) DN/s, and their stars.
-
-    Parameters
-    ----------
-    view : View
-    params : Breath2Params
-    stars : Stars
-    """
+    """Return the strips of type II, (rows, cols) DN/s, and their stars."""
     if view.detector.name not in _ROWS:
         return None, []
     light = params.strength * knife_weight(view.detector.name, stars) * stars.rate

@@ -161,13 +161,7 @@ def _inside(polygon: tuple[tuple[float, float], ...], x: Array, y: Array) -> Arr
 
 
 def claw_rates(view: View, stars: Stars) -> Array:
-    """Return the rate that each star gives a pixel of the module, (n,) DN/s.
-
-    Parameters
-    ----------
-    view : View
-    stars : Stars
-    """
+    """Return the rate that each star gives a pixel of the module, (n,) DN/s."""
     law = _zero_point(view.band, view.detector.module)
     if law is None:
         return np.zeros(stars.v2.size)
@@ -187,14 +181,7 @@ def _zero_point(band: Passband, module: str) -> tuple[str, float] | None:
 def claws(
     view: View, params: ClawParams, stars: Stars
 ) -> tuple[Array | None, list[Cause]]:
-    """Return the claws of an exposure, (rows, cols) DN/s, and their stars.
-
-    Parameters
-    ----------
-    view : View
-    params : ClawParams
-    stars : Stars
-    """
+    """Return the claws of an exposure, (rows, cols) DN/s, and their stars."""
     family = _FAMILIES.get(view.detector.name)
     if family is None or not params.strength:
         return None, []

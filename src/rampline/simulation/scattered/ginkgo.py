@@ -46,14 +46,7 @@ def leaf_weight(stars: Stars) -> Array:
 def ginkgo_leaf(
     view: View, params: GinkgoParams, stars: Stars
 ) -> tuple[Array | None, list[Cause]]:
-    """Return the leaf, (rows, cols) DN/s, and its stars.
-
-    Parameters
-    ----------
-    view : View
-    params : GinkgoParams
-    stars : Stars
-    """
+    """Return the leaf, (rows, cols) DN/s, and its stars."""
     reach = (_ROW_PX - _RADIUS_PX, _ROW_PX + _RADIUS_PX), (0.0, 1.1 * _RADIUS_PX)
     where = window(view, *reach)
     if view.detector.name != "NRCALONG" or where is None:

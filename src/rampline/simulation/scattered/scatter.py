@@ -80,10 +80,6 @@ def scatter(
         The true catalogue; its stars and the brightest ones of the sky count.
     rate : (n,) float64, DN/s
         Of the sources.
-
-    Returns
-    -------
-    Scattered
     """
     far = brightest_stars()
     every = join_sources([sources, far])

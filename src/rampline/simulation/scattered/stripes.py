@@ -39,14 +39,7 @@ class StripeParams(StepParams):
 def stripes(
     view: View, params: StripeParams, stars: Stars
 ) -> tuple[Array | None, list[Cause]]:
-    """Return the stripes of an exposure, (rows, cols) MJy/sr, and their stars.
-
-    Parameters
-    ----------
-    view : View
-    params : StripeParams
-    stars : Stars
-    """
+    """Return the stripes of an exposure, (rows, cols) MJy/sr, and their stars."""
     full = view.camera.full
     off = np.hypot(stars.v2 - full.v2_ref_arcsec, stars.v3 - full.v3_ref_arcsec)
     k_mag = stars.vega_magnitude("K")

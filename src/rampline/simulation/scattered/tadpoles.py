@@ -88,14 +88,7 @@ def _heads(view: View, stars: Stars) -> tuple[Array, Array, Array]:
 def tadpoles(
     view: View, params: TadpoleParams, stars: Stars
 ) -> tuple[Array | None, list[Cause]]:
-    """Return the tadpoles of an exposure, (rows, cols) DN/s, and their stars.
-
-    Parameters
-    ----------
-    view : View
-    params : TadpoleParams
-    stars : Stars
-    """
+    """Return the tadpoles of an exposure, (rows, cols) DN/s, and their stars."""
     if not _has_ghosts(view):
         return None, []
     row, col, peak = _heads(view, stars)
@@ -139,14 +132,7 @@ def _tadpole(
 def shells(
     view: View, params: ShellParams, stars: Stars
 ) -> tuple[Array | None, list[Cause]]:
-    """Return the shells of an exposure, (rows, cols) DN/s, and their stars.
-
-    Parameters
-    ----------
-    view : View
-    params : ShellParams
-    stars : Stars
-    """
+    """Return the shells of an exposure, (rows, cols) DN/s, and their stars."""
     if not _has_ghosts(view):
         return None, []
     row, col, peak = _heads(view, stars)

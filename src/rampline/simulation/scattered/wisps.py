@@ -69,13 +69,7 @@ class WispParams(StepParams):
 
 
 def wisps(view: View, params: WispParams) -> Array | None:
-    """Return the wisps of an exposure, (rows, cols) MJy/sr, or None where it has none.
-
-    Parameters
-    ----------
-    view : View
-    params : WispParams
-    """
+    """Return the wisps of an exposure, (rows, cols) MJy/sr, or None where it has none."""
     peak = _PEAK_MJY_SR * _FILTER.get(view.band.name, 1.0) * params.strength
     if view.detector.name not in _DETECTORS or not peak:
         return None
