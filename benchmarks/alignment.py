@@ -31,22 +31,31 @@ FEW = pr.Programme(
 )
 
 WAVES = pr.Errors(ripple_mas=0.5)
+FAST = pr.Programme(
+    detectors=("NRCA1", "NRCB1", "NRCALONG", "NRCBLONG"),
+    filters=pr.FILTERS[2:],
+    points=4,
+    va_scales=(1.0001,),
+)
+"""Both modules while the telescope approaches the field."""
+UNTURNED = replace(pr.PERFECT, roll_deg=0.0)
 RIGHT = pr.Errors(distortion_mas=0.0, detector_mas=0.0)
 
 
-def align(observed, *, with_catalog=True):
+def align(observed, *, with_catalog=True, **changes):
     """Return the aligned field and how far each image is off, (images, pixels, 2) mas."""
+    params = PARAMS.model_copy(update=changes)
     field = align_field(
-        observed.surveys, observed.catalog if with_catalog else None, PARAMS
+        observed.surveys, observed.catalog if with_catalog else None, params
     )
     return field, pr.misplaced_mas(field.geometries, observed.cameras)
 
 
-def run(programme, errors, seed, sky=pr.random_sky):
+def run(programme, errors, seed, sky=pr.random_sky, **changes):
     rng = np.random.default_rng(seed)
     observed = pr.observe(programme, sky(programme, rng), errors, rng)
     started = time.process_time()
-    field, off = align(observed)
+    field, off = align(observed, **changes)
     return observed, field, off, time.process_time() - started
 
 
@@ -55,8 +64,8 @@ def count(field):
     return " ".join(f"{states.count(s)} {s}" for s in ("OK", "WEAK", "FAILED"))
 
 
-def print_programme(name, programme, errors, seed):
-    observed, field, off, seconds = run(programme, errors, seed)
+def print_programme(name, programme, errors, seed, **changes):
+    observed, field, off, seconds = run(programme, errors, seed, **changes)
     mean = off.mean(axis=1)
     rich = observed.n_good >= ENOUGH_STARS
     relative = np.abs(mean - mean.mean(axis=0))[rich].max()
@@ -93,6 +102,15 @@ def print_programmes(seeds):
         alone = replace(FEW, points=1)
         print_programme(f"{wrong}, one exposure, {seed}", alone, pr.Errors(), seed)
         print_programme(f"right, one exposure, {seed}", alone, RIGHT, seed)
+        for spread in (False, True):
+            print_programme(
+                f"VA_SCALE 1.0001, {'spread' if spread else 'as it is'}, {seed}",
+                FAST,
+                UNTURNED,
+                seed,
+                with_catalog=False,
+                spread_detectors=spread,
+            )
     print_programme("540 images (10 x 9 x 6)", twice, pr.Errors(), seeds[0])
 
 

@@ -71,6 +71,8 @@ class Programme:
     """Stars that the catalogue has."""
     n_junk: int = 0
     """Entries of the catalogue that are no stars."""
+    va_scales: tuple[float, ...] = (1.0,)
+    """Scale of velocity aberration, of one pair of filters after the other."""
 
 
 @dataclass(frozen=True)
@@ -121,22 +123,26 @@ def observe(programme, sky, errors, rng):
     visit = rng.normal(0, errors.visit_arcsec, 2)
     roll = rng.normal(0, errors.roll_deg)
     number = 0
-    for pair in programme.filters:
+    for k, pair in enumerate(programme.filters):
+        va_scale = programme.va_scales[k % len(programme.va_scales)]
         for dither in DITHERS[programme.pattern][: programme.points]:
             jitter = rng.normal(0, errors.dither_arcsec, 2)
             gross = errors.exposure_shift_arcsec.get(number, (0.0, 0.0))
             place = np.add(FOCUS_ARCSEC, dither)
             right = offset_sky(*TARGET, *(visit + jitter + gross))
-            true = attitude_from(place, right, ROLL_DEG + roll)
             believed = attitude_from(place, TARGET, ROLL_DEG)
             for name in programme.detectors:
                 detector = DETECTORS[name]
+                # the whole field is stretched, headers' reference points are not
+                spread = (va_scale - 1.0) * _from_focus(detector)
+                true = attitude_from(place - spread, right, ROLL_DEG + roll)
                 band = passband(pair[detector.channel == "LONG"])
                 key = (name, band.name)
                 if key not in models:
                     models[key] = _reference(detector, band, errors, rng)
+                attitudes = (true, believed, va_scale)
                 survey, cam, n_good = _expose(
-                    sky, (true, believed), (detector, band), models[key], rng, programme
+                    sky, attitudes, (detector, band), models[key], rng, programme
                 )
                 root = f"jw01345001001_02101_{number + 1:05d}_{name.lower()}"
                 surveys.append(
@@ -148,6 +154,14 @@ def observe(programme, sky, errors, rng):
     return Observed(
         surveys, _catalogue(programme, sky, errors, rng), cameras, np.array(good)
     )
+
+
+def _from_focus(detector):
+    """Return how far a detector's reference point is from the middle, arcsec."""
+    pointing = camera(
+        f"{detector.siaf}_FULL", attitude_from(FOCUS_ARCSEC, TARGET, 0.0)
+    ).pointing()
+    return np.subtract((pointing.v2_ref_arcsec, pointing.v3_ref_arcsec), FOCUS_ARCSEC)
 
 
 def _reference(detector, band, errors, rng):
@@ -189,8 +203,11 @@ def _expose(sky, attitudes, optics, reference, rng, programme):
     """Return the survey of one image, its true camera, and how many good stars it has."""
     detector, band = optics
     geometry, shift = reference
+    *attitudes, va_scale = attitudes
     true, believed = (
-        replace(camera(f"{detector.siaf}_FULL", attitude), filter_offset_px=shift)
+        replace(
+            camera(f"{detector.siaf}_FULL", attitude, va_scale), filter_offset_px=shift
+        )
         for attitude in attitudes
     )
     rows, cols = true.sky_to_pixel(sky.ra, sky.dec)

@@ -8,7 +8,9 @@ import pytest
 from benchmarks import alignment
 from benchmarks import programme as pr
 from benchmarks.alignment import (
+    FAST,
     FEW,
+    UNTURNED,
     WAVES,
     align,
     corners_off_mas,
@@ -59,6 +61,16 @@ def test_with_perfect_distortions_only_the_centroids_count():
     assert np.abs(off).max() < 0.2
     assert not any(image.applied_update for image in field.alignment.images)
     assert field.alignment.rms_arcsec < 1e-3
+
+
+def test_modules_without_a_catalogue_are_as_far_apart_as_aberration_has_them():
+    """NRCA1 and NRCB1, 250 arcsec apart, see no common star."""
+    before, after = (
+        run(FAST, UNTURNED, 3, with_catalog=False, spread_detectors=on)[2].mean(axis=1)
+        for on in (False, True)
+    )
+    assert np.abs(before - before.mean(axis=0)).max() > 8.0
+    assert np.abs(after - after.mean(axis=0)).max() < 0.3
 
 
 def test_without_a_catalogue_dithers_agree_with_each_other():

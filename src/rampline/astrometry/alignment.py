@@ -62,6 +62,10 @@ class AlignmentParams(Params):
     """Updates of the reference distortions from the stars."""
     enough_stars: Count = 25
     """With fewer stars per image (median) than this, compact sources are used as well."""
+    spread_detectors: bool = False
+    """Whether distances between detectors are stretched by the velocity aberration, which
+    the GWCS of the JWST pipeline leaves out: by up to 25 mas between the modules. Where a
+    catalogue ties each detector to the sky, the alignment finds it without."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

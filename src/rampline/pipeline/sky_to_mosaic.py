@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from ..astrometry.aberration import spread_detectors
 from ..astrometry.alignment import (
     Alignment,
     AlignmentParams,
@@ -206,13 +207,21 @@ def align_field(
     AlignedField
     """
     frame = _field_frame([survey.geometry for survey in surveys])
-    images = [place_sources(s.sources, s.geometry, s.header, frame) for s in surveys]
+    spread = [
+        spread_detectors(s.geometry) if params.spread_detectors else s.geometry
+        for s in surveys
+    ]
+    images = [
+        place_sources(s.sources, g, s.header, frame)
+        for s, g in zip(surveys, spread, strict=True)
+    ]
     catalog = None
     if stars is not None:
         catalog = place_references(
             stars.ra_deg, stars.dec_deg, stars.error_arcsec, frame
         )
     alignment = align_exposures(images, catalog, params)
+    alignment = _from_headers(alignment, surveys, spread)
     places = [survey.header.moving_target for survey in surveys]
     known = [place for place in places if place is not None]
     return place_exposures(surveys, alignment, mean_place(known) if known else None)
@@ -392,6 +401,19 @@ def _field_frame(geometries: Sequence[Geometry]) -> NDArray[np.float64]:
     corners = np.concatenate([outline(g, points_per_edge=1) for g in geometries])
     vectors = sky_vectors(corners[:, 0], corners[:, 1])
     return tangent_frame(*mean_direction(vectors))
+
+
+def _from_headers(
+    alignment: Alignment, surveys: Sequence[Survey], spread: Sequence[Geometry]
+) -> Alignment:
+    """Return an alignment that includes what was added to the headers' places before."""
+    images = tuple(
+        replace(image, correction=combine_corrections(g.correction, image.correction))
+        if g is not survey.geometry and image.status != "FAILED"
+        else image
+        for image, survey, g in zip(alignment.images, surveys, spread, strict=True)
+    )
+    return replace(alignment, images=images)
 
 
 def _add_alignment(geometry: Geometry, image: ImageAlignment) -> Geometry:
