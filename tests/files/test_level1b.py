@@ -2,6 +2,7 @@
 
 import dataclasses
 import resource
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from rampline.exposure.timing import PATTERNS
 from rampline.files.read import read_header, read_ramp, read_sky, read_slope
 from rampline.files.write_raw import write_level1b
 
-from .making import COLS, ROOT, ROWS, make_header, make_ramp
+from .making import COLS, ROOT, ROWS, make_geometry, make_header, make_ramp
 
 REQUIRED = (
     *(
@@ -367,9 +368,10 @@ def test_a_misnamed_sci_extension_is_named(raw):
     assert message(raw).startswith("no SCI extension; ")
 
 
-def test_a_raw_exposure_is_neither_slopes_nor_sky(raw):
+def test_a_raw_exposure_is_neither_slopes_nor_sky(raw, rng):
     assert "no slope image (SCI has 4 axes, in DN)" in message(raw, read_slope)
-    assert "no sky image (SCI has 4 axes, in DN)" in message(raw, read_sky)
+    sky = partial(read_sky, geometry=make_geometry(rng))
+    assert "no sky image (SCI has 4 axes, in DN)" in message(raw, sky)
 
 
 def test_an_unwritable_folder_is_one_line(tmp_path, rng):

@@ -24,7 +24,15 @@ from rampline.files.read_mosaic import read_image_cards, read_mosaic, read_world
 from rampline.files.write import write_sky
 from rampline.files.write_mosaic import MosaicWorld, write_mosaic, write_segmentation
 
-from .making import COLS, PROVENANCE, ROWS, make_mosaic, make_sky, make_wcs
+from .making import (
+    COLS,
+    PROVENANCE,
+    ROWS,
+    make_geometry,
+    make_mosaic,
+    make_sky,
+    make_wcs,
+)
 
 PLANES = ("sky", "err", "weight", "context", "var_poisson", "var_read", "var_flat")
 CAL_CARDS = (
@@ -167,11 +175,11 @@ def test_times_span_the_inputs_and_detectors_of_a_pointing_count_once(written):
     assert primary["PIXFRAC"] == 1.0
 
 
-def test_a_mosaic_is_no_exposure(written):
+def test_a_mosaic_is_no_exposure(written, rng):
     with pytest.raises(InputError, match="a mosaic, not an exposure; give the _cal"):
         read_header(written[0])
     with pytest.raises(InputError, match="a mosaic"):
-        read_sky(written[0])
+        read_sky(written[0], make_geometry(rng))
 
 
 def test_an_exposure_is_no_mosaic(tmp_path, written, inputs):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rampline.astrometry.gwcs_model import geometry_from_gwcs
-from rampline.files.read import read_gwcs, read_sky
+from rampline.files.read import read_gwcs, read_header, read_sky
+from rampline.files.read_mosaic import read_image_cards
 from rampline.pipeline.runner import Bench
 from rampline.pipeline.sky_to_mosaic import SkyToMosaic, sky_to_mosaic
 
@@ -16,12 +17,10 @@ CORNER = (100, 400)
 
 def test_a_real_image_becomes_a_mosaic_with_its_light(shared):
     (path,) = (shared / "real_nircam_cal").glob("*.fits")
-    stored = read_sky(path)
+    pointing, (_, shape) = read_header(path).pointing, read_image_cards(path)
     wcs = read_gwcs(path)
-    geometry = geometry_from_gwcs(
-        wcs, stored.header.pointing, stored.sky.shape, corner=CORNER
-    )
-    image = stored.image(geometry)
+    geometry = geometry_from_gwcs(wcs, pointing, shape, corner=CORNER)
+    image = read_sky(path, geometry)
     bench = Bench()
     made = sky_to_mosaic([image], None, "ngc346", bench, SkyToMosaic())
     survey = made.field.surveys[0]

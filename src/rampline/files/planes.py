@@ -8,23 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..exposure.geometry import Geometry
 from ..exposure.header import Header, card_values
 from ..exposure.records import Photometry, SlopePlanes, TableData
 from .accepted import refuse_foreign, refuse_mosaic
-from .embedded import ASDF_HDU, embedded_sha256
+from .embedded import ASDF_HDU
 from .fits_layout import (
     AGAIN,
     ORIGINAL,
     Hdu,
     find_hdu,
     map_image,
-    read_bytes,
     read_image,
     read_table,
     scan_fits,
 )
-from .geometry_table import GEOMETRY_HDU, geometry_from_table, stored_sha256
+from .geometry_table import GEOMETRY_HDU
 from .names import parse_product
 
 _OWN_TABLES: Final = ("PARAMETERS", "PROVENANCE", GEOMETRY_HDU, ASDF_HDU, "HDRTAB")
@@ -191,13 +189,3 @@ def read_background(cards: Mapping[str, Any]) -> float:
 def is_subtracted(cards: Mapping[str, Any]) -> bool:
     """Whether the sky is subtracted: by our card SKYSUB, else by BKGSUB of `jwst`."""
     return cards.get("SKYSUB", cards.get("BKGSUB")) is True
-
-
-def read_geometry(path: Path, hdus: tuple[Hdu, ...]) -> Geometry | None:
-    """Read our geometry unless the WCS was replaced after we wrote it."""
-    table, embedded = find_hdu(hdus, GEOMETRY_HDU), find_hdu(hdus, ASDF_HDU)
-    if table is None or embedded is None:
-        return None
-    if stored_sha256(table.header) != embedded_sha256(read_bytes(path, embedded)):
-        return None
-    return geometry_from_table(read_image(path, table), table.header)

@@ -4,8 +4,7 @@ Every file is scanned first: one that is truncated, foreign, incomplete or contr
 is refused in one line before a pixel is read. Pixels come in this machine's byte order.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,12 @@ from ..errors import InputError
 from ..exposure.geometry import Geometry
 from ..exposure.header import Header
 from ..exposure.records import (
-    Flags32,
-    Photometry,
-    Plane,
     Ramp,
     SkyImage,
     SlopeImage,
     SlopePlanes,
 )
-from .embedded import ASDF_HDU, read_embedded_wcs
+from .embedded import ASDF_HDU, embedded_sha256, read_embedded_wcs
 from .fits_layout import (
     ORIGINAL,
     FileStamp,
@@ -35,6 +31,7 @@ from .fits_layout import (
     read_image,
     scan_fits,
 )
+from .geometry_table import GEOMETRY_HDU, geometry_from_table, stored_sha256
 from .headers import typed_header
 from .planes import (
     SKY_HDUS,
@@ -47,67 +44,11 @@ from .planes import (
     open_exposure,
     read_background,
     read_extras,
-    read_geometry,
     read_or_map,
     read_photometry,
     read_plane,
     read_slope_planes,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredSky:
-    """A sky image as stored: its geometry is ours, or a WCS that is to be converted.
-
-    Attributes
-    ----------
-    header : Header
-    sky, err, var_poisson, var_read, var_flat, area : (rows, cols) float32
-        As in `SkyImage`; zero variances and unit area where the file has none.
-    flags : (rows, cols) uint32
-    photometry : Photometry
-    background_mjy_sr : float
-    background_subtracted : bool
-    extras : mapping of name to array
-    geometry : Geometry or None
-        As stored by us; None where the file has none, or where another tool has since
-        replaced the WCS.
-    path : Path
-        Where `read_gwcs` finds the WCS if ``geometry`` is None.
-    """
-
-    header: Header
-    sky: Plane
-    err: Plane
-    var_poisson: Plane
-    var_read: Plane
-    var_flat: Plane
-    flags: Flags32
-    area: Plane
-    photometry: Photometry
-    background_mjy_sr: float
-    background_subtracted: bool
-    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    geometry: Geometry | None
-    path: Path
-
-    def image(self, geometry: Geometry) -> SkyImage:
-        """Return the sky image with this geometry."""
-        return SkyImage(
-            header=self.header,
-            sky=self.sky,
-            err=self.err,
-            var_poisson=self.var_poisson,
-            var_read=self.var_read,
-            var_flat=self.var_flat,
-            flags=self.flags,
-            area=self.area,
-            photometry=self.photometry,
-            geometry=geometry,
-            background_mjy_sr=self.background_mjy_sr,
-            background_subtracted=self.background_subtracted,
-            extras=self.extras,
-        )
 
 
 def read_header(path: Path) -> Header:
@@ -234,15 +175,20 @@ def read_slope_ints(path: Path) -> SlopePlanes:
     return read_slope_planes(path, hdus)
 
 
-def read_sky(path: Path, computed: Collection[str] | None = None) -> StoredSky:
+def read_sky(
+    path: Path, geometry: Geometry, computed: Collection[str] | None = None
+) -> SkyImage:
     """Read a ``_cal`` or ``_crf`` image, or a ``_calints``, ours or of `jwst`.
 
     Cut-outs are read too: rows and columns are then those of the image. The planes of a
-    ``_calints`` have the integrations as first axis.
+    ``_calints`` have the integrations as first axis. Variances are zero and areas one where
+    the file has none.
 
     Parameters
     ----------
     path : Path
+    geometry : Geometry
+        As `stored_geometry` returns it, or made from the WCS (`read_gwcs`).
     computed : collection of str, optional
         As in `read_or_map`.
 
@@ -258,7 +204,7 @@ def read_sky(path: Path, computed: Collection[str] | None = None) -> StoredSky:
     def plane(name: str, fill: float | None = None, n_axes: int = 0) -> NDArray[Any]:
         return read_plane(path, hdus, name, fill, n_axes, read)
 
-    return StoredSky(
+    return SkyImage(
         header=read_header(path),
         sky=read(path, science),
         err=plane("ERR"),
@@ -268,12 +214,22 @@ def read_sky(path: Path, computed: Collection[str] | None = None) -> StoredSky:
         flags=plane("DQ"),
         area=plane("AREA", 1.0, 2),
         photometry=read_photometry(path, science.header),
+        geometry=geometry,
         background_mjy_sr=read_background(hdus[0].header),
         background_subtracted=is_subtracted(hdus[0].header),
         extras=read_extras(path, hdus, SKY_HDUS, read),
-        geometry=read_geometry(path, hdus),
-        path=path,
     )
+
+
+def stored_geometry(path: Path) -> Geometry | None:
+    """Read our geometry; None where there is none, or another tool has replaced the WCS."""
+    hdus = scan_fits(path)
+    table, embedded = find_hdu(hdus, GEOMETRY_HDU), find_hdu(hdus, ASDF_HDU)
+    if table is None or embedded is None:
+        return None
+    if stored_sha256(table.header) != embedded_sha256(read_bytes(path, embedded)):
+        return None
+    return geometry_from_table(read_image(path, table), table.header)
 
 
 def read_gwcs(path: Path) -> Any:

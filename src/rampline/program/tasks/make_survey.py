@@ -13,7 +13,8 @@ from ...exposure.geometry import Geometry
 from ...exposure.records import SkyImage
 from ...files.fits_layout import FileStamp, file_stamp
 from ...files.fits_output import whole_file
-from ...files.read import read_gwcs, read_header, read_sky
+from ...files.read import read_gwcs, read_header, read_sky, stored_geometry
+from ...files.read_mosaic import read_image_cards
 from ...pipeline.sky_to_mosaic import SkyToMosaic, Survey, survey_exposure
 from .products import input_file
 from .task_key import make_key
@@ -70,15 +71,14 @@ def load_sky(
     computed : collection of str, optional
         As in `read_sky`.
     """
-    from ...astrometry.gwcs_model import geometry_from_gwcs
-
-    stored = read_sky(cal, computed)
-    geometry = geometry or stored.geometry
+    geometry = geometry or stored_geometry(cal)
     if geometry is None:
-        n_rows, n_cols = stored.sky.shape
-        wcs = read_gwcs(cal)
-        geometry = geometry_from_gwcs(wcs, stored.header.pointing, (n_rows, n_cols))
-    return stored.image(geometry)
+        # only for files of others
+        from ...astrometry.gwcs_model import geometry_from_gwcs
+
+        pointing, (_, shape) = read_header(cal).pointing, read_image_cards(cal)
+        geometry = geometry_from_gwcs(read_gwcs(cal), pointing, shape)
+    return read_sky(cal, geometry, computed)
 
 
 def read_survey(path: Path) -> tuple[Path, Survey]:
