@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ..errors import InputError
 from .content import HASH_CARD
-from .fits_output import whole_file
 from .provenance import Provenance
+from .whole_file import write_ecsv, write_json
 
 
 def write_catalog(path: Path, table: Any, provenance: Provenance) -> str:
@@ -44,8 +44,7 @@ def write_catalog(path: Path, table: Any, provenance: Provenance) -> str:
         "parameters": {row.name: row.value for row in provenance.parameters},
         HASH_CARD.lower(): found,
     }
-    with whole_file(path) as beside:
-        described.write(beside, format="ascii.ecsv", overwrite=True)
+    write_ecsv(path, described)
     return found
 
 
@@ -117,8 +116,7 @@ def write_association(
             }
         ],
     }
-    with whole_file(path) as beside:
-        beside.write_text(json.dumps(content, indent=4) + "\n")
+    write_json(path, content)
 
 
 def read_association(path: Path) -> list[Path]:

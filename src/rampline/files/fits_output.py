@@ -11,22 +11,20 @@ import io
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RamplineError
 from ..exposure.header import Card, put_cards
 from ..numerics.byte_order import blank_floats, turn_floats
 from .binary_table import is_plain, table_bytes, table_cards
 from .card_images import card_images
 from .content import HASH_CARD, DataHash, combine_hashes, plane_hash
 from .fits_layout import BLOCK, header_block, whole_blocks
+from .whole_file import whole_file
 
 _PIECE: Final = 1 << 18
 """Bytes turned at once: a quarter of a core's cache."""
@@ -95,27 +93,6 @@ class Part:
     data: NDArray[Any] | Derived | bytes
     cards: tuple[Card, ...] = ()
     blank: NDArray[np.bool_] | None = None
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Give the name of a file beside ``path`` that takes its place when all went well.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written (no permission, disk full). Nothing is left.
-    """
-    beside = path.with_name(f".{path.name}.{uuid4().hex[:8]}.part")
-    try:
-        yield beside
-        beside.replace(path)
-    except OSError as error:
-        what = f"{path}: cannot be written ({error.strerror or error})"
-        raise RamplineError(what) from error
-    finally:
-        if beside.exists():
-            beside.unlink()
 
 
 def write_fits(

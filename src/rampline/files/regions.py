@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .fits_output import whole_file
+from .whole_file import write_text
 
 
 class Region(NamedTuple):
@@ -31,5 +31,4 @@ def write_regions(path: Path, regions: Sequence[Region]) -> None:
         numbers = ",".join(f"{value:.1f}" for value in (region.corners + 1.0).ravel())
         label = region.label.replace("{", "(").replace("}", ")")
         lines.append(f"polygon({numbers}) # text={{{label}}}")
-    with whole_file(path) as beside:
-        beside.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")

@@ -15,9 +15,10 @@ from .. import flags
 from ..exposure.header import Card, put_cards
 from ..exposure.records import Ramp
 from .embedded import ASDF_HDU, embedded_tree
-from .fits_output import Part, whole_file, write_fits
+from .fits_output import Part, write_fits
 from .header_cards import exposure_cards
 from .stamp import stamp_cards
+from .whole_file import whole_file
 
 REFERENCE_MODEL: Final = {
     "abvegaoffset": "ABVegaOffsetModel",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..errors import InputError, RamplineError
 from ..files.content import recorded_hash
-from ..files.fits_output import whole_file
+from ..files.whole_file import write_json
 from ..reference.selection import CATALOG_KINDS, RAMP_KINDS, SKY_KINDS
 from .input.options import ReduceOptions
 from .output.folders import Folders
@@ -85,9 +85,7 @@ def note_finished(folders: Folders, key: str) -> None:
         for place in (rooms.exposures, rooms.mosaics)
         for path in sorted(place.glob("*.*"))
     }
-    content = json.dumps({"key": key, "products": products}, indent=1)
-    with whole_file(folders.out / FILE_NAME) as beside:
-        beside.write_text(content + "\n", encoding="utf-8")
+    write_json(folders.out / FILE_NAME, {"key": key, "products": products})
 
 
 def forget_finished(folders: Folders) -> None:

@@ -1,6 +1,5 @@
 """``rampline predict``: which artifacts raw exposures will show, before any reduction."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,8 +12,8 @@ from ..artifacts.expected import Expected
 from ..artifacts.frames import SIDE, pixel_to_telescope
 from ..errors import InputError, RamplineError
 from ..exposure.header import Header
-from ..files.fits_output import whole_file
 from ..files.regions import Region, write_regions
+from ..files.whole_file import write_bytes, write_json
 from ..pipeline.expect_artifacts import ExpectParams, expect_artifacts
 from ..report.focal_plane import Outline, draw_focal_plane
 from .engines.progress import PlainProgress
@@ -109,16 +108,15 @@ def _write(out: Path, predictions: Sequence[Prediction]) -> None:
     except OSError as error:
         raise RamplineError(f"{out}: cannot be written ({error.strerror})") from error
     rows = [_row(header, item) for header, expected in predictions for item in expected]
-    with whole_file(out / "expected.json") as beside:
-        beside.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "expected.json", rows)
     for header, expected in predictions:
         regions = [Region(e.corners, e.kind) for e in expected if len(e.corners)]
         if regions:
             write_regions(out / f"{header.root}.reg", regions)
     for pointing, group in _by_pointing(predictions).items():
         title = f"{pointing} {group[0].header.filter}"
-        with whole_file(out / f"{pointing}.png") as beside:
-            beside.write_bytes(draw_focal_plane(title, list(_outlines(group))))
+        drawn = draw_focal_plane(title, list(_outlines(group)))
+        write_bytes(out / f"{pointing}.png", drawn)
 
 
 def _row(header: Header, item: Expected) -> dict[str, Any]:

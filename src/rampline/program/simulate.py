@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ParameterError, RamplineError
-from ..files.fits_output import whole_file
+from ..files.whole_file import write_text
 from .engines.progress import PlainProgress
 from .tasks.task_key import hash_file, make_key
 
@@ -89,8 +89,7 @@ def _goes_on(scene: "SceneParams", out: Path) -> bool:
         return True
     try:
         out.mkdir(parents=True, exist_ok=True)
-        with whole_file(mark) as beside:
-            beside.write_text(key + "\n", encoding="utf-8")
+        write_text(mark, key + "\n")
     except OSError as error:
         raise RamplineError(f"{out}: {error.strerror or error}") from error
     return False

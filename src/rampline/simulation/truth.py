@@ -9,7 +9,8 @@ from astropy.table import QTable
 from numpy.typing import NDArray
 
 from ..exposure.header import Card
-from ..files.fits_output import Part, whole_file, write_fits
+from ..files.fits_output import Part, write_fits
+from ..files.whole_file import write_ecsv
 from ..units import MAS_PER_ARCSEC
 from .catalog import catalog_table
 from .electronics import couple
@@ -108,8 +109,7 @@ def write_alignment_catalog(path: Path, sources: Sources, scene: SceneParams) ->
 
 
 def _write_table(path: Path, table: Any) -> None:
-    with whole_file(path) as beside:
-        table.write(beside, format="ascii.ecsv", overwrite=True)
+    write_ecsv(path, table)
 
 
 def _persistence(exposure: Exposure, exposed: Exposed) -> dict[str, Plane]:

@@ -33,7 +33,7 @@ def test_the_lock_goes_with_a_killed_process_and_its_half_files_with_the_next_ru
 ):
     hold = (
         "import sys, time; from pathlib import Path\n"
-        "from rampline.files.fits_output import whole_file\n"
+        "from rampline.files.whole_file import whole_file\n"
         "from rampline.program.output.occupancy import occupy\n"
         "out = Path(sys.argv[1])\n"
         "with occupy(out), whole_file(out / 'exposures' / 'a_cal.fits') as beside:\n"

@@ -12,7 +12,7 @@ from ...artifacts.stars import StarTable, join_stars
 from ...errors import InputError, NetworkError
 from ...exposure.header import Header
 from ...files.catalogs import known_values, read_catalog
-from ...files.fits_output import whole_file
+from ...files.whole_file import write_ecsv
 
 MAGNITUDES = ("Jmag", "Hmag", "Kmag")
 SAME_FIELD_DEG = 0.03
@@ -145,7 +145,4 @@ def write_stars(path: Path, stars: StarTable, *, are_all: bool = True) -> None:
     columns = {"name": list(stars.name), "RA": stars.ra_deg, "DEC": stars.dec_deg}
     magnitudes = zip(MAGNITUDES, stars[3:], strict=True)
     meta = star_notice(are_all=are_all)
-    with whole_file(path) as beside:
-        Table({**columns, **dict(magnitudes)}, meta=meta).write(
-            beside, format="ascii.ecsv", overwrite=True
-        )
+    write_ecsv(path, Table({**columns, **dict(magnitudes)}, meta=meta))

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ...files.catalogs import read_catalog
-from ...files.fits_output import whole_file
 from ...files.names import product_name
 from ...files.read_provenance import StoredProvenance
+from ...files.whole_file import write_text
 from ...report.page import (
     Block,
     Cell,
@@ -56,9 +56,7 @@ def make_report(folder: Path, target: Path | None = None) -> Path:
         Where no run has written into the folder, or the page cannot be written.
     """
     path = target or folder / FILE_NAME
-    html = page_html(_page(look_at(folder), path))
-    with whole_file(path) as beside:
-        beside.write_text(html, encoding="utf-8")
+    write_text(path, page_html(_page(look_at(folder), path)))
     return path
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ... import __version__
 from ...errors import ParameterError
-from ...files.fits_output import whole_file
+from ...files.whole_file import write_json
 from ...params import ParameterRow, Params, walk_params
 from ..input.options import ReduceOptions
 
@@ -60,13 +60,14 @@ def begin_record(
         parameters={row.name: row.value for row in rows},
         changed={row.name: row.value for row in rows if row.value != row.default},
     )
-    _write(out, record)
+    write_json(out / FILE_NAME, asdict(record))
     return record
 
 
 def end_record(out: Path, record: RunRecord) -> None:
     """Record that a run has ended."""
-    _write(out, replace(record, ended_unix_s=time.time()))
+    ended = replace(record, ended_unix_s=time.time())
+    write_json(out / FILE_NAME, asdict(ended))
 
 
 def read_record(out: Path) -> RunRecord | None:
@@ -124,9 +125,3 @@ _OPTION = {
     "max_memory_bytes": "--max-memory",
 }
 """Options whose names are not those of the fields."""
-
-
-def _write(out: Path, record: RunRecord) -> None:
-    with whole_file(out / FILE_NAME) as beside:
-        text = json.dumps(asdict(record), indent=1)
-        beside.write_text(text + "\n", encoding="utf-8")

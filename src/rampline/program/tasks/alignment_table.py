@@ -12,7 +12,7 @@ from ...astrometry.distortion_update import DistortionUpdate, detector_frame
 from ...exposure.grid import Grid
 from ...exposure.header import SkyPlace
 from ...files.catalogs import read_catalog
-from ...files.fits_output import whole_file
+from ...files.whole_file import write_ecsv
 from ...pipeline.sky_to_mosaic import AlignedField, Survey, place_exposures
 
 CORRECTION = ("xx", "xy", "x0", "yx", "yy", "y0")
@@ -60,8 +60,7 @@ def write_alignment(
     table.meta["key"] = key
     if problem:
         table.meta["problem"] = problem
-    with whole_file(path) as beside:
-        table.write(beside, format="ascii.ecsv", overwrite=True)
+    write_ecsv(path, table)
 
 
 def _add_updates(table: Any, field: AlignedField) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Required, TypedDict
 
-from ...files.fits_output import whole_file
+from ...files.whole_file import write_json
 
 
 class Artifact(TypedDict, total=False):
@@ -67,8 +67,7 @@ def write_artifact_list(
         Where the file cannot be written.
     """
     content = {"exposure": root, **more, "artifacts": list(rows)}
-    with whole_file(artifact_list_path(folder, root)) as beside:
-        beside.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    write_json(artifact_list_path(folder, root), content)
 
 
 def artifact_list_path(folder: Path, root: str) -> Path:

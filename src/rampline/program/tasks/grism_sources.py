@@ -12,7 +12,7 @@ import numpy as np
 
 from ...artifacts.stars import StarTable, ab_magnitude, filter_wavelength_um
 from ...files.catalogs import known_values, read_catalog
-from ...files.fits_output import whole_file
+from ...files.whole_file import write_ecsv
 from ...pipeline.grism_exposure import SourceList, join_sources
 from ..input.stars import AB_MAGNITUDE, star_notice
 
@@ -94,9 +94,7 @@ def write_sources(path: Path, sources: SourceList, *, are_all: bool = True) -> N
     from astropy.table import Table  # 0.3 s, for tables only
 
     columns = dict(zip(("RA", "DEC", AB_MAGNITUDE), sources, strict=True))
-    meta = star_notice(are_all=are_all)
-    with whole_file(path) as beside:
-        Table(columns, meta=meta).write(beside, format="ascii.ecsv", overwrite=True)
+    write_ecsv(path, Table(columns, meta=star_notice(are_all=are_all)))
 
 
 def read_sources(path: Path) -> SourceList:

@@ -19,8 +19,8 @@ from ...errors import InputError, RamplineError
 from ...exposure.header import Header
 from ...exposure.planes import HeldCharge, RampPlanes, UsedFile
 from ...exposure.records import Ramp
-from ...files.fits_output import whole_file
 from ...files.read import read_ramp
+from ...files.whole_file import write_arrays
 from ...numerics.workspace import Workspace
 from ...pipeline.persistence_ledger import fill_ledger, follow_exposures
 from ...pipeline.ramp_to_slope import RampToSlope
@@ -129,7 +129,7 @@ def make_ledger(request: LedgerRequest) -> LedgerResult:
     held = []
     for page, charge in zip(pages, charges, strict=True):
         if charge is not None and charge.row.size:
-            _write(_held_path(request, page.header.root), charge._asdict())
+            write_arrays(_held_path(request, page.header.root), charge._asdict())
             held.append(page.header.root)
     _write_state(state, traps, amplitudes, (key, held))
     return _result(request, held, made=("ledger",))
@@ -255,9 +255,4 @@ def _write_state(
         else amplitudes._asdict()
     )
     key, held = task
-    _write(path, {**traps._asdict(), **measured, "key": key, "held": held})
-
-
-def _write(path: Path, columns: dict[str, object]) -> None:
-    with whole_file(path) as beside, beside.open("wb") as stream:
-        np.savez(stream, **columns)  # type: ignore[arg-type]
+    write_arrays(path, {**traps._asdict(), **measured, "key": key, "held": held})

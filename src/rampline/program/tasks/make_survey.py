@@ -12,9 +12,9 @@ from ...background.level_matching import SkyCells
 from ...exposure.geometry import Geometry
 from ...exposure.records import SkyImage
 from ...files.fits_layout import FileStamp, file_stamp
-from ...files.fits_output import whole_file
 from ...files.read import read_gwcs, read_header, read_sky, stored_geometry
 from ...files.read_mosaic import read_image_cards
+from ...files.whole_file import write_arrays
 from ...pipeline.sky_to_mosaic import SkyToMosaic, Survey, survey_exposure
 from .products import input_file
 from .task_key import make_key
@@ -123,8 +123,7 @@ def _write(path: Path, cal: Path, survey: Survey, key: str) -> None:
         **{f"source_{name}": getattr(survey.sources, name) for name in SOURCES},
         **{f"sky_{name}": getattr(survey.sky, name) for name in CELLS},
     }
-    with whole_file(path) as beside, beside.open("wb") as stream:
-        np.savez(stream, **columns)
+    write_arrays(path, columns)
 
 
 def _is_current(path: Path, key: str) -> bool:

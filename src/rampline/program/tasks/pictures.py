@@ -9,9 +9,9 @@ from ...astrometry.pixel_map import grid_from_cards
 from ...astrometry.point_spread import PIXEL_ARCSEC
 from ...exposure.header import Header
 from ...exposure.records import Mosaic, SkyImage, SlopeImage
-from ...files.fits_output import whole_file
 from ...files.names import optical_element
 from ...files.read_mosaic import read_image_cards, read_surface
+from ...files.whole_file import write_bytes
 from ...report.legend import Legend
 from ...report.pictures import (
     colour_picture,
@@ -108,5 +108,4 @@ def _wavelength(mosaic: Path) -> str:
 
 def _save(path: Path, png: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as beside:
-        beside.write_bytes(png)
+    write_bytes(path, png)
