@@ -24,7 +24,6 @@ claws      of B1, four dithers, masked by long-wavelength mosaics and by those o
 import argparse
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +50,8 @@ from rampline.pipeline.second_round import (  # noqa: E402
     SecondRound,
     clean_exposure,
     know_alone,
+)
+from rampline.pipeline.stray_template import (  # noqa: E402
     supplied_template,
     visit_template,
     wisps_alone,
@@ -93,8 +94,8 @@ def second_round(visit, drawn, images, masks, wisps=None):
         views.append(Knowledge(is_source=mask, planes=visit.planes, expected=expected))
     template = None
     if images[0].header.channel == "SHORT":
-        pairs = list(zip(images, views, strict=True))
-        template = visit_template(partial(iter, pairs), PARAMS, wisps)
+        pairs = zip(images, views, strict=True)
+        template = visit_template(pairs, PARAMS, wisps)
     built = time.process_time()
     cleaned = []
     for image, alone, scene in zip(images, views, scenes, strict=True):
@@ -298,7 +299,7 @@ def report_programme(options):
                     for v, some, known in zip(visits, images, masks, strict=True)
                     for image, (m, _) in zip(some, known, strict=True)
                 ]
-                made = visit_template(partial(iter, pairs), PARAMS)
+                made = visit_template(pairs, PARAMS)
                 title = f"NRCB4    seed {seed}, {3 * each:2d} in 3 visits, {kind}"
                 score_with(title, visits[0], drawn[0], images[0], masks[0], made)
 

@@ -1,11 +1,15 @@
 import numpy as np
 import pytest
 
+from rampline.artifacts.cells import trim_blocks
 from rampline.artifacts.frames import pixel_arcsec, pixel_to_telescope
 from rampline.artifacts.stripes import (
     AngledStripeParams,
+    Place,
     _add_seen,
     _draw,
+    _medians_of_bins,
+    _sum_bins,
     find_angled_stripes,
 )
 from tests.twins import artifacts as twins
@@ -17,7 +21,7 @@ TURN_DEG = 0.4
 
 
 def find(image, first_pixel=FIRST):
-    return find_angled_stripes(image, "NRCB1", first_pixel, PARAMS)
+    return find_angled_stripes(image, Place("NRCB1", first_pixel), PARAMS)
 
 
 def stripes(rng, angle_deg, peak):
@@ -119,7 +123,7 @@ def test_stripes_are_straight_on_the_sky_not_on_the_detector(rng):
     across = (0.5 * v3 + np.sqrt(0.75) * v2) / pixel_arcsec("NRCBLONG")
     light = 0.05 * np.exp(-0.5 * (((across + 100) % 400 - 200) / 8) ** 2)
     image = (light + rng.normal(0, NOISE, light.shape)).astype(np.float32)
-    found = find_angled_stripes(image, "NRCBLONG", (0, 0), PARAMS)
+    found = find_angled_stripes(image, Place("NRCBLONG"), PARAMS)
     left = light - found.light
     assert np.std(left) < 0.08 * np.std(light)
 
@@ -141,3 +145,36 @@ def test_profiles_are_drawn_as_the_slow_twin_says(rng, n_bins):
     _draw(light, units, across, means)
     twins.draw(slow, units, across, means)
     np.testing.assert_allclose(light, slow, atol=1e-5)
+
+
+def test_bins_equal_those_of_their_twins(rng):
+    values = rng.normal(size=400)
+    along = tuple(rng.uniform(0, 60, (2, 400)).astype(np.float32))
+    own = rng.integers(0, 12, 400).astype(np.int32)
+    own[own == 5] = 6
+    count = np.bincount(own, minlength=14)
+    made = []
+    for add, middle in (
+        (_sum_bins, _medians_of_bins),
+        (twins.sum_bins, twins.medians_of_bins),
+    ):
+        total, number, medians = np.zeros(40), np.zeros(40), np.zeros(14)
+        add(values, along, (0.2, -0.1, -7.0), total, number)
+        middle(values, own, count, 20, medians)
+        made.append((total, number, medians))
+    for ours, twin in zip(*made, strict=True):
+        assert np.allclose(ours, twin)
+
+
+def test_known_directions_are_not_searched_again(rng):
+    light = stripes(rng, 60.4, 0.03)
+    image = sky(rng) + light
+    (angle,) = find(image).angles_deg
+    place = Place("NRCB1", FIRST, angles_deg=(angle,))
+    again = find_angled_stripes(image, place, PARAMS)
+    assert again.angles_deg == (angle,)
+    assert np.std(light - again.light) < 0.2 * np.std(light)
+    cells = trim_blocks(image)
+    small = find_angled_stripes(cells, place._replace(cell_px=2), PARAMS)
+    wanted = again.light.reshape(512, 2, 512, 2).mean(axis=(1, 3))
+    assert np.std(small.light - wanted) < 0.1 * np.std(wanted)

@@ -16,20 +16,29 @@ from rampline.detector.flicker_noise import FlickerNoiseParams
 from rampline.exposure.drawn import DrawnRegion
 from rampline.exposure.records import Scene
 from rampline.flags import DO_NOT_USE, OTHER_BAD_PIXEL
+from rampline.pipeline import stray_template
 from rampline.pipeline.drawn_regions import place_regions
 from rampline.pipeline.runner import Bench, Runner
-from rampline.pipeline.scattered_light import Knowledge, sky_residual, with_stripes
+from rampline.pipeline.scattered_light import (
+    Knowledge,
+    Sight,
+    see_scattered,
+    sky_residual,
+    with_stripes,
+)
 from rampline.pipeline.second_round import (
     FieldKnowledge,
     SecondRound,
     clean_exposure,
-    make_template,
     scene_slope,
+)
+from rampline.pipeline.slope_to_sky import SlopeToSky, slope_to_sky
+from rampline.pipeline.stray_template import (
+    make_template,
     supplied_template,
     visit_template,
     wisps_alone,
 )
-from rampline.pipeline.slope_to_sky import SlopeToSky, slope_to_sky
 
 from .exposures import SHAPE, make_header, reference_planes, slope_image
 
@@ -165,29 +174,31 @@ def test_sources_and_unusable_pixels_are_hidden_from_the_residual(rng, planes):
 
 def test_too_few_exposures_make_no_template(rng, planes):
     image, seen = exposure(rng, planes)
-    nothing = np.zeros(SHAPE, np.bool_)
     slope = seen.astype(np.float32)
-    residual = sky_residual(slope, image.planes.flags, planes, nothing)
+    sight = see_scattered(slope, image.header, knowledge(planes), image.planes.flags)
     for n, is_made in ((2, False), (3, True)):
-        made = make_template([residual] * n, [image.header] * n, PARAMS.stray_light)
+        made = make_template([sight] * n, PARAMS.stray_light)
         assert (made is not None) == is_made
 
 
-def test_a_template_is_made_twice_where_angled_stripes_are_expected(rng, planes):
+def test_a_template_is_made_twice_where_angled_stripes_are_expected(
+    rng, planes, monkeypatch
+):
     images = [exposure(rng, planes, glow())[0] for _ in range(3)]
     far = Expected(kind="stripes", bit=STRIPE_CORRECTED, detector="NRCB1")
-    asked = []
+    made = []
 
-    def look(expected):
-        asked.append(expected)
+    def count(*args):
+        made.append(args)
+        return make_template(*args)
+
+    monkeypatch.setattr(stray_template, "make_template", count)
+    for expected, n_times in (((), 1), ((far,), 2)):
+        made.clear()
         nothing = np.zeros(SHAPE, np.bool_)
         known = Knowledge(is_source=nothing, planes=planes, expected=expected)
-        return ((image, known) for image in images)
-
-    assert visit_template(lambda: look(()), PARAMS) is not None
-    assert asked == [()]
-    assert visit_template(lambda: look((far,)), PARAMS) is not None
-    assert asked == [(), (far,), (far,)]
+        assert visit_template([(image, known) for image in images], PARAMS) is not None
+        assert len(made) == n_times
 
 
 def test_the_draft_mosaic_shows_stray_light_as_far_as_exposures_are_dithered(
@@ -264,9 +275,10 @@ def test_wisps_of_a_programme_leave_claws_to_each_visit():
     assert np.array_equal(alone.light[0] > 0, wisp > 0)
     assert not alone.bits[wisp == 0].any()
     assert not alone.err[wisp == 0].any()
-    header = make_header()
+    nothing = np.zeros(SHAPE, np.bool_)
+    sight = Sight(make_header(), SHAPE, wisp, nothing, nothing, expects_stripes=False)
     # too few exposures add no claws to wisps that are known already
-    known = make_template([wisp] * 2, [header] * 2, PARAMS.stray_light, alone)
+    known = make_template([sight] * 2, PARAMS.stray_light, alone)
     assert known.light is alone.light
 
 

@@ -40,3 +40,60 @@ def draw(light, units, across, means):
     terms = np.stack([np.ones_like(u), u, w, u * u, u * w, w * w])
     at = np.tensordot(across, terms, 1)
     light += np.interp(at, np.arange(len(means)), means)
+
+
+def average_blocks(values, width, mean, known):
+    """Means of blocks, and their known fractions, block by block."""
+    for i, j in np.ndindex(mean.shape):
+        block = values[i * width : (i + 1) * width, j * width : (j + 1) * width]
+        seen = block[np.isfinite(block)].astype(np.float64)
+        mean[i, j] = seen.mean() if seen.size else 0.0
+        known[i, j] = seen.size / width**2
+
+
+def trim_blocks(values, out):
+    """Means of 2 x 2 pixels without the extremes."""
+    for i, j in np.ndindex(out.shape):
+        block = values[2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
+        seen = np.sort(block[np.isfinite(block)].astype(np.float64))
+        seen = seen[1:3] if seen.size == 4 else seen
+        out[i, j] = seen.mean() if seen.size else np.nan
+
+
+def expand(cells, width, out):
+    """Cells interpolated between their centres, first down, then across."""
+    centres = [width * (np.arange(n) + 0.5) - 0.5 for n in cells.shape]
+    rows, cols = (np.arange(n) for n in out.shape)
+    down = [np.interp(rows, centres[0], col) for col in cells.T]
+    out[:] = [np.interp(cols, centres[1], row) for row in np.transpose(down)]
+
+
+def normal_of_groups(columns, group, used, means, normal):
+    """Columns less their groups' means, and the product with themselves."""
+    even = columns.copy()
+    for g in range(len(means)):
+        own = used & (group == g)
+        means[g] = columns[own].mean(axis=0) if own.any() else 0.0
+        even[group == g] -= means[g]
+    normal[:] = even[used].T @ even[used]
+
+
+def residual_of_groups(columns, group, means, solution, residual):
+    """What the fit leaves of the first column."""
+    even = columns - means[group]
+    residual[:] = even[:, 0] - even[:, 1:] @ solution
+
+
+def sum_bins(values, along, across, total, count):
+    """Sums and numbers of values in bins across a direction."""
+    c, s, first = across
+    index = (c * along[0] + s * along[1] - first).astype(int)
+    np.add.at(total, index, values)
+    np.add.at(count, index, 1.0)
+
+
+def medians_of_bins(values, own, count, least, out):
+    """The lower medians of bins of enough values."""
+    for k in np.flatnonzero(count >= least):
+        here = np.sort(values[own == k])
+        out[k] = here[(len(here) - 1) // 2]

@@ -18,19 +18,18 @@ from ..exposure.records import Plane
 from ..numerics.polygon import fill_polygon
 from ..numerics.selection import robust_scatter
 from ..params import Sigma, StepParams
+from .cells import Cells, smooth, spread
 from .reach import (
     SCALES,
-    Cells,
     Noise,
     find_reach,
     in_cells,
     measure_noise,
     reach_beyond,
-    smooth,
-    spread,
     widen,
 )
 from .row_levels import without_row_levels
+from .stray_fit import BLOCK as CELL
 
 LEAST_COPIES: Final = 6
 """Minimum number of copies from which to measure a scatter."""
@@ -136,7 +135,7 @@ def confirm_light(
     for k, (inside, one) in enumerate(zip(insides, seen, strict=True)):
         if one.is_there:
             args = view.cells, view.noise(inside), inside, params.mask_threshold
-            mask = spread(find_reach(*args), shape)
+            mask = spread(find_reach(*args), CELL, shape)
             seen[k] = one._replace(is_there=bool(mask.any()), mask=mask)
     return tuple(seen)
 
@@ -161,7 +160,7 @@ class _View(NamedTuple):
 
 def _level(sky: Plane, hidden: NDArray[np.bool_], around: NDArray[np.bool_]) -> _View:
     """Return an exposure minus the row levels measured outside the hidden cells."""
-    found = without_row_levels(sky, spread(hidden, sky.shape))
+    found = without_row_levels(sky, spread(hidden, CELL, sky.shape))
     cells = in_cells(found.even)
     untold = in_cells(found.untold.astype(np.float32)) > 0.0
     told_sky = measure_noise(np.where(around, np.float32(np.nan), cells))

@@ -18,10 +18,11 @@ from scipy import ndimage
 
 from ..exposure.records import Plane
 from .bits import DRAGONS_BREATH_1
+from .cells import Cells
 from .edge_light import WALL_DEPTH_PX, WALL_HALF_WIDTH_PX, wall_box
 from .expected import Expected
 from .frames import SIDE, is_long
-from .reach import Cells, in_cells
+from .reach import in_cells
 from .row_levels import without_row_levels
 from .stray_fit import BLOCK as CELL
 

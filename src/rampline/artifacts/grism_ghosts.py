@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics.jit import kernel
@@ -162,7 +162,7 @@ def _common_shift(
         known = np.isfinite(part)
         total += np.where(known, np.clip(part, -CLIP_SIGMA, CLIP_SIGMA), 0.0)
         count += known
-    mean = ndimage.gaussian_filter(total / np.maximum(count, 1), 2.0)
+    mean = scipy.ndimage.gaussian_filter(total / np.maximum(count, 1), 2.0)
     row, col = np.indices(mean.shape) - (reach + MARGIN_PX)
     near = np.hypot(row, col) <= reach
     scatter = float(np.median(np.abs(mean[~near] - np.median(mean[~near]))))
@@ -228,7 +228,9 @@ def _whole(
     rows, cols = np.ogrid[: light.shape[0], : light.shape[1]]
     core = np.hypot(rows[box[0]] - row, cols[:, box[1]] - col) <= params.core
     bright = light[box] > params.mask_threshold * np.nan_to_num(err[box], nan=np.inf)
-    return _Whole(box, np.asarray(ndimage.binary_propagation(core, mask=core | bright)))
+    return _Whole(
+        box, np.asarray(scipy.ndimage.binary_propagation(core, mask=core | bright))
+    )
 
 
 @kernel

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Annotated, Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics.selection import MAD_TO_SIGMA, MEDIAN_NOISE
@@ -188,8 +188,10 @@ def smooth_known(values: Plane, sigma_px: float) -> tuple[Plane, Plane]:
         Fraction of the Gaussian's weight on known pixels.
     """
     known = np.isfinite(values)
-    share = ndimage.gaussian_filter(known.astype(np.float32), sigma_px)
-    total = ndimage.gaussian_filter(np.where(known, values, np.float32(0)), sigma_px)
+    share = scipy.ndimage.gaussian_filter(known.astype(np.float32), sigma_px)
+    total = scipy.ndimage.gaussian_filter(
+        np.where(known, values, np.float32(0)), sigma_px
+    )
     enough = share > LEAST_KNOWN
     mean = np.full(values.shape, np.nan, np.float32)
     np.divide(total, share, out=mean, where=enough)

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ..exposure.records import Plane
+from .cells import Cells, average_blocks, smooth
 from .stray_fit import BLOCK as CELL
-from .stray_fit import average_blocks
 
 SCALES: Final = (0.75, 3.0, 10.0)
 """Standard deviations of the Gaussians, cells."""
@@ -25,9 +25,6 @@ wavelengths, the uncertainty of the position of knife-edge light; in small subar
 eighth of the side."""
 SEED: Final = 2.0
 """Times the threshold: not reached by noise in the few independent cells of an outline."""
-LEAST_WEIGHT: Final = 0.05
-"""Minimum weight of known cells under a Gaussian for its mean to be used."""
-Cells = NDArray[np.float32]
 
 
 class Noise(NamedTuple):
@@ -63,24 +60,7 @@ def measure_noise(cells: Cells) -> Noise:
 def in_cells(values: Plane) -> Cells:
     """Return means of cells; NaN where fewer than half of the pixels are known."""
     mean, weight = average_blocks(values, CELL)
-    return np.asarray(np.where(weight >= 0.5, mean, np.nan), np.float32)
-
-
-def spread(found: NDArray[np.bool_], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Expand cells to the pixels of a frame."""
-    wide = found.repeat(CELL, axis=0).repeat(CELL, axis=1)
-    beyond = [(0, n - k) for n, k in zip(shape, wide.shape, strict=True)]
-    return np.pad(wide, beyond, mode="edge")
-
-
-def smooth(cells: Cells, sigma: float, least: float = LEAST_WEIGHT) -> Cells:
-    """Return the Gaussian mean of the known cells around each; NaN where few are known."""
-    finite = np.isfinite(cells)
-    bare = np.where(finite, cells, np.float32(0))
-    weight = ndimage.gaussian_filter(finite.astype(np.float32), sigma, truncate=3.0)
-    total = ndimage.gaussian_filter(bare, sigma, truncate=3.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(weight > least, total / weight, np.float32(np.nan))
+    return np.where(weight >= 0.5, mean, np.float32(np.nan))
 
 
 def find_reach(

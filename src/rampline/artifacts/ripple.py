@@ -8,9 +8,9 @@ between sources, where noise has none.
 from typing import Annotated, Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..params import StepParams, Unit
@@ -125,7 +125,8 @@ def _noise_power(
     sums = []
     for plane in (known, eligible.astype(np.float64)):
         outer, inner = (
-            ndimage.uniform_filter(plane, side, mode=("wrap", "constant")) * side**2
+            scipy.ndimage.uniform_filter(plane, side, mode=("wrap", "constant"))
+            * side**2
             for side in (AROUND, PEAK)
         )
         sums.append(outer - inner)

@@ -40,7 +40,9 @@ class Leveled(NamedTuple):
     """(rows, cols): where levels had to be guessed."""
 
 
-def without_row_levels(exposure: Plane, hidden: NDArray[np.bool_]) -> Leveled:
+def without_row_levels(
+    exposure: Plane, hidden: NDArray[np.bool_], cell_px: int = 1
+) -> Leveled:
     """Return an exposure minus the levels of its amplifier rows.
 
     Parameters
@@ -49,9 +51,11 @@ def without_row_levels(exposure: Plane, hidden: NDArray[np.bool_]) -> Leveled:
         Minus its sky, any unit; NaN on sources and bad pixels.
     hidden : (rows, cols) bool
         Pixels with possible stray light, which must not affect the levels.
+    cell_px : int
+        Pixels to a side of a row or column.
     """
     n_rows, n_cols = exposure.shape
-    width = output_width(n_cols)
+    width = output_width(cell_px * n_cols) // cell_px
     parts = exposure.reshape(n_rows, -1, width)
     finite = np.isfinite(parts)
     level, count = _means(parts, finite & ~hidden.reshape(parts.shape))
@@ -59,8 +63,8 @@ def without_row_levels(exposure: Plane, hidden: NDArray[np.bool_]) -> Leveled:
     guessed, guess_err = level, 0.0
     if not told.all():
         whole, _ = _means(parts, finite)
-        guessed, guess_err = _guess_all(level, whole, told)
-        level = _fill(np.where(told, level, np.nan), whole)
+        guessed, guess_err = _guess_all(level, whole, told, cell_px)
+        level = _fill(np.where(told, level, np.nan), whole, cell_px)
 
     def less(levels: Levels) -> Plane:
         even = parts - levels[:, :, None].astype(np.float32)
@@ -71,34 +75,36 @@ def without_row_levels(exposure: Plane, hidden: NDArray[np.bool_]) -> Leveled:
 
 
 def _guess_all(
-    level: Levels, whole: Levels, told: NDArray[np.bool_]
+    level: Levels, whole: Levels, told: NDArray[np.bool_], cell_px: int
 ) -> tuple[Levels, float]:
     """Return guesses of all levels, and the scatter of their mean errors over blocks."""
     guessed = level.copy()
     # blocks as long as the longest run of unknown rows, and at the edge only if it is
     runs, n_runs = ndimage.label(~told.all(axis=1))
     longest = int(np.bincount(runs)[1 : n_runs + 1].max())
-    size, n_rows = max(LEAST_BLOCK, longest), len(level)
+    size, n_rows = max(LEAST_BLOCK // cell_px, longest), len(level)
     is_edge = not (told[0].all() and told[-1].all())
     wrong: list[float] = []
     for start in range(0, n_rows, size):
         block = slice(start, start + size)
-        guess, off = _guess(level, whole, told, block)
+        guess, off = _guess((level, whole), told, block, cell_px)
         guessed[block] = guess[block]
         if is_edge or (start > 0 and start + size < n_rows):
             wrong += off
     for start in range(size // 2, n_rows - size, size):
-        wrong += _guess(level, whole, told, slice(start, start + size))[1]
+        block = slice(start, start + size)
+        wrong += _guess((level, whole), told, block, cell_px)[1]
     return guessed, float(np.sqrt(np.mean(np.square(wrong)))) if wrong else np.inf
 
 
 def _guess(
-    level: Levels, whole: Levels, told: NDArray[np.bool_], block: slice
+    levels: tuple[Levels, Levels], told: NDArray[np.bool_], block: slice, cell_px: int
 ) -> tuple[Levels, list[float]]:
     """Return guesses of a block's levels, and the mean error of each amplifier's."""
+    level, whole = levels
     left = np.where(told, level, np.nan)
     left[block] = np.nan
-    guess = _fill(left, whole)
+    guess = _fill(left, whole, cell_px)
     off = np.where(told[block], (level - guess)[block], np.nan)
     known = np.isfinite(off).mean(axis=0) > LEAST_OF_ROW
     return guess, np.nanmean(off[:, known], axis=0).tolist()
@@ -111,7 +117,7 @@ def _means(parts: Plane, known: NDArray[np.bool_]) -> tuple[Levels, NDArray[np.i
     return total / np.maximum(count, 1), count
 
 
-def _fill(level: Levels, whole: Levels) -> Levels:
+def _fill(level: Levels, whole: Levels, cell_px: int) -> Levels:
     """Return levels, the unknown ones filled from neighbouring rows and amplifiers.
 
     Parameters
@@ -120,17 +126,19 @@ def _fill(level: Levels, whole: Levels) -> Levels:
         NaN where unknown.
     whole : (rows, amplifiers) float64
         Means of all pixels, stray light included.
+    cell_px : int
     """
+    smooth_rows = SMOOTH_ROWS // cell_px | 1
     row = np.arange(len(level))
     slow = np.zeros_like(level)
     for own, out in zip(level.T, slow.T, strict=True):
         told = np.isfinite(own)
         if told.any():
-            even = ndimage.median_filter(own[told], SMOOTH_ROWS, mode="nearest")
+            even = ndimage.median_filter(own[told], smooth_rows, mode="nearest")
             out[:] = np.interp(row, row[told], even)
     fast = level - slow
     n_told = np.isfinite(fast).sum(axis=1)
     common = np.nansum(fast, axis=1) / np.maximum(n_told, 1)
-    change = whole - ndimage.median_filter(whole, (SMOOTH_ROWS, 1), mode="nearest")
+    change = whole - ndimage.median_filter(whole, (smooth_rows, 1), mode="nearest")
     guess = slow + np.where(n_told[:, None] > 0, common[:, None], change)
     return np.where(np.isfinite(level), level, guess)

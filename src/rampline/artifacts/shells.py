@@ -16,11 +16,14 @@ from scipy import ndimage
 from ..exposure.records import Plane
 from ..numerics.selection import MAD_TO_SIGMA
 from ..params import Factor, PixelsFloat, Sigma, StepParams
+from .cells import average_blocks
 from .grism_ghosts import running_median
 from .grism_sky import smooth_known
 
 BLOCK: Final = 4
 """Width of the blocks averaged first, pixels: much less than the width of any shell."""
+LEAST_OF_BLOCK: Final = 0.5
+"""Minimum fraction of known pixels in a block."""
 NARROW_PX: Final = 2.0
 """Standard deviation of the smoothing before the search for spectra."""
 ACROSS_PX: Final = 41
@@ -76,20 +79,23 @@ def find_shells(
     (rows, cols) bool
     """
     if axis == 1:
-        return find_shells(residual.T, is_ghost.T, 0, params).T
+        return find_shells(np.ascontiguousarray(residual.T), is_ghost.T, 0, params).T
     hidden = find_spectra(residual, params.spectra)
     hidden |= ndimage.maximum_filter(is_ghost.view(np.uint8), GHOST_PX) > 0
-    blocks = _blocks(np.where(hidden, np.float32(np.nan), residual))
+    blocks, known = average_blocks(
+        np.where(hidden, np.float32(np.nan), residual), BLOCK
+    )
+    blocks[known < LEAST_OF_BLOCK] = np.nan
     inner, share = smooth_known(blocks, params.inner / BLOCK)
     outer, _ = smooth_known(blocks, params.outer / BLOCK)
     # fewer blocks mean more noise
     ratio = (inner - outer) * np.sqrt(share)
     ratio[share < LEAST_KNOWN] = np.nan
-    known = ratio[np.isfinite(ratio)]
-    if known.size == 0:
+    seen = ratio[np.isfinite(ratio)]
+    if seen.size == 0:
         return np.zeros(residual.shape, np.bool_)
-    middle = np.median(known)
-    scatter = float(np.median(np.abs(known - middle))) * MAD_TO_SIGMA
+    middle = np.median(seen)
+    scatter = float(np.median(np.abs(seen - middle))) * MAD_TO_SIGMA
     ratio = np.nan_to_num(ratio - middle, nan=-np.inf)
     found = _regions(ratio, params.threshold * scatter, params)
     wide = np.repeat(np.repeat(found, BLOCK, axis=0), BLOCK, axis=1)
@@ -134,18 +140,6 @@ def _narrow(values: Plane, threshold: float) -> NDArray[np.bool_]:
         bright = (ratio > times * threshold).view(np.uint8)
         found |= ndimage.maximum_filter(bright, (3, 2 * grow + 1)) > 0
     return found
-
-
-def _blocks(values: Plane) -> Plane:
-    """Return the means of whole blocks; NaN if most of the pixels are unknown."""
-    rows, cols = (n // BLOCK for n in values.shape)
-    cut = values[: rows * BLOCK, : cols * BLOCK].reshape(rows, BLOCK, cols, BLOCK)
-    known = np.isfinite(cut)
-    count = known.sum(axis=(1, 3))
-    total = np.where(known, cut, 0.0).sum(axis=(1, 3))
-    mean = np.full((rows, cols), np.nan, np.float32)
-    np.divide(total, count, out=mean, where=count >= BLOCK**2 // 2)
-    return mean
 
 
 def _regions(ratio: Plane, limit: float, params: ShellParams) -> NDArray[np.bool_]:

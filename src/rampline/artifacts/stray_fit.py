@@ -16,8 +16,10 @@ from pydantic import Field
 
 from ..exposure.records import Plane
 from ..exposure.timing import OUTPUT_COLUMNS
+from ..numerics.jit import kernel
 from ..numerics.selection import MAD_TO_SIGMA
 from ..params import Count, Factor, Pixels, PixelsFloat, Sigma, StepParams
+from .cells import average_blocks, expand, spread
 
 BLOCK: Final = 4
 """Width of a block of the fit, pixels: light this smooth has no finer detail."""
@@ -66,10 +68,32 @@ class StrayTemplate(NamedTuple):
     shift_px: float = 0.0
     """Largest dither between the exposures, pixels: their mosaic shows the light as far
     from where it is."""
+    cell_px: int = 1
+    """Pixels to a side of its rows and columns."""
 
     def fit(self, exposure: Plane, params: StrayLightParams) -> "StrayFit":
-        """Return its strength in an exposure, by `fit_strength`."""
-        return fit_strength(exposure, self.light, params, n_light=self.n_light)
+        """Return its strength in an exposure in the same cells, by `fit_strength`."""
+        sampling = Sampling(self.n_light, self.cell_px)
+        return fit_strength(exposure, self.light, params, sampling)
+
+    def expanded(self, shape: tuple[int, ...]) -> "StrayTemplate":
+        """Return it in the pixels of a frame."""
+        bits = spread(self.bits, self.cell_px, shape)
+        nothing = np.float32(0)
+        planes = [
+            np.where(bits > 0, expand(part, self.cell_px, shape), nothing)
+            for part in (*self.light, self.err)
+        ]
+        light = np.stack(planes[:-1])
+        return self._replace(light=light, err=planes[-1], bits=bits, cell_px=1)
+
+    def shrunk(self, cell_px: int) -> "StrayTemplate":
+        """Return it, of single pixels, in cells."""
+        light = np.stack([average_blocks(part, cell_px)[0] for part in self.light])
+        err, _ = average_blocks(self.err, cell_px)
+        bits = self.bits[cell_px // 2 :: cell_px, cell_px // 2 :: cell_px]
+        bits = bits[: err.shape[0], : err.shape[1]]
+        return self._replace(light=light, err=err, bits=bits, cell_px=cell_px)
 
 
 class StrayFit(NamedTuple):
@@ -107,8 +131,20 @@ class StrayFit(NamedTuple):
 NO_FIT: Final = StrayFit(0.0, np.nan, np.inf)
 
 
+class Sampling(NamedTuple):
+    """What the planes of a fit are."""
+
+    n_light: int = 1
+    """As in `StrayTemplate`."""
+    cell_px: int = 1
+    """Pixels to a side of a row or column, at most `BLOCK`."""
+
+
 def fit_strength(
-    exposure: Plane, light: Plane, params: StrayLightParams, *, n_light: int = 1
+    exposure: Plane,
+    light: Plane,
+    params: StrayLightParams,
+    sampling: Sampling = Sampling(),  # noqa: B008
 ) -> StrayFit:
     """Fit the strength of stray light in one exposure.
 
@@ -119,8 +155,8 @@ def fit_strength(
     light : (components, rows, cols) float32
         Of a `StrayTemplate`, in the same unit.
     params : StrayLightParams
-    n_light : int
-        As in `StrayTemplate`. If above 1, light components with negative strength are
+    sampling : Sampling
+        If it has more than one component of light, those with negative strength are
         removed one by one.
 
     Returns
@@ -131,22 +167,25 @@ def fit_strength(
         Components that describe changes of shape may have either sign.
     """
     nothing = (0.0,) * (len(light) - 1)
-    box = find_box((light != 0).any(axis=0))
+    n_light, cell_px = sampling
+    box = find_box((light != 0).any(axis=0), cell_px)
     if box is None:
         return NO_FIT._replace(further=nothing, further_err=nothing)
-    values, weight = average_blocks(exposure[box])
-    shapes = [average_blocks(component[box])[0] for component in light]
+    width = BLOCK // cell_px
+    values, weight = average_blocks(exposure[box], width)
+    shapes = [average_blocks(component[box], width)[0] for component in light]
     used = weight > 0.5
-    row = _amplifier_rows(values.shape, exposure.shape[1])[used]
+    row = _amplifier_rows(values.shape, cell_px * exposure.shape[1])[used]
     if used.sum() < 10 * (SKY_TERMS + len(shapes)):
         return NO_FIT._replace(further=nothing, further_err=nothing)
     basis = np.stack([*_sky_terms(values.shape), *shapes], axis=-1)
-    found, error = clipped_fit(values[used], basis[used], row)
+    seen = values[used].astype(np.float64)
+    found, error = clipped_fit(seen, basis[used], row)
     lit = slice(SKY_TERMS, SKY_TERMS + n_light)
     while n_light > 1 and (found[lit] < 0.0).any():
         # one at a time: the others may change sign
         basis[:, :, SKY_TERMS + int(found[lit].argmin())] = 0.0
-        found, error = clipped_fit(values[used], basis[used], row)
+        found, error = clipped_fit(seen, basis[used], row)
     strength, *further = (float(value) for value in found[SKY_TERMS:])
     strength_err, *further_err = (float(value) for value in error[SKY_TERMS:])
     strengths, errors = found[lit], error[lit]
@@ -193,14 +232,16 @@ def clipped_fit(
     """
     used = np.ones(len(values), np.bool_)
     both = np.column_stack([values, basis])
+    means = np.empty((int(group.max()) + 1, both.shape[1]))
+    normal = np.empty((both.shape[1], both.shape[1]))
+    residual = np.empty(len(values))
     solution: Vector = np.zeros(basis.shape[1])
     variance, scatter = solution, 0.0
     for _ in range(ROUNDS):
-        even = _within_groups(both, group, used)
-        normal = even[used].T @ even[used]
+        _normal_of_groups(both, group, used, means, normal)
         inverse = np.linalg.pinv(normal[1:, 1:], hermitian=True)
         solution, variance = inverse @ normal[1:, 0], np.diag(inverse)
-        residual = even[:, 0] - even[:, 1:] @ solution
+        _residual_of_groups(both, group, means, solution, residual)
         scatter = float(np.median(np.abs(residual[used]))) * MAD_TO_SIGMA
         inside = (residual > CLIP_LOW * scatter) & (residual < CLIP_HIGH * scatter)
         if scatter == 0.0 or (inside == used).all():
@@ -209,33 +250,65 @@ def clipped_fit(
     return solution, np.sqrt(np.maximum(variance, 0.0)) * scatter
 
 
-def _within_groups(
-    columns: Vector, group: NDArray[np.intp], used: NDArray[np.bool_]
-) -> Vector:
-    """Return columns minus their means over the used members of each group."""
-    own, size = group[used], int(group.max()) + 1
-    count = np.maximum(np.bincount(own, minlength=size), 1)
-    means = [
-        np.bincount(own, weights=column[used], minlength=size) / count
-        for column in columns.T
-    ]
-    return np.asarray(columns - np.stack(means, axis=1)[group])
-
-
-def find_box(found: NDArray[np.bool_]) -> tuple[slice, slice] | None:
+def find_box(found: NDArray[np.bool_], cell_px: int) -> tuple[slice, slice] | None:
     """Return the box of the rows used in a fit; None if nothing was found."""
     rows = np.flatnonzero(found.any(axis=1))
     if rows.size == 0:
         return None
-    low = max(0, int(rows[0]) - MARGIN_PX) // BLOCK * BLOCK
-    return slice(low, int(rows[-1]) + MARGIN_PX), slice(0, found.shape[1])
+    margin, block = MARGIN_PX // cell_px, BLOCK // cell_px
+    low = max(0, int(rows[0]) - margin) // block * block
+    return slice(low, int(rows[-1]) + margin), slice(0, found.shape[1])
 
 
-def average_blocks(values: Plane, width: int = BLOCK) -> tuple[Vector, Vector]:
-    """Return means of whole blocks, and the fraction of known pixels in each."""
-    rows, cols = (n // width for n in values.shape)
-    cut = values[: rows * width, : cols * width].reshape(rows, width, cols, width)
-    finite = np.isfinite(cut)
-    count = finite.sum(axis=(1, 3))
-    total = np.where(finite, cut, np.float32(0)).sum(axis=(1, 3), dtype=np.float64)
-    return total / np.maximum(count, 1), count / width**2
+@kernel
+def _normal_of_groups(  # noqa: C901
+    columns: Vector,
+    group: NDArray[np.intp],
+    used: NDArray[np.bool_],
+    means: Vector,
+    normal: Vector,
+) -> None:
+    """Fill means of columns in groups, and sums of products of what differs from them.
+
+    ``columns`` is (n, m), ``means`` (groups, m), ``normal`` (m, m).
+    """
+    n, m = columns.shape
+    count = np.zeros(means.shape[0])
+    means[:] = 0.0
+    for i in range(n):
+        if used[i]:
+            count[group[i]] += 1.0
+            for k in range(m):
+                means[group[i], k] += columns[i, k]
+    for g in range(means.shape[0]):
+        for k in range(m):
+            means[g, k] /= max(count[g], 1.0)
+    normal[:] = 0.0
+    even = np.empty(m)
+    for i in range(n):
+        if used[i]:
+            for k in range(m):
+                even[k] = columns[i, k] - means[group[i], k]
+            for k in range(m):
+                for j in range(k + 1):
+                    normal[k, j] += even[k] * even[j]
+    for k in range(m):
+        for j in range(k):
+            normal[j, k] = normal[k, j]
+
+
+@kernel
+def _residual_of_groups(
+    columns: Vector,
+    group: NDArray[np.intp],
+    means: Vector,
+    solution: Vector,
+    residual: Vector,
+) -> None:
+    """Fill the first column less the fit of the others, all less their groups' means."""
+    for i in range(len(residual)):
+        g = group[i]
+        left = columns[i, 0] - means[g, 0]
+        for k in range(len(solution)):
+            left -= solution[k] * (columns[i, k + 1] - means[g, k + 1])
+        residual[i] = left

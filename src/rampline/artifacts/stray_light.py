@@ -21,16 +21,16 @@ from ..exposure.timing import OUTPUT_COLUMNS
 from ..numerics.jit import kernel
 from ..numerics.selection import robust_scatter, select_median
 from .bits import CLAW_CORRECTED, WISP_CORRECTED
-from .reach import smooth
+from .cells import average_blocks, blur, expand, smooth
 from .row_levels import without_row_levels
 from .stray_fit import (
     CLIP_HIGH,
     CLIP_LOW,
     SKY_TERMS,
+    Sampling,
     StrayLightParams,
     StrayTemplate,
     Vector,
-    average_blocks,
     find_box,
     fit_strength,
 )
@@ -72,7 +72,7 @@ class Picture(NamedTuple):
     """Stray light common to all exposures."""
 
     light: Plane
-    """(rows, cols), 0 where none is significant."""
+    """(rows, cols) of cells, 0 where none is significant."""
     noise: float
     """Noise of its finest detail."""
 
@@ -113,7 +113,8 @@ def find_stray_light(
     Parameters
     ----------
     exposures : sequence of (rows, cols) float32
-        As for `median_stack`; at least ``params.least_exposures``, dithered.
+        As for `median_stack`, in cells of `CELL` pixels; at least
+        ``params.least_exposures``, dithered.
     optics : (str, str)
         Detector and filter, which separate wisps, found in known windows, from claws.
     first_pixel : (int, int)
@@ -123,24 +124,23 @@ def find_stray_light(
     Returns
     -------
     StrayTemplate
-        All zero if nothing is significant.
+        In the same cells. All zero if nothing is significant.
     """
     found = _picture(exposures, params)
-    exposures = [without_row_levels(e, found.light > 0).even for e in exposures]
-    everywhere = np.ones(found.light.shape, np.bool_)
-    kinds = tell_apart(everywhere, optics, first_pixel)
+    is_lit = found.light > 0
+    exposures = [without_row_levels(e, is_lit, CELL).even for e in exposures]
+    kinds = tell_apart(found.light.shape, optics, first_pixel, CELL)
     alike = _of_equal_strength(exposures, _by_kind(found.light, kinds), kinds, params)
     found = _picture(alike, params)
     lasting = _lasting_kinds(exposures, kinds, params)
     kept = np.where(np.isin(kinds, lasting), found.light, np.float32(0))
-    found = found._replace(light=kept)
-    light = _by_kind(found.light, kinds)
+    light = _by_kind(kept, kinds)
     change = _change_of_shape(exposures, light, params)
     components = light if change is None else np.concatenate([light, change[None]])
-    region = found.light > 0
+    region = kept > 0
     err = np.where(region, np.float32(found.noise), np.float32(0))
     bits = np.where(region, kinds, np.uint16(0))
-    return StrayTemplate(components, err, bits, n_light=len(light))
+    return StrayTemplate(components, err, bits, n_light=len(light), cell_px=CELL)
 
 
 def _by_kind(light: Plane, kinds: NDArray[np.uint16]) -> Plane:
@@ -154,39 +154,44 @@ def _by_kind(light: Plane, kinds: NDArray[np.uint16]) -> Plane:
 
 
 def tell_apart(
-    region: NDArray[np.bool_], optics: tuple[str, str], first_pixel: tuple[int, int]
+    shape: tuple[int, ...],
+    optics: tuple[str, str],
+    first_pixel: tuple[int, int],
+    cell_px: int = 1,
 ) -> NDArray[np.uint16]:
     """Return ``ARTIFACT`` bits: wisps within their window, claws elsewhere.
 
     Parameters
     ----------
-    region : (rows, cols) bool
+    shape : (int, int)
+        Rows and columns of cells.
     optics : (str, str)
         Detector and filter.
     first_pixel : (int, int)
-        Row and column of the region's first pixel on the full detector.
+        Row and column of the first pixel on the full detector.
+    cell_px : int
+        Pixels to a side of a cell.
 
     Returns
     -------
     (rows, cols) uint16
     """
-    bits = np.where(region, np.uint16(CLAW_CORRECTED), np.uint16(0))
+    bits = np.full(shape, CLAW_CORRECTED, np.uint16)
     detector, filter_name = optics
     if detector in WINDOWS and filter_name in FILTERS:
         spans = zip(WINDOWS[detector][::-1], first_pixel, strict=True)
         window = tuple(
-            slice(max(0, low - first), max(0, high - first))
+            slice(max(0, low - first) // cell_px, max(0, high - first) // cell_px)
             for (low, high), first in spans
         )
-        inside = bits[window]
-        inside[inside > 0] = WISP_CORRECTED
+        bits[window] = WISP_CORRECTED
     return bits
 
 
 def _picture(exposures: Sequence[Plane], params: StrayLightParams) -> Picture:
     """Return the significant light in the median of the exposures."""
     median, count = median_stack(exposures)
-    cells = _shrink(np.where(count >= LEAST_VALUES, median, np.float32(np.nan)))
+    cells = np.where(count >= LEAST_VALUES, median, np.float32(np.nan))
     layers = _layers(cells, params.smoothing / CELL)
     scatter = [_scatter(layers[0]), *(robust_scatter(layer) for layer in layers[1:])]
     scales = [factor * params.smoothing / CELL for factor in SCALES]
@@ -202,7 +207,7 @@ def _picture(exposures: Sequence[Plane], params: StrayLightParams) -> Picture:
         seeds |= _large(layer > limit, area)
     region = ndimage.binary_propagation(seeds, mask=(total > 0.0) | seeds)
     light = np.where(region & (total > 0.0), total, np.float32(0))
-    return Picture(_spread(light, median.shape), float(scatter[-1]))
+    return Picture(light, float(scatter[-1]))
 
 
 def _layers(cells: Plane, finest: float) -> list[Plane]:
@@ -221,7 +226,7 @@ def _layers(cells: Plane, finest: float) -> list[Plane]:
 
 def _gate(core: NDArray[np.bool_], scale: float) -> NDArray[np.float32]:
     """Return the share of a layer to keep, 0 to 1, by the density of significant cells."""
-    share = ndimage.gaussian_filter(core.astype(np.float32), 2.0 * scale, truncate=3.0)
+    share = blur(core.astype(np.float32), 2.0 * scale)
     low, high = OPEN
     return np.asarray(np.clip((share - low) / (high - low), 0.0, 1.0), np.float32)
 
@@ -244,7 +249,8 @@ def _of_equal_strength(
 
     A kind keeps its own strengths where too few exposures show it.
     """
-    fits = [fit_strength(e, light, params, n_light=len(light)) for e in exposures]
+    sampling = Sampling(len(light), CELL)
+    fits = [fit_strength(e, light, params, sampling) for e in exposures]
     strengths = np.array([(fit.strength, *fit.further) for fit in fits], np.float32)
     strengths[strengths <= WEAKEST] = np.nan
     few = np.isfinite(strengths).sum(axis=0) < params.least_exposures
@@ -272,7 +278,7 @@ def _lasting_kinds(
             seen = dict.fromkeys(strengths, 0.0)
             if here:
                 light = _by_kind(picture, kinds)
-                fit = fit_strength(held_out, light, params, n_light=len(light))
+                fit = fit_strength(held_out, light, params, Sampling(len(light), CELL))
                 seen |= zip(here, (fit.strength, *fit.further), strict=True)
             for kind, strength in seen.items():
                 strengths[kind].append(strength)
@@ -284,16 +290,17 @@ def _change_of_shape(
 ) -> Plane | None:
     """Return the leading mode of the residuals of the light; None if it is noise."""
     lit = np.asarray(light.any(axis=0), np.bool_)
-    box = find_box(lit)
+    box = find_box(lit, CELL)
     if box is None or len(exposures) < LEAST_FOR_MODE:
         return None
-    shapes = [average_blocks(part[box], MODE_CELL)[0] for part in light]
+    width, sampling = MODE_CELL // CELL, Sampling(len(light), CELL)
+    shapes = [average_blocks(part[box], width)[0] for part in light]
     inside = lit[box]
-    region = average_blocks(np.where(inside, 1.0, 0.0), MODE_CELL)[0] > 0.5
+    region = average_blocks(inside.astype(np.float32), width)[0] > 0.5
     rows = []
     for exposure in exposures:
-        fit = fit_strength(exposure, light, params, n_light=len(light))
-        values, weight = average_blocks(exposure[box], MODE_CELL)
+        fit = fit_strength(exposure, light, params, sampling)
+        values, weight = average_blocks(exposure[box], width)
         left = values - np.tensordot((fit.strength, *fit.further), shapes, axes=1)
         known = weight > 0.5
         left = np.where(known & region, left, 0.0)
@@ -306,7 +313,7 @@ def _change_of_shape(
     mode = np.zeros(region.shape)
     mode[region] = across[0] * strengths[0] * np.abs(modes[:, 0]).max()
     change = np.zeros(lit.shape, np.float32)
-    change[box] = _spread(mode.astype(np.float32), inside.shape, MODE_CELL)
+    change[box] = expand(mode.astype(np.float32), width, inside.shape)
     return np.where(lit, change, np.float32(0))
 
 
@@ -319,30 +326,6 @@ def _even_rows(values: Vector, used: NDArray[np.bool_]) -> Vector:
     means = parts.sum(axis=2) / np.maximum(count.sum(axis=2), 1)
     even = (parts - means[:, :, None]).reshape(values.shape)
     return np.where(used, even, 0.0)
-
-
-def _shrink(values: Plane) -> Plane:
-    """Return cells of 2 x 2 pixels: the mean without the extremes, against hot pixels.
-
-    NaN where no pixel is known; an odd last row or column is omitted.
-    """
-    rows, cols = (n // CELL for n in values.shape)
-    cut = values[: rows * CELL, : cols * CELL]
-    four = np.stack([cut[i::CELL, j::CELL] for i in range(CELL) for j in range(CELL)])
-    known = np.isfinite(four)
-    count = known.sum(axis=0)
-    total = np.where(known, four, np.float32(0)).sum(axis=0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        middle = (total - four.max(axis=0) - four.min(axis=0)) / np.float32(CELL)
-        mean = total / count
-    return np.asarray(np.where(count == CELL**2, middle, mean), np.float32)
-
-
-def _spread(cells: Plane, shape: tuple[int, ...], width: int = CELL) -> Plane:
-    """Interpolate cells to pixels; 0 where a cell and its neighbours are 0."""
-    wide = ndimage.zoom(cells, width, order=1, mode="nearest", grid_mode=True)
-    beyond = [(0, n - k) for n, k in zip(shape, wide.shape, strict=True)]
-    return np.asarray(np.pad(wide, beyond, mode="edge"), np.float32)
 
 
 def _plane(values: Plane) -> NDArray[np.float32]:

@@ -20,10 +20,11 @@ from ..exposure.records import Plane
 from ..numerics import fourier
 from ..numerics.conjugate_gradients import conjugate_gradients
 from ..numerics.jit import kernel
-from ..numerics.selection import MAD_TO_SIGMA, robust_scatter
+from ..numerics.selection import MAD_TO_SIGMA, robust_scatter, select
 from ..params import Sigma, StepParams
+from .cells import average_blocks
 from .frames import across_telescope, pixel_arcsec, pixel_to_telescope, pixel_unit
-from .stray_fit import average_blocks, output_width
+from .stray_fit import output_width
 
 BLOCK: Final = 4
 """Width of a block, pixels."""
@@ -46,7 +47,7 @@ CYCLES: Final = 15
 _LIMITS: Final = (1e-2, 60)
 """Fraction of the error at which to stop, and maximum number of iterations."""
 Vector = NDArray[np.float64]
-Place = tuple[Vector, Vector]
+_Along = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 class AngledStripeParams(StepParams):
@@ -67,11 +68,24 @@ class AngledStripes(NamedTuple):
     """Directions along the stripes, from -V2 (close to the column axis) towards V3."""
 
 
+class Place(NamedTuple):
+    """Where an image lies, and what is known of its stripes."""
+
+    detector: str
+    first_pixel: tuple[int, int] = (0, 0)
+    """Row and column of a subarray's first pixel on the full detector."""
+    cell_px: int = 1
+    """Pixels to a side of a row or column, at most `BLOCK`."""
+    angles_deg: tuple[float, ...] | None = None
+    """Directions found before, with other light still in the image: only their profiles
+    are measured anew."""
+
+
 class _Blocks(NamedTuple):
     """Means of blocks and their positions."""
 
     values: Vector
-    place: Place
+    along: _Along
     """Along V3 and along -V2, pixels."""
     row: NDArray[np.int32]
     """Index of the amplifier row."""
@@ -88,10 +102,7 @@ class _Profile(NamedTuple):
 
 
 def find_angled_stripes(
-    residual: Plane,
-    detector: str,
-    first_pixel: tuple[int, int],
-    params: AngledStripeParams,
+    residual: Plane, place: Place, params: AngledStripeParams
 ) -> AngledStripes:
     """Find the stripes of an exposure.
 
@@ -100,58 +111,73 @@ def find_angled_stripes(
     residual : (rows, cols) float32
         Image minus its sky, 1/f stripes included; NaN on sources, other stray light and
         bad pixels.
-    detector : str
-    first_pixel : (int, int)
-        Row and column of a subarray's first pixel on the full detector.
+    place : Place
     params : AngledStripeParams
 
     Returns
     -------
     AngledStripes
     """
-    blocks = _blocks(residual, detector, first_pixel)
-    left = _limited(blocks.values - _row_means(blocks))
+    blocks = _blocks(residual, place)
     profiles: list[_Profile] = []
-    spikes = list(SPIKES_DEG)
-    while spikes and left.size:
-        best = max((_direction(left, blocks.place, spike), spike) for spike in spikes)
-        (ratio, angle), spike = best
-        if not ratio > params.significance:
-            break
-        spikes.remove(spike)
-        angles = [profile.angle_deg for profile in profiles]
-        angles.append(_refine(left, blocks.place, angle))
-        profiles, left = _fit_together(angles, blocks)
-    if profiles:
-        angles = [_turn(profile, left, blocks.place) for profile in profiles]
+    if place.angles_deg is None:
+        profiles, left = _search(blocks, params.significance)
+        angles = [_turn(profile, left, blocks.along) for profile in profiles]
+    else:
+        angles = list(place.angles_deg)
+    if angles and blocks.values.size:
         profiles, _ = _fit_together(angles, blocks)
     light = np.zeros(residual.shape, np.float32)
-    units = [
-        pixel_unit(first + np.arange(n))
-        for first, n in zip(first_pixel, residual.shape, strict=True)
-    ]
+    middle = (place.cell_px - 1) / 2.0
+    rows, cols = (
+        pixel_unit(first + middle + place.cell_px * np.arange(n))
+        for first, n in zip(place.first_pixel, residual.shape, strict=True)
+    )
+    scale = pixel_arcsec(place.detector)
     for profile in profiles:
-        across = across_telescope(detector, profile.angle_deg) / pixel_arcsec(detector)
+        across = across_telescope(place.detector, profile.angle_deg) / scale
         bins = (across - [profile.first, 0.0, 0.0, 0.0, 0.0, 0.0]) / BIN
-        _draw(light, (units[0], units[1]), bins, profile.means)
+        _draw(light, (rows, cols), bins, profile.means)
     error = float(np.sqrt(sum(profile.err**2 for profile in profiles)))
     return AngledStripes(light, error, tuple(p.angle_deg for p in profiles))
 
 
-def _blocks(residual: Plane, detector: str, first_pixel: tuple[int, int]) -> _Blocks:
+def _search(blocks: _Blocks, significance: float) -> tuple[list[_Profile], Vector]:
+    """Return the stripes of directions that stand out, strongest first, and residuals."""
+    left = _limited(blocks.values - _row_means(blocks))
+    profiles: list[_Profile] = []
+    spikes = list(SPIKES_DEG)
+    while spikes and left.size:
+        best = max((_direction(left, blocks.along, spike), spike) for spike in spikes)
+        (ratio, angle), spike = best
+        if not ratio > significance:
+            break
+        spikes.remove(spike)
+        angles = [profile.angle_deg for profile in profiles]
+        angles.append(_refine(left, blocks.along, angle))
+        profiles, left = _fit_together(angles, blocks)
+    return profiles, left
+
+
+def _blocks(residual: Plane, place: Place) -> _Blocks:
     """Return the blocks of which at least half of the pixels are known."""
-    mean, known = average_blocks(residual, BLOCK)
+    mean, known = average_blocks(residual, BLOCK // place.cell_px)
     row, col = np.nonzero(known >= 0.5)
-    width = output_width(residual.shape[1])
-    number = row * -(-residual.shape[1] // width) + BLOCK * col // width
+    n_cols = place.cell_px * residual.shape[1]
+    width = output_width(n_cols)
+    number = row * -(-n_cols // width) + BLOCK * col // width
     middle = (BLOCK - 1) / 2.0
     y, x = (
         BLOCK * index + middle + first
-        for index, first in zip((row, col), first_pixel, strict=True)
+        for index, first in zip((row, col), place.first_pixel, strict=True)
     )
-    telescope, scale = pixel_to_telescope(detector, x, y), pixel_arcsec(detector)
-    place = telescope.v3 / scale, -telescope.v2 / scale
-    return _Blocks(mean[row, col], place, number.astype(np.int32))
+    telescope = pixel_to_telescope(place.detector, x, y)
+    scale = pixel_arcsec(place.detector)
+    along = (
+        np.asarray(telescope.v3 / scale, np.float32),
+        np.asarray(-telescope.v2 / scale, np.float32),
+    )
+    return _Blocks(mean[row, col].astype(np.float64), along, number.astype(np.int32))
 
 
 def _row_means(blocks: _Blocks) -> Vector:
@@ -168,7 +194,7 @@ def _fit_together(
     The fit starts from medians of bins, which compact sources do not affect.
     """
     values = blocks.values
-    across = [_across(blocks.place, angle) for angle in angles]
+    across = [_across(blocks.along, angle) for angle in angles]
     first = [float(a.min()) for a in across]
     bins = [
         ((a - b) / BIN).astype(np.int32) for a, b in zip(across, first, strict=True)
@@ -250,32 +276,31 @@ def _profile(
     return _Profile(angle, first + BIN / 2, smooth - np.median(smooth), error)
 
 
-def _turn(profile: _Profile, left: Vector, place: Place) -> float:
+def _turn(profile: _Profile, left: Vector, along: _Along) -> float:
     """Return the refined direction of a profile, with rows and others subtracted."""
-    at = (_across(place, profile.angle_deg) - profile.first) / BIN
+    at = (_across(along, profile.angle_deg) - profile.first) / BIN
     own = np.interp(at, np.arange(len(profile.means)), profile.means)
-    return _refine(left + own, place, profile.angle_deg)
+    return _refine(left + own, along, profile.angle_deg)
 
 
 def _bin_medians(values: Vector, own: NDArray[np.int32], n_bins: int) -> Vector:
     """Return the median of each bin; 0 for bins of few blocks."""
-    order = np.lexsort((values, own))
+    out = np.zeros(n_bins)
     count = np.bincount(own, minlength=n_bins)
-    middle = np.cumsum(count) - (count + 1) // 2
-    enough = count >= LEAST_BLOCKS * BIN / BLOCK
-    return np.where(enough, values[order][np.minimum(middle, values.size - 1)], 0.0)
+    _medians_of_bins(values, own, count, int(LEAST_BLOCKS * BIN / BLOCK), out)
+    return out
 
 
-def _across(place: Place, angle_deg: float) -> Vector:
+def _across(along: _Along, angle_deg: float) -> Vector:
     """Return positions across a direction, pixels."""
     s, c = np.sin(np.radians(angle_deg)), np.cos(np.radians(angle_deg))
-    return np.asarray(c * place[0] - s * place[1])
+    return np.asarray(c * along[0] - s * along[1])
 
 
-def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, float]:
+def _direction(values: Vector, along: _Along, spike_deg: float) -> tuple[float, float]:
     """Return the significance of the best direction near a spike, and the direction."""
     off = np.arange(-AROUND_DEG, AROUND_DEG + COARSE_DEG / 2, COARSE_DEG)
-    power = np.array([_power(values, place, spike_deg + angle) for angle in off])
+    power = np.array([_power(values, along, spike_deg + angle) for angle in off])
     # slow changes of the power with the angle are due to compact light
     near = np.abs(off) <= SEARCH_DEG
     excess = power - np.polynomial.Polynomial.fit(off[~near], power[~near], 2)(off)
@@ -285,10 +310,10 @@ def _direction(values: Vector, place: Place, spike_deg: float) -> tuple[float, f
     return ratio, float(spike_deg + off[best])
 
 
-def _refine(values: Vector, place: Place, angle_deg: float) -> float:
+def _refine(values: Vector, along: _Along, angle_deg: float) -> float:
     """Return the best direction near one: the peak of a parabola through three points."""
     fine = angle_deg + np.arange(-COARSE_DEG, COARSE_DEG + FINE_DEG / 2, FINE_DEG)
-    power = np.array([_power(values, place, angle) for angle in fine])
+    power = np.array([_power(values, along, angle) for angle in fine])
     best = int(np.clip(power.argmax(), 1, len(fine) - 2))
     low, high, next_ = power[best - 1 : best + 2]
     bend = low - 2.0 * high + next_
@@ -303,16 +328,63 @@ def _limited(values: Vector) -> Vector:
     return np.clip(values, -most, most)
 
 
-def _power(values: Vector, place: Place, angle_deg: float) -> float:
+def _power(values: Vector, along: _Along, angle_deg: float) -> float:
     """Return the variance between bins along a direction, each weighted by its blocks."""
-    across = _across(place, angle_deg)
-    index = ((across - across.min()) / BLOCK).astype(np.intp)
-    count = np.bincount(index)
-    total = np.bincount(index, weights=values)
+    s, c = np.sin(np.radians(angle_deg)), np.cos(np.radians(angle_deg))
+    low, high = (
+        sum(limit(part * k) for k, part in zip((c, -s), _ends(along), strict=True))
+        for limit in (np.min, np.max)
+    )
+    total, count = np.zeros((2, int((high - low) / BLOCK) + 2))
+    _sum_bins(values, along, (c / BLOCK, -s / BLOCK, low / BLOCK), total, count)
     good = count >= LEAST_BLOCKS
     means = total[good] / count[good]
     level = np.average(means, weights=count[good]) if good.any() else 0.0
     return float((count[good] * (means - level) ** 2).sum())
+
+
+def _ends(along: _Along) -> list[Vector]:
+    """Return the lowest and highest position along both axes."""
+    return [np.array([part.min(), part.max()], np.float64) for part in along]
+
+
+@kernel
+def _sum_bins(
+    values: Vector,
+    along: _Along,
+    across: tuple[float, float, float],
+    total: Vector,
+    count: Vector,
+) -> None:
+    """Add values to bins across a direction: its cosine, minus its sine, the first bin."""
+    up, left = along
+    c, s, first = across
+    for i in range(len(values)):
+        k = int(c * up[i] + s * left[i] - first)
+        total[k] += values[i]
+        count[k] += 1.0
+
+
+@kernel
+def _medians_of_bins(
+    values: Vector,
+    own: NDArray[np.int32],
+    count: NDArray[np.intp],
+    least: int,
+    out: Vector,
+) -> None:
+    """Fill the medians of the bins of at least so many values."""
+    sorted_in = np.empty(len(values))
+    end = np.cumsum(count)
+    at = end - count
+    for i in range(len(values)):
+        sorted_in[at[own[i]]] = values[i]
+        at[own[i]] += 1
+    for k in range(len(out)):
+        if count[k] >= least:
+            out[k] = select(
+                sorted_in[end[k] - count[k] : end[k]], count[k], (count[k] - 1) // 2
+            )
 
 
 @kernel

@@ -7,7 +7,7 @@ detector and angled stripes are looked for where the stars lead to expect them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from ..artifacts.bits import (
     STRIPE_CORRECTED,
     WISP_CORRECTED,
 )
+from ..artifacts.cells import expand, trim_blocks
 from ..artifacts.confirm import Confirmed, ConfirmParams, confirm_light
 from ..artifacts.edge_search import Frame, search_edges
 from ..artifacts.expected import Expected
@@ -27,11 +28,14 @@ from ..artifacts.stray_fit import (
     StrayLightParams,
     StrayTemplate,
 )
+from ..artifacts.stray_light import CELL
 from ..artifacts.stripes import (
     AngledStripeParams,
     AngledStripes,
+    Place,
     find_angled_stripes,
 )
+from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import Flags32, Plane, SlopeImage
 from ..flags import DO_NOT_USE, JUMP, NON_SCIENCE, OTHER_BAD_PIXEL
@@ -45,6 +49,10 @@ BESIDE: Final = DRAGONS_BREATH_1 | DRAGONS_BREATH_2 | GINKGO_LEAF
 """Bits of light that is masked."""
 WISP_PEAK_MJY_SR: Final = 0.05
 """Wisps are hardly brighter; the level of none was ever published."""
+LEVEL_STEP: Final = 5
+"""Every fifth row and column suffices for the level of the sky."""
+LEAST_OF_LEVEL: Final = 1000
+"""Known pixels among these below which all are used."""
 _UNUSABLE = DO_NOT_USE | NON_SCIENCE
 _HARMLESS = DO_NOT_USE | JUMP | OTHER_BAD_PIXEL
 """Flags of a pixel that is of no use for nothing but the light on it."""
@@ -117,11 +125,6 @@ class Findings:
         bits, forbidden = before & np.uint16(BESIDE), np.zeros(shape, np.bool_)
         return cls(light, variance, image.planes.flags, bits, forbidden)
 
-    def copy(self) -> Self:
-        """Return findings to which more can be added apart from these."""
-        own = self.light.copy(), self.variance.copy()
-        return replace(self, light=own[0], variance=own[1])
-
     def subtract(self, light: Plane, error: Plane | float, planes: SkyPlanes) -> None:
         """Note light to be subtracted, flat-fielded DN/s, and its uncertainty."""
         response = np.where(np.isfinite(planes.flat), planes.flat, np.float32(1.0))
@@ -142,44 +145,136 @@ class Findings:
         self.flags = self.flags | np.where(allowed, np.uint32(flag), np.uint32(0))
 
 
-def fit_stray(
-    striped: Plane,
-    known: Knowledge,
+class Sight(NamedTuple):
+    """What an exposure shows of light over whole frames, in cells."""
+
+    header: Header
+    shape: tuple[int, ...]
+    """Of the exposure, pixels."""
+    light: Plane
+    """(rows, cols) of cells, flat-fielded DN/s minus the sky, 1/f stripes included; NaN on
+    sources, light beside the detector and bad pixels."""
+    hidden: NDArray[np.bool_]
+    """(rows, cols) of cells: where other light may be."""
+    in_wisps: NDArray[np.bool_]
+    """(rows, cols) of cells: where wisps may be."""
+    expects_stripes: bool
+
+
+class Scattered(NamedTuple):
+    """Light over whole frames in one exposure."""
+
+    stray: StrayFit | None
+    """None where there was no template."""
+    angled: AngledStripes | None
+    """In cells; None where none were expected."""
+
+
+def see_scattered(
+    striped: Plane, header: Header, known: Knowledge, flags: Flags32
+) -> Sight:
+    """Return what an exposure shows of wisps, claws and angled stripes.
+
+    Parameters
+    ----------
+    striped : (rows, cols) float32, DN/s
+        As from `with_stripes`.
+    header : Header
+    known : Knowledge
+    flags : (rows, cols) uint32
+        Light that is masked in them is left out.
+    """
+    light = trim_blocks(sky_residual(striped, flags, known.planes, known.is_source))
+    hidden, in_wisps = (
+        known.outlines(kinds)[::CELL, ::CELL][: light.shape[0], : light.shape[1]]
+        for kinds in (LOOKED_FOR, ("wisp",))
+    )
+    return Sight(header, striped.shape, light, hidden, in_wisps, known.expects_stripes)
+
+
+def fit_scattered(
+    sight: Sight,
     template: StrayTemplate | None,
-    params: StrayLightParams,
-    found: Findings,
-) -> StrayFit | None:
-    """Fit wisps and claws, where there is a template of them."""
-    if template is None or not params.enabled:
-        return None
-    hidden = known.hidden()
-    residual = sky_residual(striped, found.flags, known.planes, hidden)
-    fit = template.fit(residual, params)
-    if fit.is_sure:
-        found.subtract(*fit.light(template), known.planes)
-        found.mark(template.bits > 0, template.bits, OTHER_BAD_PIXEL)
-    return fit
+    params: tuple[StrayLightParams, AngledStripeParams],
+    angles_deg: tuple[float, ...] | None = None,
+    *,
+    n_rounds: int = 2,
+) -> Scattered:
+    """Fit wisps and claws and find angled stripes, ``n_rounds`` times where both are.
+
+    Each takes a share of the other's light unless it is subtracted.
+
+    Parameters
+    ----------
+    sight : Sight
+    template : StrayTemplate or None
+        In the same cells.
+    params : (StrayLightParams, AngledStripeParams)
+    angles_deg : tuple of float, optional
+        Directions of the stripes, where they are known.
+    n_rounds : int
+    """
+    seen = np.where(sight.hidden, np.float32(np.nan), sight.light)
+    is_striped = sight.expects_stripes and params[1].enabled
+    if template is None or not params[0].enabled:
+        # nothing is known of wisps yet: their window tells no stripes
+        seen[sight.in_wisps] = np.nan
+        angled = (
+            _find_angled(sight, seen, params[1], angles_deg) if is_striped else None
+        )
+        return Scattered(None, angled)
+    fit, angled = template.fit(seen, params[0]), None
+    if not is_striped:
+        return Scattered(fit, None)
+    for k in range(n_rounds):
+        if angled is not None:
+            fit = template.fit(seen - angled.light, params[0])
+        stray = fit.light(template)[0] if fit.is_sure else np.float32(0)
+        known = angles_deg if k == 0 or angled is None else angled.angles_deg
+        angled = _find_angled(sight, seen - stray, params[1], known)
+        if not angled.angles_deg:
+            break
+    return Scattered(fit, angled)
 
 
-def find_angled(
-    image: SlopeImage,
-    known: Knowledge,
-    hidden: NDArray[np.bool_],
+def _find_angled(
+    sight: Sight,
+    seen: Plane,
     params: AngledStripeParams,
-    found: Findings,
-) -> AngledStripes | None:
-    """Find angled stripes, where there is a star that may draw them."""
-    if not known.expects_stripes or not params.enabled:
-        return None
-    bare = with_stripes(image) - found.light
-    residual = sky_residual(bare, found.flags, known.planes, hidden)
-    readout = image.header.readout
+    angles_deg: tuple[float, ...] | None,
+) -> AngledStripes:
+    """Find angled stripes in what is seen of an exposure."""
+    readout = sight.header.readout
     first_pixel = readout.row_start, readout.col_start
-    angled = find_angled_stripes(residual, image.header.detector, first_pixel, params)
-    if angled.angles_deg:
-        found.subtract(angled.light, angled.err, known.planes)
-        found.mark(np.abs(angled.light) > angled.err, STRIPE_CORRECTED)
-    return angled
+    place = Place(sight.header.detector, first_pixel, CELL, angles_deg)
+    return find_angled_stripes(seen, place, params)
+
+
+def note_scattered(
+    scattered: Scattered,
+    template: StrayTemplate | None,
+    planes: SkyPlanes,
+    found: Findings,
+) -> None:
+    """Add what was fitted in an exposure to what is found in it.
+
+    Parameters
+    ----------
+    scattered : Scattered
+    template : StrayTemplate or None
+        The fitted one, in pixels.
+    planes : SkyPlanes
+    found : Findings
+        Changed in place.
+    """
+    fit, angled = scattered
+    if fit is not None and template is not None and fit.is_sure:
+        found.subtract(*fit.light(template), planes)
+        found.mark(template.bits > 0, template.bits, OTHER_BAD_PIXEL)
+    if angled is not None and angled.angles_deg:
+        light = expand(angled.light, CELL, found.light.shape)
+        found.subtract(light, angled.err, planes)
+        found.mark(np.abs(light) > angled.err, STRIPE_CORRECTED)
 
 
 def find_unnamed(
@@ -266,7 +361,9 @@ def sky_residual(
     with np.errstate(divide="ignore", invalid="ignore"):
         even = striped / planes.flat
     even[hidden | unusable | ~np.isfinite(even)] = np.nan
-    sky = even[np.isfinite(even)]
+    sky = even[::LEVEL_STEP, ::LEVEL_STEP]
+    sky = sky[np.isfinite(sky)]
+    sky = sky if sky.size > LEAST_OF_LEVEL else even[np.isfinite(even)]
     return even - np.float32(np.median(sky)) if sky.size else even
 
 

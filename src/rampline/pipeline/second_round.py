@@ -8,7 +8,7 @@ share of it away; then what is expected beside bright stars is looked for; then 
 measured again with all that subtracted. Only these steps are run again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,19 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifacts.bits import CLAW_CORRECTED, USER, WISP_CORRECTED
+from ..artifacts.cells import spread
 from ..artifacts.confirm import Confirmed, ConfirmParams
 from ..artifacts.expected import Expected
-from ..artifacts.frames import pixel_arcsec
-from ..artifacts.reach import spread, widen
-from ..artifacts.stray_fit import BLOCK as CELL
+from ..artifacts.reach import widen
 from ..artifacts.stray_fit import (
+    BLOCK,
     StrayFit,
     StrayLightParams,
     StrayTemplate,
 )
-from ..artifacts.stray_light import find_stray_light
+from ..artifacts.stray_light import CELL
 from ..artifacts.stripes import AngledStripeParams, AngledStripes
-from ..astrometry.geometry import sky_vectors
 from ..detector.bad_pixels import BadPixelParams
 from ..detector.flicker_noise import (
     FlickerNoise,
@@ -37,7 +36,6 @@ from ..detector.flicker_noise import (
     describe_rows,
     remove_flicker_noise,
 )
-from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import Plane, Scene, SlopeImage
 from ..exposure.timing import Readout
@@ -51,9 +49,10 @@ from .scattered_light import (
     Findings,
     Knowledge,
     confirm_beside,
-    find_angled,
     find_unnamed,
-    fit_stray,
+    fit_scattered,
+    note_scattered,
+    see_scattered,
     sky_residual,
     with_stripes,
 )
@@ -161,10 +160,16 @@ def clean_exposure(
     if known.drawn is not None:
         found.mark(known.drawn.masked, USER, DO_NOT_USE)
         found.forbidden = known.drawn.forbidden
-    scattered = _fit_scattered(image, known, known.template, params, found)
-    found, fit, angled = scattered.found, scattered.stray, scattered.angled
+    template = known.template
+    small = None if template is None else template.shrunk(CELL)
+    sight = see_scattered(striped, image.header, known, found.flags)
+    fitted = params.stray_light, params.angled_stripes
+    scattered = fit_scattered(sight, small, fitted)
+    note_scattered(scattered, template, known.planes, found)
     unnamed: Sequence[Expected] = ()
-    if known.scene is not None and (fit is not None or image.header.channel == "LONG"):
+    if known.scene is not None and (
+        template is not None or image.header.channel == "LONG"
+    ):
         # the field tells sources; wisps and claws are subtracted
         unnamed = find_unnamed(image, known, params.confirm, found)
     seen = confirm_beside(striped, known, params.confirm, found, unnamed)
@@ -183,7 +188,7 @@ def clean_exposure(
     slope = np.asarray(striped - stripes, np.float32)
     planes = replace(image.planes, slope=slope, flags=found.flags)
     done = replace(image, planes=planes, extras=extras)
-    return CleanExposure(done, fit, angled, seen)
+    return CleanExposure(done, *scattered, seen)
 
 
 def _measure_stripes(
@@ -214,196 +219,9 @@ def _measure_stripes(
 
 def _shown(bits: NDArray[np.uint16], shift_px: float) -> NDArray[np.bool_]:
     """Return where a mosaic may show what stays on its place of the detector."""
-    cells = (bits[::CELL, ::CELL] & np.uint16(_ON_PLACE)) != 0
-    return spread(widen(cells, shift_px / CELL + 1.0), bits.shape)
-
-
-def visit_template(
-    exposures: Callable[[], Iterable[tuple[SlopeImage, Knowledge]]],
-    params: SecondRound,
-    wisps: StrayTemplate | None = None,
-) -> StrayTemplate | None:
-    """Make the stray-light template of a detector and filter from its exposures.
-
-    Parameters
-    ----------
-    exposures : callable
-        Returns the slopes of the first round and what of them shows bare sky, one by one.
-        Where a star may draw angled stripes it is called twice: within wisps and claws
-        stripes are told once these are known.
-    params : SecondRound
-    wisps : StrayTemplate, optional
-        As in `make_template`.
-
-    Returns
-    -------
-    StrayTemplate or None
-        As from `make_template`.
-    """
-    template = wisps
-    for _ in range(2):
-        residuals, headers, is_striped = [], [], False
-        for image, known in exposures():
-            residuals.append(stray_residual(image, known, params, template))
-            headers.append(image.header)
-            is_striped |= known.expects_stripes
-        template = make_template(residuals, headers, params.stray_light, wisps)
-        if template is None or not (is_striped and params.angled_stripes.enabled):
-            break
-    return template
-
-
-def make_template(
-    residuals: Sequence[Plane],
-    headers: Sequence[Header],
-    params: StrayLightParams,
-    wisps: StrayTemplate | None = None,
-) -> StrayTemplate | None:
-    """Make the stray-light template of a detector and filter from its exposures.
-
-    Parameters
-    ----------
-    residuals : sequence of (rows, cols) float32, DN/s
-        `stray_residual` of each.
-    headers : sequence of Header
-        One for each.
-    params : StrayLightParams
-    wisps : StrayTemplate, optional
-        Known already, supplied or from more exposures than these: only claws come from the
-        exposures.
-
-    Returns
-    -------
-    StrayTemplate or None
-        None where there are too few exposures and nothing is known.
-    """
-    shift_px = _largest_dither_px(headers)
-    if wisps is not None:
-        wisps = wisps._replace(shift_px=shift_px)
-    if len(residuals) < params.least_exposures:
-        return wisps
-    header = headers[0]
-    first_pixel = (header.readout.row_start, header.readout.col_start)
-    optics = (header.detector, header.filter)
-    if wisps is None:
-        found = find_stray_light(residuals, optics, first_pixel, params)
-        return found._replace(shift_px=shift_px)
-    left = [r - wisps.fit(r, params).light(wisps)[0] for r in residuals]
-    found = find_stray_light(left, optics, first_pixel, params)
-    is_claw = found.bits == CLAW_CORRECTED
-    light = found.light[: found.n_light].sum(axis=0)
-    claws = np.where(is_claw, light, np.float32(0))
-    if not claws.any():
-        return wisps
-    n = wisps.n_light
-    light = np.concatenate([wisps.light[:n], claws[None], wisps.light[n:]])
-    err = np.where(is_claw, found.err, wisps.err)
-    bits = wisps.bits | np.where(is_claw, found.bits, np.uint16(0))
-    return StrayTemplate(light, err, bits, n + 1, shift_px)
-
-
-def _largest_dither_px(headers: Sequence[Header]) -> float:
-    """Return the largest distance between pointings, pixels."""
-    vectors = [
-        sky_vectors(h.pointing.ra_ref_deg, h.pointing.dec_ref_deg) for h in headers
-    ]
-    apart = [np.linalg.norm(one - other) for one in vectors for other in vectors]
-    return float(np.degrees(max(apart)) * 3600.0 / pixel_arcsec(headers[0].detector))
-
-
-def wisps_alone(template: StrayTemplate) -> StrayTemplate:
-    """Return the wisps of a template of many visits, whose claws differ."""
-    is_wisp = template.bits == WISP_CORRECTED
-    nothing = np.float32(0)
-    light = np.where(is_wisp, template.light, nothing)
-    is_lit = np.array([component.any() for component in light])
-    is_lit[0] = True
-    return StrayTemplate(
-        light=light[is_lit],
-        err=np.where(is_wisp, template.err, nothing),
-        bits=np.where(is_wisp, template.bits, np.uint16(0)),
-        n_light=int(is_lit[: template.n_light].sum()),
-    )
-
-
-def supplied_template(light: Plane) -> StrayTemplate:
-    """Return supplied wisps, (components, rows, cols) DN/s, as a template without errors."""
-    bits = np.where((light != 0).any(axis=0), np.uint16(WISP_CORRECTED), np.uint16(0))
-    err = np.zeros(light.shape[1:], np.float32)
-    return StrayTemplate(light, err, bits, n_light=len(light))
-
-
-def stray_residual(
-    image: SlopeImage,
-    known: Knowledge,
-    params: SecondRound,
-    template: StrayTemplate | None = None,
-) -> Plane:
-    """Return what of an exposure goes into a template, (rows, cols) float32, DN/s.
-
-    Parameters
-    ----------
-    image : SlopeImage
-        Of the first round.
-    known : Knowledge
-    params : SecondRound
-    template : StrayTemplate, optional
-        A first one: angled stripes are then told within its light, too.
-
-    Returns
-    -------
-    (rows, cols) float32, DN/s
-        `sky_residual` with its 1/f stripes and without angled ones.
-    """
-    found = Findings.none(image)
-    striped = with_stripes(image)
-    if not found.bits.any():
-        # slopes of others had no first look
-        confirm_beside(striped, known, params.confirm, found)
-    scattered = _fit_scattered(image, known, template, params, found, n_rounds=1)
-    bare = striped - scattered.lines
-    return sky_residual(bare, found.flags, known.planes, known.is_source)
-
-
-class _Scattered(NamedTuple):
-    """Light over whole frames in one exposure."""
-
-    found: Findings
-    stray: StrayFit | None
-    angled: AngledStripes | None
-    lines: Plane
-    """(rows, cols), DN/s as the detector saw it: angled stripes."""
-
-
-def _fit_scattered(
-    image: SlopeImage,
-    known: Knowledge,
-    template: StrayTemplate | None,
-    params: SecondRound,
-    before: Findings,
-    *,
-    n_rounds: int = 2,
-) -> _Scattered:
-    """Fit wisps and claws and find angled stripes, ``n_rounds`` times where both are.
-
-    Each takes a share of the other's light unless it is subtracted.
-    """
-    striped, hidden = with_stripes(image), known.hidden()
-    found, fit, angled = before, None, None
-    lines = np.zeros_like(striped)
-    for _ in range(n_rounds):
-        found = before.copy()
-        args = striped - lines, known, template, params.stray_light, found
-        fit = fit_stray(*args)
-        if fit is None:
-            # nothing is known of wisps yet: their window tells no stripes
-            hidden |= known.outlines(("wisp",))
-        stray = found.light.copy()
-        angled = find_angled(image, known, hidden, params.angled_stripes, found)
-        lines = found.light - stray
-        if fit is None or angled is None or not angled.angles_deg:
-            break
-    return _Scattered(found, fit, angled, lines)
+    cells = (bits[::BLOCK, ::BLOCK] & np.uint16(_ON_PLACE)) != 0
+    near = widen(cells, shift_px / BLOCK + 1.0)
+    return np.asarray(spread(near, BLOCK, bits.shape), np.bool_)
 
 
 def scene_slope(scene: Scene, planes: SkyPlanes) -> Plane:

@@ -31,8 +31,8 @@ from ..pipeline.second_round import (
     SecondRound,
     clean_exposure,
     know_alone,
-    supplied_template,
 )
+from ..pipeline.stray_template import supplied_template
 from ..reference.selection import SKY_KINDS
 from ..reference.sky_planes import load_sky_planes
 from .field import FieldRun

@@ -6,7 +6,6 @@ make them, and those of each visit its claws.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from ...files.supplied_light import SuppliedLight, find_supplied, read_supplied
 from ...files.templates import read_planes, write_planes
 from ...pipeline.expect_artifacts import expect_artifacts
 from ...pipeline.scattered_light import Knowledge
-from ...pipeline.second_round import (
+from ...pipeline.stray_template import (
     supplied_template,
     visit_template,
     wisps_alone,
@@ -101,7 +100,7 @@ def make_stray(request: StrayRequest) -> Made:
     wisps = None if request.wisps is None else read_template(request.wisps)
     if supplied.paths:
         wisps = supplied_template(read_supplied(supplied.paths, header, planes))
-    exposures = partial(_exposures, request, planes)
+    exposures = _exposures(request, planes)
     template = visit_template(exposures, params, wisps)
     if template is None:
         raise RamplineError(f"{request.path.name}: too few exposures")
