@@ -38,6 +38,16 @@ def test_regions_that_are_not_chosen_keep_their_area():
     assert filled_areas(found, np.array([False, True])).tolist() == [8, 9]
 
 
+def test_room_is_made_for_as_many_runs_as_there_are():
+    flags = np.zeros((4, 64), np.uint8)
+    flags[::2, ::2] = JUMP
+    found = regions_of(flags)
+    assert found.area.tolist() == [1] * 64
+    words, first = flags.view(np.uint64), np.zeros(5, np.int64)
+    runs = np.empty((63, 4), np.int32)
+    assert regions._find_runs(words, words, (JUMP, SATURATED, 1), runs, first) == -1
+
+
 def test_runs_and_regions_equal_their_twins(rng):
     flags = np.where(rng.random((40, 48)) < 0.3, JUMP, 0).astype(np.uint8)
     flags[rng.random(flags.shape) < 0.1] |= SATURATED

@@ -125,7 +125,7 @@ def test_the_kernels_equal_their_twins(rng):
 def test_ways_to_share_a_hit_are_those_of_the_twin(hit):
     begin, end = hit
     ours = shared_hits.list_shares(7, 8, 2)[begin, end - begin]
-    theirs = np.full(ours.shape, -1.0)
+    theirs = np.full(ours.shape, -1.0, np.float32)
     twins.list_shares(hit, 7, (8, 2), theirs)
     np.testing.assert_allclose(ours, theirs)
 
@@ -140,8 +140,8 @@ def test_ways_are_tried_as_by_the_twin(rng):
     tile.used[:] = rng.random(tile.used.shape) < 0.8
     shares = shared_hits.list_shares(n_steps, 4, 1)[2, 1]
     ways, inside = shares[:, shares[0] >= 0], (5, 30)
-    found, slow = np.empty((2, 4, ways.shape[1], 25))
-    best, top = np.empty((2, 25))
+    found, slow = np.empty((2, 4, ways.shape[1], 25), np.float32)
+    best, top = np.empty((2, 25), np.float32)
     shared_hits._try_ways(tile, out, inside, ways, found, best)
     twins.try_ways(tile, out, inside, ways, slow, top)
     never = np.isinf(slow[0])
@@ -153,16 +153,17 @@ def test_ways_are_tried_as_by_the_twin(rng):
 
 
 def test_ways_are_averaged_as_by_the_twin(rng):
-    value, weight, along = rng.uniform(1, 5, (3, 12))
+    value, weight, along = rng.uniform(1, 5, (3, 12)).astype(np.float32)
     trial = np.stack([0.5 * value**2 / weight, along, value, weight])
     trial[0, ::4] = -np.inf
-    reads = rng.integers(1, 9, 12).astype(np.float64)
+    reads = rng.integers(1, 9, 12).astype(np.float32)
     theirs = twins.average_ways(trial, reads, 0.3)
     never = trial[0] == -np.inf
     trial[:, never] = np.array([[shared_hits._NEVER], [0.0], [0.0], [1.0]])
-    best, unit, ours = np.array([trial[0].max()]), np.array([0.3]), np.empty((2, 1))
-    shared_hits._average_ways(trial[:, :, None], best, reads, unit, ours)
-    np.testing.assert_allclose(ours[:, 0], theirs, rtol=1e-4)
+    unit, ours = np.float32([0.3]), np.empty((3, 1), np.float32)
+    args = trial[:, :, None], trial[:1].max(axis=1), reads, unit, ours
+    shared_hits._average_ways(*args)
+    np.testing.assert_allclose(ours[:2, 0], theirs, rtol=1e-5)
 
 
 @pytest.mark.parametrize("has_dark", [True, False])

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from rampline.detector import halos
 from rampline.detector.snowballs import EllipseParams, SnowballParams, flag_snowballs
 from rampline.flags import DO_NOT_USE, JUMP, SATURATED
+from tests.twins import detector as twins
 
 from .exposures import make_readout
 
@@ -100,6 +102,18 @@ def test_a_halo_is_flagged_to_where_it_drowns(rng):
     assert np.median(left[left > 0.1]) < 1.0
     wanted = np.count_nonzero(profile > 0.3 * 5)
     assert np.count_nonzero(flags[0, 2]) < 1.6 * wanted
+
+
+@pytest.mark.parametrize("group", [1, 4, 7])
+def test_the_excess_of_a_step_equals_its_twin(rng, group):
+    counts = rng.normal(0, 30, (8, 12, 15)).cumsum(axis=0).astype(np.float32)
+    counts[rng.random(counts.shape) < 0.02] = np.nan
+    bits = np.array([0, JUMP, SATURATED, DO_NOT_USE], np.uint8)
+    flags = rng.choice(bits, counts.shape, p=[0.5, 0.2, 0.2, 0.1])
+    ours = halos._excess(flags, counts, group)
+    theirs = twins.fill_excess(flags, counts, group, 2)
+    np.testing.assert_array_equal(ours, theirs)
+    assert 0.2 < np.isfinite(ours).mean() < 0.8
 
 
 def test_what_is_too_faint_to_be_masked_is_subtracted(rng):

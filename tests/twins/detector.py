@@ -7,7 +7,7 @@ from scipy import ndimage, stats
 
 from rampline.detector import leave_out
 from rampline.detector.ramp_fit import gls_kernels, ols_rows, whole_ramps
-from rampline.flags import DO_NOT_USE
+from rampline.flags import DO_NOT_USE, JUMP, SATURATED
 
 
 def first_saturated(samples, limit, start, stop):
@@ -307,6 +307,18 @@ def fill_strips(image, flags, bad, flat, sky, sums):
         total[:, k] = np.where(own, value, 0).sum(axis=1)
         count[:, k] = own.sum(axis=1)
     return np.sum(value[used].astype(float) ** 2)
+
+
+def fill_excess(flags, counts, group, least):
+    lost = flags & (DO_NOT_USE | SATURATED) != 0
+    steps = np.diff(counts, axis=0)
+    steps[lost[1:] | lost[:-1]] = np.nan
+    others = np.where(flags[1:] & JUMP != 0, np.nan, steps)
+    others[group - 1 : group + 1] = np.nan
+    known = np.isfinite(others).sum(axis=0)
+    middle = np.maximum(known - 1, 0)[None] // 2
+    level = np.take_along_axis(np.sort(others, axis=0), middle, axis=0)[0]
+    return steps[group - 1] - np.where(known >= least, level, 0)
 
 
 def find_runs(words, veto, bits, runs, first):

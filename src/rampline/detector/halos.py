@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP, SATURATED
+from ..numerics.jit import kernel
 from ..numerics.selection import MEDIAN_NOISE
 from ..params import Dn, Factor, Params, Pixels, PixelsFloat, Sigma
 from .regions import Event, Regions, filled_areas, find_regions
@@ -151,7 +152,8 @@ def _draw(regions: Regions, index: int) -> NDArray[np.bool_]:
     """Draw a region in its box, with holes filled."""
     top, bottom, left, right = (int(edge) for edge in regions.box[index])
     mask = np.zeros((bottom - top + 1, right - left + 1), np.bool_)
-    for row, start, stop, _ in regions.runs[regions.runs[:, 3] == index]:
+    own = regions.runs[regions.runs[:, 3] == index]
+    for row, start, stop, _ in own.tolist():  # plain integers are faster as bounds
         mask[row - top, start - left : stop - left] = True
     from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for snowballs only
 
@@ -222,17 +224,46 @@ def _excess(
     With too few other groups for a comparison the step itself is returned; its level far
     from the event is subtracted later.
     """
-    lost = flags & np.uint8(BAD_FOR_SLOPE) != 0
-    steps = np.diff(counts, axis=0)
-    steps[lost[1:] | lost[:-1]] = np.nan
-    own = steps[group - 1].copy()
-    steps[flags[1:] & np.uint8(JUMP) != 0] = np.nan
-    steps[group - 1 : group + 1] = np.nan
-    known = np.isfinite(steps).sum(axis=0)
-    ordered = np.sort(steps, axis=0)
-    middle = np.take_along_axis(ordered, np.maximum(known - 1, 0)[None] // 2, axis=0)[0]
-    known_middle = np.where(known >= _MIN_OTHERS, middle, np.float32(0.0))
-    return np.asarray(own - known_middle, np.float32)
+    excess = np.empty(flags.shape[1:], np.float32)
+    _fill_excess(flags, counts, group, (BAD_FOR_SLOPE, JUMP, _MIN_OTHERS), excess)
+    return excess
+
+
+@kernel
+def _fill_excess(
+    flags: NDArray[np.uint8],
+    counts: NDArray[np.float32],
+    group: int,
+    limits: tuple[int, int, int],
+    excess: NDArray[np.float32],
+) -> None:
+    """Fill the step of a group minus the lower median of the others.
+
+    ``limits`` are the bits of lost groups and of jumps, and the minimum number of others.
+    """
+    n_groups, n_rows, n_cols = counts.shape
+    bad, jump = np.uint8(limits[0]), np.uint8(limits[1])
+    ordered, unknown = np.empty(n_groups, np.float32), np.float32(np.nan)
+    for row in range(n_rows):
+        for col in range(n_cols):
+            own, n = unknown, 0
+            for i in range(1, n_groups):
+                before, after = flags[i - 1, row, col], flags[i, row, col]
+                step = counts[i, row, col] - counts[i - 1, row, col]
+                if (before | after) & bad != 0 or not np.isfinite(step):
+                    continue
+                if i == group:
+                    own = step
+                elif i != group + 1 and after & jump == 0:
+                    k = n
+                    while k > 0 and ordered[k - 1] > step:
+                        ordered[k] = ordered[k - 1]
+                        k -= 1
+                    ordered[k] = step
+                    n += 1
+            excess[row, col] = own
+            if n >= limits[2]:
+                excess[row, col] = own - ordered[(n - 1) // 2]
 
 
 def _measure_rings(
@@ -256,13 +287,19 @@ def _measure_rings(
     while inner < farthest:
         outer = min(inner + width, farthest)
         values = excess[(distance > inner) & (distance <= outer)]
-        step = float(np.median(values)) - level if values.size > 1 else np.inf
+        step = _median(values) - level if values.size > 1 else np.inf
         noise = MEDIAN_NOISE * scatter / math.sqrt(max(values.size, 1))
         if step < max(params.faintest * scatter, 2.0 * noise):
             break
         rings.append(_Ring(inner, outer, step, step / scatter))
         inner = outer
     return rings
+
+
+def _median(values: NDArray[np.float32]) -> float:
+    """Return the median of finite values; what `numpy.median` spends on few is overhead."""
+    ordered, half = np.sort(values), values.size // 2
+    return float(0.5 * (ordered[half] + ordered[-half - 1]))
 
 
 def _faint_halo(

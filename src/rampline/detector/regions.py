@@ -53,9 +53,11 @@ def find_regions(
     shift = event.bit.bit_length() - event.veto.bit_length()
     bits = (event.bit, event.veto, shift)
     words, first = _as_words(flags), np.zeros(len(flags) + 1, np.int64)
-    n_hit = np.count_nonzero(words & np.uint64(event.bit * _EVERY_BYTE))
-    runs = np.empty((_WORD // 2 * n_hit, 4), np.int32)
-    runs = runs[: _find_runs(words, _as_words(veto), bits, runs, first)].copy()
+    vetoes, n_runs, room = _as_words(veto), -1, max(words.size // _WORD, 1)
+    while n_runs < 0:
+        runs, room = np.empty((room, 4), np.int32), 4 * room
+        n_runs = _find_runs(words, vetoes, bits, runs, first)
+    runs = runs[:n_runs].copy()
     n = _join_runs(runs, first, np.arange(len(runs)))
     area, box = np.zeros(n, np.int64), np.empty((n, 4), np.int64)
     _sum_regions(runs, area, box)
@@ -110,7 +112,10 @@ def _find_runs(
     runs: NDArray[np.int32],
     first: NDArray[np.int64],
 ) -> int:
-    """Fill the runs (row, start, stop, -) and each row's first run; return their number."""
+    """Fill the runs (row, start, stop, -) and each row's first run; return their number.
+
+    -1 where there are more runs than room for them.
+    """
     n_rows, n_words = words.shape
     every, shift, none = np.uint64(_EVERY_BYTE), np.uint64(bits[2]), np.uint64(0)
     wanted, vetoed = every * np.uint64(bits[0]), every * np.uint64(bits[1])
@@ -127,6 +132,8 @@ def _find_runs(
                 if (word >> np.uint64(8 * b)) & np.uint64(255) != none:
                     col = _WORD * k + b
                     if col != stop:
+                        if n == len(runs):
+                            return -1
                         runs[n, 0], runs[n, 1] = row, col
                         n += 1
                     stop = col + 1

@@ -25,12 +25,21 @@ _NEGLIGIBLE = 12.0
 _PRECISION = 0.01
 """How well the share is known: reads are averaged before they are made linear, and a part
 of the charge is the neighbours'."""
-_NEVER = -1e30
+_NEVER = np.float32(-1e30)
 """Log likelihood of a read at which the hit cannot have been."""
-_MIDDLE = math.exp(-_NEGLIGIBLE / 32.0)
+_NONE, _HALF, _ONE, _TWO = (np.float32(n) for n in (0.0, 0.5, 1.0, 2.0))
+_ENDLESS = np.float32(np.inf)
+_ROOTS = 16
+"""The exponential is this power of a short series, which is vector code."""
+_LEAST, _STEP = np.float32(-_NEGLIGIBLE), np.float32(1.0 / _ROOTS)
+_CENTRE = np.float32(_NEGLIGIBLE / (2.0 * _ROOTS))
+_SERIES = tuple(
+    np.float32(math.exp(-_NEGLIGIBLE / (2.0 * _ROOTS)) / math.factorial(k))
+    for k in range(8)
+)
 _WIDTH = 4112
 """Ramps fitted side by side: an odd number of cache lines."""
-_CHUNK = 64
+_CHUNK = 128
 """Ramps hit in the same differences that are taken through all reads at a time."""
 _MAX_RUN = 2
 _MIN_STEPS = 3
@@ -110,19 +119,20 @@ def fit_shared_hits(
 
 
 @lru_cache(maxsize=8)
-def list_shares(n_steps: int, n_frames: int, n_dropped: int) -> NDArray[np.float64]:
+def list_shares(n_steps: int, n_frames: int, n_dropped: int) -> NDArray[np.float32]:
     """List in which ways a hit of some differences may be shared between them.
 
     Returns
     -------
-    (n_steps, 2, 3, ways) float64
+    (n_steps, 2, 3, ways) float32
         By the first difference that was hit and by how many more were: (difference, its
         share, number of reads); the next difference has the rest. -1 from the last way on.
     """
     # what of a hit in the first or the last group lies before or after all differences
     # is not seen
     n_reads = 1.0 + n_dropped + (n_frames - 1.0) * np.arange(3)
-    shares = np.full((n_steps, _MAX_RUN, 3, 3 * n_frames + 2), -1.0)
+    shape = n_steps, _MAX_RUN, 3, 3 * n_frames + 2
+    shares = np.full(shape, -1.0, np.float32)
     for begin in range(n_steps):
         for more in range(_MAX_RUN):
             end = min(begin + more, n_steps - 1)
@@ -205,11 +215,11 @@ def _find_runs(
 
 @kernel_part
 def _average_ways(  # noqa: C901 - one loop a line
-    trial: NDArray[np.float64],
-    best: NDArray[np.float64],
-    reads: NDArray[np.float64],
-    unit: NDArray[np.float64],
-    found: NDArray[np.float64],
+    trial: NDArray[np.float32],
+    best: NDArray[np.float32],
+    reads: NDArray[np.float32],
+    unit: NDArray[np.float32],
+    found: NDArray[np.float32],
 ) -> None:
     """Fill by how much hits raised the slopes, and the variance of that.
 
@@ -220,23 +230,22 @@ def _average_ways(  # noqa: C901 - one loop a line
     """
     n, mean, square, total = best.size, found[0], found[1], found[2]
     for c in range(n):
-        mean[c] = square[c] = total[c] = 0.0
+        mean[c] = square[c] = total[c] = _NONE
     for k in range(reads.size):
         chi2, design, shift, weight = trial[0, k], trial[1, k], trial[2, k], trial[3, k]
         number = reads[k]
         for c in range(n):
             below = chi2[c] - best[c]
-            # the exponential is the 16th power of a short series, which is vector code
-            z = max(below, -_NEGLIGIBLE) / 16.0 + 0.375
-            e = 1.0 + z / 6.0 * (1.0 + z / 7.0 * (1.0 + z / 8.0 * (1.0 + z / 9.0)))
-            e = 1.0 + z / 3.0 * (1.0 + z / 4.0 * (1.0 + z / 5.0 * e))
-            e = _MIDDLE * (1.0 + z * (1.0 + z / 2.0 * e))
+            z = max(below, _LEAST) * _STEP + _CENTRE
+            e = _SERIES[5] + z * (_SERIES[6] + z * _SERIES[7])
+            e = _SERIES[2] + z * (_SERIES[3] + z * (_SERIES[4] + z * e))
+            e = _SERIES[0] + z * (_SERIES[1] + z * e)
             e *= e
             e *= e
             e *= e
             e *= e
             share = number * e / np.sqrt(weight[c])
-            chi2[c] = share if below > -_NEGLIGIBLE else 0.0
+            chi2[c] = share if below > _LEAST else _NONE
         for c in range(n):
             total[c] += chi2[c]
         for c in range(n):
@@ -245,13 +254,17 @@ def _average_ways(  # noqa: C901 - one loop a line
             shift[c] *= design[c]
         for c in range(n):
             mean[c] += chi2[c] * shift[c]
-        for c in range(n):
-            spread = design[c] * design[c] * weight[c]
-            square[c] += chi2[c] * (shift[c] * shift[c] + spread)
     for c in range(n):
         mean[c] /= total[c]
+    for k in range(reads.size):
+        # about the mean: the difference of two squares would be all rounding
+        chi2, design, shift, weight = trial[0, k], trial[1, k], trial[2, k], trial[3, k]
+        for c in range(n):
+            apart = shift[c] - mean[c]
+            spread = design[c] * design[c] * weight[c]
+            square[c] += chi2[c] * (apart * apart + spread)
     for c in range(n):
-        square[c] = square[c] / total[c] - mean[c] * mean[c]
+        square[c] /= total[c]
 
 
 @kernel_part
@@ -259,9 +272,9 @@ def _try_ways(  # noqa: C901, PLR0912 - one loop a line
     tile: Tile,
     out: Outliers,
     inside: tuple[int, int],
-    ways: NDArray[np.float64],
-    trial: NDArray[np.float64],
-    best: NDArray[np.float64],
+    ways: NDArray[np.float32],
+    trial: NDArray[np.float32],
+    best: NDArray[np.float32],
 ) -> None:
     """Fill ``trial`` and ``best``, as `_average_ways` takes them, for some ramps.
 
@@ -274,11 +287,11 @@ def _try_ways(  # noqa: C901, PLR0912 - one loop a line
         best[c] = _NEVER
     for k in range(ways.shape[1]):
         i, one = int(ways[0, k]), ways[1, k]
-        two = 1.0 - one
+        two = _ONE - one
         chi2, design, value, weight = trial[0, k], trial[1, k], trial[2, k], trial[3, k]
         residual, along = out.residual[i, start:stop], tile.design[i, start:stop]
         own, used = out.own[i, start:stop], tile.used[i, start:stop]
-        if one < 1.0:
+        if one < _ONE:
             residual_1 = out.residual[i + 1, start:stop]
             along_1, used_1 = (
                 tile.design[i + 1, start:stop],
@@ -292,7 +305,7 @@ def _try_ways(  # noqa: C901, PLR0912 - one loop a line
             for c in range(n):
                 chi2[c] = used[c] * used_1[c]
             for c in range(n):
-                shared = two * own_1[c] + 2.0 * one * cross[c]
+                shared = two * own_1[c] + _TWO * one * cross[c]
                 weight[c] = one * one * own[c] + two * shared
         else:
             for c in range(n):
@@ -305,18 +318,18 @@ def _try_ways(  # noqa: C901, PLR0912 - one loop a line
                 chi2[c] = used[c]
         for c in range(n):
             v, w, least = value[c], weight[c], chi2[c]
-            can_be = (least > 0.0) & (v > 0.0) & (w > 0.0) & (w < np.inf)
-            saved = 0.5 * v * v / w
+            can_be = (least > _NONE) & (v > _NONE) & (w > _NONE) & (w < _ENDLESS)
+            saved = _HALF * v * v / w
             chi2[c] = saved if can_be else _NEVER
         for c in range(n):
             v = value[c]
-            value[c] = v if chi2[c] >= 0.0 else 0.0
+            value[c] = v if chi2[c] >= _NONE else _NONE
         for c in range(n):
             w = weight[c]
-            weight[c] = w if chi2[c] >= 0.0 else 1.0
+            weight[c] = w if chi2[c] >= _NONE else _ONE
         for c in range(n):
             d = design[c]
-            design[c] = d if chi2[c] >= 0.0 else 0.0
+            design[c] = d if chi2[c] >= _NONE else _NONE
         for c in range(n):
             best[c] = max(best[c], chi2[c])
 
@@ -326,7 +339,7 @@ def _average_reads(
     tile: Tile,
     out: Outliers,
     hits: NDArray[np.int16],
-    shares: NDArray[np.float64],
+    shares: NDArray[np.float32],
     found: NDArray[np.float32],
 ) -> None:
     """Fill slope and variance, averaged over the reads at which the hit may have been.
@@ -338,9 +351,10 @@ def _average_reads(
     """
     n_pixels, most = hits.shape[1], shares.shape[3]
     right, sums = tile.sums[1], tile.sums[2]
-    trial, line = np.empty((4, most, _CHUNK)), np.empty((5, _CHUNK))
+    trial = np.empty((4, most, _CHUNK), np.float32)
+    line = np.empty((5, _CHUNK), np.float32)
     best, unit, average = line[0], line[1], line[2:]
-    coarse, start = 0.5 / _PRECISION**2, 0
+    coarse, start = np.float32(0.5 / _PRECISION**2), 0
     while start < n_pixels:
         begin, end, stop = hits[0, start], hits[1, start], start + 1
         while (
@@ -350,16 +364,16 @@ def _average_reads(
         ):
             stop += 1
         n, n_ways, every = stop - start, 0, shares[begin, end - begin]
-        while n_ways < most and every[0, n_ways] >= 0.0:
+        while n_ways < most and every[0, n_ways] >= _NONE:
             n_ways += 1
         ways = every[:, :n_ways]
         _try_ways(tile, out, (start, stop), ways, trial, best)
         for c in range(n):
-            unit[c] = 1.0 / sums[start + c]
+            unit[c] = _ONE / sums[start + c]
         _average_ways(trial, best[:n], ways[2], unit, average)
         for c in range(n):
             # neither light alone, nor a hit too strong for what is known of its shares
-            if 0.0 <= best[c] <= coarse:
+            if _NONE <= best[c] <= coarse:
                 found[0, start + c] = right[start + c] * unit[c] - average[0, c]
                 found[1, start + c] = unit[c] + average[1, c]
         start = stop
