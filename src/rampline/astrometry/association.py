@@ -3,10 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from ..params import Arcsec, Params
 from .image_sources import ReferencePositions
@@ -65,10 +63,10 @@ def group_by_star(moved: Points, image: Indices, radius: float) -> Indices:
     n = len(moved)
     if n == 0:
         return np.empty(0, np.intp)
-    pairs = cKDTree(moved).query_pairs(radius, output_type="ndarray")
+    pairs = scipy.spatial.cKDTree(moved).query_pairs(radius, output_type="ndarray")
     pairs = pairs[image[pairs[:, 0]] != image[pairs[:, 1]]]
-    links = sparse.coo_array((np.ones(len(pairs)), pairs.T), (n, n))
-    _, star = connected_components(links, directed=False)
+    links = scipy.sparse.coo_array((np.ones(len(pairs)), pairs.T), (n, n))
+    _, star = scipy.sparse.csgraph.connected_components(links, directed=False)
     order = np.lexsort((image, star))
     twice = (np.diff(star[order]) == 0) & (np.diff(image[order]) == 0)
     ambiguous = np.isin(star, star[order][1:][twice])

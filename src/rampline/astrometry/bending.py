@@ -9,9 +9,9 @@ stars happen to be.
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.polynomial.legendre import legval
 from numpy.typing import NDArray
-from scipy import sparse
 
 Points = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -45,7 +45,9 @@ def make_frames(
     return Frames(middle, arms.mean(axis=1) / np.sqrt(2.0), axes, detector)
 
 
-def design_bends(frames: Frames, image: Indices, position: Points) -> sparse.csr_array:
+def design_bends(
+    frames: Frames, image: Indices, position: Points
+) -> "scipy.sparse.csr_array":
     """Return the derivatives of positions with the bends.
 
     Parameters
@@ -75,7 +77,7 @@ def design_bends(frames: Frames, image: Indices, position: Points) -> sparse.csr
     columns = np.repeat(first, 2)[:, None] + np.arange(UNKNOWNS)
     starts = np.arange(0, len(entries) + 1, UNKNOWNS)
     count = UNKNOWNS * (int(frames.detector.max(initial=-1)) + 1)
-    return sparse.csr_array(
+    return scipy.sparse.csr_array(
         (entries, columns.reshape(-1), starts), shape=(2 * len(image), count)
     )
 

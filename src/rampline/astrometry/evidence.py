@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from .association import Entries
 from .image_sources import ImageSources
@@ -105,10 +104,10 @@ def _sum_over_groups(
     ours = kept & (observations.image != CATALOG)
     image, star = observations.image[ours], observations.star[ours]
     n_stars = int(observations.star.max(initial=-1)) + 1
-    seen = sparse.csr_array((np.ones(len(image)), (image, star)), (n, n_stars))
+    seen = scipy.sparse.csr_array((np.ones(len(image)), (image, star)), (n, n_stars))
     # one or two may be chance: two exposures of different fields hang together by nothing
     shared = (seen @ seen.T) >= FEWEST_SHARED
-    _, group = connected_components(shared, directed=False)
+    _, group = scipy.sparse.csgraph.connected_components(shared, directed=False)
     is_tied = np.zeros(n_stars, np.bool_)
     is_tied[observations.star[kept & (observations.image == CATALOG)]] = True
     mine = is_tied[star]

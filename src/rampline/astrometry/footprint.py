@@ -9,8 +9,8 @@ from dataclasses import replace
 from math import ceil, floor
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import ConvexHull
 
 from ..exposure.geometry import Geometry
 from ..exposure.grid import Grid
@@ -159,7 +159,7 @@ def common_region(geometries: Sequence[Geometry]) -> str:
     vectors = sky_vectors(corners[:, 0], corners[:, 1])
     plane = project(vectors, tangent_frame(*_middle(vectors)))
     # seen from inside the sphere east is left: from the right it goes round as JWST's do
-    around = ConvexHull(plane).vertices
+    around = scipy.spatial.ConvexHull(plane).vertices
     numbers = " ".join(f"{angle:.9f}" for angle in corners[around].ravel())
     return f"POLYGON ICRS  {numbers}"
 

@@ -11,9 +11,8 @@ nor one bad header pull on the rest.
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.linalg import splu
 
 from .bending import LINEAR, UNKNOWNS, design_bends
 from .layout import (
@@ -84,7 +83,7 @@ class JointSolution(NamedTuple):
 class _Bending(NamedTuple):
     """The bends as unknowns beside the terms."""
 
-    design: sparse.csr_array
+    design: "scipy.sparse.csr_array"
     """(2 n, bends) derivatives of the images' positions"""
     values: NDArray[np.float64]
     """(bends,) arcsec"""
@@ -156,7 +155,7 @@ def _straight(
     """Return bends of zero; none at all without them."""
     ours = observations.image != CATALOG
     image, position = observations.image[ours], observations.position[ours]
-    design = sparse.csr_array((2 * len(image), 0))
+    design = scipy.sparse.csr_array((2 * len(image), 0))
     if with_bends:
         design = design_bends(layout.frames, image, position)
     n = design.shape[1]
@@ -236,12 +235,12 @@ def _solve_step(
     normal, right = _normal_equations(
         layout, observations, values, residual, weight, bending
     )
-    step = np.asarray(splu(normal).solve(right))
+    step = np.asarray(scipy.sparse.linalg.splu(normal).solve(right))
     return step[: values.size].reshape(values.shape), step[values.size :]
 
 
 def _bend_covariance(
-    normal: sparse.csc_array | None, sigmas: NDArray[np.float64]
+    normal: "scipy.sparse.csc_array | None", sigmas: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the blocks of the inverse that belong to each detector's shapes.
 
@@ -252,7 +251,7 @@ def _bend_covariance(
     if normal is None:
         return np.asarray(sigmas[:, :curved, None] ** 2 * np.eye(curved))
     size = normal.shape[0]
-    factors = splu(normal)
+    factors = scipy.sparse.linalg.splu(normal)
     blocks = np.empty((detectors, curved, curved))
     for k in range(detectors):
         first = size - UNKNOWNS * (detectors - k)
@@ -269,7 +268,7 @@ def _normal_equations(
     residual: Points,
     weight: NDArray[np.float64],
     bending: _Bending,
-) -> tuple[sparse.csc_array, NDArray[np.float64]]:
+) -> tuple["scipy.sparse.csc_array", NDArray[np.float64]]:
     """Return the normal matrix and right side for terms and bends, priors included.
 
     They are made for the motions of the images, of which each observation sees one only,
@@ -279,17 +278,17 @@ def _normal_equations(
     rows = image_design(
         layout, values, observations.image[ours], observations.position[ours]
     )
-    rows = sparse.hstack([rows, bending.design], format="csr")
+    rows = scipy.sparse.hstack([rows, bending.design], format="csr")
     w = np.repeat(weight[ours], 2)
     total = np.bincount(observations.star, weight)
     star = 2 * np.repeat(observations.star[ours], 2) + np.tile([0, 1], ours.sum())
     n = len(star)
-    sums = sparse.csr_array((w, (star, np.arange(n))), (2 * len(total), n)) @ rows
+    sums = scipy.sparse.csr_array((w, (star, np.arange(n))), (2 * len(total), n)) @ rows
     weighted = rows.T.multiply(w).tocsr()
     scaled = sums.multiply(np.repeat(total**-0.5, 2)[:, None]).tocsr()
     n_bends = len(bending.values)
-    terms = sparse.block_diag(
-        [term_design(layout, values), sparse.eye_array(n_bends)], format="csr"
+    terms = scipy.sparse.block_diag(
+        [term_design(layout, values), scipy.sparse.eye_array(n_bends)], format="csr"
     )
     normal = terms.T @ (weighted @ rows - scaled.T @ scaled) @ terms
     right = -(terms.T @ (weighted @ residual[ours].ravel()))
@@ -297,12 +296,12 @@ def _normal_equations(
         [_prior_weights(layout, values).ravel(), bending.sigma**-2.0]
     )
     right -= prior * np.concatenate([values.ravel(), bending.values])
-    return (normal + sparse.diags_array(prior)).tocsc(), right
+    return (normal + scipy.sparse.diags_array(prior)).tocsc(), right
 
 
 def image_design(
     layout: Layout, values: NDArray[np.float64], image: Indices, position: Points
-) -> sparse.csr_array:
+) -> "scipy.sparse.csr_array":
     """Return the derivatives of moved positions with the images' motions.
 
     (2 n, 4 images): two shifts, a roll about the image's centre and a stretch.
@@ -315,10 +314,12 @@ def image_design(
     columns = (TERMS * image[:, None] + np.array([0, 2, 3, 1, 2, 3])).ravel()
     starts = np.arange(0, len(entries) + 1, 3)
     shape = (2 * len(image), TERMS * len(layout.centres))
-    return sparse.csr_array((entries, columns, starts), shape=shape)
+    return scipy.sparse.csr_array((entries, columns, starts), shape=shape)
 
 
-def term_design(layout: Layout, values: NDArray[np.float64]) -> sparse.csr_array:
+def term_design(
+    layout: Layout, values: NDArray[np.float64]
+) -> "scipy.sparse.csr_array":
     """Return the derivatives of the images' motions with the terms, (4 images, 4 terms).
 
     They must be exact: stars fix the images to each other a thousand times better than a
@@ -341,7 +342,7 @@ def term_design(layout: Layout, values: NDArray[np.float64]) -> sparse.csr_array
     columns = np.broadcast_to(columns, block.shape).reshape(-1)
     starts = np.arange(0, block.size + 1, kinds * TERMS)
     shape = (TERMS * n, TERMS * len(layout.pivots))
-    return sparse.csr_array((block.reshape(-1), columns, starts), shape=shape)
+    return scipy.sparse.csr_array((block.reshape(-1), columns, starts), shape=shape)
 
 
 def _prior_weights(layout: Layout, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,11 +10,9 @@ within shrinking radii and a robust fit of shift and roll.
 from typing import Annotated, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.ndimage import uniform_filter
-from scipy.spatial import cKDTree
-from scipy.special import gammaln
 
 from ..params import Arcsec, Count, Fraction, Params, Unit
 
@@ -116,7 +114,7 @@ def find_offset(moving: Points, fixed: Points, params: MatchParams) -> Offset:
     smear = np.radians(params.max_roll) * lever
     n_side = int(np.ceil(smear / (CELLS / 2 * params.bin_width) - 0.5))
     steps = np.arange(-n_side, n_side + 1) / max(n_side, 1)
-    tree, lowest = cKDTree(fixed), np.inf
+    tree, lowest = scipy.spatial.cKDTree(fixed), np.inf
     # The smallest rolls first, so that of equal peaks the plainest wins.
     for step in sorted(steps, key=abs):
         motion = Motion(np.zeros(2), float(np.radians(params.max_roll) * step), centre)
@@ -130,17 +128,19 @@ def find_offset(moving: Points, fixed: Points, params: MatchParams) -> Offset:
 
 
 def _find_peak(
-    moving: Points, fixed: cKDTree, params: MatchParams
+    moving: Points, fixed: "scipy.spatial.cKDTree", params: MatchParams
 ) -> tuple[Offset, float]:
     """Return the highest peak and the logarithm of its probability by chance."""
-    pairs = cKDTree(moving).sparse_distance_matrix(
+    pairs = scipy.spatial.cKDTree(moving).sparse_distance_matrix(
         fixed, params.reach, p=np.inf, output_type="ndarray"
     )
     apart = fixed.data[pairs["j"]] - moving[pairs["i"]]
     n_bins = int(np.ceil(2 * params.reach / params.bin_width))
     edges = (np.arange(n_bins + 1) - n_bins / 2) * params.bin_width
     counts, _, _ = np.histogram2d(apart[:, 0], apart[:, 1], bins=(edges, edges))
-    cells = np.round(uniform_filter(counts, CELLS, mode="constant") * CELLS**2)
+    cells = np.round(
+        scipy.ndimage.uniform_filter(counts, CELLS, mode="constant") * CELLS**2
+    )
     middles = (edges[1:] + edges[:-1]) / 2
     distance = np.hypot(middles[:, None], middles)
     # Of equal peaks the one that moves least.
@@ -187,7 +187,7 @@ def _log_tail(n: int, mean: float) -> float:
     """Return (an upper bound of) the log probability of ``n`` or more Poisson events."""
     if n <= mean:
         return 0.0
-    first = n * np.log(mean) - mean - gammaln(n + 1)
+    first = n * np.log(mean) - mean - scipy.special.gammaln(n + 1)
     return float(first - np.log1p(-mean / (n + 1)))
 
 
@@ -224,9 +224,11 @@ def match_nearest(moving: Points, fixed: Points, radius: float) -> NDArray[np.in
     """Return (n, 2) indices of the entries that are each other's nearest within a radius."""
     if len(moving) == 0 or len(fixed) == 0:
         return np.empty((0, 2), np.intp)
-    distance, there = cKDTree(fixed).query(moving, distance_upper_bound=radius)
+    distance, there = scipy.spatial.cKDTree(fixed).query(
+        moving, distance_upper_bound=radius
+    )
     near = np.flatnonzero(np.isfinite(distance))
-    _, back = cKDTree(moving).query(fixed[there[near]])
+    _, back = scipy.spatial.cKDTree(moving).query(fixed[there[near]])
     mutual = near[back == near]
     return np.column_stack([mutual, there[mutual]])
 

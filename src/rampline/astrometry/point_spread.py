@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 
 from ..units import ARCSEC_PER_RAD
 
@@ -70,6 +71,4 @@ def _encircled_energy(radius_px: float, width_px: float) -> float:
     has a variance of 1/12 on either axis, taken off the radius squared.
     """
     v = np.pi * np.sqrt(radius_px**2 - 2.0 / 12.0) / width_px
-    from scipy.special import j0, j1  # noqa: PLC0415 - 0.2 s, rarely asked for
-
-    return float(1.0 - j0(v) ** 2 - j1(v) ** 2)
+    return float(1.0 - scipy.special.j0(v) ** 2 - scipy.special.j1(v) ** 2)

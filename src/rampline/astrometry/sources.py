@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.spatial import cKDTree
 
 from ..numerics.meshes import measure_mesh
 from ..params import Count, Fraction, Params, PixelsFloat, Sigma, Unit
@@ -153,7 +153,9 @@ def _is_first_of_its_place(table: Floats) -> NDArray[np.bool_]:
     """Return which sources are the first of those whose centroids agree within a pixel."""
     first = np.ones(len(table), np.bool_)
     if len(table) > 1:
-        pairs = cKDTree(table[:, :2]).query_pairs(1.0, output_type="ndarray")
+        pairs = scipy.spatial.cKDTree(table[:, :2]).query_pairs(
+            1.0, output_type="ndarray"
+        )
         first[pairs.max(axis=1)] = False
     return first
 

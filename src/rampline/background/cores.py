@@ -11,8 +11,8 @@ it.
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..numerics.selection import robust_scatter
 from .source_mask import BLOCK, average_blocks, spread_blocks
@@ -53,10 +53,12 @@ def mask_cores(
     light = is_light[::BLOCK, ::BLOCK]
     for least, reach in REACHES:
         seeds = found & (contrast > least)
-        near = ndimage.maximum_filter(seeds.view(np.uint8), size=2 * reach + 1) > 0
-        found |= ndimage.binary_propagation(seeds, mask=(light | seeds) & near)
+        near = (
+            scipy.ndimage.maximum_filter(seeds.view(np.uint8), size=2 * reach + 1) > 0
+        )
+        found |= scipy.ndimage.binary_propagation(seeds, mask=(light | seeds) & near)
     size = 2 * _GROWTH + 1
-    grown = ndimage.maximum_filter(found.view(np.uint8), size=size) > 0
+    grown = scipy.ndimage.maximum_filter(found.view(np.uint8), size=size) > 0
     return spread_blocks(np.asarray(grown, np.bool_), shape)
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -182,9 +183,6 @@ def match_levels(
     the pedestals.
     """
     # 0.2 s, only for mosaics
-    from scipy.sparse import coo_array  # noqa: PLC0415
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
-
     n = len(exposures)
     placed = [_place_cells(cells) for cells in exposures]
     found = [
@@ -193,11 +191,11 @@ def match_levels(
         for j in range(i + 1, n)
         if (difference := _compare_levels(placed, (i, j), params)) is not None
     ]
-    links = coo_array(
+    links = scipy.sparse.coo_array(
         (np.ones(len(found)), ([d.first for d in found], [d.second for d in found])),
         shape=(n, n),
     )
-    _, group = connected_components(links, directed=False)
+    _, group = scipy.sparse.csgraph.connected_components(links, directed=False)
     level, error = _solve_levels(n, found, group)
     left = [d.difference - level[d.first] + level[d.second] for d in found]
     if params.field == "sky":
@@ -322,15 +320,13 @@ def _interpolate_cells(placed: _Placed, places: Floats) -> tuple[Floats, Floats]
 
     NaN outside the outermost centres and beside empty cells.
     """
-    from scipy.ndimage import map_coordinates  # noqa: PLC0415 - see above
-
     index = places @ placed.affine[:2] + placed.affine[2]
     # Cells at the same position must not be lost to rounding at the outermost centres.
     near = np.round(index)
     index = np.where(np.abs(index - near) < 1e-6, near, index)
     at = np.moveaxis(index, -1, 0)
     level, error = (
-        map_coordinates(plane, at, order=1, mode="constant", cval=np.nan)
+        scipy.ndimage.map_coordinates(plane, at, order=1, mode="constant", cval=np.nan)
         for plane in (placed.cells.level, placed.cells.error)
     )
     return level, error
@@ -340,15 +336,15 @@ def _solve_levels(
     n: int, differences: Sequence[LevelDifference], group: NDArray[np.int32]
 ) -> tuple[Floats, Floats]:
     """Return levels with zero mean in each group, and their errors."""
-    from scipy.sparse import csr_array  # noqa: PLC0415 - see above
-
     level, variance = np.zeros(n), np.zeros(n)
     if not len(differences):
         return level, variance
     rows = np.repeat(np.arange(len(differences)), 2)
     members = np.array([(d.first, d.second) for d in differences]).ravel()
     signs = np.tile([1.0, -1.0], len(differences))
-    design = csr_array((signs, (rows, members)), shape=(len(differences), n))
+    design = scipy.sparse.csr_array(
+        (signs, (rows, members)), shape=(len(differences), n)
+    )
     measured = np.array([d.difference for d in differences])
     error = np.array([d.error for d in differences])
     # The undetermined mean of each group is fixed at zero by one extra row.

@@ -11,8 +11,8 @@ are grown.
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..numerics.jit import kernel
 from ..numerics.selection import MAD_TO_SIGMA
@@ -106,10 +106,10 @@ def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the Gaussian mean of the finite values around each block."""
     finite = np.isfinite(values)
     filled = np.where(finite, values, np.float32(0))
-    total = ndimage.gaussian_filter(filled, SMOOTHING_BLOCKS, truncate=2.5)
+    total = scipy.ndimage.gaussian_filter(filled, SMOOTHING_BLOCKS, truncate=2.5)
     if not finite.all():
         weight = finite.astype(np.float32)
-        weight = ndimage.gaussian_filter(weight, SMOOTHING_BLOCKS, truncate=2.5)
+        weight = scipy.ndimage.gaussian_filter(weight, SMOOTHING_BLOCKS, truncate=2.5)
         with np.errstate(invalid="ignore", divide="ignore"):
             total = np.where(weight > 0.1, total / weight, np.float32(np.nan))
     return np.asarray(total, np.float32)
@@ -118,7 +118,7 @@ def _smooth(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def _grow(found: NDArray[np.bool_], blocks: int) -> NDArray[np.bool_]:
     """Grow the mask by ``blocks`` blocks to each side, as squares."""
     size = 2 * blocks + 1
-    grown = ndimage.maximum_filter(found.view(np.uint8), size=size)
+    grown = scipy.ndimage.maximum_filter(found.view(np.uint8), size=size)
     return np.asarray(grown, np.uint8).view(np.bool_)
 
 

@@ -12,6 +12,7 @@ Light fixed on the detector (wisps) must be subtracted beforehand.
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from ..exposure.records import Plane
@@ -169,8 +170,8 @@ def _spread(
     cells: NDArray[np.float64], shape: tuple[int, int], size: int
 ) -> NDArray[np.float64]:
     """Interpolate the values of cells linearly to all pixels."""
-    from scipy.ndimage import map_coordinates  # noqa: PLC0415 - 0.2 s, rarely wanted
-
     at = [(np.arange(n) + 0.5) / size - 0.5 for n in shape]
     places = np.stack(np.meshgrid(*at, indexing="ij"))
-    return np.asarray(map_coordinates(cells, places, order=1, mode="nearest"))
+    return np.asarray(
+        scipy.ndimage.map_coordinates(cells, places, order=1, mode="nearest")
+    )

@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from ..numerics.selection import MEDIAN_NOISE, robust_scatter
@@ -129,13 +130,11 @@ def _choose(exposure: StarFluxes, least_snr: float) -> StarFluxes:
 
 def _match_stars(first: StarFluxes, second: StarFluxes, radius: float) -> Floats:
     """Return the log flux ratios of stars that are mutual nearest neighbours."""
-    from scipy.spatial import cKDTree  # noqa: PLC0415 - 0.2 s, only for mosaics
-
     if not len(first.flux) or not len(second.flux):
         return np.empty(0)
-    there = cKDTree(second.position)
+    there = scipy.spatial.cKDTree(second.position)
     apart, to = there.query(first.position, distance_upper_bound=radius)
-    _, back = cKDTree(first.position).query(second.position)
+    _, back = scipy.spatial.cKDTree(first.position).query(second.position)
     near = np.isfinite(apart)
     mine = np.flatnonzero(near)
     mine = mine[back[to[mine]] == mine]
@@ -145,9 +144,6 @@ def _match_stars(first: StarFluxes, second: StarFluxes, radius: float) -> Floats
 def _solve(names: tuple[str, ...], seen: dict[tuple[int, int], Floats]) -> ZeroPoints:
     """Return offsets with zero mean over each set of connected detectors."""
     # 0.2 s, only for mosaics
-    from scipy.sparse import coo_array  # noqa: PLC0415
-    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415
-
     n = len(names)
     pairs = np.array(list(seen), int).reshape(-1, 2)
     middle = np.array([np.median(v) for v in seen.values()])
@@ -155,8 +151,8 @@ def _solve(names: tuple[str, ...], seen: dict[tuple[int, int], Floats]) -> ZeroP
     n_stars = np.zeros(n, np.int64)
     for (i, j), values in seen.items():
         n_stars[[i, j]] += len(values)
-    links = coo_array((np.ones(len(pairs)), pairs.T), shape=(n, n))
-    _, group = connected_components(links, directed=False)
+    links = scipy.sparse.coo_array((np.ones(len(pairs)), pairs.T), shape=(n, n))
+    _, group = scipy.sparse.csgraph.connected_components(links, directed=False)
     rows = np.arange(len(pairs))
     design = np.zeros((len(pairs), n))
     design[rows, pairs[:, 0]], design[rows, pairs[:, 1]] = 1.0, -1.0

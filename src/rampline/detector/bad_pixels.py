@@ -11,9 +11,9 @@ files are months old; pixels change within weeks.
 from typing import Annotated, Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy.special import bdtrc, chdtri, ndtri
 
 from ..exposure.records import Flags32, Plane
 from ..flags import ADJ_OPEN, DO_NOT_USE, HOT, LOW_QE, OPEN, TELEGRAPH
@@ -133,7 +133,7 @@ def add_exposure(stack: PixelStack, exposed: Exposed) -> None:
     np.fmin(stack.lowest, value, out=stack.lowest)
     np.add(stack.depth, np.where(known, level, 0.0), out=stack.depth)
     if exposed.chi2 is not None and exposed.degrees > 0:
-        worst = float(chdtri(exposed.degrees, _ODDS_OF_WORST))
+        worst = float(scipy.special.chdtri(exposed.degrees, _ODDS_OF_WORST))
         stack.chi2[known] += np.fmin(exposed.chi2[known] * exposed.degrees, worst)
         stack.degrees[known] += exposed.degrees
     if exposed.is_hit is not None:
@@ -197,9 +197,12 @@ def _jumps(
     # for Gaussian values without their two extremes, over the typical scatter; accurate
     # to 1 % for 7 values or more
     degrees = np.maximum(stack.n - 4, 1)
-    most = np.sqrt(chdtri(degrees, params.false_rate) / chdtri(degrees, 0.5))
+    most = np.sqrt(
+        scipy.special.chdtri(degrees, params.false_rate)
+        / scipy.special.chdtri(degrees, 0.5)
+    )
     scatters = (scatter > most) & (stack.n >= _LEAST_VALUES)
-    bad = _misfit(stack) > -float(ndtri(params.false_rate))
+    bad = _misfit(stack) > -float(scipy.special.ndtri(params.false_rate))
     hit = _too_often(stack.n_hits, stack.n, params.false_rate)
     return np.asarray(scatters | bad | hit)
 
@@ -229,7 +232,7 @@ def _too_often(
     """
     odds = float(times.sum()) / max(float(n.sum()), 1.0)
     # bdtrc(k, n, p) is the probability of more than k events
-    chance = bdtrc(np.maximum(times, 1) - 1.0, np.maximum(n, times), odds)
+    chance = scipy.special.bdtrc(np.maximum(times, 1) - 1.0, np.maximum(n, times), odds)
     return np.asarray((times > 1) & (chance < rate))
 
 

@@ -12,6 +12,7 @@ is masked, the prior expects no light and none is found.
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from .drift_and_sky import Cells, Drift, Modes, Powers, Terms, add_parts, find_fields
@@ -95,16 +96,16 @@ def _share_around(
     found: Residual, cells: Cells, known: NDArray[np.float32] | None
 ) -> NDArray[np.float64]:
     """Return the masked fraction of the surroundings of each cell, (cell rows, cells)."""
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for stripes only
-
     # the border around sources is not counted: noise peaks have one, too
-    inner = ndimage.binary_erosion(found.is_source, np.ones((3, 3)), border_value=1)
+    inner = scipy.ndimage.binary_erosion(
+        found.is_source, np.ones((3, 3)), border_value=1
+    )
     masked = np.repeat(inner, STRIP, axis=0)[: len(found.total)]
     share = np.asarray(masked, np.float64)
     if known is not None:
         share = np.maximum(share, known)
     mean = cells.mean(share)
-    around = [ndimage.gaussian_filter(mean, s, mode="nearest") for s in _REACHES]
+    around = [scipy.ndimage.gaussian_filter(mean, s, mode="nearest") for s in _REACHES]
     near = np.mean(around, axis=0)
     if known is not None:
         near *= 1.0 - cells.mean(known)
@@ -118,10 +119,8 @@ def _share_of_reaches(known: NDArray[np.bool_]) -> NDArray[np.float64]:
     The level of the light subtracted there was never compared with bare sky: it may be
     wrong by the stripes that the first round subtracted.
     """
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for stripes only
-
     if known.all():
         return np.ones(known.shape)
     padded = np.pad(known, 1, mode="edge")
-    away = ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
+    away = scipy.ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
     return np.asarray(np.mean([away > reach for reach in _REACHES], axis=0))

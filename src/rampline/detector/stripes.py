@@ -8,6 +8,7 @@ means.
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from ..numerics.jit import kernel
@@ -205,8 +206,6 @@ def _bridge(
     The difference of an output from the others drifts slowly: it is taken from known rows
     before and after. If it were neglected, it would look like a source filling the output.
     """
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for stripes only
-
     known = np.where(is_known, level, np.nan)
     common = _row_quantiles(known.T, (0.5,))[0]
     rows = np.arange(level.shape[1])
@@ -214,9 +213,9 @@ def _bridge(
     for k, here in enumerate(is_known):
         if here.all() or not here.any():
             continue
-        number = ndimage.uniform_filter1d(here.astype(np.float32), _AROUND)
+        number = scipy.ndimage.uniform_filter1d(here.astype(np.float32), _AROUND)
         apart = np.where(here, level[k] - common, np.float32(0.0))
-        mean = ndimage.uniform_filter1d(apart, _AROUND)[here] / number[here]
+        mean = scipy.ndimage.uniform_filter1d(apart, _AROUND)[here] / number[here]
         across = common[~here] + np.interp(rows[~here], rows[here], mean)
         bridged[k, ~here] = across
     return bridged
@@ -279,18 +278,18 @@ def _find_sources(
     total: NDArray[np.float32], count: NDArray[np.float32], clip: float
 ) -> NDArray[np.bool_]:
     """Return the blocks covered by sources, including one block around them."""
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for stripes only
-
     is_source = count < _MIN_FILLED * STRIP**2
     for size in (1, 3, 9):
-        wide_total = ndimage.uniform_filter(total, size, mode="constant")
-        wide_count = ndimage.uniform_filter(count, size, mode="constant")
+        wide_total = scipy.ndimage.uniform_filter(total, size, mode="constant")
+        wide_count = scipy.ndimage.uniform_filter(count, size, mode="constant")
         mean = wide_total / np.maximum(wide_count, 1e-3)
         if is_source.all():
             break
         low, middle = np.percentile(mean[~is_source][::_SAMPLED], (15.87, 50.0))
         is_source = is_source | (mean > middle + clip * (middle - low))
-    return np.asarray(ndimage.binary_dilation(is_source, np.ones((3, 3))), np.bool_)
+    return np.asarray(
+        scipy.ndimage.binary_dilation(is_source, np.ones((3, 3))), np.bool_
+    )
 
 
 class Excess(NamedTuple):

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from ..exposure.planes import HeldCharge
@@ -346,12 +347,12 @@ def _non_negative(
     design: NDArray[np.float64], wanted: NDArray[np.float64], kinds: int
 ) -> NDArray[np.float64]:
     """Return the unknowns, of which the first ``kinds`` are constrained to be >= 0."""
-    from scipy.optimize import lsq_linear  # noqa: PLC0415 - half a second, rarely needed
-
     low = np.full(len(design), -np.inf)
     low[:kinds] = 0.0
     scale = np.sqrt((design**2).sum(axis=1))
-    found = lsq_linear((design / scale[:, None]).T, wanted, bounds=(low, np.inf))
+    found = scipy.optimize.lsq_linear(
+        (design / scale[:, None]).T, wanted, bounds=(low, np.inf)
+    )
     return np.asarray(found.x / scale, np.float64)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics.meshes import measure_mesh
@@ -113,10 +113,10 @@ def _join(
         known = n_used > 0
     if not known.any():
         return Surface(down, np.zeros((level.shape[0], shape[1]), np.float32))
-    nearest = ndimage.distance_transform_edt(
+    nearest = scipy.ndimage.distance_transform_edt(
         ~known, return_distances=False, return_indices=True
     )
-    smooth = ndimage.median_filter(level[tuple(nearest)], 3, mode="nearest")
+    smooth = scipy.ndimage.median_filter(level[tuple(nearest)], 3, mode="nearest")
     return Surface(down, smooth @ across.T)
 
 

@@ -8,8 +8,8 @@ pixels far out, which hold only noise, have no weight.
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from .labelled_image import LabelledImage
 from .matched_filter import FWHM_PER_SIGMA
@@ -153,5 +153,5 @@ def _gradient_noise_factor(
     """Return the factor by which correlation changes the noise of a centroid's numerator."""
     gauss = np.exp(-0.5 * (steps[:, None] ** 2 + steps**2) / sigma**2)
     weights = np.pad(gauss * steps, autocorrelation.shape[0] // 2)
-    smeared = ndimage.convolve(weights, autocorrelation, mode="constant")
+    smeared = scipy.ndimage.convolve(weights, autocorrelation, mode="constant")
     return float(np.sqrt((weights * smeared).sum() / (weights**2).sum()))

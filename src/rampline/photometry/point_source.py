@@ -13,8 +13,8 @@ from functools import cache
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.special import j0, j1
 
 Values = NDArray[np.float64]
 
@@ -96,7 +96,7 @@ def radial_profile(
         all directions.
     """
     frequency, step, transfer = _transfer(lambda_d_px, boxes_px)
-    kernel = j0(2 * np.pi * np.outer(radius_px, frequency))
+    kernel = scipy.special.j0(2 * np.pi * np.outer(radius_px, frequency))
     return np.asarray(2 * np.pi * kernel @ (transfer * frequency * step))
 
 
@@ -112,7 +112,7 @@ def encircled_energy(
         As in `radial_profile`.
     """
     frequency, step, transfer = _transfer(lambda_d_px, boxes_px)
-    kernel = j1(2 * np.pi * np.outer(radius_px, frequency))
+    kernel = scipy.special.j1(2 * np.pi * np.outer(radius_px, frequency))
     return np.asarray(2 * np.pi * radius_px * (kernel @ (transfer * step)))
 
 

@@ -8,8 +8,8 @@ symmetry of the image convolved with a Gaussian of zero sum.
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from ..exposure.records import Plane
 from .matched_filter import FWHM_PER_SIGMA
@@ -79,7 +79,7 @@ def find_neighbours(positions: NDArray[np.float64]) -> Neighbours:
     count = len(positions)
     if count < 2:
         return Neighbours(np.full(count, -1), np.full(count, np.nan))
-    distance, index = KDTree(positions).query(positions, k=2)
+    distance, index = scipy.spatial.KDTree(positions).query(positions, k=2)
     return Neighbours(index[:, 1].astype(np.int64), distance[:, 1])
 
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from ..artifacts.bits import SHELL, TADPOLE, USER
 from ..artifacts.grism_ghosts import Tadpoles, TadpoleSearchParams, find_tadpoles
@@ -247,7 +247,7 @@ def join_sources(lists: Sequence[SourceList]) -> SourceList:
     joined = SourceList(*(column[bright] for column in joined))
     known = np.isfinite(joined.ab_mag)
     joined = SourceList(*(column[known] for column in joined))
-    tree = cKDTree(sky_vectors(joined.ra_deg, joined.dec_deg))
+    tree = scipy.spatial.cKDTree(sky_vectors(joined.ra_deg, joined.dec_deg))
     kept = np.ones(joined.ab_mag.size, np.bool_)
     pairs = tree.query_pairs(np.radians(SAME_ARCSEC / 3600.0), output_type="ndarray")
     for first, second in sorted(map(tuple, pairs)):

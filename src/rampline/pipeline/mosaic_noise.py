@@ -12,6 +12,7 @@ from itertools import pairwise, product
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from ..astrometry.pixel_map import map_pixels
@@ -193,13 +194,14 @@ def without_sources(found: NDArray[np.float32]) -> Piece:
 
     ``found`` is what `Halves` has of a piece.
     """
-    from scipy.ndimage import uniform_filter  # noqa: PLC0415 - 0.2 s, only for mosaics
-
     signal, mean, err = found
     is_known = np.isfinite(mean) & (err > 0)
     if is_known.any():
         signal = signal - np.median(signal[is_known])
         mean = mean - np.median(mean[is_known])
     is_bright = np.where(is_known, mean > BRIGHT * err, False)
-    near_bright = uniform_filter(is_bright.astype(np.float32), REACH) > 0.5 / REACH**2
+    near_bright = (
+        scipy.ndimage.uniform_filter(is_bright.astype(np.float32), REACH)
+        > 0.5 / REACH**2
+    )
     return Piece(signal, err, is_known & ~near_bright)

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError
 from ..exposure.header import Header, card_values
@@ -93,7 +93,7 @@ def _places(toward: NDArray[np.float64]) -> NDArray[np.int64]:
     cells, cell = np.unique(np.round(toward / CELL_RAD), axis=0, return_inverse=True)
     steps = cells[:, None] - cells[None]
     near = CELL_RAD * np.linalg.norm(steps, axis=-1) < np.radians(LARGEST_GAP_DEG)
-    _, part = connected_components(near, directed=False)
+    _, part = scipy.sparse.csgraph.connected_components(near, directed=False)
     part = part[cell.ravel()]
     _, first, number = np.unique(part, return_index=True, return_inverse=True)
     return np.asarray(np.argsort(np.argsort(first))[number], dtype=np.int64)

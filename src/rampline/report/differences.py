@@ -3,6 +3,7 @@
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from ..exposure.records import Plane
@@ -114,15 +115,13 @@ def compare_catalogs(
         Right ascension and declination, and flux.
     radius_arcsec : float
     """
-    from scipy.spatial import cKDTree  # noqa: PLC0415 - catalogues only
-
     (sky_a, flux_a), (sky_b, flux_b) = first, second
     centre = sky_a.mean(axis=0) if len(sky_a) else np.zeros(2)
     stretch = 3600.0 * np.array([np.cos(np.radians(centre[1])), 1.0])
     a, b = (sky_a - centre) * stretch, (sky_b - centre) * stretch
     if not (len(a) and len(b)):
         return CatalogDifference(len(a), len(b), 0, np.nan, np.nan, np.nan)
-    distance, nearest = cKDTree(b).query(a)
+    distance, nearest = scipy.spatial.cKDTree(b).query(a)
     near = distance < radius_arcsec
     ratio = (flux_b[nearest] / flux_a)[near]
     ratio = ratio[np.isfinite(ratio)]

@@ -7,8 +7,8 @@ fainter ones show whether the catalogue's errors have the right size.
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 Values = NDArray[np.float64]
 BRIGHT_SIGMA = 50.0
@@ -99,9 +99,9 @@ def score_catalog(
         galaxy is that within an aperture widened by its half-light radius.
     """
     plane_true, plane_found = _plane(true, true), _plane(found, true)
-    distance, nearest = cKDTree(plane_true).query(plane_found)
+    distance, nearest = scipy.spatial.cKDTree(plane_true).query(plane_found)
     is_real = distance < match_arcsec + true.radius_arcsec[nearest]
-    back, index = cKDTree(plane_found).query(plane_true)
+    back, index = scipy.spatial.cKDTree(plane_found).query(plane_true)
     is_mutual = nearest[index] == np.arange(len(index))
     is_star = true.is_star & is_mutual & (back < match_arcsec)
     lonely = _isolated(plane_true, true.flux_jy, REACH * aperture_arcsec)
@@ -145,7 +145,7 @@ def _plane(positions: Found | Truth, about: Truth) -> Values:
 def _isolated(plane: Values, flux_jy: Values, reach_arcsec: float) -> NDArray[np.bool_]:
     """Whether no other source within reach has a twentieth of its flux."""
     lonely = np.ones(len(plane), bool)
-    for a, b in cKDTree(plane).query_pairs(reach_arcsec):
+    for a, b in scipy.spatial.cKDTree(plane).query_pairs(reach_arcsec):
         if flux_jy[b] > 0.05 * flux_jy[a]:
             lonely[a] = False
         if flux_jy[a] > 0.05 * flux_jy[b]:
