@@ -8,8 +8,8 @@ scatter, smooth light by far less.
 from typing import Any, Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics.jit import kernel
@@ -81,14 +81,16 @@ def smooth(cells: Cells, sigma: float, least: float = LEAST_WEIGHT) -> Cells:
 def blur(cells: Cells, sigma: float) -> Cells:
     """Return cells, none of them unknown, smoothed with a Gaussian."""
     if sigma < _WIDE:
-        return np.asarray(ndimage.gaussian_filter(cells, sigma, truncate=3.0))
+        return np.asarray(scipy.ndimage.gaussian_filter(cells, sigma, truncate=3.0))
     width = int(sigma / _PER_SIGMA)
     shape = tuple(-(-n // width) for n in cells.shape)
     mean, known = np.empty((2, *shape), np.float32)
     _average_blocks(cells, width, mean, known)
     # averaging and interpolation widen the Gaussian by a quarter of the width squared
     left = np.sqrt(sigma**2 - width**2 / 4.0) / width
-    return expand(ndimage.gaussian_filter(mean, left, truncate=3.0), width, cells.shape)
+    return expand(
+        scipy.ndimage.gaussian_filter(mean, left, truncate=3.0), width, cells.shape
+    )
 
 
 @kernel

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from .bits import DRAGONS_BREATH_1
@@ -130,7 +130,7 @@ def _strip(cells: Cells, half: int) -> NDArray[np.float64]:
     total = np.where(finite, cells, 0.0).sum(axis=0, dtype=np.float64)
     size = 2 * half + 1
     count, total = (
-        ndimage.uniform_filter1d(values, size, mode="constant")
+        scipy.ndimage.uniform_filter1d(values, size, mode="constant")
         for values in (count, total)
     )
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -10,8 +10,8 @@ it; sources superposed on it are masked with it.
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from .cells import Cells, average_blocks, smooth
@@ -102,9 +102,9 @@ def find_reach(
         left = _filled(np.where(found, np.float32(np.nan), own), sigma) - level
         bright = near & ((left > threshold * scatter) | found)
         seeds = within & ((left > SEED * threshold * scatter) | found)
-        found |= ndimage.binary_propagation(seeds, mask=bright)
+        found |= scipy.ndimage.binary_propagation(seeds, mask=bright)
     reached = np.zeros(inside.shape, np.bool_)
-    reached[box] = ndimage.binary_fill_holes(found)
+    reached[box] = scipy.ndimage.binary_fill_holes(found)
     return reached
 
 
@@ -117,7 +117,7 @@ def widen(inside: NDArray[np.bool_], by: float) -> NDArray[np.bool_]:
     """Return the cells and those within ``by`` cells of them."""
     if not inside.any():
         return inside
-    away = ndimage.distance_transform_cdt(~inside, "chessboard")
+    away = scipy.ndimage.distance_transform_cdt(~inside, "chessboard")
     return np.asarray(away <= by)
 
 

@@ -10,8 +10,8 @@ amplifiers the fast one.
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from .stray_fit import output_width
@@ -80,7 +80,7 @@ def _guess_all(
     """Return guesses of all levels, and the scatter of their mean errors over blocks."""
     guessed = level.copy()
     # blocks as long as the longest run of unknown rows, and at the edge only if it is
-    runs, n_runs = ndimage.label(~told.all(axis=1))
+    runs, n_runs = scipy.ndimage.label(~told.all(axis=1))
     longest = int(np.bincount(runs)[1 : n_runs + 1].max())
     size, n_rows = max(LEAST_BLOCK // cell_px, longest), len(level)
     is_edge = not (told[0].all() and told[-1].all())
@@ -134,11 +134,13 @@ def _fill(level: Levels, whole: Levels, cell_px: int) -> Levels:
     for own, out in zip(level.T, slow.T, strict=True):
         told = np.isfinite(own)
         if told.any():
-            even = ndimage.median_filter(own[told], smooth_rows, mode="nearest")
+            even = scipy.ndimage.median_filter(own[told], smooth_rows, mode="nearest")
             out[:] = np.interp(row, row[told], even)
     fast = level - slow
     n_told = np.isfinite(fast).sum(axis=1)
     common = np.nansum(fast, axis=1) / np.maximum(n_told, 1)
-    change = whole - ndimage.median_filter(whole, (smooth_rows, 1), mode="nearest")
+    change = whole - scipy.ndimage.median_filter(
+        whole, (smooth_rows, 1), mode="nearest"
+    )
     guess = slow + np.where(n_told[:, None] > 0, common[:, None], change)
     return np.where(np.isfinite(level), level, guess)

@@ -9,9 +9,9 @@ smoothed point; regions elongated along the dispersion are wings of bright spect
 from typing import Annotated, Final
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics.selection import MAD_TO_SIGMA
@@ -81,7 +81,7 @@ def find_shells(
     if axis == 1:
         return find_shells(np.ascontiguousarray(residual.T), is_ghost.T, 0, params).T
     hidden = find_spectra(residual, params.spectra)
-    hidden |= ndimage.maximum_filter(is_ghost.view(np.uint8), GHOST_PX) > 0
+    hidden |= scipy.ndimage.maximum_filter(is_ghost.view(np.uint8), GHOST_PX) > 0
     blocks, known = average_blocks(
         np.where(hidden, np.float32(np.nan), residual), BLOCK
     )
@@ -125,7 +125,7 @@ def find_spectra(residual: Plane, threshold: float) -> NDArray[np.bool_]:
     found = np.zeros(fine.shape, np.bool_)
     # short means find heads and tails, long ones fainter spectra
     for steps in ALONG_STEPS:
-        found |= _narrow(ndimage.uniform_filter1d(fine, steps, axis=0), threshold)
+        found |= _narrow(scipy.ndimage.uniform_filter1d(fine, steps, axis=0), threshold)
     return np.repeat(found, ALONG_STEP, axis=0)[:rows]
 
 
@@ -138,19 +138,19 @@ def _narrow(values: Plane, threshold: float) -> NDArray[np.bool_]:
     found = np.zeros(narrow.shape, np.bool_)
     for times, grow in GROW_PX:
         bright = (ratio > times * threshold).view(np.uint8)
-        found |= ndimage.maximum_filter(bright, (3, 2 * grow + 1)) > 0
+        found |= scipy.ndimage.maximum_filter(bright, (3, 2 * grow + 1)) > 0
     return found
 
 
 def _regions(ratio: Plane, limit: float, params: ShellParams) -> NDArray[np.bool_]:
     """Return the connected regions that are significant, large and not elongated."""
     core = ratio > limit
-    followed = ndimage.binary_propagation(core, mask=ratio > WING * limit)
-    labels, n_labels = ndimage.label(followed)
+    followed = scipy.ndimage.binary_propagation(core, mask=ratio > WING * limit)
+    labels, n_labels = scipy.ndimage.label(followed)
     size = np.bincount(labels.ravel(), minlength=n_labels + 1)
     # a bright point looks like the Gaussian itself, out to two standard deviations
     kept = size >= 4.0 * np.pi * (params.inner / BLOCK) ** 2
-    for k, box in enumerate(ndimage.find_objects(labels), start=1):
+    for k, box in enumerate(scipy.ndimage.find_objects(labels), start=1):
         length = box[0].stop - box[0].start
         width = size[k] / length
         kept[k] &= length <= params.longest * width

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..numerics import fourier
@@ -269,7 +269,7 @@ def _profile(
     filled = np.interp(np.arange(len(means)), bins, means[bins])
     variance = scatter**2 / float(np.median(count[bins]))
     cycles = fourier.dctn(filled)
-    power = ndimage.uniform_filter1d(cycles**2, CYCLES)
+    power = scipy.ndimage.uniform_filter1d(cycles**2, CYCLES)
     gain = np.maximum(1.0 - variance / np.maximum(power, variance), 0.0)
     smooth = np.asarray(fourier.idctn(gain * cycles, filled.shape), np.float64)
     error = float(np.sqrt(variance * np.mean(gain)))

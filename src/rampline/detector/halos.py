@@ -12,6 +12,7 @@ import math
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
 from ..flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP, SATURATED
@@ -155,9 +156,7 @@ def _draw(regions: Regions, index: int) -> NDArray[np.bool_]:
     own = regions.runs[regions.runs[:, 3] == index]
     for row, start, stop, _ in own.tolist():  # plain integers are faster as bounds
         mask[row - top, start - left : stop - left] = True
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for snowballs only
-
-    return np.asarray(ndimage.binary_fill_holes(mask), np.bool_)
+    return np.asarray(scipy.ndimage.binary_fill_holes(mask), np.bool_)
 
 
 def _with_margin(
@@ -176,9 +175,7 @@ def _with_margin(
 
 def _distances(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the distance of each pixel of a mask from its outside, pixels."""
-    from scipy import ndimage  # noqa: PLC0415 - 0.2 s, needed for snowballs only
-
-    return np.asarray(ndimage.distance_transform_edt(mask), np.float64)
+    return np.asarray(scipy.ndimage.distance_transform_edt(mask), np.float64)
 
 
 def _core(
