@@ -5,13 +5,14 @@ BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check
 DEMO ?= demo
 
-.PHONY: demo demo-full test check test-newest test-nojit lock clean help
+.PHONY: demo demo-full test check test-newest test-nojit changes lock clean help
 
 help:
 	@echo "make demo         simulate a small field, reduce it, compare with the truth (demo/)"
 	@echo "make test         all tests, style, types and the plan of the house"
 	@echo "make test-newest  the fast tests on the newest versions of everything, without jwst"
 	@echo "make test-nojit   the twins of the kernels, and the kernels as plain Python"
+	@echo "make changes      what the notes of the next release will say, from changes/"
 	@echo "make lock         write the requirement locks again (needs uv)"
 
 demo: $(VENV)/run.stamp
@@ -57,6 +58,10 @@ $(VENV)/test.stamp: requirements/test.txt pyproject.toml $(VENV)/python.stamp
 .venv-newest/newest.stamp: pyproject.toml .venv-newest/python.stamp
 	$(PIP) install --quiet --upgrade --editable ".[test]"
 	@touch $@
+
+changes: $(VENV)/run.stamp
+	$(PIP) install --quiet "towncrier>=24"
+	$(BIN)/towncrier build --draft
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
