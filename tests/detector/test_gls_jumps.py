@@ -191,7 +191,7 @@ def test_the_noise_of_the_search_equals_its_twin(rng):
 
 def test_the_largest_of_two_normals_is_their_mean_distance():
     made = readout_pattern(make_readout("RAPID", (1, 4, 1, 1)))
-    photons, reads, _ = lost_by_chance(made)[:, 2]
+    photons, reads = lost_by_chance(made)[:, 2]
     unit = 1 / np.sqrt(np.pi)
     assert np.sqrt(photons / made.photon_diagonal[0]) == pytest.approx(unit, abs=0.03)
     assert np.sqrt(reads / made.read_diagonal[0]) == pytest.approx(unit, abs=0.03)
@@ -263,7 +263,7 @@ def test_charge_within_a_group_is_seen_in_part_of_its_reads():
 
 
 @pytest.mark.parametrize("pattern", ["RAPID", "MEDIUM8"])
-@pytest.mark.parametrize("photons", [0.0, 0.03, 1e6])
+@pytest.mark.parametrize("photons", [0.0, 1e6])
 def test_the_others_are_as_low_beside_an_outlier_as_normals_are(rng, pattern, photons):
     made = readout_pattern(make_readout(pattern, (1, 7, 1, 1)))
     own = photons * made.photon_diagonal + made.read_diagonal
@@ -279,7 +279,7 @@ def test_the_others_are_as_low_beside_an_outlier_as_normals_are(rng, pattern, ph
         / pull[pull[:, i] > 2.5, i].mean()
         for i in range(6)
     ]
-    limits = np.array([[np.inf, np.inf, 1, 1, 1, 1, 1]] * 3)
-    table = np.sqrt([photons, 1.0, np.sqrt(photons)] @ lost_at_limit(made, limits))
+    limits = np.array([[np.inf, np.inf, 1, 1, 1, 1, 1]] * 3) / 4
+    table = np.sqrt([photons, 1.0] @ lost_at_limit(made, limits))
     assert np.mean(lost) == pytest.approx(table[-1], rel=0.1)
     assert table[3] == pytest.approx(2 * table[-1])

@@ -161,12 +161,14 @@ def set_noise(tile, inverse_gain, lost):
     for c in range(inverse_gain.size):
         known = np.sort(tile.rate[tile.used[:, c] > 0, c])
         own = lost[:, known.size]
+        whole = known.mean() + tile.shift[c] if known.size else 0.0
         known = known[:-1] if known.size > 1 else known
         tile.mean[c] = known.mean() if known.size else 0.0
         rate = tile.mean[c] + tile.shift[c]
         photons, read = max(rate, 0) * inverse_gain[c], tile.read[c]
-        variance = own @ [photons, read, np.sqrt(photons * read)]
-        tile.signal[c] = max(rate + np.sqrt(variance), 0) * inverse_gain[c]
+        variance = own @ [photons, read]
+        rate = min(rate + np.sqrt(variance), whole)
+        tile.signal[c] = max(rate, 0) * inverse_gain[c]
 
 
 def move_origin(tile, by):
@@ -1019,7 +1021,8 @@ def leave_largest(n, lost, scratch):
     inverse_gain, read = line[whole_ramps._GAIN, :n], line[whole_ramps._READ, :n]
     light = mean + line[whole_ramps._DARK, :n]
     photons = np.maximum(light, 0) * inverse_gain
-    level = light + np.sqrt(np.array(lost) @ [photons, read, np.sqrt(photons * read)])
+    level = light + np.sqrt(np.array(lost) @ [photons, read])
+    level = np.minimum(level, rate.mean(axis=0) + line[whole_ramps._DARK, :n])
     line[whole_ramps._SIGNAL, :n] = np.maximum(level, 0) * inverse_gain
     line[whole_ramps._MEAN, :n] = mean
 

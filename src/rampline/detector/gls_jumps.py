@@ -80,8 +80,9 @@ def search_gls(
     -----
     Ramps with all differences are searched only if their chi2 exceeds the smallest limit:
     no omission can lower chi2 by more than its value. The photon noise is that of the mean
-    difference without the largest, which one hit does not raise, plus the bias of this
-    exclusion for a ramp without a hit that is just at the limit.
+    difference, as it is without a hit, or, if that is lower, of the mean without the
+    largest, which one hit does not raise, plus the bias of this exclusion for a ramp without
+    a hit that is beyond the limit.
     """
     pattern = readout_pattern(readout)
     n_ints = len(band.counts)
@@ -218,35 +219,28 @@ def _search_ramps(
 
 
 def lost_at_limit(pattern: Pattern, limits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how low the mean without the largest difference is in a ramp at the limit.
+    """Return how low the mean without the largest difference is beyond the limit.
 
     Returns
     -------
-    (3, n_steps + 1) float32
+    (2, n_steps + 1) float32
         Square of the loss for each number of differences, over the photon variance a
-        second, the variance of a read, and the root of their product.
+        second, and over the variance of a read.
 
     Notes
     -----
     In a ramp without a hit the best slope does not depend on its residuals. If difference
     ``i`` is a step ``b`` above the line through the others, these lie ``h_i b`` below the
-    slope, ``h`` being the weights of its fit; at the limit ``b`` is the threshold times
-    its error. The noise is thus correct where the decision is made. ``h_i b`` is averaged
-    over the differences, and taken to be inversely proportional to their number. The
-    error of a step in a long ramp of both noises is that of a random walk seen through
-    noise, which goes with the root of their product: this term is exact where the other
-    two are equal, and the sum is within 7 % of the loss everywhere.
+    slope, ``h`` being the weights of its fit. This is the loss of a step of twice the
+    limit: up to there the mean of all differences is lower, so the noise is correct where
+    the decision is made, and beyond it a hit does not raise it. ``h_i b`` is averaged
+    over the differences, and taken to be inversely proportional to their number.
     """
     count = np.maximum(np.arange(limits.shape[1]), 1.0)
-    # of reads, of photons, and where both have the same share
-    known = limits[[-1, 0, len(limits) // 2]]
-    known = np.where(np.isfinite(known), known, 0.0)
-    scale = known * ((limits.shape[1] - 1) / count) ** 2
+    known = np.where(np.isfinite(limits), limits, 0.0)
+    scale = 4.0 * known * ((limits.shape[1] - 1) / count) ** 2
     photons, reads = _loss(pattern, 1.0, 0.0) ** 2, _loss(pattern, 0.0, 1.0) ** 2
-    equal = reads / photons
-    both = (_loss(pattern, equal, 1.0) ** 2 - 2.0 * reads) / equal**0.5
-    losses = np.array([photons, reads, both])
-    return np.asarray(losses[:, None] * scale, np.float32)
+    return np.asarray([photons * scale[-1], reads * scale[0]], np.float32)
 
 
 def _loss(pattern: Pattern, photons: float, reads: float) -> float:
@@ -270,5 +264,5 @@ def lost_by_chance(pattern: Pattern) -> NDArray[np.float32]:
     quantile, shares = NormalDist().inv_cdf, (count - 0.375) / (count + 0.25)
     largest = np.array([quantile(float(share)) for share in shares])
     scale = np.append([0.0, 0.0], (largest / (count - 1.0)) ** 2)
-    own = pattern.photon_diagonal[0], pattern.read_diagonal[0], 0.0
+    own = pattern.photon_diagonal[0], pattern.read_diagonal[0]
     return np.asarray(np.outer(own, scale), np.float32)

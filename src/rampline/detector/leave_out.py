@@ -67,24 +67,25 @@ def set_noise(
     inverse_gain: NDArray[np.float32],
     lost: NDArray[np.float32],
 ) -> None:
-    """Fill ``signal`` from the mean without the largest difference; after `find_means`.
+    """Fill ``signal`` from the mean, or that without the largest; after `find_means`.
 
-    ``mean`` becomes that mean. The bias of this mean for a ramp without a hit is added to
-    the rate that sets the photon noise: ``lost`` is its square for each number of
-    differences, over the photon variance a second, the variance of a read, and the root
-    of their product.
+    ``mean`` becomes the latter. The photon noise is that of the lower of two rates: of all
+    differences, as it is in a ramp without a hit, and of those without the largest, plus
+    what this mean has lost in a ramp without a hit: ``lost`` is the square of the loss for
+    each number of differences, over the photon variance a second, and over the variance of
+    a read.
     """
     mean, largest, n_used, shift = tile.mean, tile.largest, tile.n_used, tile.shift
     zero, one = np.float32(0.0), np.float32(1.0)
     for c in range(inverse_gain.size):
         whole = mean[c]
         without = (whole * n_used[c] - largest[c]) / (n_used[c] - one)
-        mean[c] = without if n_used[c] > one else whole
-    for c in range(inverse_gain.size):
-        rate = mean[c] + shift[c]
+        without = without if n_used[c] > one else whole
+        rate = without + shift[c]
         n, photons = int(n_used[c]), max(rate, zero) * inverse_gain[c]
-        both = np.sqrt(photons * tile.read[c]) * lost[2, n]
-        rate += np.sqrt(photons * lost[0, n] + tile.read[c] * lost[1, n] + both)
+        rate += np.sqrt(photons * lost[0, n] + tile.read[c] * lost[1, n])
+        rate = min(rate, whole + shift[c])
+        mean[c] = without
         tile.signal[c] = max(rate, zero) * inverse_gain[c]
 
 

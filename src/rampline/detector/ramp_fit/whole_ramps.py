@@ -111,7 +111,7 @@ def fit_whole_ramps(
     """
     rest = np.empty(out.slope.size, np.int32)
     unknown = np.float32(np.nan)
-    never = unknown, unknown, unknown
+    never = unknown, unknown
     levels = never, np.float32(np.inf), model[1]
     n = sweep_whole_ramps(samples, noise, (model[0], *levels), bits, out, rest)
     return rest[:n]
@@ -121,15 +121,14 @@ def screen_whole_ramps(
     samples: Samples,
     noise: Noise,
     pattern: Pattern,
-    levels: tuple[tuple[np.float32, np.float32, np.float32], np.float32],
+    levels: tuple[tuple[np.float32, np.float32], np.float32],
     bits: tuple[int, int],
 ) -> NDArray[np.int32]:
     """Return the ramps whose chi2 exceeds a limit, and those that are not whole.
 
-    The noise is that of the mean without the largest difference, plus what a ramp
-    without a hit loses by that: ``levels`` are the square of this loss over the photon
-    variance a second, the variance of a read, and the root of their product, and the
-    limit. ``bits`` are those of groups that are lost, and of a jump.
+    The noise is that of `leave_out.set_noise`: ``levels`` are the square of the loss over
+    the photon variance a second, and over the variance of a read, and the limit. ``bits``
+    are those of groups that are lost, and of a jump.
     """
     rest, none = np.empty(samples.n_rows * samples.n_cols, np.int32), np.float32(0.0)
     nowhere = np.empty(0, np.float32)
@@ -144,9 +143,7 @@ def screen_whole_ramps(
 def sweep_whole_ramps(
     samples: Samples,
     noise: Noise,
-    model: tuple[
-        Pattern, tuple[np.float32, np.float32, np.float32], np.float32, np.float32
-    ],
+    model: tuple[Pattern, tuple[np.float32, np.float32], np.float32, np.float32],
     bits: tuple[int, int, int, int, int],
     out: Planes,
     rest: NDArray[np.int32],
@@ -278,9 +275,9 @@ def guess_signal(n: int, pattern: Pattern, scratch: Scratch) -> None:
 
 @kernel_part
 def leave_largest(
-    n: int, lost: tuple[np.float32, np.float32, np.float32], scratch: Scratch
+    n: int, lost: tuple[np.float32, np.float32], scratch: Scratch
 ) -> None:
-    """Make the mean that without the largest difference, and the noise that of it."""
+    """Make the mean that without the largest difference, and the noise as `set_noise`."""
     rate, line = scratch.rate, scratch.line
     n_steps, zero = len(rate), np.float32(0.0)
     share = np.float32(1.0) / np.float32(n_steps - 1)
@@ -294,8 +291,8 @@ def leave_largest(
         without = (total - line[_LARGEST, c]) * share
         light = without + line[_DARK, c]
         photons = max(light, zero) * line[_GAIN, c]
-        both = np.sqrt(photons * line[_READ, c]) * lost[2]
-        level = light + np.sqrt(photons * lost[0] + line[_READ, c] * lost[1] + both)
+        level = light + np.sqrt(photons * lost[0] + line[_READ, c] * lost[1])
+        level = min(level, line[_MEAN, c] + line[_DARK, c])
         line[_SIGNAL, c] = max(level, zero) * line[_GAIN, c]
         line[_MEAN, c] = without
 
