@@ -24,6 +24,18 @@ with turn.task():
 """
 
 
+PRODUCT = """
+import sys
+import numpy as np
+from numba import njit
+from rampline.numerics.selection import select
+assert select(np.arange(5.0), 5, 2) == 2.0
+assert "scipy.linalg" not in sys.modules
+assert njit(lambda a: np.dot(a, a))(np.eye(2)).tolist() == [[1.0, 0.0], [0.0, 1.0]]
+assert "scipy.linalg" in sys.modules
+"""
+
+
 def start_a_task(cache):
     """Start a process that compiles when it is told to, and ends its task likewise."""
     started = subprocess.Popen(
@@ -104,3 +116,10 @@ def test_other_peoples_functions_are_left_alone():
     with event.install_listener("numba:compile", Seen()) as seen:
         njit(add_one)(2.0)
     assert seen.collects == [True]
+
+
+def test_a_kernel_waits_for_linear_algebra_only_if_it_has_any():
+    run = subprocess.run(
+        [sys.executable, "-c", PRODUCT], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr

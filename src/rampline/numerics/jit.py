@@ -8,17 +8,66 @@ than anything that follows.
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, TypeVar, cast
 
 from numba import njit
 from numba.core import event
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 
 from .compile_turn import turn
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _WORD: Final = "compiling kernels for this machine, once: about half a minute\n"
+
+
+class _FirstUse(event.Listener):
+    """Lets numba load what it compiles with, once, before it loads or compiles a kernel."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+
+    def on_start(self, _event: Any) -> None:
+        """Load it, if this is the first time that the compiler's lock is asked for."""
+        if not self._is_over:
+            self._is_over = True
+            _load_compiler()
+
+    def on_end(self, _event: Any) -> None:
+        """Do nothing."""
+
+
+def _load_compiler() -> None:
+    """Load numba's compiler as the first kernel would, without SciPy's linear algebra.
+
+    Numba asks here whether there is a BLAS, by importing `scipy.linalg`: half of the time
+    of all this, for products of matrices, which no kernel of ours has. We depend on SciPy,
+    so there is one, and a kernel of others that needs it imports it then.
+    """
+    from numba.np import linalg  # noqa: PLC0415 - part of what is loaded
+
+    with global_compiler_lock, _no_collections():
+        ask = linalg.ensure_blas
+        linalg.ensure_blas = lambda: None
+        try:
+            cpu_target.target_context.refresh()
+        finally:
+            linalg.ensure_blas = ask
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Collect no garbage meanwhile."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 class _Watch(event.Listener):
@@ -65,6 +114,10 @@ event.register("numba:compile", _Watch())  # type: ignore[no-untyped-call]
 @njit(cache=True)
 def _anchor() -> None:
     """Is never compiled: the folder of its cache is known to all processes."""
+
+
+# making the first dispatcher above asked for the lock, too
+event.register("numba:compiler_lock", _FirstUse())  # type: ignore[no-untyped-call]
 
 
 def kernel(function: Kernel) -> Kernel:
