@@ -1,6 +1,6 @@
 """How good slopes and jumps are: simulated ramps against theory and truth.
 
-``python benchmarks/slopes.py [noise|hits|false|strong|weak|once|full|thresholds ...] [--ramps N]``
+``python benchmarks/slopes.py [noise|hits|false|strong|weak|once|full ...] [--ramps N]``
 
 Every read is simulated (Poisson photons, read noise, gain 2 e-/DN, 10 e- a read, no dark),
 averaged as on board, searched and fitted with the defaults; two seeds, the statistical
@@ -13,7 +13,6 @@ strong      errors above 5 sigma after a hit of 3000 e- in ramps of few groups
 weak        mean bias that hits of middle size leave, in sigma of a clean ramp
 once        mean bias of pixels hit once by tracks of a real spectrum of charges
 full        bias and error of stars that saturate in each of the first groups
-thresholds  the number of independent tests that a ramp amounts to (detector/thresholds.py)
 """
 
 import argparse
@@ -21,7 +20,6 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from scipy import special
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -33,24 +31,8 @@ from rampline.detector.follow_up import (  # noqa: E402
     follow_up,
     join_hits,
 )
-from rampline.detector.gls_jumps import chi2_limits, lost_at_limit  # noqa: E402
 from rampline.detector.jumps import JumpParams, find_jumps  # noqa: E402
-from rampline.detector.leave_out import (  # noqa: E402
-    find_best_pair,
-    find_best_single,
-    invert,
-    make_outliers,
-    project,
-    set_noise,
-)
 from rampline.detector.neighbors import NeighborParams, flag_neighbors  # noqa: E402
-from rampline.detector.ramp_fit.covariance import readout_pattern  # noqa: E402
-from rampline.detector.ramp_fit.gls_kernels import (  # noqa: E402
-    eliminate,
-    find_means,
-    make_tile,
-    move_origin,
-)
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes  # noqa: E402
 from rampline.detector.saturation import (  # noqa: E402
     SaturationParams,
@@ -376,51 +358,6 @@ def fit_star(samples, zero, readout, rules):
     return exposure.slope.astype(float), exposure.err.astype(float)
 
 
-def print_thresholds(n_rows):
-    print(
-        "pattern   differences   tests at 1e-2, 1e-3, 1e-4 for each share of photon noise"
-    )
-    rng = np.random.default_rng(SEEDS[0])
-    for pattern in ("RAPID", "MEDIUM8"):
-        for n in (2, 3, 4, 5, 6, 8, 10, 14, 19, 29, 49):
-            row = []
-            for photons in (0.02, 0.3, 5.0):
-                reached = largest_outliers(rng, pattern, n, photons, n_rows * COLS)
-                for rate in (1e-2, 1e-3, 1e-4):
-                    limit = np.quantile(reached, 1 - rate)
-                    row.append(rate / (0.5 * special.erfc(limit / np.sqrt(2))))
-            print(f"{pattern:9s} {n:6d}       " + " ".join(f"{x:5.1f}" for x in row))
-
-
-def largest_outliers(rng, pattern, n, photons, n_ramps):
-    """Return how many sigma the best omission of clean Gaussian ramps saves."""
-    made = readout_pattern(make_readout(pattern, n + 1, 1))
-    read = READ_NOISE_E**2
-    signal = photons * read * made.read_diagonal[0] / made.photon_diagonal[0]
-    own = signal * made.photon_diagonal + read * made.read_diagonal
-    off = (signal * made.photon_off + read * made.read_off)[:-1]
-    root = np.linalg.cholesky(np.diag(own) + np.diag(off, 1) + np.diag(off, -1))
-    limits = chi2_limits(n, 1 if pattern == "RAPID" else 8, 1e-3)
-    table = lost_at_limit(made, limits)
-    width, reached = 1 << 15, []
-    for _ in range(-(-n_ramps // width)):
-        tile, out = make_tile(n, width), make_outliers(n, width)
-        tile.rate[:] = root @ rng.normal(size=(n, width)) + signal
-        tile.used[:], tile.shift[:], tile.read[:] = 1, 0, read
-        find_means(tile)
-        set_noise(tile, np.ones(width, np.float32), table)
-        move_origin(tile, tile.mean)
-        eliminate(tile, made)
-        invert(tile, made, out)
-        project(tile, out)
-        find_best_single(out)
-        find_best_pair(tile.used, made, out)
-        pair = np.exp(-0.5 * out.gain[1].astype(float))
-        pair = np.sqrt(2) * special.erfcinv(pair)
-        reached.append(np.maximum(np.sqrt(out.gain[0]), pair))
-    return np.concatenate(reached)
-
-
 TABLES = {
     "noise": print_noise,
     "hits": print_hits,
@@ -429,7 +366,6 @@ TABLES = {
     "weak": print_weak,
     "once": print_once,
     "full": print_full,
-    "thresholds": print_thresholds,
 }
 
 
