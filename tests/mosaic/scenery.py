@@ -4,7 +4,7 @@ import numpy as np
 
 from rampline.exposure.geometry import PixelMap
 from rampline.mosaic.drizzle import DrizzleInput
-from rampline.mosaic.pixel_areas import LINES, PITCH, Scratch
+from rampline.mosaic.pixel_areas import LANES, make_scratch
 from rampline.mosaic.weights import NoisePlanes
 from rampline.mosaic.window import lattice_of
 
@@ -42,6 +42,6 @@ def exposure(sky, pixel_map, weight=1.0, variance=0.04, level=0.0, exposure_s=10
 
 def laid(pixel_map, pad, lay_pixels):
     """A chunk of pixels, laid onto the grid by a kernel or by its twin."""
-    scratch = Scratch(np.zeros(LINES * PITCH), np.zeros((pad, pad, PITCH)))
-    lay_pixels(lattice_of(pixel_map), (7, 3), 0.5, scratch)
+    scratch = make_scratch(pad)
+    lay_pixels(lattice_of(pixel_map), (7, 3, LANES), 0.5, scratch)
     return scratch

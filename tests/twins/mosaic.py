@@ -5,7 +5,8 @@ from scipy import ndimage
 
 from rampline.numerics.nodes import interpolate_nodes
 
-CHUNK, LINES = 128, 19
+CHUNK, PITCH = 128, 144
+NOTHING = 2e-6
 OUTSIDE = np.finfo(np.float32).max
 
 
@@ -67,7 +68,7 @@ def drizzle_pixels(planes, lattice, half, target):
             for r in range(max(low[0], window[0]), min(high[0] + 1, window[1])):
                 for c in range(max(low[1], window[2]), min(high[1] + 1, window[3])):
                     part = overlap(quad, r, c) / polygon_area(quad)
-                    if part <= 1e-9:
+                    if part <= NOTHING:
                         continue
                     w = part * weight
                     here = values[r - window[0] + pad, c - window[2] + pad]
@@ -110,89 +111,111 @@ def columns_that_touch(lattice, row, reached, target):
 
 def lay_pixels(lattice, place, half, scratch):
     """Parts of pixels by cutting polygons."""
-    lines = scratch.lines.reshape(LINES, -1)
-    corners_of_row(lattice, place, half, scratch.lines)
-    shift_to_cells(scratch.lines)
-    measure_edges(scratch.lines)
-    for i in range(CHUNK):
-        quad = np.stack([lines[:4, i], lines[4:8, i]], -1)
-        for r, c in np.ndindex(scratch.cover.shape[:2]):
-            scratch.cover[r, c, i] = overlap(quad, r + 0.5, c + 0.5)
-    scratch.cover[:] *= np.sign(lines[18])
-    for line in scratch.cover.reshape(-1, scratch.cover.shape[-1]):
-        take_part(scratch.lines, line)
+    corners_of_row(lattice, place, half, scratch.corners)
+    shift_to_cells(scratch.corners, scratch.edges, place[2])
+    measure_edges(scratch.edges, place[2])
+    cells = count_cells(scratch.cover)
+    cover = scratch.cover.reshape(cells + 1, cells + 1, PITCH)
+    for i in range(place[2]):
+        quad = quadrilateral(scratch.edges, i)
+        for r, c in np.ndindex(cells, cells):
+            part = overlap(quad, r + 0.5, c + 0.5) / polygon_area(quad)
+            cover[r + 1, c + 1, i] = part if part > NOTHING else 0.0
 
 
-def corners_of_row(lattice, place, half, lines):
-    cols = place[1] + np.arange(CHUNK)
-    corners = corners_along(lattice, (place[0], cols), half)
-    lines.reshape(LINES, -1)[:8, :CHUNK] = corners.swapaxes(0, 1).reshape(8, CHUNK)
+def quadrilateral(edges, i):
+    table = edges.reshape(-1, PITCH).astype(float)
+    return np.stack([table[:4, i], table[4:8, i]], -1)
 
 
-def ends_of_pixels(cubic, steps, left, right):
+def count_cells(cover):
+    return round(np.sqrt(cover.size / PITCH)) - 1
+
+
+def corners_of_row(lattice, place, half, corners):
+    cols = place[1] + np.arange(place[2])
+    found = corners_along(lattice, (place[0], cols), half)
+    table = corners.reshape(-1, PITCH)
+    table[:8, : place[2]] = found.swapaxes(0, 1).reshape(8, -1)
+
+
+def ends_of_pixels(cubics, steps, n, out):
     start, pixel, half = steps
-    for line, side in ((left, -half), (right, half)):
-        t = start + pixel * np.arange(len(line)) + side
-        line[:] = np.polyval(cubic[::-1], t)
+    for k, (which, side) in enumerate(((0, -1), (0, 1), (1, 1), (1, -1))):
+        t = start + pixel * np.arange(n) + side * half
+        out[k * PITCH :][:n] = np.polyval(cubics[which][::-1], t)
 
 
-def shift_to_cells(lines):
-    table = lines.reshape(LINES, -1)[:, :CHUNK]
+def shift_to_cells(corners, edges, n):
+    table, out = (lines.reshape(-1, PITCH)[:, :n] for lines in (corners, edges))
     for k in range(2):
-        corners = table[4 * k : 4 * k + 4]
-        table[16 + k] = first_cell(*corners)
-        corners += 0.5 - table[16 + k]
+        axis = slice(4 * k, 4 * k + 4)
+        table[8 + k] = first_cell(*table[axis])
+        out[axis] = table[axis] + 0.5 - table[8 + k]
 
 
 def first_cell(*corners):
     return np.floor(np.min(corners, axis=0) + 0.5)
 
 
-def measure_edges(lines):
-    table = lines.reshape(LINES, -1)[:, :CHUNK]
-    for k in range(4):
-        height, width = (table[n + (k + 1) % 4] - table[n + k] for n in (0, 4))
-        for i in range(CHUNK):
-            table[8 + k, i], table[12 + k, i] = edge_slopes(height[i], width[i])
-    for i in range(CHUNK):
-        table[18, i] = 1 / area_of(lines, i)
+def measure_edges(edges, n):
+    table = edges.reshape(-1, PITCH)
+    for i in range(n):
+        for k in range(4):
+            height, width = (
+                table[m + (k + 1) % 4, i] - table[m + k, i] for m in (0, 4)
+            )
+            measure_edge(edges, k * PITCH + i, height, width)
+        table[16, i] = 1 / area_of(edges, i)
 
 
-def edge_slopes(height, width):
-    return width / (height or 1.0), height / (2 * abs(width) or 2.0)
+def measure_edge(edges, i, height, width):
+    edges[8 * PITCH + i] = width / (height or 1.0)
+    edges[12 * PITCH + i] = height / (2 * abs(width) or 2.0)
 
 
-def area_below_left(lines, row, col, out):
-    """By cutting polygons, the first line of each axis at 0."""
-    table = lines.reshape(LINES, -1)
-    for i in range(len(out[:CHUNK])):
-        polygon = list(np.stack([table[:4, i], table[4:8, i]], -1))
-        for axis, bound in ((0, row), (1, col)):
-            polygon = clip(polygon, axis, bound, keep_below=True) if polygon else []
-        out[i] = np.sign(area_of(lines, i)) * polygon_area(polygon)
+def cut_edges(edges, row, n):
+    table = edges.reshape(-1, PITCH)
+    for i in range(n):
+        for k in range(4):
+            ends = table[k, i], table[(k + 1) % 4, i]
+            cut_edge(edges, k * PITCH + i, ends, row)
 
 
-def area_left_of_edge(edge, slopes, row, col):
+def cut_edge(edges, i, ends, row):
+    a, b = (min(end, row) for end in ends)
+    x, run = edges[4 * PITCH + i], edges[8 * PITCH + i]
+    edges[17 * PITCH + i] = x + (a - ends[0]) * run
+    edges[21 * PITCH + i] = x + (b - ends[0]) * run
+    edges[25 * PITCH + i] = b - a
+
+
+def areas_left(edges, col, out, n):
+    for i in range(n):
+        out[i] = sum(area_left_of_edge(edges, k * PITCH + i, col) for k in range(4))
+
+
+def area_left_of_edge(edges, i, col):
     """By adding up many thin strips."""
-    y0, x0, y1 = edge
-    a, b = min(y0, row), min(y1, row)
-    y = a + (np.arange(20000) + 0.5) / 20000 * (b - a)
-    return np.minimum(x0 + (y - y0) * slopes[0], col).mean() * (b - a)
+    start, end, height = (float(edges[m * PITCH + i]) for m in (17, 21, 25))
+    x = start + (np.arange(20000) + 0.5) / 20000 * (end - start)
+    return np.minimum(x, col).mean() * height
 
 
-def take_off(cover, other):
-    cover[:CHUNK] -= other[:CHUNK]
+def areas_below(edges, out, n):
+    areas_left(edges, 1e9, out, n)
 
 
-def take_part(lines, cover):
-    part = cover[:CHUNK] * lines.reshape(LINES, -1)[18, :CHUNK]
-    cover[:CHUNK] = np.where(part > 1e-9, part, 0.0)
+def take_part(edges, here, above, n):
+    area = here[PITCH:][:n] - here[:n] - above[PITCH:][:n] + above[:n]
+    part = area * edges[16 * PITCH :][:n]
+    here[PITCH:][:n] = np.where(part > NOTHING, part, 0.0)
 
 
 def spread_pixels(planes, place, scratch, target):
     row, first, n = place
     values, pad, window, level = target
-    base = scratch.lines.reshape(LINES, -1)[16:18]
+    base = scratch.corners.reshape(-1, PITCH)[8:10]
     for i in range(n):
         at = (row, first + i)
         r, c = base[:, i].astype(int) - window[::2] + pad
@@ -200,14 +223,14 @@ def spread_pixels(planes, place, scratch, target):
         if planes.weight[at] > 0 and inside:
             weight, sky = float(planes.weight[at]), float(planes.sky[at]) - level
             noise = [weight**2 * known(plane[at]) for plane in planes[2:]]
-            lines = scratch.cover.ravel(), values.reshape(-1)
-            width, cells = values.shape[1], len(scratch.cover)
+            lines = scratch.cover, values.reshape(-1)
+            width, cells = values.shape[1], count_cells(scratch.cover)
             place = (i, (r * width + c) * 5, width)
             add_pixel(lines, place, cells, (weight * sky, weight, *noise))
 
 
 def area_of(lines, i):
-    table = lines.reshape(LINES, -1)
+    table = lines.reshape(-1, PITCH).astype(float)
     y, x = table[:4, i], table[4:8, i]
     return 0.5 * np.sum(x * np.roll(y, -1) - y * np.roll(x, -1))
 
@@ -219,7 +242,7 @@ def known(variance):
 def add_pixel(lines, place, cells, terms):
     parts, sums = lines
     k, first, width = (int(n) for n in place)
-    part = parts.reshape(cells, cells, -1)[:, :, k]
+    part = parts.reshape(cells + 1, cells + 1, -1)[1:, 1:, k].astype(float)
     for i, j in np.ndindex(cells, cells):
         here = sums[first + 5 * (i * width + j) :][:5]
         here += np.array(terms) * part[i, j] ** np.array([1, 1, 2, 2, 2])
@@ -361,17 +384,29 @@ def lagrange(t, k):
 
 def compare_pixels(sky, err, blots, level, limits, exceeds):
     blot, other = blots
-    snr_first, scale_first, snr_second, scale_second, flank = limits
+    snr_first, scale_first, snr_second, scale_second, flank, ring = limits
     for row, col in np.ndindex(sky.shape):
         slope = steepness(blot, row, col, flank)
         ends = [sky[row, col] - plane[row, col] - level for plane in (blot, other)]
         outside = ends[0] == ends[1] or ends[0] * ends[1] > 0
         excess = min(np.abs(ends)) if outside else 0.0
+        excess -= np.float32(ring) * contrast_near(other, row, col)
         noise = np.nan_to_num(err[row, col])
         if excess > scale_first * slope + snr_first * noise:
             exceeds[row, col] |= 1
         if excess > scale_second * slope + snr_second * noise:
             exceeds[row, col] |= 2
+
+
+def contrast_near(blot, row, col):
+    around = blot[max(row - 2, 0) : row + 3, max(col - 2, 0) : col + 3]
+    return np.nan_to_num(np.nanmax(around - blot[row, col], initial=0))
+
+
+def count_around(found, around):
+    padded = np.pad(found.astype(np.uint8), 2)
+    for i, j in np.ndindex(5, 5):
+        around += padded[i : i + found.shape[0], j : j + found.shape[1]]
 
 
 def steepness(blot, row, col, flank):

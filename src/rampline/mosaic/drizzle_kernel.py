@@ -18,10 +18,12 @@ from .pixel_areas import (
     BASE_COL,
     BASE_ROW,
     CHUNK,
-    LINES,
+    LANES,
     PITCH,
     Scratch,
+    count_cells,
     lay_pixels,
+    make_scratch,
 )
 from .window import Lattice, Window
 
@@ -74,18 +76,17 @@ def drizzle_pixels(
     """Drizzle one exposure into the sums of a window; ``half`` is half of pixfrac."""
     nodes, step, origin = lattice
     rows, cols = planes.sky.shape
-    scratch = Scratch(
-        np.zeros(LINES * PITCH), np.zeros((target.pad, target.pad, PITCH))
-    )
+    scratch = make_scratch(target.pad)
     for a in range(nodes.shape[0] - 1):
         first, stop = cells_that_touch(nodes, a, target)
         reached = max(0, origin + first * step), min(cols, origin + stop * step)
         for row in range(max(0, origin + a * step), min(rows, origin + (a + 1) * step)):
             left, right = columns_that_touch(lattice, row, reached, target)
             for col in range(left, right, CHUNK):
-                lay_pixels(lattice, (row, col), half, scratch)
-                place = (row, col, min(CHUNK, right - col))
-                spread_pixels(planes, place, scratch, target)
+                n = min(CHUNK, right - col)
+                place = (row, col, (n + LANES - 1) // LANES * LANES)
+                lay_pixels(lattice, place, half, scratch)
+                spread_pixels(planes, (row, col, n), scratch, target)
 
 
 @fast_kernel
@@ -149,17 +150,16 @@ def spread_pixels(
     skies, weights = skies[row], weights[row]
     poissons, reads, flats = poissons[row], reads[row], flats[row]
     values, pad, window, level = target
-    lines, cover = scratch
+    corners, _, parts = scratch
     rows, cols = values.shape[0] - pad, values.shape[1] - pad
-    width, cells = values.shape[1], cover.shape[0]
-    parts, sums = cover.reshape(-1), values.reshape(-1)
+    width, cells, sums = values.shape[1], count_cells(parts), values.reshape(-1)
     for i in range(n):
         col = first + i
         weight = np.float64(weights[col])
         if not weight > 0.0:
             continue
-        r = int(lines[BASE_ROW + i]) - window[0] + pad
-        c = int(lines[BASE_COL + i]) - window[2] + pad
+        r = int(corners[BASE_ROW + i]) - window[0] + pad
+        c = int(corners[BASE_COL + i]) - window[2] + pad
         if not (0 <= r < rows and 0 <= c < cols):
             continue
         square = weight * weight
@@ -185,27 +185,29 @@ def known(variance: np.float32) -> np.float64:
 
 @kernel_part
 def add_pixel(
-    lines: tuple[NDArray[np.float64], NDArray[np.float64]],
+    lines: tuple[NDArray[np.float32], NDArray[np.float64]],
     place: tuple[np.uintp, np.uintp, np.uintp],
     cells: int,
     terms: tuple[float, float, float, float, float],
 ) -> None:
     """Add one pixel to the sums of the ``cells`` by ``cells`` cells that it may cover.
 
-    ``lines`` are the parts of a chunk and the sums of a window, both flat; ``place``
-    gives the indices of the pixel's first part and first sum, and the number of cells
-    in a row of the sums. Unsigned indices need no check for negative wraparound.
+    ``lines`` are the parts of a chunk and the sums of a window, both flat; ``place`` gives
+    the pixel's number in the chunk, the index of its first sum, and the number of cells in
+    a row of the sums. Unsigned indices need no check for negative wraparound.
     """
     parts, sums = lines
     part, line, width = place
+    part += np.uintp((2 + cells) * PITCH)
     for _ in range(cells):
         k = line
         for _ in range(cells):
             # adding zero costs less than an unpredictable branch
-            add_terms(sums, k, parts[part], terms)
+            add_terms(sums, k, np.float64(parts[part]), terms)
             part += np.uintp(PITCH)
             k += np.uintp(TERMS)
         line += np.uintp(TERMS) * width
+        part += np.uintp(PITCH)
 
 
 @fast_kernel

@@ -3,8 +3,9 @@
 Each input pixel, shrunk by pixfrac about its centre, is mapped corner by corner onto
 the grid as a quadrilateral. Its overlap areas are exact: the area below and left of
 each crossing of grid lines, summed edge by edge (Green's theorem), and differences of
-these, divided by the pixel's own area. The code is free of branches and handles `CHUNK`
-input pixels at a time, so that it vectorises.
+these, divided by the pixel's own area. The code is free of branches and handles up to
+`CHUNK` input pixels at a time, so that it vectorises. Corners are placed in double
+precision; relative to the cells, single precision leaves 1e-6 of a pixel.
 """
 
 from typing import NamedTuple, TypeAlias
@@ -12,146 +13,168 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..numerics.jit import fast_kernel
+from ..numerics.jit import fast_kernel, kernel_part
 from ..numerics.nodes import cubic_of_cell, cubic_weights, find_cell
 from .window import Lattice
 
 Line: TypeAlias = NDArray[np.float64]
+Short: TypeAlias = NDArray[np.float32]
 CHUNK = 128
-"""Pixels along a row that are mapped onto the grid together."""
-PITCH = CHUNK + 8
+"""Most pixels along a row that are mapped onto the grid together."""
+LANES = 16
+"""Their number is rounded up to a multiple of this: numbers that a vector register holds."""
+PITCH = CHUNK + 16
 """Distance of lines in memory: a power of two would cause cache conflicts."""
-ROW_0, ROW_1, ROW_2, ROW_3 = 0, PITCH, 2 * PITCH, 3 * PITCH
-COL_0, COL_1, COL_2, COL_3 = 4 * PITCH, 5 * PITCH, 6 * PITCH, 7 * PITCH
-RUN_0, RUN_1, RUN_2, RUN_3 = 8 * PITCH, 9 * PITCH, 10 * PITCH, 11 * PITCH
-RISE_0, RISE_1, RISE_2, RISE_3 = 12 * PITCH, 13 * PITCH, 14 * PITCH, 15 * PITCH
-BASE_ROW, BASE_COL, SHARE = 16 * PITCH, 17 * PITCH, 18 * PITCH
-"""Offsets in `Scratch.lines`."""
-LINES = 19
-NOTHING = 1e-9
+ROW, COL = 0, 4 * PITCH
+"""Offsets of the first corner's row and column; of all corners in `Scratch.corners`."""
+BASE_ROW, BASE_COL = 8 * PITCH, 9 * PITCH
+"""Offsets in `Scratch.corners`."""
+CORNERS = 10
+RUN, RISE, SHARE = 8 * PITCH, 12 * PITCH, 16 * PITCH
+START, END, HEIGHT = 17 * PITCH, 21 * PITCH, 25 * PITCH
+"""Offsets in `Scratch.edges`, of the first of four lines except for SHARE."""
+EDGES = 29
+ZERO, HALF, ONE, TWO = (np.float32(x) for x in (0.0, 0.5, 1.0, 2.0))
+NOTHING = np.float32(2e-6)
 """Overlaps below this fraction of an input pixel are rounding errors."""
 
 
 class Scratch(NamedTuple):
     """Work arrays for a chunk of pixels along a row.
 
+    In each a single array with fixed offsets, because the compiler vectorises several arrays
+    only if it can prove that they do not overlap.
+
     Attributes
     ----------
-    lines : (LINES * PITCH,) float64
-        Rows, then columns, of the four corners in cyclic order, relative to the edge of
-        the first cell that a pixel can touch; for the four edges, columns over rows and
-        half of rows over columns; row and column of the first cell; one over the signed
-        area. A single array with fixed offsets, because the compiler vectorises several
-        arrays only if it can prove that they do not overlap.
-    cover : (cells, cells, PITCH) float64
-        Part of a pixel's area in each cell.
+    corners : (CORNERS * PITCH,) float64
+        Rows, then columns, of the four corners in cyclic order on the grid; row and column
+        of the first cell that a pixel can touch.
+    edges : (EDGES * PITCH,) float32
+        Rows, then columns, of the corners relative to the edge of that cell; for the four
+        edges, columns over rows and half of rows over columns; one over the signed area; of
+        the part of each edge below a line of the grid the columns of its start and its end,
+        and its height.
+    cover : ((1 + cells) * (1 + cells) * PITCH,) float32
+        Part of a pixel's area in each cell; the first row and column stay empty.
     """
 
-    lines: Line
-    cover: NDArray[np.float64]
+    corners: Line
+    edges: Short
+    cover: Short
+
+
+@fast_kernel
+def make_scratch(cells: int) -> Scratch:
+    """Return work arrays for pixels that touch at most ``cells`` rows and columns."""
+    return Scratch(
+        np.zeros(CORNERS * PITCH),
+        np.zeros(EDGES * PITCH, np.float32),
+        np.zeros((1 + cells) ** 2 * PITCH, np.float32),
+    )
 
 
 @fast_kernel
 def lay_pixels(
-    lattice: Lattice, place: tuple[int, int], half: float, scratch: Scratch
+    lattice: Lattice, place: tuple[int, int, int], half: float, scratch: Scratch
 ) -> None:
-    """Compute which parts of a chunk of pixels, the first at ``place``, lie in cells."""
-    lines, cover = scratch
-    corners_of_row(lattice, place, half, lines)
-    shift_to_cells(lines)
-    measure_edges(lines)
-    last = cover.shape[0] - 1
-    for k in range(last + 1):
-        for c in range(last + 1):
-            area_below_left(lines, k + 1.0, c + 1.0, cover[k, c])
-    for k in range(last, -1, -1):
-        for c in range(last, 0, -1):
-            take_off(cover[k, c], cover[k, c - 1])
-    for k in range(last, 0, -1):
-        for c in range(last + 1):
-            take_off(cover[k, c], cover[k - 1, c])
-    for k in range(last + 1):
-        for c in range(last + 1):
-            take_part(lines, cover[k, c])
+    """Compute which parts of pixels along a row lie in cells.
+
+    ``place``: row, first column and number of the pixels, a multiple of LANES.
+    """
+    corners, edges, cover = scratch
+    n = place[2]
+    cells = count_cells(cover)
+    corners_of_row(lattice, place, half, corners)
+    shift_to_cells(corners, edges, n)
+    measure_edges(edges, n)
+    for k in range(1, cells + 1):
+        # nothing of a pixel lies beyond the last cell
+        cut_edges(edges, np.float32(k if k < cells else np.inf), n)
+        line = cover[k * (1 + cells) * PITCH :]
+        for c in range(1, cells):
+            areas_left(edges, np.float32(c), line[c * PITCH :], n)
+        areas_below(edges, line[cells * PITCH :], n)
+    for k in range(cells, 0, -1):
+        for c in range(cells, 0, -1):
+            here = (k * (1 + cells) + c) * PITCH
+            above = here - (1 + cells) * PITCH
+            take_part(edges, cover[here - PITCH :], cover[above - PITCH :], n)
+
+
+@fast_kernel
+def count_cells(cover: Short) -> int:
+    """Return how many rows and columns of cells ``cover`` is for."""
+    return int(np.sqrt(len(cover) // PITCH)) - 1
 
 
 @fast_kernel
 def corners_of_row(
-    lattice: Lattice, place: tuple[int, int], half: float, lines: Line
+    lattice: Lattice, place: tuple[int, int, int], half: float, corners: Line
 ) -> None:
     """Compute the corners of pixels along a row on the grid."""
     nodes, step, origin = lattice
-    row, col = place
+    row, col, n = place
     share = 1.0 / step
     above = find_cell(row - half, step, origin, nodes.shape[0])
     upper = cubic_weights((row - half - origin) * share - above)
     below = find_cell(row + half, step, origin, nodes.shape[0])
     lower = cubic_weights((row + half - origin) * share - below)
     done = 0
-    while done < CHUNK:
+    while done < n:
         # all corners of a pixel use the cubics of the cell that contains its centre
         j = find_cell(float(col + done), step, origin, nodes.shape[1])
         end = max(origin + step * (j + 1) - col, done + 1)
-        end = CHUNK if j == nodes.shape[1] - 3 else min(end, CHUNK)
-        start = (col + done - origin) * share - j
+        end = n if j == nodes.shape[1] - 3 else min(end, n)
+        steps = ((col + done - origin) * share - j, share, half * share)
         for k in range(2):
-            line = lines[k * COL_0 :]
-            first, second = line[done:end], line[PITCH + done : PITCH + end]
-            third = line[2 * PITCH + done : 2 * PITCH + end]
-            fourth = line[3 * PITCH + done : 3 * PITCH + end]
-            steps = (start, share, half * share)
-            cubic = cubic_of_cell(nodes, above, j, k, upper)
-            ends_of_pixels(cubic, steps, first, second)
-            cubic = cubic_of_cell(nodes, below, j, k, lower)
-            ends_of_pixels(cubic, steps, fourth, third)
+            cubics = (
+                cubic_of_cell(nodes, above, j, k, upper),
+                cubic_of_cell(nodes, below, j, k, lower),
+            )
+            line = corners[k * COL + done : (k * COL + 3 * PITCH) + end]
+            ends_of_pixels(cubics, steps, end - done, line)
         done = end
 
 
 @fast_kernel
 def ends_of_pixels(
-    cubic: tuple[float, float, float, float],
+    cubics: tuple[tuple[float, float, float, float], tuple[float, float, float, float]],
     steps: tuple[float, float, float],
-    left: Line,
-    right: Line,
+    n: int,
+    out: Line,
 ) -> None:
-    """Evaluate a cubic at the left and right ends of pixels.
+    """Evaluate cubics at the ends of pixels: upper left, upper right, lower right, lower left.
 
     ``steps`` are the centre of the first pixel, the width of a pixel and half the width
     of a drop, in units of the node distance.
     """
-    c0, c1, c2, c3 = cubic
+    (a0, a1, a2, a3), (b0, b1, b2, b3) = cubics
     start, pixel, half = steps
-    for i in range(len(left)):
+    for i in range(n):
         centre = start + i * pixel
         t, u = centre - half, centre + half
-        left[i] = c0 + t * (c1 + t * (c2 + t * c3))
-        right[i] = c0 + u * (c1 + u * (c2 + u * c3))
+        out[i] = a0 + t * (a1 + t * (a2 + t * a3))
+        out[PITCH + i] = a0 + u * (a1 + u * (a2 + u * a3))
+        out[2 * PITCH + i] = b0 + u * (b1 + u * (b2 + u * b3))
+        out[3 * PITCH + i] = b0 + t * (b1 + t * (b2 + t * b3))
 
 
 @fast_kernel
-def shift_to_cells(lines: Line) -> None:
+def shift_to_cells(corners: Line, edges: Short, n: int) -> None:
     """Make corners relative to the edges of the first cell that a pixel can touch."""
-    for i in range(CHUNK):
-        a, b, c, d = (
-            lines[ROW_0 + i],
-            lines[ROW_1 + i],
-            lines[ROW_2 + i],
-            lines[ROW_3 + i],
-        )
-        cell = first_cell(a, b, c, d)
-        lines[BASE_ROW + i] = cell
-        lines[ROW_0 + i], lines[ROW_1 + i] = a + 0.5 - cell, b + 0.5 - cell
-        lines[ROW_2 + i], lines[ROW_3 + i] = c + 0.5 - cell, d + 0.5 - cell
-        a, b, c, d = (
-            lines[COL_0 + i],
-            lines[COL_1 + i],
-            lines[COL_2 + i],
-            lines[COL_3 + i],
-        )
-        cell = first_cell(a, b, c, d)
-        lines[BASE_COL + i] = cell
-        lines[COL_0 + i], lines[COL_1 + i] = a + 0.5 - cell, b + 0.5 - cell
-        lines[COL_2 + i], lines[COL_3 + i] = c + 0.5 - cell, d + 0.5 - cell
+    for axis in range(2):
+        line, out = corners[axis * COL :], edges[axis * COL :]
+        base = corners[BASE_ROW + axis * PITCH :]
+        for i in range(n):
+            a, b = line[i], line[PITCH + i]
+            c, d = line[2 * PITCH + i], line[3 * PITCH + i]
+            cell = first_cell(a, b, c, d)
+            base[i] = cell
+            out[i] = a + 0.5 - cell
+            out[PITCH + i] = b + 0.5 - cell
+            out[2 * PITCH + i] = c + 0.5 - cell
+            out[3 * PITCH + i] = d + 0.5 - cell
 
 
 @fast_kernel
@@ -164,83 +187,101 @@ def first_cell(a: float, b: float, c: float, d: float) -> float:
 
 
 @fast_kernel
-def measure_edges(lines: Line) -> None:
+def measure_edges(edges: Short, n: int) -> None:
     """Compute the slopes of the four edges, and one over the area that they enclose."""
-    for i in range(CHUNK):
-        y0, x0 = lines[ROW_0 + i], lines[COL_0 + i]
-        y1, x1 = lines[ROW_1 + i], lines[COL_1 + i]
-        y2, x2 = lines[ROW_2 + i], lines[COL_2 + i]
-        y3, x3 = lines[ROW_3 + i], lines[COL_3 + i]
-        lines[RUN_0 + i], lines[RISE_0 + i] = edge_slopes(y1 - y0, x1 - x0)
-        lines[RUN_1 + i], lines[RISE_1 + i] = edge_slopes(y2 - y1, x2 - x1)
-        lines[RUN_2 + i], lines[RISE_2 + i] = edge_slopes(y3 - y2, x3 - x2)
-        lines[RUN_3 + i], lines[RISE_3 + i] = edge_slopes(y0 - y3, x0 - x3)
+    for i in range(n):
+        y0, x0 = edges[i], edges[COL + i]
+        y1, x1 = edges[PITCH + i], edges[COL + PITCH + i]
+        y2, x2 = edges[2 * PITCH + i], edges[COL + 2 * PITCH + i]
+        y3, x3 = edges[3 * PITCH + i], edges[COL + 3 * PITCH + i]
+        measure_edge(edges, i, y1 - y0, x1 - x0)
+        measure_edge(edges, PITCH + i, y2 - y1, x2 - x1)
+        measure_edge(edges, 2 * PITCH + i, y3 - y2, x3 - x2)
+        measure_edge(edges, 3 * PITCH + i, y0 - y3, x0 - x3)
         # signed as the overlaps are
-        area = 0.5 * ((x2 - x0) * (y3 - y1) - (y2 - y0) * (x3 - x1))
-        lines[SHARE + i] = 1.0 / area
+        twice = (x2 - x0) * (y3 - y1) - (y2 - y0) * (x3 - x1)
+        edges[SHARE + i] = TWO / twice
+
+
+@kernel_part
+def measure_edge(edges: Short, i: int, height: np.float32, width: np.float32) -> None:
+    """Write width / height and height / (2 abs(width)); denominators of 0 become 1."""
+    edges[RUN + i] = width / (height if height != ZERO else ONE)
+    edges[RISE + i] = HALF * height / (abs(width) if width != ZERO else ONE)
 
 
 @fast_kernel
-def edge_slopes(height: float, width: float) -> tuple[float, float]:
-    """Return width / height and height / (2 abs(width)); denominators of 0 become 1."""
-    run = width / (height if height != 0.0 else 1.0)
-    return run, 0.5 * height / (abs(width) if width != 0.0 else 1.0)
-
-
-@fast_kernel
-def area_below_left(lines: Line, row: float, col: float, out: Line) -> None:
-    """Write the signed area of quadrilaterals below a row and left of a column line."""
-    for i in range(CHUNK):
+def cut_edges(edges: Short, row: np.float32, n: int) -> None:
+    """Keep of each edge what lies below a row."""
+    for i in range(n):
         y0, y1, y2, y3 = (
-            lines[ROW_0 + i],
-            lines[ROW_1 + i],
-            lines[ROW_2 + i],
-            lines[ROW_3 + i],
+            edges[i],
+            edges[PITCH + i],
+            edges[2 * PITCH + i],
+            edges[3 * PITCH + i],
         )
-        slopes = lines[RUN_0 + i], lines[RISE_0 + i]
-        area = area_left_of_edge((y0, lines[COL_0 + i], y1), slopes, row, col)
-        slopes = lines[RUN_1 + i], lines[RISE_1 + i]
-        area += area_left_of_edge((y1, lines[COL_1 + i], y2), slopes, row, col)
-        slopes = lines[RUN_2 + i], lines[RISE_2 + i]
-        area += area_left_of_edge((y2, lines[COL_2 + i], y3), slopes, row, col)
-        slopes = lines[RUN_3 + i], lines[RISE_3 + i]
-        area += area_left_of_edge((y3, lines[COL_3 + i], y0), slopes, row, col)
+        cut_edge(edges, i, (y0, y1), row)
+        cut_edge(edges, PITCH + i, (y1, y2), row)
+        cut_edge(edges, 2 * PITCH + i, (y2, y3), row)
+        cut_edge(edges, 3 * PITCH + i, (y3, y0), row)
+
+
+@kernel_part
+def cut_edge(
+    edges: Short, i: int, ends: tuple[np.float32, np.float32], row: np.float32
+) -> None:
+    """Write the columns where an edge below a row starts and ends, and its height."""
+    first, last = ends
+    a = first if first < row else row  # noqa: FURB136
+    b = last if last < row else row  # noqa: FURB136
+    x, run = edges[COL + i], edges[RUN + i]
+    edges[START + i] = x + (a - first) * run
+    edges[END + i] = x + (b - first) * run
+    edges[HEIGHT + i] = b - a
+
+
+@fast_kernel
+def areas_left(edges: Short, col: np.float32, out: Short, n: int) -> None:
+    """Write the signed area of quadrilaterals below the row of a cut and left of a column."""
+    for i in range(n):
+        area = area_left_of_edge(edges, i, col)
+        area += area_left_of_edge(edges, PITCH + i, col)
+        area += area_left_of_edge(edges, 2 * PITCH + i, col)
+        area += area_left_of_edge(edges, 3 * PITCH + i, col)
         out[i] = area
 
 
-@fast_kernel
-def area_left_of_edge(
-    edge: tuple[float, float, float],
-    slopes: tuple[float, float],
-    row: float,
-    col: float,
-) -> float:
-    """Integrate the smaller of ``col`` and an edge's column over its rows below ``row``.
-
-    ``edge`` is the row and column of its start and the row of its end.
-    """
-    y0, x0, y1 = edge
-    run, rise = slopes
-    a = y0 if y0 < row else row  # noqa: FURB136
-    b = y1 if y1 < row else row  # noqa: FURB136
-    start, end = x0 + (a - y0) * run - col, x0 + (b - y0) * run - col
-    left = start if start < 0.0 else 0.0  # noqa: FURB136
-    right = end if end < 0.0 else 0.0  # noqa: FURB136
+@kernel_part
+def area_left_of_edge(edges: Short, i: int, col: np.float32) -> np.float32:
+    """Integrate the smaller of ``col`` and an edge's column over its rows below the cut."""
+    start, end = edges[START + i] - col, edges[END + i] - col
+    left = start if start < ZERO else ZERO  # noqa: FURB136
+    right = end if end < ZERO else ZERO  # noqa: FURB136
     # the trapezoid of the ends, with a correction where the edge crosses the line
     bow = (end - right) * left + (start - left) * right
-    return (b - a) * (0.5 * (left + right) + col) - rise * bow
+    height, rise = edges[HEIGHT + i], edges[RISE + i]
+    return np.float32(height * (HALF * (left + right) + col) - rise * bow)
 
 
 @fast_kernel
-def take_off(cover: Line, other: Line) -> None:
-    """Subtract one line of areas from another."""
-    for i in range(CHUNK):
-        cover[i] -= other[i]
+def areas_below(edges: Short, out: Short, n: int) -> None:
+    """Write the signed area of quadrilaterals below the row of a cut."""
+    for i in range(n):
+        area = edges[HEIGHT + i] * (edges[START + i] + edges[END + i])
+        for k in range(1, 4):
+            j = k * PITCH + i
+            area += edges[HEIGHT + j] * (edges[START + j] + edges[END + j])
+        out[i] = HALF * area
 
 
 @fast_kernel
-def take_part(lines: Line, cover: Line) -> None:
-    """Divide a line of areas by the areas of the pixels."""
-    for i in range(CHUNK):
-        part = cover[i] * lines[SHARE + i]
-        cover[i] = part if part > NOTHING else 0.0
+def take_part(edges: Short, here: Short, above: Short, n: int) -> None:
+    """Turn areas below and left of the far corner of a cell into parts of pixels within it.
+
+    ``here`` and ``above`` begin with the line of the cell before, in the cell's row of cells
+    and in the one above, which still hold areas.
+    """
+    for i in range(n):
+        area = here[PITCH + i] - here[i] - above[PITCH + i] + above[i]
+        part = area * edges[SHARE + i]
+        here[PITCH + i] = part if part > NOTHING else ZERO
