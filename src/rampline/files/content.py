@@ -92,6 +92,12 @@ def content_hash(path: Path) -> str:
         )
 
 
+def hash_file(path: Path) -> str:
+    """Hash a file's bytes, whatever it is."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def recorded_hash(path: Path) -> str | None:
     """Return CONTHASH of the header, None where there is none.
 

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 
 from ..errors import InputError, RamplineError
-from ..files.content import recorded_hash
+from ..files.content import hash_file, recorded_hash
 from ..files.whole_file import write_json
 from ..reference.selection import CATALOG_KINDS, RAMP_KINDS, SKY_KINDS
 from .input.options import ReduceOptions
@@ -19,7 +19,7 @@ from .output.folders import Folders
 from .run_plan import RunPlan
 from .tasks.alignment_table import stored_key
 from .tasks.products import reference_source
-from .tasks.task_key import hash_file, make_key
+from .tasks.task_key import make_key
 
 MODULE = "program.reduce"
 FILE_NAME = "finished.json"

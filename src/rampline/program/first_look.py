@@ -22,7 +22,9 @@ from ..errors import MissingReferenceError
 from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes
 from ..exposure.records import SlopeImage
+from ..files.content import hash_file
 from ..files.provenance import StepRun
+from ..files.source_code import source_hash
 from ..files.supplied_light import SuppliedLight, find_supplied, read_supplied
 from ..pipeline.drawn_regions import DrawnMasks, place_regions
 from ..pipeline.expect_artifacts import expect_artifacts
@@ -41,7 +43,6 @@ from .tasks.artifact_list import write_artifact_list
 from .tasks.describe_findings import describe_findings, steps_taken
 from .tasks.make_exposure import why_no_mosaic
 from .tasks.products import Workplace, reference_source, step_run
-from .tasks.task_key import hash_file, source_hash
 
 log = logging.getLogger(__name__)
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ParameterError, RamplineError
+from ..files.content import hash_file
 from ..files.whole_file import write_text
 from .engines.progress import PlainProgress
-from .tasks.task_key import hash_file, make_key
+from .tasks.task_key import make_key
 
 if TYPE_CHECKING:
     from ..simulation.scene import SceneParams

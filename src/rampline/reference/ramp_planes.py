@@ -16,14 +16,15 @@ from ..errors import MissingReferenceError
 from ..exposure.header import Header
 from ..exposure.planes import RampPlanes
 from ..exposure.records import Flags32, Plane
+from ..files.source_code import source_hash
 from ..units import CDS_TO_SINGLE_READ
 from .cache import entry_name, recall
 from .dark import average_dark, measure_dark_noise, measure_dark_rate
 from .pixel_file import PixelFile, open_pixel_file
 from .selection import RAMP_KINDS, ReferenceFiles
 
-FORMAT = "ramp planes 3"
-"""To be changed whenever the code below makes different planes from the same files."""
+MODULE = "reference.ramp_planes"
+"""Planes made by other code than this, and what it imports, are made again."""
 DETECTOR_KINDS = tuple(kind for kind in RAMP_KINDS if kind != "dark")
 
 
@@ -57,12 +58,13 @@ def load_ramp_planes(
     readout = header.readout
     window = (readout.row_start, readout.col_start, readout.n_rows, readout.n_cols)
     reads = (readout.n_frames, readout.n_dropped, readout.n_groups, readout.frame_s)
+    code = source_hash(MODULE)
     detector = recall(
-        entry_name(FORMAT, window, [sha1[kind] for kind in DETECTOR_KINDS]),
+        entry_name(code, window, [sha1[kind] for kind in DETECTOR_KINDS]),
         lambda: _detector_arrays(files, header),
     )
     dark = recall(
-        entry_name(FORMAT, window, reads, sha1["dark"], sha1["readnoise"]),
+        entry_name(code, window, reads, sha1["dark"], sha1["readnoise"]),
         lambda: _dark_arrays(files, header, detector["read_noise_dn"]),
     )
     return RampPlanes(

@@ -1,7 +1,6 @@
 from rampline.exposure.planes import UsedFile
 from rampline.params import Params
-from rampline.program.tasks import task_key
-from rampline.program.tasks.task_key import make_key, source_hash
+from rampline.program.tasks.task_key import make_key
 
 
 class One(Params):
@@ -27,28 +26,3 @@ def test_the_order_of_reference_files_does_not_matter():
     assert make_key("flags", [], One(), [one, two]) == make_key(
         "flags", [], One(), [two, one]
     )
-
-
-def test_the_source_hash_covers_what_a_module_imports(tmp_path, monkeypatch):
-    (tmp_path / "top.py").write_text(
-        "def f():\n    from .below import g\n    return g\n"
-    )
-    (tmp_path / "below.py").write_text("g = 1\n")
-    monkeypatch.setattr(task_key, "PACKAGE", tmp_path)
-    before = source_hash.__wrapped__("top")
-    (tmp_path / "below.py").write_text("g = 2\n")
-    # a process reads every source once
-    assert source_hash.__wrapped__("top") == before
-    task_key._source.cache_clear()
-    assert source_hash.__wrapped__("top") != before
-
-
-def test_a_product_does_not_hang_on_the_code_of_other_stages():
-    covered = {
-        path.relative_to(task_key.PACKAGE).as_posix()
-        for path in task_key._closure(
-            task_key._module_file("program.tasks.make_survey")
-        )
-    }
-    assert "astrometry/sources.py" in covered
-    assert not covered & {"program/reduce.py", "detector/jumps.py", "report/page.py"}

@@ -19,6 +19,7 @@ from ...astrometry.reference_catalog import (
 from ...errors import InputError, NetworkError, ParameterError, RamplineError
 from ...exposure.grid import Grid
 from ...files.catalogs import read_catalog
+from ...files.content import hash_file
 from ...files.read_mosaic import read_image_cards
 from ...pipeline.sky_to_mosaic import (
     AlignedField,
@@ -31,7 +32,7 @@ from ...units import MAS_PER_ARCSEC
 from .alignment_table import read_alignment, stored_key, write_alignment
 from .make_survey import read_survey
 from .products import Made
-from .task_key import hash_file, make_key
+from .task_key import make_key
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ from ...detector.bad_pixels import (
     empty_stack,
     judge_pixels,
 )
+from ...files.content import hash_file
 from ...files.read import read_header, read_slope
 from ...files.templates import write_planes
 from ...flags import HOT, LOW_QE, OPEN, TELEGRAPH
@@ -28,7 +29,6 @@ from .products import (
     reference_source,
     step_run,
 )
-from .task_key import hash_file
 
 MODULE = "program.tasks.make_bad_pixels"
 FLAGS, RESPONSE = "DQ", "RESPONSE"

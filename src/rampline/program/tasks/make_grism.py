@@ -7,6 +7,7 @@ from pathlib import Path
 from ...artifacts.grism_sky import GrismSky, GrismSkyParams
 from ...errors import MissingReferenceError
 from ...exposure.header import Header
+from ...files.content import hash_file
 from ...files.names import product_name
 from ...files.provenance import StepRun
 from ...files.read import read_header, read_slope
@@ -42,7 +43,6 @@ from .products import (
     reference_source,
     step_run,
 )
-from .task_key import hash_file
 
 MODULE = "program.tasks.make_grism"
 LIGHT, LIGHT_ERR = "LIGHT", "LIGHT_ERR"

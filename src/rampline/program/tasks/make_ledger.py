@@ -19,6 +19,7 @@ from ...errors import InputError, RamplineError
 from ...exposure.header import Header
 from ...exposure.planes import HeldCharge, RampPlanes, UsedFile
 from ...exposure.records import Ramp
+from ...files.content import hash_file
 from ...files.read import read_ramp
 from ...files.whole_file import write_arrays
 from ...numerics.workspace import Workspace
@@ -28,7 +29,7 @@ from ...reference.ramp_planes import load_ramp_planes
 from ...reference.selection import RAMP_KINDS
 from ..input.inputs import Source
 from .products import reference_source
-from .task_key import hash_file, make_key
+from .task_key import make_key
 
 log = logging.getLogger(__name__)
 

@@ -19,6 +19,7 @@ from ...exposure.grid import Grid
 from ...exposure.header import Card
 from ...exposure.records import SkyImage
 from ...files.catalogs import write_association
+from ...files.content import hash_file
 from ...files.names import product_name
 from ...files.provenance import NOT_MEASURED, Provenance, StepRun
 from ...files.scratch import ScratchPlanes
@@ -42,7 +43,6 @@ from .make_crf import CrfRequest, are_current
 from .make_survey import load_sky, read_survey
 from .pictures import draw_mosaic
 from .products import Made, Recipe, bench, input_files
-from .task_key import hash_file
 
 MODULE = "program.tasks.make_mosaic"
 COMPUTED = ("DQ",)

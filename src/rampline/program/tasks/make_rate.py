@@ -11,6 +11,7 @@ from ...detector.flicker_noise import FlickerNoiseParams
 from ...errors import InputError, MissingReferenceError
 from ...exposure.header import Header
 from ...exposure.records import SlopeImage
+from ...files.content import hash_file
 from ...files.names import product_name
 from ...files.provenance import InputFile, StepRun
 from ...files.read import read_ramp
@@ -24,7 +25,6 @@ from ...reference.sky_planes import FlatField, load_flat
 from .artifact_list import artifact_list_path
 from .make_ledger import read_held
 from .products import Recipe, Workplace, bench, list_steps, reference_source
-from .task_key import hash_file
 
 log = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ from ...errors import RamplineError
 from ...exposure.header import Card, Header
 from ...exposure.planes import SkyPlanes
 from ...exposure.records import SlopeImage
+from ...files.content import hash_file
 from ...files.read import read_header, read_slope
 from ...files.read_provenance import read_provenance
 from ...files.supplied_light import SuppliedLight, find_supplied, read_supplied
@@ -41,7 +42,6 @@ from .products import (
     reference_source,
     step_run,
 )
-from .task_key import hash_file
 
 MODULE = "program.tasks.make_stray"
 LIGHT, LIGHT_ERR, BITS = "LIGHT", "LIGHT_ERR", "ARTIFACT"

@@ -6,6 +6,7 @@ from pathlib import Path
 from ...detector.flicker_noise import FlickerNoiseParams
 from ...exposure.header import Header
 from ...exposure.records import SlopeImage
+from ...files.content import hash_file
 from ...files.provenance import StepRun
 from ...files.read import read_header, read_slope
 from ...files.supplied_light import find_supplied
@@ -40,7 +41,6 @@ from .products import (
     reference_source,
     step_run,
 )
-from .task_key import hash_file
 
 MODULE = "program.tasks.remake_exposure"
 
