@@ -7,6 +7,7 @@ from rampline.numerics.selection import (
     select,
     select_median,
     select_two,
+    sorted_quantiles,
 )
 
 from ..twins import numerics as twins
@@ -82,3 +83,12 @@ def test_a_robust_scatter_is_that_of_most_values():
 def test_statistics_a_robust_scatter_is_the_standard_deviation_of_normal_values(rng):
     values = rng.normal(7.0, 3.0, (200, 200))
     assert robust_scatter(values) == pytest.approx(3.0, rel=0.02)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 1000])
+def test_quantiles_of_sorted_values_are_those_of_numpy(rng, n):
+    values = rng.normal(3.0, 20.0, n).astype(np.float32)
+    quantiles = 0.0, 0.1587, 0.5, 0.84, 1.0
+    ours = sorted_quantiles(np.sort(values), quantiles)
+    theirs = np.quantile(values.astype(np.float64), quantiles)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)

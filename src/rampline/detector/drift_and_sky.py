@@ -151,18 +151,21 @@ def find_fields(
     """
     for field in fields:
         field.weigh(weight)
-    ends = np.cumsum([field.size for field in fields])[:-1]
+    ends = np.cumsum([0, *(field.size for field in fields)]).tolist()
+
+    def split(whole: Vector) -> list[Vector]:
+        return [whole[a:b] for a, b in itertools.pairwise(ends)]
 
     def transposed(sums: Parts) -> Vector:
         return np.concatenate([field.transposed(sums) for field in fields])
 
     def image_of(whole: Vector) -> Vector:
-        pairs = zip(fields, np.split(whole, ends), strict=True)
+        pairs = zip(fields, split(whole), strict=True)
         seen = add_parts([field.parts(part) for field, part in pairs])
         return whole + transposed(cells.add_up(weight, seen))
 
     def guess_of(whole: Vector) -> Vector:
-        pairs = zip(fields, np.split(whole, ends), strict=True)
+        pairs = zip(fields, split(whole), strict=True)
         return np.concatenate([field.guess(part) for field, part in pairs])
 
     def dot(one: Vector, other: Vector) -> float:
@@ -172,7 +175,7 @@ def find_fields(
     one = Parts(np.ones(cells.shape[:2]), np.zeros(cells.shape[2:]))
     told = transposed(cells.add_up(right, one))
     whole = conjugate_gradients(image_of, told, guess_of, dot, _LIMITS)
-    return np.split(whole, ends)
+    return split(whole)
 
 
 def add_parts(images: list[Parts]) -> Parts:
@@ -182,28 +185,39 @@ def add_parts(images: list[Parts]) -> Parts:
 
 
 class Drift:
-    """Levels of the rows of each output, from streams of unit variance."""
+    """Levels of the rows of each output, from cycles of unit variance.
+
+    The unknowns are the real and imaginary parts of the cycles in an orthonormal scale, so
+    that prior and preconditioner, which are the same for all rows, act on each alone.
+    """
 
     def __init__(self, cells: Cells, powers: Powers) -> None:
         """Take square roots of the prior's eigenvalues, common and own."""
         self._rows, self._outputs = cells.shape[:2]
         self._dark = np.zeros(cells.shape[2:])
         self._length = stream_length(self._rows)
-        self._prior = powers.own, powers.own + self._outputs * powers.common
-        self._roots = np.sqrt(self._prior[0]), np.sqrt(self._prior[1])
-        self._filters = np.ones(1), np.ones(1)
-        self.size = self._outputs * self._length
+        whole = powers.own + self._outputs * powers.common
+        self._prior = np.repeat(powers.own, 2), np.repeat(whole, 2)
+        self._roots = self._mixer(*(np.sqrt(prior) for prior in self._prior))
+        self._filters = self._roots
+        self._scale = np.full(whole.size, np.sqrt(self._length / 2.0))
+        # the cycles that are their own mirror images
+        self._scale[:: self._length // 2 if self._length % 2 == 0 else whole.size] = (
+            np.sqrt(self._length)
+        )
+        self.size = self._outputs * 2 * whole.size
 
     def weigh(self, weight: Plane) -> None:
         """Prepare the preconditioner: equal weight for all rows."""
         mean = float(weight.sum()) / (self._outputs * self._rows)
-        own, joint = (1.0 / (1.0 + mean * prior) for prior in self._prior)
-        self._filters = own, joint
+        filters = (1.0 / (1.0 + mean * prior) for prior in self._prior)
+        self._filters = self._mixer(*filters)
 
     def levels(self, part: Vector) -> Plane:
         """Return levels, (outputs, rows)."""
-        streams = part.reshape(self._outputs, -1)
-        return self._filtered(streams, *self._roots)[:, : self._rows]
+        cycles = self._scale * self._mixed(part, *self._roots).view(np.complex128)
+        streams = fourier.irfft(cycles, self._length, axis=1)
+        return np.asarray(streams[:, : self._rows], np.float64)
 
     def parts(self, part: Vector) -> Parts:
         """Return the levels as an image."""
@@ -211,17 +225,24 @@ class Drift:
 
     def transposed(self, sums: Parts) -> Vector:
         """Return the product with the transposed map."""
-        return self._filtered(sums.rows.T, *self._roots).ravel()
+        cycles = fourier.rfft(sums.rows.T, self._length, axis=1) / self._scale
+        return self._mixed(cycles.view(np.float64), *self._roots).ravel()
 
     def guess(self, part: Vector) -> Vector:
         """Return a solution for equal weights."""
-        streams = part.reshape(self._outputs, -1)
-        return self._filtered(streams, *self._filters).ravel()
+        return self._mixed(part, *self._filters).ravel()
 
-    def _filtered(self, streams: Plane, own: Vector, joint: Vector) -> Plane:
-        cycles = fourier.rfft(streams, self._length, axis=1)
-        cycles = own * cycles + (joint - own) * cycles.mean(axis=0)
-        return np.asarray(fourier.irfft(cycles, self._length, axis=1), np.float64)
+    def _mixer(self, own: Vector, joint: Vector) -> tuple[Vector, Vector]:
+        """Return the factors of each output and of the sum of the outputs.
+
+        The mean of the outputs is multiplied by ``joint`` and the rest by ``own``.
+        """
+        return own, (joint - own) / self._outputs
+
+    def _mixed(self, part: Vector, own: Vector, shared: Vector) -> Plane:
+        """Multiply each output by one factor and add the sum times the other."""
+        each = part.reshape(self._outputs, -1)
+        return np.asarray(own * each + shared * each.sum(axis=0))
 
 
 class Modes:
@@ -236,6 +257,9 @@ class Modes:
         wave[0, 0] = wave[wave > 0.0].min(initial=1.0)
         power = wave**-_FALL
         self._root = np.sqrt(power / power.sum() * scatter.size)
+        self._up, self._along = (
+            cosines(n, m) for n, m in zip(scatter.shape, power.shape, strict=True)
+        )
         self._guess = np.ones(1)
         self.size = power.size
 
@@ -247,19 +271,25 @@ class Modes:
     def parts(self, part: Vector) -> Parts:
         """Return the light as an image."""
         modes = self._root * part.reshape(self._root.shape)
-        light = fourier.idctn(modes, self._scatter.shape)
+        light = self._up @ modes @ self._along.T
         return Parts(self._level, np.asarray(self._scatter * light))
 
     def transposed(self, sums: Parts) -> Vector:
         """Return the product with the transposed map."""
         light = self._scatter * sums.squares
-        n_high, n_wide = self._root.shape
-        modes = fourier.dctn(light)[:n_high, :n_wide]
+        modes = self._up.T @ light @ self._along
         return np.asarray(self._root * modes, np.float64).ravel()
 
     def guess(self, part: Vector) -> Vector:
         """Return a solution for modes alone."""
         return self._guess * part
+
+
+def cosines(n: int, most: int) -> Plane:
+    """Return the first orthonormal cosines of ``n`` cells, (n, most)."""
+    wave = np.outer(np.arange(n) + 0.5, np.arange(most)) * (np.pi / n)
+    scale = np.where(np.arange(most) > 0, np.sqrt(2.0 / n), np.sqrt(1.0 / n))
+    return np.asarray(np.cos(wave) * scale)
 
 
 class Terms:

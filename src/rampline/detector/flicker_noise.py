@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..exposure.records import Flags32, Plane
 from ..exposure.timing import Readout
 from ..flags import DO_NOT_USE, NON_SCIENCE, REFERENCE_PIXEL, SATURATED
+from ..numerics.selection import sorted_quantiles
 from ..params import Factor, Sigma, StepParams
 from .clock_order import follow_drift
 from .drift_and_sky import Powers
@@ -289,12 +290,13 @@ def _measure_sky(
     with np.errstate(divide="ignore", invalid="ignore"):
         sample = sample if flat is None else sample / flat[::_STEP, ::_STEP]
     usable = (pixel_flags[::_STEP, ::_STEP] & np.uint32(_UNUSABLE)) == 0
-    values = sample[usable & np.isfinite(sample)]
+    values = np.sort(sample[usable & np.isfinite(sample)])
     if values.size == 0:
         return 0.0, 0.0
     level, scatter = 0.0, 0.0
     for _ in range(_SKY_ROUNDS):
-        low, level = (float(q) for q in np.percentile(values, (15.87, 50.0)))
+        low, level = sorted_quantiles(values, (0.1587, 0.5))
         scatter = level - low
-        values = values[values <= level + 3.0 * scatter]
+        end = np.searchsorted(values, level + 3.0 * scatter, side="right")
+        values = values[:end]
     return level, scatter

@@ -12,7 +12,7 @@ import scipy
 from numpy.typing import NDArray
 
 from ..numerics.jit import kernel
-from ..numerics.selection import robust_scatter
+from ..numerics.selection import robust_scatter, sorted_quantiles
 
 STRIP: Final = 8
 """Length of a strip in pixels, and height of a block in rows."""
@@ -285,7 +285,8 @@ def _find_sources(
         mean = wide_total / np.maximum(wide_count, 1e-3)
         if is_source.all():
             break
-        low, middle = np.percentile(mean[~is_source][::_SAMPLED], (15.87, 50.0))
+        sample = np.sort(mean[~is_source][::_SAMPLED])
+        low, middle = sorted_quantiles(sample, (0.1587, 0.5))
         is_source = is_source | (mean > middle + clip * (middle - low))
     return np.asarray(
         scipy.ndimage.binary_dilation(is_source, np.ones((3, 3))), np.bool_

@@ -32,6 +32,27 @@ def robust_scatter(values: NDArray[np.floating[Any]]) -> float:
     return MAD_TO_SIGMA * float(np.median(np.abs(known - np.median(known))))
 
 
+def sorted_quantiles(
+    ordered: NDArray[np.float32], quantiles: tuple[float, ...]
+) -> list[float]:
+    """Return the quantiles of sorted values as `numpy.quantile` does, without a search.
+
+    Parameters
+    ----------
+    ordered : (n,) float32
+        In ascending order, at least one, no NaN.
+    quantiles : tuple of float
+        From 0 to 1.
+    """
+    found, last = [], ordered.size - 1
+    for quantile in quantiles:
+        place = quantile * last
+        below = min(int(place), max(last - 1, 0))
+        low, high = float(ordered[below]), float(ordered[min(below + 1, last)])
+        found.append(low + (high - low) * (place - below))
+    return found
+
+
 @kernel
 def select(values: NDArray[np.floating[Any]], n: int, k: int) -> float:
     """Return the ``k``-th smallest (from 0) of the first ``n`` values, reordering them.

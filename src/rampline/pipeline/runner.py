@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from time import perf_counter
 from types import TracebackType
-from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, Self, TypeAlias, TypeVar
 
 from ..numerics.workspace import Workspace
 from ..params import Params, StepParams
@@ -44,19 +44,31 @@ class Banded(NamedTuple, Generic[B]):
     work: Work
 
 
-class Bench:
-    """The threads and the buffers of this process, reused from exposure to exposure."""
+_LOWEST: Final = 32
+"""Rows below which a band is not worth a thread."""
+_BANDS_EACH: Final = 4
+"""Bands for each thread: as some take longer than others, a thread takes what is left."""
 
-    def __init__(self, threads: int = 1, band_rows: int = 64) -> None:
+
+class Bench:
+    """The threads and the buffers of this process, reused from exposure to exposure.
+
+    ``band_rows`` is the largest height of a band: every band has a cost of its own, a tenth
+    of all for a band of 64 rows, so they are no lower than the number of threads asks for.
+    """
+
+    def __init__(self, threads: int = 1, band_rows: int = 256) -> None:
         self.threads, self.band_rows = threads, band_rows
         self.workspace = Workspace()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def over_rows(self, n_rows: int, work: Work) -> None:
         """Call ``work`` for every band of rows; the first error is raised."""
+        share = max(n_rows // (_BANDS_EACH * self.threads), _LOWEST)
+        height = min(share, self.band_rows)
         bands = [
-            slice(start, min(start + self.band_rows, n_rows))
-            for start in range(0, n_rows, self.band_rows)
+            slice(start, min(start + height, n_rows))
+            for start in range(0, n_rows, height)
         ]
         self.over(bands, work)
 
