@@ -25,6 +25,8 @@ from .pixel_file import open_pixel_file
 from .selection import ReferenceFiles
 
 REQUIRED: Final = ("flat", "photom", "area", "distortion")
+FLAT_FORMAT: Final = "flat 1"
+"""To be changed whenever `load_flat` makes other planes of the same file."""
 
 _models: dict[str, Any] = {}
 _models_lock = Lock()
@@ -96,7 +98,7 @@ def load_flat(files: ReferenceFiles, header: Header) -> FlatField:
         flat[(bits & flags.DO_NOT_USE) != 0] = 1.0
         return {"flat": flat, "err": err, "flags": bits}
 
-    found = recall(_name("flat", used[0], header), build, on_disk=False)
+    found = recall(_name(FLAT_FORMAT, used[0], header), build)
     return FlatField(found["flat"], found["err"], found["flags"], used)
 
 
