@@ -178,3 +178,14 @@ def test_known_directions_are_not_searched_again(rng):
     small = find_angled_stripes(cells, place._replace(cell_px=2), PARAMS)
     wanted = again.light.reshape(512, 2, 512, 2).mean(axis=(1, 3))
     assert np.std(small.light - wanted) < 0.1 * np.std(wanted)
+
+
+def test_a_trend_is_light_where_a_band_of_rows_is_hidden(rng):
+    y = np.linspace(-1.0, 1.0, SIDE)[:, None]
+    light = stripes(rng, 60.0, 0.03) + stripes(rng, -60.0, 0.03)
+    light += (0.01 * y).astype(np.float32)
+    image = sky(rng) + light
+    image[300:620] = np.nan
+    found = find(image).light
+    wanted, seen = ((y * p).mean() / (y**2).mean() for p in (light, found))
+    assert seen == pytest.approx(wanted, abs=0.001)

@@ -21,7 +21,7 @@ from ..exposure.timing import OUTPUT_COLUMNS
 from ..numerics.jit import kernel
 from ..numerics.selection import robust_scatter, select_median
 from .bits import CLAW_CORRECTED, WISP_CORRECTED
-from .cells import average_blocks, blur, expand, smooth
+from .cells import average_blocks, blur, expand, smooth, spread
 from .row_levels import without_row_levels
 from .stray_fit import (
     CLIP_HIGH,
@@ -66,6 +66,15 @@ LEAST_HELD_OUT: Final = 0.5
 """Minimum median strength of light in exposures that had no part in its picture: 1 where
 it is fixed on the detector, 0 where bands of 1/f noise or faint sources look alike."""
 PLANE_ROUNDS: Final = 20
+OWN_LIGHT: Final = 3.0
+"""Minimum significance of light of one exposure alone: that much in noise is in one place
+of seven hundred, and left out there of one exposure."""
+OWN_SCALES: Final = (1.0, 4.0)
+"""Standard deviations of the Gaussians with which it is sought, in cells of modes."""
+OWN_SHARE: Final = 0.3
+"""Changes of the shape of the light may be this large, as a share of it."""
+LEAST_OF_BLOCK: Final = 0.25
+"""Minimum known fraction of a cell of modes."""
 
 
 class Picture(NamedTuple):
@@ -107,6 +116,7 @@ def find_stray_light(
     optics: tuple[str, str],
     first_pixel: tuple[int, int],
     params: StrayLightParams,
+    sketch: StrayTemplate | None = None,
 ) -> StrayTemplate:
     """Make the stray-light template of a detector and filter.
 
@@ -120,27 +130,48 @@ def find_stray_light(
     first_pixel : (int, int)
         Row and column of a subarray's first pixel on the full detector.
     params : StrayLightParams
+    sketch : StrayTemplate, optional
+        From `sketch_stray_light`.
 
     Returns
     -------
     StrayTemplate
         In the same cells. All zero if nothing is significant.
     """
-    found = _picture(exposures, params)
-    is_lit = found.light > 0
-    exposures = [without_row_levels(e, is_lit, CELL).even for e in exposures]
-    kinds = tell_apart(found.light.shape, optics, first_pixel, CELL)
-    alike = _of_equal_strength(exposures, _by_kind(found.light, kinds), kinds, params)
+    if sketch is None:
+        sketch = sketch_stray_light(exposures, optics, first_pixel, params)
+    kinds = tell_apart(exposures[0].shape, optics, first_pixel, CELL)
+    alike, exposures = _alike(exposures, sketch, kinds, params)
     found = _picture(alike, params)
     lasting = _lasting_kinds(exposures, kinds, params)
     kept = np.where(np.isin(kinds, lasting), found.light, np.float32(0))
-    light = _by_kind(kept, kinds)
-    change = _change_of_shape(exposures, light, params)
-    components = light if change is None else np.concatenate([light, change[None]])
-    region = kept > 0
+    made = _template(found._replace(light=kept), kinds)
+    change = _change_of_shape(exposures, made.light, params)
+    if change is not None:
+        made = made._replace(light=np.concatenate([made.light, change[None]]))
+    return made
+
+
+def sketch_stray_light(
+    exposures: Sequence[Plane],
+    optics: tuple[str, str],
+    first_pixel: tuple[int, int],
+    params: StrayLightParams,
+) -> StrayTemplate:
+    """Return what the exposures have in common, as `find_stray_light` starts from it.
+
+    It may be no light, and holds what single exposures add to a median.
+    """
+    kinds = tell_apart(exposures[0].shape, optics, first_pixel, CELL)
+    return _template(_picture(exposures, params), kinds)
+
+
+def _template(found: Picture, kinds: NDArray[np.uint16]) -> StrayTemplate:
+    """Return a template of light without changes of its shape."""
+    light, region = _by_kind(found.light, kinds), found.light > 0
     err = np.where(region, np.float32(found.noise), np.float32(0))
     bits = np.where(region, kinds, np.uint16(0))
-    return StrayTemplate(components, err, bits, n_light=len(light), cell_px=CELL)
+    return StrayTemplate(light, err, bits, n_light=len(light), cell_px=CELL)
 
 
 def _by_kind(light: Plane, kinds: NDArray[np.uint16]) -> Plane:
@@ -239,30 +270,56 @@ def _large(found: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
     return np.asarray((sizes >= least_area)[labels], np.bool_)
 
 
-def _of_equal_strength(
+def _alike(
     exposures: Sequence[Plane],
-    light: Plane,
+    sketch: StrayTemplate,
     kinds: NDArray[np.uint16],
     params: StrayLightParams,
-) -> list[Plane]:
-    """Return the exposures divided by their stray-light strengths, without weak ones.
+) -> tuple[list[Plane], list[Plane]]:
+    """Return the exposures with their light alike, and as they are.
 
-    A kind keeps its own strengths where too few exposures show it.
+    Both without row levels and without what single exposures alone show; the first divided
+    by the strengths of the light, weak ones left out. A kind keeps its own strengths where
+    too few exposures show it.
     """
-    sampling = Sampling(len(light), CELL)
-    fits = [fit_strength(e, light, params, sampling) for e in exposures]
-    strengths = np.array([(fit.strength, *fit.further) for fit in fits], np.float32)
-    strengths[strengths <= WEAKEST] = np.nan
+    is_lit = sketch.bits > 0
+    even = [without_row_levels(e, is_lit, CELL).even for e in exposures]
+    fits = [sketch.fit(e, params) for e in even]
+    strengths = np.array([(fit.measured, *fit.further) for fit in fits], np.float32)
+    strengths[~(strengths > WEAKEST)] = np.nan
     few = np.isfinite(strengths).sum(axis=0) < params.least_exposures
     strengths[:, few] = 1.0
-    scaled = []
-    for exposure, own in zip(exposures, strengths, strict=True):
+    scaled, cleaned = [], []
+    for exposure, own in zip(even, strengths, strict=True):
         scale = np.full(exposure.shape, np.float32(1))
-        for part, strength in zip(light, own, strict=True):
+        for part, strength in zip(sketch.light, own, strict=True):
             if part.any():
                 scale[kinds == kinds[part > 0][0]] = strength
-        scaled.append(np.asarray(exposure / scale, np.float32))
-    return scaled
+        light = np.nan_to_num(scale) * sketch.light.sum(axis=0)
+        own_light = _own_light(exposure - light, light)
+        clean = np.where(own_light, np.float32(np.nan), exposure)
+        cleaned.append(clean)
+        scaled.append(np.asarray(clean / scale, np.float32))
+    return scaled, cleaned
+
+
+def _own_light(residual: Plane, light: Plane) -> NDArray[np.bool_]:
+    """Return where one exposure shows light that the others do not.
+
+    Wings of sources and light from beside the detector move from dither to dither. With few
+    exposures they shift a median; they are brighter than what noise, or a change of the
+    shape of the light, adds to it.
+    """
+    width = MODE_CELL // CELL
+    blocks, known = average_blocks(residual, width)
+    blocks[known < LEAST_OF_BLOCK] = np.nan
+    change = OWN_SHARE * average_blocks(light, width)[0]
+    found = np.zeros(blocks.shape, np.bool_)
+    for sigma in OWN_SCALES:
+        layer = smooth(np.where(found, np.float32(np.nan), blocks), sigma)
+        with np.errstate(invalid="ignore"):
+            found |= layer > OWN_LIGHT * _scatter(layer) + change
+    return np.asarray(spread(found, width, residual.shape), np.bool_)
 
 
 def _lasting_kinds(
