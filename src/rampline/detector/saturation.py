@@ -2,10 +2,10 @@
 
 A sample at or above its pixel's full well is saturated, and so is every later sample of
 that integration; charge spills, so the neighbours are flagged too, and blooms to the second
-pixel from a large core. A group is the mean of
-several reads: a group that saturates in its last reads is wrong although its mean is below
-the full well. It is found by extrapolating its last read from the adjacent groups; such a
-group is not flagged SATURATED, only DO_NOT_USE. A sample of 0 DN is at the converter's floor.
+pixel from a large core. A group is the mean of several reads: a group that saturates in its
+last reads is wrong although its mean is below the full well. It is found by extrapolating
+its last read from the adjacent groups; such a group is not flagged SATURATED, only
+DO_NOT_USE. A sample of 0 DN is at the converter's floor.
 """
 
 import math
@@ -25,8 +25,6 @@ Groups: TypeAlias = NDArray[np.uint16]
 
 _A_D_END_DN = np.float32(65536)
 """One above the largest value of the 16-bit converter: no sample reaches it."""
-
-
 _CORE_SQUARE = 5
 """Square of the largest distance in a disc of 2.5 pixels radius, pixels."""
 _BLOOM_SQUARE = 17
@@ -104,24 +102,17 @@ def flag_saturation(
     flags = _group_flags(samples, first, SATURATED, AD_FLOOR | DO_NOT_USE, wide.start)
     if params.averaged_groups:
         own = Wells(wells.limit[wide], wells.bias[wide], wells.flags[wide])
-        band = samples[:, :, wide]
-        is_bright = band[:, -1] >= _BRIGHT * own.limit
-        place = np.flatnonzero((first < samples.shape[1]) | is_bright)
-        where = np.stack(np.unravel_index(place, first.shape))
-        group = first.reshape(-1)[place].astype(np.intp)
         if params.last_read == "jwst":
-            partly = _partly_saturated_as_jwst(
-                band, where, group, own, readout.n_frames
-            )
             times = _contiguous_reads(readout)
+            suspects = _suspects(samples[:, :, wide], first, own, times)
+            partly = _partly_saturated_as_jwst(suspects)
         else:
             times = readout.read_times_s()
-            partly = _partly_saturated(band, where, group, own, times)
-            struck = _hit_in_first(band, where, group, own, times)
-            _flag_box(struck, params.grow, DO_NOT_USE, flags)
+            suspects = _suspects(samples[:, :, wide], first, own, times)
+            partly = _partly_saturated(suspects)
+            _flag_box(_hit_in_first(suspects), params.grow, DO_NOT_USE, flags)
         _flag_box(partly, params.grow, DO_NOT_USE, flags)
-        hidden = _hidden_in_second(band, where, group, own, times)
-        _flag_box(hidden, 0, DO_NOT_USE, flags)
+        _flag_box(_hidden_in_second(suspects), 0, DO_NOT_USE, flags)
     return flags[:, :, inner]
 
 
@@ -235,32 +226,42 @@ def _contiguous_reads(readout: Readout) -> NDArray[np.float64]:
     return reads.reshape(readout.n_groups, readout.n_frames)
 
 
-def _partly_saturated(
-    samples: Samples,
-    where: NDArray[np.intp],
-    group: NDArray[np.intp],
-    wells: Wells,
-    times: NDArray[np.float64],
-) -> NDArray[np.intp]:
+class _Suspects(NamedTuple):
+    """Pixels that saturate or nearly do: one of their groups may hold full reads."""
+
+    samples: Samples
+    """(ints, groups, rows, cols) DN, raw."""
+    where: NDArray[np.intp]
+    """(3, n): integration, row and column of each."""
+    group: NDArray[np.intp]
+    """(n,): the first saturated group of each; the number of groups if it has none."""
+    wells: Wells
+    times: NDArray[np.float64]
+    """(groups, reads): of the averaged reads since the reset."""
+
+
+def _suspects(
+    samples: Samples, first: Groups, wells: Wells, times: NDArray[np.float64]
+) -> _Suspects:
+    is_bright = samples[:, -1] >= _BRIGHT * wells.limit
+    place = np.flatnonzero((first < samples.shape[1]) | is_bright)
+    where = np.stack(np.unravel_index(place, first.shape))
+    group = first.reshape(-1)[place].astype(np.intp)
+    return _Suspects(samples, where, group, wells, times)
+
+
+def _partly_saturated(suspects: _Suspects) -> NDArray[np.intp]:
     """Find groups before saturation whose last read was at the full well.
 
     The last read is extrapolated from the group before, or from the reset, through the
     mean of the group. Truncated reads lower the mean, but not enough to bring the
     extrapolation below the full well.
 
-    Parameters
-    ----------
-    where : (3, n)
-        Integration, row, column of pixels that saturate or nearly do.
-    group : (n,)
-        The first saturated group of each; the number of groups if it has none.
-    times : (groups, reads) float64
-        Times of the averaged reads since the reset.
-
     Returns
     -------
     (4, n) : integration, group, row, column
     """
+    samples, where, group, wells, times = suspects
     i, row, col = where[:, group > 0]
     last = group[group > 0] - 1
     before = np.maximum(last - 1, 0)
@@ -277,18 +278,14 @@ def _partly_saturated(
     return np.stack([axis[full] for axis in (i, last, row, col)])
 
 
-def _partly_saturated_as_jwst(
-    samples: Samples,
-    where: NDArray[np.intp],
-    group: NDArray[np.intp],
-    wells: Wells,
-    n_frames: int,
-) -> NDArray[np.intp]:
+def _partly_saturated_as_jwst(suspects: _Suspects) -> NDArray[np.intp]:
     """Find groups just before saturation as stcal does.
 
     For counts that rise linearly from 0 the mean of a group is a known fraction of its last
-    read. Parameters and result as in `_partly_saturated`.
+    read. Result as in `_partly_saturated`.
     """
+    samples, where, group, wells, times = suspects
+    n_frames = times.shape[1]
     has_both = (group > 0) & (group < samples.shape[1])
     i, row, col = where[:, has_both]
     before = group[has_both] - 1
@@ -300,18 +297,13 @@ def _partly_saturated_as_jwst(
     return np.stack([axis[full] for axis in (i, before, row, col)])
 
 
-def _hidden_in_second(
-    samples: Samples,
-    where: NDArray[np.intp],
-    group: NDArray[np.intp],
-    wells: Wells,
-    times: NDArray[np.float64],
-) -> NDArray[np.intp]:
+def _hidden_in_second(suspects: _Suspects) -> NDArray[np.intp]:
     """Find pixels saturated from the third group on by an event late in the second.
 
     The first group predicts no saturation, but the second rises by more than a saturated
-    read would cause. Parameters and result as in `_partly_saturated`.
+    read would cause. Result as in `_partly_saturated`.
     """
+    samples, where, group, wells, times = suspects
     n_groups, n_frames = times.shape
     i, row, col = where[:, (group == 2) & (group < n_groups)]
     limit, bias = wells.limit[row, col], wells.bias[row, col]
@@ -324,20 +316,15 @@ def _hidden_in_second(
     return np.stack([axis[hidden] for axis in (i, second, row, col)])
 
 
-def _hit_in_first(
-    samples: Samples,
-    where: NDArray[np.intp],
-    group: NDArray[np.intp],
-    wells: Wells,
-    times: NDArray[np.float64],
-) -> NDArray[np.intp]:
+def _hit_in_first(suspects: _Suspects) -> NDArray[np.intp]:
     """Find pixels full in the second group by a hit that the first group may contain.
 
     At the rate of their first group they would not be full. The charge that filled them is
     in none of the reads of the first group, or at least in its last, so that the mean of
     the group shows it. The group is the only one left, and tells nothing of the light.
-    Parameters and result as in `_partly_saturated`.
+    Result as in `_partly_saturated`.
     """
+    samples, where, group, wells, times = suspects
     n_frames = times.shape[1]
     i, row, col = where[:, (group == 1) & (group < samples.shape[1])]
     limit, bias = wells.limit[row, col], wells.bias[row, col]
