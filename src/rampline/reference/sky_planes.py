@@ -18,6 +18,7 @@ from ..exposure.header import Header
 from ..exposure.planes import SkyPlanes, UsedFile
 from ..exposure.records import Flags32, Plane
 from ..exposure.tagged import TreeModel
+from ..files.source_code import source_hash
 from .asdf_file import NOT_PLAIN, read_nodes, read_tree
 from .cache import entry_name, recall
 from .photom import read_photom
@@ -25,8 +26,8 @@ from .pixel_file import open_pixel_file
 from .selection import ReferenceFiles
 
 REQUIRED: Final = ("flat", "photom", "area", "distortion")
-FLAT_FORMAT: Final = "flat 1"
-"""To be changed whenever `load_flat` makes other planes of the same file."""
+MODULE: Final = "reference.sky_planes"
+"""Flats made by other code than this, and what it imports, are made again."""
 
 _models: dict[str, Any] = {}
 _models_lock = Lock()
@@ -98,7 +99,7 @@ def load_flat(files: ReferenceFiles, header: Header) -> FlatField:
         flat[(bits & flags.DO_NOT_USE) != 0] = 1.0
         return {"flat": flat, "err": err, "flags": bits}
 
-    found = recall(_name(FLAT_FORMAT, used[0], header), build)
+    found = recall(_name("flat", used[0], header), build)
     return FlatField(found["flat"], found["err"], found["flags"], used)
 
 
@@ -186,4 +187,4 @@ def _first_known(header: Header, *candidates: float | None) -> float:
 def _name(kind: str, file: UsedFile, header: Header) -> str:
     readout = header.readout
     window = (readout.row_start, readout.col_start, readout.n_rows, readout.n_cols)
-    return entry_name(kind, file.sha1, window)
+    return entry_name(source_hash(MODULE), kind, file.sha1, window)
