@@ -36,6 +36,44 @@ assert "scipy.linalg" in sys.modules
 """
 
 
+CALLED = """
+from rampline.numerics.jit import kernel
+LIMIT = {limit}
+
+@kernel
+def called(x):
+    return {value}
+"""
+
+CALLER = """
+from called import LIMIT, called
+from rampline.numerics.jit import kernel
+
+@kernel
+def caller(x):
+    return min(called(x), LIMIT)
+
+if __name__ == "__main__":
+    import caller
+    print(caller.caller(1.0), sum(caller.caller.stats.cache_hits.values()))
+"""
+
+
+def run_caller(folder, value, limit):
+    """Return what a kernel says that calls one of another file, and whether it was kept."""
+    (folder / "called.py").write_text(CALLED.format(value=value, limit=limit))
+    run = subprocess.run(
+        [sys.executable, "caller.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(folder)},
+    )
+    value, n_kept = run.stdout.split()
+    return value, n_kept == "1"
+
+
 def start_a_task(cache):
     """Start a process that compiles when it is told to, and ends its task likewise."""
     started = subprocess.Popen(
@@ -123,3 +161,11 @@ def test_a_kernel_waits_for_linear_algebra_only_if_it_has_any():
         [sys.executable, "-c", PRODUCT], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
+
+
+def test_a_kernel_notices_what_changes_in_the_files_that_it_takes_from(tmp_path):
+    (tmp_path / "caller.py").write_text(CALLER)
+    assert run_caller(tmp_path, "x + 1.0", 10.0) == ("2.0", False)
+    assert run_caller(tmp_path, "x + 1.0", 10.0) == ("2.0", True)
+    assert run_caller(tmp_path, "x + 2.0", 10.0) == ("3.0", False)
+    assert run_caller(tmp_path, "x + 2.0", 2.5) == ("2.5", False)

@@ -7,14 +7,18 @@ than anything that follows.
 """
 
 import gc
+import hashlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final, TypeVar, cast
 
+import numpy as np
 from numba import njit
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.dispatcher import Dispatcher
 from numba.core.registry import cpu_target
 
 from .compile_turn import turn
@@ -122,8 +126,7 @@ event.register("numba:compiler_lock", _FirstUse())  # type: ignore[no-untyped-ca
 
 def kernel(function: Kernel) -> Kernel:
     """Compile ``function`` with the house options."""
-    compiled = njit(nogil=True, cache=True, error_model="numpy")(function)
-    return cast("Kernel", compiled)
+    return _compile(function)
 
 
 def fast_kernel(function: Kernel) -> Kernel:
@@ -132,9 +135,7 @@ def fast_kernel(function: Kernel) -> Kernel:
     ``contract``, ``nsz`` and ``arcp`` leave NaN and infinities as they are, so flags by
     NaN stay valid; results move by rounding only.
     """
-    options = {"contract", "nsz", "arcp"}
-    compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath=options)
-    return cast("Kernel", compiled(function))
+    return _compile(function, fastmath={"contract", "nsz", "arcp"})
 
 
 def kernel_part(function: Kernel) -> Kernel:
@@ -142,10 +143,40 @@ def kernel_part(function: Kernel) -> Kernel:
 
     What a kernel knows of its arrays, that they are apart and how their rows lie, is known
     in its parts too, so their loops become vector code without tests. They are compiled
-    with each caller: one or two of them, in the same file, or the cache would be stale.
+    with each caller: one or two of them.
     """
-    options = {"contract", "nsz", "arcp"}
-    compiled = njit(
-        nogil=True, cache=True, inline="always", error_model="numpy", fastmath=options
-    )
-    return cast("Kernel", compiled(function))
+    return _compile(function, inline="always", fastmath={"contract", "nsz", "arcp"})
+
+
+def _compile(function: Kernel, **options: Any) -> Kernel:
+    compiled = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
+    if isinstance(compiled, Dispatcher):
+        file = _cache_file(compiled)
+        known = repr((file._source_stamp, _compiled_in(function.__module__)))  # noqa: SLF001
+        file._source_stamp = hashlib.sha256(known.encode()).digest()  # noqa: SLF001
+    return cast("Kernel", compiled)
+
+
+def _cache_file(compiled: Any) -> Any:
+    """Return where a kernel is kept; numba has no public way to say what it depends on."""
+    return compiled._cache._cache_file  # noqa: SLF001
+
+
+@cache
+def _compiled_in(module: str) -> list[tuple[str, object]]:
+    """Return what the kernels of a module may have compiled in from other files.
+
+    Called at its first kernel, when all that it imports is there. Numba looks for changes
+    in a kernel's own file only. What it takes from others would stay as it was after their
+    change, also after an update of the package: kernels, constants, and the order of the
+    arrays in a record.
+    """
+    found: list[tuple[str, object]] = []
+    for name, value in vars(sys.modules[module]).items():
+        if isinstance(value, Dispatcher):
+            found.append((name, _cache_file(value)._source_stamp))  # noqa: SLF001
+        elif isinstance(value, int | float | np.generic):
+            found.append((name, repr(value)))
+        elif hasattr(value, "_fields"):
+            found.append((name, value._fields))
+    return found
