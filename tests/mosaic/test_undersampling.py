@@ -9,7 +9,9 @@ from rampline.mosaic.blot import cubic_at, linear_at
 from rampline.mosaic.median import median_of_layers
 from rampline.mosaic.outliers import OutlierParams, flag_outliers
 from rampline.mosaic.undersampling import (
+    InterpolationErrors,
     contrast_of_dithers,
+    interpolation_errors,
     interpolation_share,
     share_on_fine_grid,
 )
@@ -58,29 +60,29 @@ def dithered(fwhm, ratio, n, rng):
     return exposures, blots
 
 
-@pytest.mark.parametrize("fwhm", [0.8, 0.95, 1.2, 1.45, 2.1])
+@pytest.mark.parametrize("fwhm", [0.8, 0.95, 1.2, 1.45, 1.8, 2.1])
 @pytest.mark.parametrize("ratio", [0.97, 0.48])
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_no_dither_of_a_star_is_an_outlier_whatever_its_width(fwhm, ratio, n):
     rng = np.random.default_rng(int(100 * fwhm) + n)
-    shares = interpolation_share(fwhm), share_on_fine_grid(ratio)
+    errors = interpolation_errors(fwhm, ratio)
     err = np.full((SIZE, SIZE), 0.01, np.float32)
     for _ in range(8):
         exposures, blots = dithered(fwhm, ratio, n, rng)
         for exposure, (cubic, linear) in zip(exposures, blots, strict=True):
             pair = cubic, linear
-            found = flag_outliers(exposure, err, pair, 0.0, shares, OutlierParams())
+            found = flag_outliers(exposure, err, pair, 0.0, errors, OutlierParams())
             assert not found[3:-3, 3:-3].any()
 
 
 def test_the_narrowest_stars_would_be_eaten_without_their_share():
     rng = np.random.default_rng(5)
     err = np.full((SIZE, SIZE), 0.01, np.float32)
-    eaten = 0
+    eaten, none = 0, InterpolationErrors(peak=0.0, left=1.0, ring=0.0)
     for _ in range(30):
         for exposure, blots in zip(*dithered(0.8, 0.97, 5, rng), strict=True):
             pair = blots[0], blots[1]
-            found = flag_outliers(exposure, err, pair, 0.0, (0, 1.0), OutlierParams())
+            found = flag_outliers(exposure, err, pair, 0.0, none, OutlierParams())
             eaten += found[3:-3, 3:-3].any()
     assert eaten > 0
 
@@ -101,6 +103,6 @@ def test_a_hit_on_a_narrow_star_is_found_beyond_its_share():
     peak = np.unravel_index(np.argmax(struck), struck.shape)
     struck[peak] += 2.5
     err = np.full(struck.shape, 0.01, np.float32)
-    shares = interpolation_share(0.95), share_on_fine_grid(0.48)
+    errors = interpolation_errors(0.95, 0.48)
     pair = blots[0, 0], blots[0, 1]
-    assert flag_outliers(struck, err, pair, 0.0, shares, OutlierParams())[peak]
+    assert flag_outliers(struck, err, pair, 0.0, errors, OutlierParams())[peak]

@@ -31,16 +31,18 @@ from ..mosaic.outliers import (
     flag_outliers,
 )
 from ..mosaic.undersampling import (
+    InterpolationErrors,
     contrast_of_dithers,
+    interpolation_errors,
     interpolation_share,
-    share_on_fine_grid,
 )
 from ..mosaic.window import Window, overlapping
 from .dither_set import DitherSet, PackedMask
 
 BAND_ROWS = 64
-HALO = 2
-"""Rows next to a band that decide on it: a neighbour's neighbour."""
+HALO = 5
+"""Rows next to a band that decide on it: two to what is found around a pixel, one to what
+confirms that, two to the brightest pixel near."""
 COARSEST, COARSEST_FOR_NARROW = 1.1, 0.7
 """Pixel of the grid of the median over pixel of the exposures, at most; the second where
 stars are so narrow that interpolation misses their peaks by more than is allowed anyway."""
@@ -53,13 +55,12 @@ class StaticModel:
     Attributes
     ----------
     median : (grid rows, grid cols) float32, MJy/sr
-    shares : (float, float)
-        See `flag_outliers`.
+    errors : InterpolationErrors
     params : OutlierParams
     """
 
     median: Plane
-    shares: tuple[float, float]
+    errors: InterpolationErrors
     params: OutlierParams
 
 
@@ -83,8 +84,8 @@ def outliers(dither_set: DitherSet, _planes: None, params: OutlierParams) -> Dit
     typical = measure_exposures(dither_set)
     fine = dither_set.refined(refinement(dither_set, params))
     median = median_of_dithers(fine, typical, params)
-    shares = interpolation_share(fine.fwhm_px), share_on_fine_grid(fine.scale_ratio)
-    model = StaticModel(median, shares, params)
+    errors = interpolation_errors(fine.fwhm_px, fine.scale_ratio)
+    model = StaticModel(median, errors, params)
 
     def compare(k: int) -> None:
         ready = dither_set.cache.take(k)
@@ -166,6 +167,6 @@ def compare_rows(
     if params.algorithm != "jwst":
         where = doubtful_pixels(sky, err, straight, level, params)
         curved = curve_blot(model.median, pixel_map, wide, straight, where)
-    blots, shares = (curved, straight), model.shares
-    found = flag_outliers(sky, err, blots, level, shares, params)
+    blots = curved, straight
+    found = flag_outliers(sky, err, blots, level, model.errors, params)
     return found[rows.start - start : rows.stop - start]
