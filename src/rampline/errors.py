@@ -24,7 +24,11 @@ class InputError(RamplineError):
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
         """Cross process borders whole: the default would pass only the message."""
-        return InputError, (self.path, self.what, self.remedy)
+        return type(self), (self.path, self.what, self.remedy)
+
+
+class ForeignError(InputError):
+    """A sound file of something else: another instrument, a spectrum, a calibration."""
 
 
 class MissingReferenceError(RamplineError):

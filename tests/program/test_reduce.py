@@ -107,8 +107,6 @@ def _full(path):
         (_cut, "truncated"),
         (_empty, "empty"),
         (_text, "FITS"),
-        (_card("INSTRUME", "MIRI"), "MIRI"),
-        (_card("EXP_TYPE", "NRC_GRISM"), "spectroscopic"),
         (_card("NGROUPS", 12), "NGROUPS 12"),
         (_card("TGROUP", None), "TGROUP"),
         (_card("RA_REF", None), "RA_REF"),
@@ -131,6 +129,25 @@ def test_a_bad_file_is_one_line_and_the_other_is_reduced(
     lines = [line for line in capsys.readouterr().out.splitlines() if words in line]
     assert lines
     assert all("Traceback" not in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_card("INSTRUME", "MIRI"), "data of MIRI"),
+        (_card("EXP_TYPE", "NRC_GRISM"), "a spectroscopic exposure"),
+    ],
+)
+def test_what_lies_beside_exposures_fails_only_where_it_is_named(
+    spoil, words, field, raw, tmp_path, capsys
+):
+    other, good = sorted(raw.iterdir())
+    spoil(other)
+    options = _options(field, until="rate")
+    assert _reduce([raw], tmp_path / "a", options) == 0
+    assert f"left out: {other.name}: {words}" in capsys.readouterr().out
+    assert _reduce([other, good], tmp_path / "b", options) == 1
+    assert f"failed: {other}: {words}" in capsys.readouterr().out
 
 
 def test_exposures_of_another_programme_are_left_out_unless_named(

@@ -6,7 +6,7 @@ Everything else is refused in one line that names the tool to use.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..errors import InputError
+from ..errors import ForeignError, InputError
 
 _IMAGING: Final = (
     "NRC_IMAGE",
@@ -50,22 +50,24 @@ def refuse_foreign(path: str, cards: Mapping[str, Any], suffix: str) -> None:
 
     Raises
     ------
+    ForeignError
+        Another telescope or instrument, a guide-star file, a spectral product, a
+        calibration exposure.
     InputError
-        Another telescope or instrument, a guide-star file, a spectral product, an
-        exposure type that is not imaging.
+        No instrument, or an unknown exposure type.
     """
     telescope, instrument = cards.get("TELESCOP"), cards.get("INSTRUME")
     if telescope != "JWST":
         what = f"no JWST file (TELESCOP is {telescope!r})"
-        raise InputError(path, what, "leave it out with --exclude")
+        raise ForeignError(path, what, "leave it out with --exclude")
     if cards.get("EXP_TYPE") in _GUIDE_STAR:
         what = f"a guide-star file of {instrument} ({cards['EXP_TYPE']})"
-        raise InputError(path, what, "use jwst (calwebb_guider)")
+        raise ForeignError(path, what, "use jwst (calwebb_guider)")
     if instrument != "NIRCAM":
-        what = f"data of {instrument}, not NIRCAM"
         if instrument is None:
             what = "INSTRUME is missing from the primary header"
-        raise InputError(path, what, _JWST)
+            raise InputError(path, what, _JWST)
+        raise ForeignError(path, f"data of {instrument}, not NIRCAM", _JWST)
     _refuse_spectra(path, str(cards.get("DATAMODL", "")), suffix)
     _refuse_exposure_type(path, cards)
 
@@ -87,7 +89,7 @@ def _refuse_spectra(path: str, model: str, suffix: str) -> None:
     """Refuse products that hold spectra."""
     if suffix in _SPECTRAL_SUFFIXES or any(word in model for word in _SPECTRAL_MODELS):
         what = f"a spectral product ({suffix or model})"
-        raise InputError(path, what, "open it with Specviz (jdaviz)")
+        raise ForeignError(path, what, "open it with Specviz (jdaviz)")
 
 
 def _refuse_exposure_type(path: str, cards: Mapping[str, Any]) -> None:
@@ -96,8 +98,9 @@ def _refuse_exposure_type(path: str, cards: Mapping[str, Any]) -> None:
     if kind in _IMAGING or kind is None:
         return
     if kind in _SPECTRA:
-        raise InputError(path, f"a spectroscopic exposure ({kind})", _SPECTRA[kind])
+        raise ForeignError(path, f"a spectroscopic exposure ({kind})", _SPECTRA[kind])
     if kind in _CALIBRATION:
-        raise InputError(path, f"a calibration exposure ({kind}), not the sky", _JWST)
+        what = f"a calibration exposure ({kind}), not the sky"
+        raise ForeignError(path, what, _JWST)
     what = f"EXP_TYPE is {kind!r}, which no NIRCam image has"
     raise InputError(path, what, "leave it out with --exclude")

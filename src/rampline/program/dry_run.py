@@ -8,7 +8,7 @@ from pathlib import Path
 from .engines.budget import plan_budget
 from .estimate import TaskEstimate, estimate_ledger, estimate_tasks, total_seconds
 from .field import mosaic_name
-from .input.inputs import Inputs, Source
+from .input.inputs import Inputs, Source, field_name
 from .input.options import ReduceOptions
 from .notices import notices
 from .output.folders import Folders
@@ -34,8 +34,9 @@ def dry_run_lines(
     yield from notices(inputs, options, plan.drawn)
     scale = options.pixel_scale_arcsec or parameters.sky_to_mosaic.grid.pixel_scale
     apart = {error.path for error in inputs.distant}
+    field = field_name(inputs, options.name)
     names = [
-        "" if str(source.path) in apart else _mosaic_of(source, options)
+        "" if str(source.path) in apart else _mosaic_of(source, field)
         for source in inputs.sources
     ]
     tasks = list(estimate_tasks(inputs.sources, names, scale, options))
@@ -56,11 +57,11 @@ def dry_run_lines(
     yield from _totals(inputs, tasks, out, options)
 
 
-def _mosaic_of(source: Source, options: ReduceOptions) -> str:
+def _mosaic_of(source: Source, field: str) -> str:
     header = source.header
     if why_no_mosaic(header) or is_background(header):
         return ""
-    return mosaic_name(header, options.name)
+    return mosaic_name(header, field)
 
 
 def _line(task: TaskEstimate) -> str:

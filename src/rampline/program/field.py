@@ -34,6 +34,8 @@ class FieldRun:
     parameters : Parameters
     options : ReduceOptions
     budget : Budget
+    name : str
+        Of the field, in the names of its mosaics.
     drawn : tuple of RegionFile
         What the user masks or protects.
     """
@@ -42,6 +44,7 @@ class FieldRun:
     parameters: Parameters
     options: ReduceOptions
     budget: Budget
+    name: str
     drawn: tuple[RegionFile, ...] = ()
 
     def second(self) -> "FieldRun":
@@ -130,7 +133,7 @@ def _mosaic_requests(
             alignment=aligned.path,
             folder=folders.mosaics,
             pictures=folders.pictures,
-            name=mosaic_name(read[members[0]].header, options.name),
+            name=mosaic_name(read[members[0]].header, run.name),
             crf_folder=folders.exposures if "crf" in options.keep else None,
             params=params,
             threads=threads,
@@ -141,9 +144,8 @@ def _mosaic_requests(
 
 
 def mosaic_name(header: Header, name: str) -> str:
-    """Return the root of the mosaic that an exposure belongs to."""
-    field = name or f"o{header.observation}"
-    return mosaic_root(header.program, field, header.filter, header.pupil)
+    """Return the root of the mosaic that an exposure of a field belongs to."""
+    return mosaic_root(header.program, name, header.filter, header.pupil)
 
 
 def _catalog_tasks(

@@ -116,7 +116,7 @@ def _catalogs(
     found = {}
     for survey in surveys:
         header = read_survey(survey)[1].header
-        root = mosaic_name(header, run.options.name)
+        root = mosaic_name(header, run.name)
         path = run.folders.mosaics / product_name(root, "cat", "ecsv")
         if path.is_file():
             found[path] = header.filter

@@ -1,17 +1,28 @@
-"""Options that have no effect on these inputs, reported before the work begins."""
+"""What is left out and options without effect, reported before the work begins."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
 
+from ..exposure.header import card_values
 from .engines.budget import exposure_bytes
 from .input.inputs import Inputs
 from .input.options import ReduceOptions
 from .input.user_regions import RegionFile, drawn_on
 
+_DOUBTS: Final = (
+    ("ENGQLPTG", "PLANNED", "pointing as planned, not as measured"),
+    ("PCS_MODE", "COARSE", "guided coarsely, stars may be drawn out"),
+    ("VISITSTA", "UNSUCCESSFUL", "of a visit that failed"),
+    ("DATAPROB", True, "a problem with the data was reported"),
+)
+"""Keyword, value and meaning of what headers say against their exposures."""
+
 
 def notices(
     inputs: Inputs, options: ReduceOptions, drawn: Sequence[RegionFile]
 ) -> Iterator[str]:
-    """Yield one line for each option that has no effect on these inputs.
+    """Yield one line for all that is not as the user may think.
 
     Parameters
     ----------
@@ -20,6 +31,10 @@ def notices(
     drawn : sequence of RegionFile
         What the user masks or protects.
     """
+    yield from _foreign_files(inputs)
+    yield from _doubtful(inputs)
+    if options.reaches("mosaic") and not options.name:
+        yield from _several_observations(inputs)
     for word in inputs.idle_excludes:
         yield f"--exclude {word}: in the name of no file given, so nothing is left out"
     count = {
@@ -47,6 +62,39 @@ def notices(
         )
     if "crf" in options.keep and not options.reaches("mosaic"):
         yield f"--keep crf: there are none without a mosaic (--until {options.until})"
+
+
+def _foreign_files(inputs: Inputs) -> Iterator[str]:
+    """Yield a line for each kind of file in a folder that is no image of the sky."""
+    kinds: dict[str, list[str]] = {}
+    for error in inputs.foreign:
+        kinds.setdefault(error.what, []).append(Path(error.path).name)
+    for what, (first, *others) in kinds.items():
+        more = f" and {len(others)} more" if others else ""
+        yield f"left out: {first}{more}: {what}"
+
+
+def _doubtful(inputs: Inputs) -> Iterator[str]:
+    """Yield a line for each thing that headers say against their exposures."""
+    for keyword, value, meaning in _DOUBTS:
+        names = [
+            source.header.root
+            for source in inputs.sources
+            if card_values(source.header.primary).get(keyword) == value
+        ]
+        if names:
+            more = f" and {len(names) - 1} more" * (len(names) > 1)
+            yield f"{names[0]}{more}: {meaning} ({keyword})"
+
+
+def _several_observations(inputs: Inputs) -> Iterator[str]:
+    """Yield a line where the name of the mosaics tells only one of several observations."""
+    numbers = sorted({source.header.observation for source in inputs.sources})
+    if len(numbers) > 1:
+        yield (
+            f"{len(numbers)} observations in one field: its mosaics are named after "
+            f"o{numbers[0]}; --name gives another"
+        )
 
 
 def _idle_regions(

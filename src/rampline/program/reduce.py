@@ -16,7 +16,7 @@ from .engines.progress import make_progress
 from .field import FieldRun, combine_field
 from .finished import forget_finished, is_finished, note_finished, try_run_key
 from .first_round import run_first_round
-from .input.inputs import Inputs
+from .input.inputs import Inputs, field_name
 from .input.options import ReduceOptions
 from .notices import notices
 from .output.folders import Folders
@@ -77,6 +77,7 @@ def reduce_files(
         parameters=plan.parameters,
         options=options,
         budget=budget,
+        name=field_name(inputs, options.name),
         drawn=plan.drawn,
     )
     with (

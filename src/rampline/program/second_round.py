@@ -112,9 +112,7 @@ def _members(first: Sequence[ExposureResult], run: FieldRun) -> list[Member]:
     alignment = run.folders.alignment
     field, _ = read_alignment(alignment, read)
     filters = split_filters(field, run.parameters.sky_to_mosaic.grid)
-    names = {
-        key: mosaic_name(headers[k[0]], run.options.name) for key, k in filters.items()
-    }
+    names = {key: mosaic_name(headers[k[0]], run.name) for key, k in filters.items()}
     masks = {key: _mask_path(run, name) for key, name in names.items()}
     long = tuple(
         masks[key] for key, k in filters.items() if headers[k[0]].channel == "LONG"

@@ -1,12 +1,15 @@
 import gzip
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
+from astropy.io import fits
 
 from rampline.errors import InputError, ParameterError
+from rampline.exposure.header import Card
 from rampline.files.catalogs import read_association
-from rampline.program.input.inputs import Inputs, collect_inputs
+from rampline.program.input.inputs import Inputs, collect_inputs, field_name
 from rampline.program.input.options import ReduceOptions
 from rampline.program.notices import notices
 
@@ -52,6 +55,74 @@ def test_a_folder_of_compressed_files_says_what_to_do(raw):
     assert not found.sources
     assert len(found.refused) == 2
     assert all("gunzip" in str(error) for error in found.refused)
+
+
+def test_a_compressed_file_beside_others_is_not_passed_over(raw):
+    first = min(raw.iterdir())
+    first.with_suffix(".fits.gz").write_bytes(gzip.compress(first.read_bytes(), 1))
+    assert not collect_inputs([raw], (), mixed=False).refused
+    first.unlink()
+    (error,) = collect_inputs([raw], (), mixed=False).refused
+    assert "gunzip" in str(error)
+
+
+def test_a_download_of_the_archive_is_read_with_its_subfolders(raw, tmp_path):
+    names = sorted(path.name for path in raw.iterdir())
+    for name in names:
+        folder = tmp_path / "mastDownload" / "JWST" / name.removesuffix("_uncal.fits")
+        folder.mkdir(parents=True)
+        shutil.copy(raw / name, folder)
+    run = tmp_path / "mastDownload" / "reduced"
+    (run / "exposures").mkdir(parents=True)
+    (run / "run.json").write_text("{}")
+    shutil.copy(raw / names[0], run / "exposures" / "jw1_2_3_nrcb1_uncal.fits")
+    found = collect_inputs([tmp_path / "mastDownload"], (), mixed=False)
+    assert sorted(source.path.name for source in found.sources) == names
+
+
+def test_what_is_no_image_of_the_sky_is_left_out_of_a_folder_and_refused_by_name(raw):
+    first, *others = sorted(raw.iterdir())
+    with fits.open(first, mode="update") as hdus:
+        hdus[0].header["EXP_TYPE"] = "NRC_DARK"
+    found = collect_inputs([raw], (), mixed=False)
+    assert len(found.sources) == len(others)
+    assert not found.refused
+    (line,) = notices(found, ReduceOptions(), ())
+    assert line.startswith(f"left out: {first.name}: a calibration exposure (NRC_DARK)")
+    named = collect_inputs([raw, first], (), mixed=False)
+    assert len(named.refused) == 1
+    assert not named.foreign
+
+
+def test_observations_of_one_field_share_the_name_of_the_first(raw):
+    first, second = collect_inputs([raw], (), mixed=False).sources
+    later = replace(second, header=replace(second.header, observation="002"))
+    both = Inputs((later, first))
+    assert field_name(both, "") == f"o{first.header.observation}"
+    assert field_name(both, "mine") == "mine"
+    apart = InputError(str(first.path), "far away")
+    assert field_name(replace(both, distant=(apart,)), "") == "o002"
+    (line,) = notices(both, ReduceOptions(), ())
+    assert line.startswith("2 observations in one field")
+    assert not list(notices(both, ReduceOptions(name="mine"), ()))
+
+
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        (Card("ENGQLPTG", "PLANNED"), "pointing as planned"),
+        (Card("PCS_MODE", "COARSE"), "guided coarsely"),
+        (Card("DATAPROB", value=True), "a problem"),
+    ],
+)
+def test_what_headers_say_against_their_exposures_is_said(card, words, raw):
+    found = collect_inputs([raw], (), mixed=False)
+    sources = [
+        replace(s, header=replace(s.header, primary=(*s.header.primary, card)))
+        for s in found.sources
+    ]
+    (line,) = notices(Inputs(tuple(sources)), ReduceOptions(), ())
+    assert line.startswith(f"{sources[0].header.root} and 1 more: {words}")
 
 
 def test_an_exclude_that_excludes_nothing_is_said(raw):

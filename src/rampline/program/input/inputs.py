@@ -1,13 +1,14 @@
 """Which files the user means, and which of them can be reduced."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...errors import InputError, ParameterError, RamplineError
+from ...errors import ForeignError, InputError, ParameterError, RamplineError
 from ...exposure.header import Header
 from ...files.catalogs import read_association
 from ...files.read import read_header
+from ..output.run_record import FILE_NAME as RUN_RECORD
 from ..output.run_record import read_record
 
 SUFFIXES = ("uncal", "rate", "cal")
@@ -35,12 +36,15 @@ class Inputs:
         Values of ``--exclude`` that match no file.
     distant : tuple of InputError
         One line for each source that is too far from the others for a common mosaic.
+    foreign : tuple of ForeignError
+        What lay in a folder beside the exposures and is none; nobody asked for it.
     """
 
     sources: tuple[Source, ...]
     refused: tuple[RamplineError, ...] = field(default=())
     idle_excludes: tuple[str, ...] = ()
     distant: tuple[InputError, ...] = ()
+    foreign: tuple[ForeignError, ...] = ()
 
 
 def collect_inputs(
@@ -56,7 +60,8 @@ def collect_inputs(
     ----------
     given : sequence of Path
         Files; folders whose ``_uncal``, ``_rate`` and ``_cal`` files are taken (the
-        least reduced of each exposure); associations (``_asn.json``), whose members are.
+        least reduced of each exposure), where there are none those of its subfolders, as
+        downloads of the archive have them; associations (``_asn.json``), whose members are.
     exclude : sequence of str
         Roots or parts of roots of exposures to leave out.
     mixed : bool
@@ -75,8 +80,9 @@ def collect_inputs(
         raise ParameterError("no files or folders given; see rampline reduce --help")
     sources: list[Source] = []
     refused: list[RamplineError] = []
+    foreign: list[ForeignError] = []
     idle = dict.fromkeys(exclude)
-    for path in _files(given, suffixes):
+    for path, is_named in _files(given, suffixes).items():
         if parts := [part for part in exclude if part in path.name]:
             for part in parts:
                 idle.pop(part, None)
@@ -84,16 +90,37 @@ def collect_inputs(
         try:
             sources.append(Source(path, _suffix(path, suffixes), read_header(path)))
         except RamplineError as error:
-            refused.append(error)
+            if isinstance(error, ForeignError) and not is_named:
+                foreign.append(error)
+            else:
+                refused.append(error)
     kept, repeated = _one_per_exposure(sources)
     refused.extend(repeated)
     if not mixed:
         kept, strangers = _one_program(kept)
         refused.extend(strangers)
-    return Inputs(tuple(kept), tuple(refused), tuple(idle))
+    return Inputs(
+        sources=tuple(kept),
+        refused=tuple(refused),
+        idle_excludes=tuple(idle),
+        foreign=tuple(foreign),
+    )
 
 
-def _files(given: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
+def field_name(inputs: Inputs, name: str) -> str:
+    """Return what stands for the field in the names of its mosaics.
+
+    It is the name that the user gave, or the first observation: observations that come
+    later leave it as it is.
+    """
+    apart = {error.path for error in inputs.distant}
+    near = (s.header for s in inputs.sources if str(s.path) not in apart)
+    return name or f"o{min((h.observation for h in near), default='')}"
+
+
+def _files(given: Sequence[Path], suffixes: Sequence[str]) -> dict[Path, bool]:
+    """Return the files, and of each whether it was named, not only its folder."""
+    named: list[Path] = []
     found: list[Path] = []
     for path in given:
         if path.is_dir():
@@ -103,12 +130,13 @@ def _files(given: Sequence[Path], suffixes: Sequence[str]) -> list[Path]:
                 raise InputError(str(path), what, _hint(path))
             found.extend(inside)
         elif path.suffix == ".json":
-            found.extend(read_association(path))
+            named.extend(read_association(path))
         elif path.exists():
-            found.append(path)
+            named.append(path)
         else:
             raise ParameterError(f"{path}: no such file or folder")
-    return list(dict.fromkeys(path.resolve() for path in found))
+    files = {path.resolve(): False for path in found}
+    return files | {path.resolve(): True for path in named}
 
 
 def _hint(folder: Path) -> str:
@@ -123,19 +151,33 @@ def _names(suffixes: Sequence[str]) -> str:
 
 
 def _in_folder(folder: Path, suffixes: Sequence[str]) -> list[Path]:
-    """Return the least reduced file of each exposure in a folder.
+    """Return the least reduced file of each exposure in a folder, or in those below it.
 
-    Compressed files are no input; they are taken only where nothing else is there, to be
+    What runs of this program wrote below it is no input: their folders are named
+    themselves where it is to be one.
+    """
+    inside = _least_reduced(folder.glob("*.fits*"), suffixes)
+    if inside or read_record(folder) is not None:
+        return inside
+    runs = {path.parent for path in folder.rglob(RUN_RECORD)}
+    below = (p for p in folder.rglob("*.fits*") if runs.isdisjoint(p.parents))
+    return _least_reduced(below, suffixes)
+
+
+def _least_reduced(files: Iterable[Path], suffixes: Sequence[str]) -> list[Path]:
+    """Return the least reduced file of each exposure.
+
+    Compressed files are no input; where an exposure has no other, it is taken, to be
     refused with what to do.
     """
-    for ending in (".fits", ".fits.gz"):
-        best: dict[str, Path] = {}
-        for suffix in reversed(suffixes):
-            for path in sorted(folder.glob(f"*_{suffix}{ending}")):
-                best[path.name.removesuffix(f"_{suffix}{ending}")] = path
-        if best:
-            break
-    return sorted(best.values())
+    best: dict[str, tuple[bool, int, Path]] = {}
+    for path in sorted(files):
+        is_packed = path.name.endswith(".gz")
+        root, _, suffix = path.name.partition(".fits")[0].rpartition("_")
+        if suffix in suffixes:
+            rank = (is_packed, suffixes.index(suffix), path)
+            best[root] = min(best.get(root, rank), rank)
+    return sorted(path for _, _, path in best.values())
 
 
 def _suffix(path: Path, suffixes: Sequence[str]) -> str:
