@@ -3,7 +3,9 @@
 It covers the pixels of all images, the rows of all science tables and the cards of their
 headers, sorted; not times of writing, names of files, versions of software, nor what is
 told twice or is about the run: the ASDF extension, PARAMETERS, PROVENANCE and HDRTAB. All
-NaN count as one.
+NaN count as one. Data are hashed by XXH3 of 128 bits: it tells what changed from what did
+not at the speed of memory, where SHA-256 would take half of the time of writing a plane; it
+is no seal against forgery.
 """
 
 import hashlib
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import xxhash
 
 from .card_images import read_card_image
 from .fits_layout import Hdu, scan_fits
@@ -35,15 +38,15 @@ class DataHash:
     """The running hash of one extension: its cards, then its data as FITS stores them."""
 
     def __init__(self, images: Iterable[str]) -> None:
-        self._hash = hashlib.sha256(_canonical(images))
+        self._cards, self._data = _canonical(images), xxhash.xxh3_128()
 
     def update(self, data: bytes | memoryview) -> None:
         """Hash the next piece of data."""
-        self._hash.update(data)
+        self._data.update(data)
 
     def digest(self) -> bytes:
         """Return the hash so far."""
-        return self._hash.digest()
+        return hashlib.sha256(self._data.digest() + self._cards).digest()
 
 
 def plane_hash(name: str, images: Iterable[str]) -> DataHash | None:
@@ -95,7 +98,7 @@ def content_hash(path: Path) -> str:
 def hash_file(path: Path) -> str:
     """Hash a file's bytes, whatever it is."""
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        return hashlib.file_digest(stream, xxhash.xxh3_128).hexdigest()
 
 
 def recorded_hash(path: Path) -> str | None:
