@@ -110,6 +110,11 @@ def invert_points(nodes, step, origin, values, start, out):
         out[k] = invert_at(nodes, step, origin, value, *begin) if is_place else np.nan
 
 
+def weigh_patch(plane, first, width, down, along):
+    row, col = divmod(first, width)
+    return np.array(down) @ plane[row : row + 4, col : col + 4] @ np.array(along)
+
+
 def add_terms(sums, first, part, terms):
     for k, power in enumerate((1, 1, 2, 2, 2)):
         sums[first + k] += part**power * terms[k]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..exposure.geometry import PixelMap
 from ..exposure.records import Plane, Scene
 from ..numerics.jit import kernel
+from ..numerics.lanes import weigh_patch
 from ..numerics.nodes import cubic_weights, interpolate_row
 from .window import Lattice, lattice_of
 
@@ -150,15 +151,9 @@ def cubic_at(plane: NDArray[np.float32], row: float, col: float) -> np.float64:
     i, j = int(row), int(col)
     if i < 1 or j < 1 or i > rows - 3 or j > cols - 3:
         return np.float64(np.nan)
-    w0, w1, w2, w3 = cubic_weights(row - i)
-    t0, t1, t2, t3 = cubic_weights(col - j)
-    total = 0.0
-    a, b, c, d = np.uintp(j - 1), np.uintp(j), np.uintp(j + 1), np.uintp(j + 2)
-    for m, w in ((i - 1, w0), (i, w1), (i + 1, w2), (i + 2, w3)):
-        k = np.uintp(m)
-        first = t0 * plane[k, a] + t1 * plane[k, b]
-        total += w * (first + t2 * plane[k, c] + t3 * plane[k, d])
-    return np.float64(total)
+    down, along = cubic_weights(row - i), cubic_weights(col - j)
+    first = np.uintp((i - 1) * cols + j - 1)
+    return np.float64(weigh_patch(plane, first, np.uintp(cols), down, along))
 
 
 @kernel

@@ -115,11 +115,13 @@ def find_cell(position: float, step: int, origin: int, n: int) -> int:
 def cubic_weights(t: float) -> tuple[float, float, float, float]:
     """Return the weights of the nodes at -1, 0, 1, 2 for the position ``t``."""
     s = 1.0 - t
+    # a product takes a fifth of the time of a quotient
+    sixth = t * s * (-1.0 / 6.0)
     return (
-        -t * s * (1.0 + s) / 6.0,
-        (1.0 + t) * s * (1.0 + s) / 2.0,
-        (1.0 + t) * t * (1.0 + s) / 2.0,
-        -(1.0 + t) * t * s / 6.0,
+        sixth * (1.0 + s),
+        0.5 * (1.0 + t) * s * (1.0 + s),
+        0.5 * (1.0 + t) * t * (1.0 + s),
+        sixth * (1.0 + t),
     )
 
 
