@@ -7,6 +7,7 @@ from astropy.wcs import WCS
 
 from rampline.astrometry.footprint import grid_from_footprints, outline, s_region
 from rampline.astrometry.geometry import make_geometry, pixel_to_sky
+from rampline.astrometry.gwcs_model import geometry_from_gwcs
 from rampline.astrometry.pixel_map import (
     grid_cards,
     grid_from_cards,
@@ -17,7 +18,16 @@ from rampline.astrometry.pixel_map import (
 )
 from rampline.exposure.grid import Grid
 
-from .fields import CORRECTION, POINTING, READOUT, SMALL, random_pixels, sky_planes
+from .fields import (
+    CORRECTION,
+    POINTING,
+    READOUT,
+    SMALL,
+    open_real,
+    random_pixels,
+    real_pointing,
+    sky_planes,
+)
 
 NORTH_UP = Grid(
     ra_deg=30.0,
@@ -90,6 +100,20 @@ def test_pixels_land_where_they_look(rng):
     landed = map_pixels(pixel_map, rows, cols)
     looked = sky_to_grid(grid, *pixel_to_sky(geometry, rows, cols))
     np.testing.assert_allclose(landed.T, looked, atol=1e-6)
+
+
+@pytest.mark.shared
+def test_pixels_of_real_exposures_land_where_their_gwcs_says(shared, rng):
+    """Distortion, alignment and projection through nodes, to 1e-5 pixels."""
+    paths = sorted((shared / "real_gwcs").glob("*.asdf"))
+    for path in (paths[0], paths[7], paths[-1]):
+        real, wcsinfo = open_real(path)
+        geometry = geometry_from_gwcs(real, real_pointing(real, wcsinfo), (2048, 2048))
+        grid = grid_from_footprints([geometry], 0.03)
+        rows, cols = random_pixels(rng, geometry.shape, 2000)
+        landed = map_pixels(map_to_grid(geometry, grid), rows, cols)
+        looked = sky_to_grid(grid, *real(cols, rows))
+        np.testing.assert_allclose(landed.T, looked, atol=1e-5, err_msg=path.name)
 
 
 def test_a_grid_on_the_far_side_of_the_sky_gets_nothing():
