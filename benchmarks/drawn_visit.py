@@ -81,7 +81,6 @@ class Visit:
             area=np.ones_like(self.flat),
             pixel_area_sr=2.3e-14,
             mjy_sr_per_dn_s=self.mjy_sr_per_dn_s,
-            mjy_sr_per_dn_s_err=0.0,
             distortion=None,
         )
 

@@ -176,7 +176,6 @@ def _reference(detector, band, errors, rng):
         area=np.ones((1, 1), np.float32),
         pixel_area_sr=2.2e-14,
         mjy_sr_per_dn_s=1.0,
-        mjy_sr_per_dn_s_err=0.0,
         distortion=distortion_model(cam.full, wrong, rng),
         filter_offset_px=shift,
     )

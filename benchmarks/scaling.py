@@ -65,10 +65,6 @@ def spread(surveys, table, side_px):
         n_catalog=0,
         rms_arcsec=np.nan,
         catalog_rms_arcsec=np.nan,
-        observation_image=np.empty(0, np.intp),
-        observation_star=np.empty(0, np.intp),
-        residual_arcsec=np.empty((0, 2)),
-        pull=np.empty(0),
     )
     field = place_exposures(read, alignment, still=None)
     grid = grid_from_footprints(field.geometries, SCALE)

@@ -103,7 +103,6 @@ def sky_planes(shape=(4, 4), distortion=None, **changes):
         area=np.ones(shape, np.float32),
         pixel_area_sr=2.25e-14,
         mjy_sr_per_dn_s=1.3,
-        mjy_sr_per_dn_s_err=0.01,
         distortion=distortion or bent_optics(),
         filter_offset_px=(1.016, -1.625),
     )

@@ -87,9 +87,10 @@ def test_a_buffer_of_the_right_shape_is_used(raw):
 def test_a_file_without_asdf_extension_and_zero_frame_is_read(tmp_path, rng):
     path = tmp_path / f"{ROOT}_uncal.fits"
     ramp = dataclasses.replace(make_ramp(rng), zero_frame=None, int_times=None)
-    write_level1b(path, ramp, asdf=False)
+    write_level1b(path, ramp)
     with fits.open(path) as file:
-        assert [hdu.name for hdu in file] == ["PRIMARY", "SCI"]
+        assert [hdu.name for hdu in file] == ["PRIMARY", "SCI", "ASDF"]
+        file[:2].writeto(path, overwrite=True)
     np.testing.assert_array_equal(read_ramp(path).samples, ramp.samples)
 
 

@@ -47,5 +47,5 @@ def test_a_pupil_filter_is_part_of_the_mosaic_name():
     assert (
         mosaic_root("02736", "SMACS", "F200W", "CLEAR") == "jw02736-smacs_nircam_f200w"
     )
-    tiled = mosaic_root("02736", "o1", "F444W", "F405N", "r01c02")
-    assert tiled == "jw02736-o1_nircam_f444w-f405n_r01c02"
+    both = mosaic_root("02736", "o1", "F444W", "F405N")
+    assert both == "jw02736-o1_nircam_f444w-f405n"

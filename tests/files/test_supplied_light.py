@@ -69,7 +69,6 @@ def test_light_is_read_as_flat_fielded_slopes_of_the_subarray(header, tmp_path, 
         area=np.ones_like(flat),
         pixel_area_sr=1.0,
         mjy_sr_per_dn_s=2.0,
-        mjy_sr_per_dn_s_err=0.0,
         distortion=None,
     )
     light = read_supplied(paths, cut, references)

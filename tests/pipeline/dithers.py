@@ -36,7 +36,6 @@ def sky_planes(size=SIZE):
         area=ones,
         pixel_area_sr=PIXEL_SR,
         mjy_sr_per_dn_s=1.0,
-        mjy_sr_per_dn_s_err=0.0,
         distortion=distortion(),
     )
 

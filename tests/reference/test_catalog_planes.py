@@ -32,11 +32,11 @@ def offsets(*filters):
     ]
 
 
-def load(folder, rows, vega, **options):
+def load(folder, rows, vega):
     apcorr = write_table(folder / "apcorr.fits", "apcorr", "APCORR", rows)
     abvegaoffset = write_vega(folder / "vega.asdf", vega)
     files = files_of(apcorr=apcorr, abvegaoffset=abvegaoffset)
-    return load_catalog_planes(files, make_header(), **options)
+    return load_catalog_planes(files, make_header())
 
 
 def test_the_rows_of_the_filter_are_taken(tmp_path):
@@ -48,13 +48,6 @@ def test_the_rows_of_the_filter_are_taken(tmp_path):
     assert (planes.sky_in_px, planes.sky_out_px) == (5.0, 10.0)
     assert planes.ab_minus_vega == 2.0
     assert [file.kind for file in planes.files] == list(CATALOG_KINDS)
-
-
-def test_other_apertures_may_be_asked_for(tmp_path):
-    wanted = (0.3, 0.6, 0.7)
-    vega = offsets("F200W")
-    planes = load(tmp_path, apertures("F200W"), vega, encircled_energy=wanted)
-    np.testing.assert_allclose(planes.radius_px, [3.0, 6.0, 7.0])
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,6 @@ def test_planes_numbers_and_models_of_the_files(paths):
     assert np.all(planes.flat_err == np.float32(0.01))
     assert not planes.flat_flags.any()
     assert planes.mjy_sr_per_dn_s == 2.0
-    assert planes.mjy_sr_per_dn_s_err == pytest.approx(0.2)
     assert planes.pixel_area_sr == 1e-14
     assert planes.filter_offset_px == (0.1, -0.2)
     assert planes.distortion(1.0, 2.0) == (11.0, 22.0)

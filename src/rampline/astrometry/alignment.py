@@ -132,13 +132,6 @@ class Alignment:
         Of these, stars of the reference catalogue.
     rms_arcsec, catalog_rms_arcsec : float, arcsec
         Robust scatter on either axis, of the images and of the reference catalogue.
-    observation_image : (n,) int
-        Image of each observation of a star; -1 for the reference catalogue.
-    observation_star : (n,) int
-    residual_arcsec : (n, 2) float64, arcsec
-        Observation minus its star, east and north.
-    pull : (n,) float64
-        Length of the residual over its error.
     """
 
     images: tuple[ImageAlignment, ...]
@@ -146,10 +139,6 @@ class Alignment:
     n_catalog: int
     rms_arcsec: float
     catalog_rms_arcsec: float
-    observation_image: Indices
-    observation_star: Indices
-    residual_arcsec: Points
-    pull: NDArray[np.float64]
 
 
 class _Known(NamedTuple):
@@ -360,8 +349,4 @@ def _summarise(
         n_catalog=int(from_catalog.sum()),
         rms_arcsec=scatter(solution.residual[kept & ~from_catalog]),
         catalog_rms_arcsec=scatter(solution.residual[kept & from_catalog]),
-        observation_image=observations.image,
-        observation_star=observations.star,
-        residual_arcsec=solution.residual,
-        pull=solution.pull,
     )

@@ -95,15 +95,12 @@ class SkyLevels:
         Exposures with the same number are connected by overlaps.
     differences : tuple of LevelDifference
         The measured differences.
-    residual_rms : float, MJy/sr
-        Root mean square of the differences after matching; NaN if there are none.
     """
 
     level: Floats
     error: Floats
     group: NDArray[np.intp]
     differences: tuple[LevelDifference, ...]
-    residual_rms: float
 
 
 def cell_centres(
@@ -197,7 +194,6 @@ def match_levels(
     )
     _, group = scipy.sparse.csgraph.connected_components(links, directed=False)
     level, error = _solve_levels(n, found, group)
-    left = [d.difference - level[d.first] + level[d.second] for d in found]
     if params.field == "sky":
         common, common_error = _join_groups(exposures, level, group)
         level, error = level + common, np.hypot(error, common_error)
@@ -210,7 +206,6 @@ def match_levels(
         error=error,
         group=group.astype(np.intp),
         differences=tuple(found),
-        residual_rms=float(np.sqrt(np.mean(np.square(left)))) if left else float("nan"),
     )
 
 

@@ -63,8 +63,6 @@ class SkyModel(NamedTuple):
     """(order + 1, order + 1) of Legendre polynomials in row and column from -1 to 1."""
     is_source: NDArray[np.bool_]
     """(rows, cols): True on pixels affected by sources."""
-    n_cells: int
-    """Number of cells used in the fit."""
 
 
 def model_sky(
@@ -98,20 +96,19 @@ def model_sky(
     thresholds = (params.compact, params.diffuse if mask_diffuse else np.inf)
     scatter = _pixel_scatter(measure_mesh(values, usable, params.cell, stride=4))
     found = np.zeros(blocks.mean.shape, np.bool_)
-    coefficients, n_cells = _fit_blocks(blocks, found, shape, params)
+    coefficients = _fit_blocks(blocks, found, shape, params)
     for _ in range(ROUNDS):
         sky = evaluate_sky(coefficients, shape, step=BLOCK)
         above = Blocks(blocks.mean - sky, blocks.peak - sky)
         found = mask_sources(above, scatter, thresholds, params.grow)
         if not (np.isfinite(blocks.mean) & ~found).any():
             break
-        coefficients, n_cells = _fit_blocks(blocks, found, shape, params)
+        coefficients = _fit_blocks(blocks, found, shape, params)
     return SkyModel(
         level=float(coefficients[0, 0]),
         scatter=scatter,
         coefficients=coefficients,
         is_source=spread_blocks(found, shape),
-        n_cells=n_cells,
     )
 
 
@@ -158,16 +155,14 @@ def _fit_blocks(
     found: NDArray[np.bool_],
     shape: tuple[int, int],
     params: SkyModelParams,
-) -> tuple[NDArray[np.float64], int]:
+) -> NDArray[np.float64]:
     """Fit the blocks in which no source was found."""
     mesh = measure_mesh(blocks.mean, ~found, max(1, params.cell // BLOCK))
     return _fit_surface(mesh, shape, params.order)
 
 
-def _fit_surface(
-    mesh: Mesh, shape: tuple[int, int], order: int
-) -> tuple[NDArray[np.float64], int]:
-    """Fit the cell medians, rejecting outliers; return the number of cells used as well.
+def _fit_surface(mesh: Mesh, shape: tuple[int, int], order: int) -> NDArray[np.float64]:
+    """Fit the cell medians, rejecting outliers.
 
     The order is lowered until there are three cells for each coefficient.
     """
@@ -180,23 +175,23 @@ def _fit_surface(
     while order > 0 and 3 * (order + 1) * (order + 2) // 2 > len(level):
         order -= 1
     if len(level) == 0:
-        return np.full((1, 1), np.nan), 0
+        return np.full((1, 1), np.nan)
     powers = [(p, q) for p in range(order + 1) for q in range(order + 1 - p)]
     down = legendre.legvander(np.minimum(rows, 1.0), order)[i]
     across = legendre.legvander(np.minimum(cols, 1.0), order)[j]
     design = np.stack([down[:, p] * across[:, q] for p, q in powers], axis=-1)
-    solution, kept = _fit_clipped(design, level, weight)
+    solution = _fit_clipped(design, level, weight)
     coefficients = np.zeros((order + 1, order + 1))
     for (p, q), value in zip(powers, solution, strict=True):
         coefficients[p, q] = value
-    return coefficients, int(kept.sum())
+    return coefficients
 
 
 def _fit_clipped(
     design: NDArray[np.float64],
     values: NDArray[np.float64],
     weight: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+) -> NDArray[np.float64]:
     """Solve weighted least squares with outliers rejected, starting from the median."""
     residual = values - np.median(values)
     kept = np.ones(len(values), np.bool_)
@@ -216,4 +211,4 @@ def _fit_clipped(
         residual = values - design @ solution
         if (kept == before).all():
             break
-    return np.asarray(solution, np.float64), kept
+    return np.asarray(solution, np.float64)

@@ -104,7 +104,7 @@ class SkyPlanes:
     area : (rows, cols) float32
         Pixel area over the nominal one.
     pixel_area_sr : float, sr
-    mjy_sr_per_dn_s, mjy_sr_per_dn_s_err : float
+    mjy_sr_per_dn_s : float
         Flux conversion of this filter and pupil at the time of the exposure.
     distortion : object
         The model of the distortion file, detector to (V2, V3): a `TreeModel`, or where
@@ -122,7 +122,6 @@ class SkyPlanes:
     area: Plane
     pixel_area_sr: float
     mjy_sr_per_dn_s: float
-    mjy_sr_per_dn_s_err: float
     distortion: Any
     filter_offset_px: tuple[float, float] = (0.0, 0.0)
     dedicated_background: SlopePlanes | None = None

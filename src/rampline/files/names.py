@@ -69,10 +69,7 @@ def optical_element(filter_name: str, pupil: str) -> str:
     return "-".join(parts).lower()
 
 
-def mosaic_root(
-    program: str, field: str, filter_name: str, pupil: str, tile: str = ""
-) -> str:
-    """Return ``jw<program>-<field>_nircam_<filter[-pupil]>[_tile]``."""
+def mosaic_root(program: str, field: str, filter_name: str, pupil: str) -> str:
+    """Return ``jw<program>-<field>_nircam_<filter[-pupil]>``."""
     element = optical_element(filter_name, pupil)
-    root = f"jw{program}-{field.lower()}_nircam_{element}"
-    return f"{root}_{tile}" if tile else root
+    return f"jw{program}-{field.lower()}_nircam_{element}"

@@ -40,7 +40,7 @@ REFERENCE_MODEL: Final = {
 """DATAMODL of each reference type."""
 
 
-def write_level1b(path: Path, ramp: Ramp, *, asdf: bool = True) -> str:
+def write_level1b(path: Path, ramp: Ramp) -> str:
     """Write a raw exposure, ``_uncal``.
 
     Parameters
@@ -48,8 +48,6 @@ def write_level1b(path: Path, ramp: Ramp, *, asdf: bool = True) -> str:
     path : Path
     ramp : Ramp
         With uint16 samples.
-    asdf : bool
-        Whether the file gets an ASDF extension; `jwst` cannot open it without.
 
     Returns
     -------
@@ -71,8 +69,8 @@ def write_level1b(path: Path, ramp: Ramp, *, asdf: bool = True) -> str:
         parts.append(Part("ZEROFRAME", ramp.zero_frame, (Card("BUNIT", "DN"),)))
     tables = {"GROUP": ramp.group_times, "INT_TIMES": ramp.int_times}
     parts += [Part(name, rows) for name, rows in tables.items() if rows is not None]
-    if asdf:
-        parts.append(Part(ASDF_HDU, embedded_tree()))
+    # `jwst` cannot open it without
+    parts.append(Part(ASDF_HDU, embedded_tree()))
     stamp = stamp_cards(path, "Level1bModel")
     zero = Card("ZEROFRAM", ramp.zero_frame is not None, "Zero frame was downlinked")
     return write_fits(path, put_cards(primary, (*stamp, zero)), parts)

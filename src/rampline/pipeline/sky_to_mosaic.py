@@ -318,9 +318,7 @@ def level_exposures(
         unknown = np.full(len(members), np.nan)
         alone = np.arange(len(members))
         level = np.zeros(len(members))
-        return SkyLevels(
-            level=level, error=unknown, group=alone, differences=(), residual_rms=np.nan
-        )
+        return SkyLevels(level=level, error=unknown, group=alone, differences=())
     return match_levels([_sky_on_grid(field, k, grid) for k in members], params)
 
 

@@ -82,10 +82,8 @@ def _totals(
         stage: sum(sorted(task.memory_bytes for task in group)[-budget.workers :])
         for stage, group in groupby(tasks, key=lambda task: task.stage)
     }
-    peak, kept = (
-        sum(getattr(task, f"{kind}_bytes") for task in tasks)
-        for kind in ("disk", "kept")
-    )
+    peak = sum(task.disk_bytes for task in tasks)
+    kept = sum(task.kept_bytes for task in tasks)
     yield (
         f"{len(headers)} exposures in {len(filters)} filters until {options.until}: "
         f"about {_time(total_seconds(tasks, budget))}, "

@@ -17,11 +17,7 @@ ENCIRCLED_ENERGY = (0.3, 0.5, 0.7)
 """The three apertures of step ``source_catalog``."""
 
 
-def load_catalog_planes(
-    files: ReferenceFiles,
-    header: Header,
-    encircled_energy: tuple[float, float, float] = ENCIRCLED_ENERGY,
-) -> CatalogPlanes:
+def load_catalog_planes(files: ReferenceFiles, header: Header) -> CatalogPlanes:
     """Load apertures, their corrections and the Vega offset of a filter.
 
     Parameters
@@ -30,8 +26,6 @@ def load_catalog_planes(
         With `CATALOG_KINDS`.
     header : Header
         Of one of the exposures of the mosaic.
-    encircled_energy : (float, float, float)
-        Fractions of a point source's light in the apertures, increasing.
 
     Raises
     ------
@@ -39,13 +33,13 @@ def load_catalog_planes(
         One line with exposure, type and file: missing, damaged or without a row.
     """
     used = files.require(header, CATALOG_KINDS)
-    rows = [_apcorr_row(files.paths["apcorr"], header, ee) for ee in encircled_energy]
+    rows = [_apcorr_row(files.paths["apcorr"], header, ee) for ee in ENCIRCLED_ENERGY]
     skies = {(row["skyin"], row["skyout"]) for row in rows}
     if len(skies) != 1:
         raise _no_row(header, "apcorr", files.paths["apcorr"], "one sky annulus")
     sky_in, sky_out = skies.pop()
     return CatalogPlanes(
-        encircled_energy=np.array(encircled_energy, np.float64),
+        encircled_energy=np.array(ENCIRCLED_ENERGY),
         radius_px=_column(rows, "radius"),
         correction=_column(rows, "apcorr"),
         sky_in_px=sky_in,

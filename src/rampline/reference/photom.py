@@ -24,8 +24,6 @@ class FluxConversion(NamedTuple):
 
     mjy_sr_per_dn_s: float
     """MJy/sr for 1 DN/s."""
-    err: float
-    """Its uncertainty, same unit."""
     pixel_area_sr: float | None
     """The file's nominal pixel area, sr, where it says one."""
 
@@ -58,16 +56,13 @@ def read_photom(path: Path, header: Header) -> FluxConversion:
             if name in hdus:
                 fraction *= law(hdus[name].data[row], mid_time_mjd(header))
         conversion = float(table["photmjsr"][row])
-        err = float(table["uncertainty"][row])
         area = hdus[0].header.get("PIXAR_SR")
     if not (np.isfinite(conversion) and fraction > 0.0):
         raise MissingReferenceError(
             f"{header.root}: photom reference file {path.name} has no finite conversion "
             f"for {header.filter} {header.pupil}"
         )
-    return FluxConversion(
-        conversion / fraction, err / fraction, None if area is None else float(area)
-    )
+    return FluxConversion(conversion / fraction, None if area is None else float(area))
 
 
 def mid_time_mjd(header: Header) -> float:

@@ -73,7 +73,6 @@ def load_sky_planes(files: ReferenceFiles, header: Header) -> SkyPlanes:
         area=area,
         pixel_area_sr=_first_known(header, area_sr, flux.pixel_area_sr),
         mjy_sr_per_dn_s=flux.mjy_sr_per_dn_s,
-        mjy_sr_per_dn_s_err=flux.err,
         distortion=load_distortion(
             files.paths["distortion"], sha1["distortion"], header
         ),

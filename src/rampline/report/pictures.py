@@ -24,6 +24,7 @@ SAMPLED = 256
 """Rows and columns that suffice for the level of the sky and its scatter."""
 NO_DATA = (24, 40, 72)
 """Colour of pixels without data."""
+LOW_SIGMA = 3.0
 BRIGHTEST = 254
 """Shade of white; the shade above it marks missing data."""
 
@@ -31,7 +32,6 @@ BRIGHTEST = 254
 def picture(
     image: Plane,
     *,
-    low_sigma: float = 3.0,
     high_sigma: float = 60.0,
     legend: Legend | None = None,
 ) -> bytes:
@@ -41,8 +41,8 @@ def picture(
     ----------
     image : (rows, cols) float32
         NaN where there are no data.
-    low_sigma, high_sigma : float
-        Black and white, in units of the sky's scatter below and above its level.
+    high_sigma : float
+        White, in units of the sky's scatter above its level; black is `LOW_SIGMA` below.
     legend : Legend or None
         Drawn below the picture.
 
@@ -53,8 +53,8 @@ def picture(
     """
     small = shrink(image)
     level, scatter = _sky(small)
-    black, white = level - low_sigma * scatter, level + high_sigma * scatter
-    grey = np.rint(BRIGHTEST * _stretched(small, low_sigma, high_sigma))
+    black, white = level - LOW_SIGMA * scatter, level + high_sigma * scatter
+    grey = np.rint(BRIGHTEST * _stretched(small, LOW_SIGMA, high_sigma))
     pixels = _shaded(small, grey)
     shades = Shades(black, white, "asinh")
     return _grey_png(_framed(pixels, reduction(image), legend, shades))

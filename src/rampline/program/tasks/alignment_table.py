@@ -81,24 +81,16 @@ def _add_updates(table: Any, field: AlignedField) -> None:
 
 
 def read_alignment(path: Path, surveys: Sequence[Survey]) -> tuple[AlignedField, Grid]:
-    """Read the alignment back and lay it on surveys it was made of, all or some of them.
-
-    The single residuals, which the table leaves out, are empty.
-    """
+    """Read the alignment back and lay it on surveys it was made of, all or some of them."""
     table = read_catalog(path)
     rows = {str(row["exposure"]): row for row in table}
     images = tuple(_image(rows[survey.header.root]) for survey in surveys)
-    nothing = np.empty(0, np.intp)
     alignment = Alignment(
         images=images,
         n_stars=table.meta["stars"],
         n_catalog=table.meta["catalog_stars"],
         rms_arcsec=table.meta["rms_arcsec"],
         catalog_rms_arcsec=table.meta["catalog_rms_arcsec"],
-        observation_image=nothing,
-        observation_star=nothing,
-        residual_arcsec=np.empty((0, 2)),
-        pull=np.empty(0),
     )
     still = table.meta.get("moving_target")
     field = place_exposures(surveys, alignment, SkyPlace(**still) if still else None)
