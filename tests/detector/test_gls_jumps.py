@@ -183,8 +183,8 @@ def test_the_noise_of_the_search_equals_its_twin(rng):
     twin = copy_of(tile)
     inverse_gain = rng.uniform(0.3, 0.7, tile.mean.size).astype(np.float32)
     table = lost_by_chance(made)
-    leave_out.set_noise(tile, inverse_gain, table)
-    twins.set_noise(twin, inverse_gain, table)
+    leave_out.set_noise(tile, inverse_gain, made, table)
+    twins.set_noise(twin, inverse_gain, made, table)
     np.testing.assert_allclose(tile.mean, twin.mean, rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(tile.signal, twin.signal, rtol=1e-3, atol=1e-4)
 
@@ -252,6 +252,15 @@ def test_ramps_searched_side_by_side_have_the_hits_of_each_alone(rng, pattern):
     assert found.shape[1] > 200
     np.testing.assert_array_equal(found[:2], expected[:2])
     np.testing.assert_allclose(found[2:], expected[2:], rtol=1e-4)
+
+
+@pytest.mark.parametrize("pattern", ["RAPID", "MEDIUM8"])
+def test_without_light_differences_weigh_as_in_the_fit_of_reads(pattern):
+    made = readout_pattern(make_readout(pattern, (1, 7, 1, 1)))
+    off = made.read_off[:-1]
+    reads = np.diag(made.read_diagonal) + np.diag(off, 1) + np.diag(off, -1)
+    weight = np.linalg.inv(reads.astype(float)).sum(axis=0)
+    np.testing.assert_allclose(made.read_weight, weight / weight.sum(), rtol=1e-4)
 
 
 def test_charge_within_a_group_is_seen_in_part_of_its_reads():

@@ -157,17 +157,21 @@ def find_means(tile):
     tile.largest[:] = np.where(tile.used > 0, tile.rate, -np.inf).max(axis=0)
 
 
-def set_noise(tile, inverse_gain, lost):
+def set_noise(tile, inverse_gain, pattern, lost):
     for c in range(inverse_gain.size):
         known = np.sort(tile.rate[tile.used[:, c] > 0, c])
         own = lost[:, known.size]
-        whole = known.mean() + tile.shift[c] if known.size else 0.0
+        whole = known.mean() if known.size else 0.0
         known = known[:-1] if known.size > 1 else known
         tile.mean[c] = known.mean() if known.size else 0.0
         rate = tile.mean[c] + tile.shift[c]
         photons, read = max(rate, 0) * inverse_gain[c], tile.read[c]
         variance = own @ [photons, read]
-        rate = min(rate + np.sqrt(variance), whole)
+        if known.size == len(tile.rate) - 1:
+            light = photons * pattern.photon_diagonal[0]
+            share = light / (light + read * pattern.read_diagonal[0])
+            whole = share * whole + (1 - share) * pattern.read_weight @ tile.rate[:, c]
+        rate = min(rate + np.sqrt(variance), whole + tile.shift[c])
         tile.signal[c] = max(rate, 0) * inverse_gain[c]
 
 
@@ -885,7 +889,7 @@ def _ramp_alone(samples, noise, pixel, model):
 
 def _fit_without_largest(tile, inverse_gain, lost, pattern):
     gls_kernels.find_means(tile)
-    leave_out.set_noise(tile, inverse_gain, lost)
+    leave_out.set_noise(tile, inverse_gain, pattern, lost)
     gls_kernels.move_origin(tile, tile.mean.copy())
     gls_kernels.eliminate(tile, pattern)
 

@@ -228,7 +228,7 @@ def _test_pixels(
         if noise.dark.size:
             tile.shift[: own.size] = noise.dark[own]
         find_means(tile)
-        set_noise(tile, inverse_gain, lost)
+        set_noise(tile, inverse_gain, pattern, lost)
         move_origin(tile, tile.mean)
         eliminate(tile, pattern)
         invert(tile, pattern, out)

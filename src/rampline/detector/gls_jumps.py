@@ -196,7 +196,7 @@ def _search_ramps(
             tile.rate[i, n_kept + n_new :] = zero
             tile.used[i, n_kept + n_new :] = zero
         find_means(tile)
-        set_noise(tile, inverse_gain, lost)
+        set_noise(tile, inverse_gain, pattern, lost)
         move_origin(tile, tile.mean)
         eliminate(tile, pattern)
         invert(tile, pattern, out)

@@ -65,18 +65,27 @@ def make_outliers(n_steps: int, n_pixels: int) -> Outliers:
 def set_noise(
     tile: Tile,
     inverse_gain: NDArray[np.float32],
+    pattern: Pattern,
     lost: NDArray[np.float32],
 ) -> None:
     """Fill ``signal`` from the mean, or that without the largest; after `find_means`.
 
     ``mean`` becomes the latter. The photon noise is that of the lower of two rates: of all
-    differences, as it is in a ramp without a hit, and of those without the largest, plus
-    what this mean has lost in a ramp without a hit: ``lost`` is the square of the loss for
-    each number of differences, over the photon variance a second, and over the variance of
-    a read.
+    differences with about the weights of a fit, which the residuals of a ramp without a hit
+    do not shift, and of those without the largest, plus what this mean has lost in a ramp
+    without a hit: ``lost`` is the square of the loss for each number of differences, over
+    the photon variance a second, and over the variance of a read. Uses up ``chi2``.
     """
     mean, largest, n_used, shift = tile.mean, tile.largest, tile.n_used, tile.shift
-    zero, one = np.float32(0.0), np.float32(1.0)
+    zero, one, n_steps = np.float32(0.0), np.float32(1.0), len(tile.rate)
+    photon_part, read_part = pattern.photon_diagonal[0], pattern.read_diagonal[0]
+    faint = tile.chi2
+    for c in range(inverse_gain.size):
+        faint[c] = zero
+    for i in range(n_steps):
+        rates, weight = tile.rate[i], pattern.read_weight[i]
+        for c in range(inverse_gain.size):
+            faint[c] += weight * rates[c]
     for c in range(inverse_gain.size):
         whole = mean[c]
         without = (whole * n_used[c] - largest[c]) / (n_used[c] - one)
@@ -84,7 +93,11 @@ def set_noise(
         rate = without + shift[c]
         n, photons = int(n_used[c]), max(rate, zero) * inverse_gain[c]
         rate += np.sqrt(photons * lost[0, n] + tile.read[c] * lost[1, n])
-        rate = min(rate, whole + shift[c])
+        share = (
+            photons * photon_part / (photons * photon_part + tile.read[c] * read_part)
+        )
+        fitted = faint[c] + share * (whole - faint[c]) if n == n_steps else whole
+        rate = min(rate, fitted + shift[c])
         mean[c] = without
         tile.signal[c] = max(rate, zero) * inverse_gain[c]
 

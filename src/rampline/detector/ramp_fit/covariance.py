@@ -32,6 +32,8 @@ class Pattern(NamedTuple):
     read_off: NDArray[np.float32]
     photon_third: NDArray[np.float32]
     """1/s**2: third moment of a difference from the photons, over that of their number."""
+    read_weight: NDArray[np.float32]
+    """Weight of each difference in the slope that the noise of the reads alone asks for."""
     is_averaged: NDArray[np.bool_]
     """Whether the group between a difference and the next is the mean of several reads."""
 
@@ -67,6 +69,9 @@ def difference_pattern(groups: list[NDArray[np.float64]]) -> Pattern:
     step = np.diff(mean)
     both = step[:-1] * step[1:]
     inner = slice(1, -1)
+    # of the fit of a line to means of reads, the sum of what comes after
+    lever = n_reads * (mean - np.average(mean, weights=n_reads))
+    weight = -np.cumsum(lever)[:-1] * step
     return Pattern(
         _float32(step),
         _float32((shared[:-1] + shared[1:] - 2 * mean[:-1]) / step**2),
@@ -74,6 +79,7 @@ def difference_pattern(groups: list[NDArray[np.float64]]) -> Pattern:
         _float32((1 / n_reads[:-1] + 1 / n_reads[1:]) / step**2),
         _float32(np.append(-1 / n_reads[inner] / both, 0.0)),
         _float32(np.array([_third(*pair) for pair in pairwise(groups)]) / step**3),
+        _float32(weight / weight.sum()),
         np.append(n_reads[inner] > 1, [False]),
     )
 
