@@ -75,12 +75,14 @@ def test_the_kernel_does_as_its_twin(rng, added):
     read[3, 3], read[4, 4] = np.nan, 0.0
     sky = rng.normal(size=read.shape).astype(np.float32)
     sky[5, 5] = np.inf
-    dq = rng.choice(np.array([0, 1, 2, 4], np.uint32), read.shape)
-    bits = np.uint32(1), np.uint32(flags.SATURATED)
+    poisson = rng.uniform(0.0, 1, read.shape).astype(np.float32)
+    poisson[6, 6], poisson[7, 7] = np.nan, np.inf
+    dq = rng.choice(np.array([0, 1, 2, 4, flags.HOT], np.uint32), read.shape)
+    bits = np.uint32(1), np.uint32(flags.SATURATED), np.uint32(flags.HOT)
     blank = np.float32(0.4 if added == added else added), np.float32(added)
     fast, slow = np.empty((2, *read.shape), np.float32)
-    weigh_rows(sky, dq, read, bits, blank, fast)
-    twins.weigh_rows(sky, dq, read, bits, blank, slow)
+    weigh_rows(sky, dq, (read, poisson), bits, blank, fast)
+    twins.weigh_rows(sky, dq, (read, poisson), bits, blank, slow)
     assert np.array_equal(fast, slow)
     assert 0 < (fast == 0).sum() < fast.size / 2
 

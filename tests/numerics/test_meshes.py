@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rampline.numerics.meshes import _fill_mesh, measure_mesh
+from rampline.numerics.meshes import _fill_mesh, blank_unusable, measure_mesh
 
 from ..twins import numerics as twins
 
@@ -50,3 +50,12 @@ def test_twin_cells_equal_sorted_cells(rng, size, stride):
     twins.fill_mesh(values, usable, (size, stride), buffer, theirs)
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6)
+
+
+def test_unusable_values_are_blanked_as_by_the_twin(rng):
+    values, usable = rng.normal(size=40).astype(np.float32), rng.random(40) < 0.5
+    for step in (1, 3):
+        ours, theirs = np.zeros((2, len(values[::step])), np.float32)
+        blank_unusable(values[::step], usable[::step], ours)
+        twins.blank_unusable(values[::step], usable[::step], theirs)
+        assert np.array_equal(ours, theirs, equal_nan=True)

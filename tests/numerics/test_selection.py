@@ -3,6 +3,7 @@ import pytest
 
 from rampline.numerics.selection import (
     bracket,
+    collect,
     robust_scatter,
     select,
     select_median,
@@ -51,7 +52,30 @@ def test_twin_two_ranks_equal_a_full_sort(rng, n, kind):
     ranks = (int(0.1587 * (n - 1)), (n - 1) // 2)
     rows = np.full((3, n), np.nan, np.float32)
     rows[0] = values
-    assert select_two(rows.copy(), n, ranks) == twins.select_two(rows, n, ranks)
+    theirs = twins.select_two(rows, n, ranks, None)
+    # bounds of other values: none, right, too high for both, too high for one
+    low, high = values.min(), values.max()
+    for bounds in (
+        [np.nan] * 4,
+        [low, high] * 2,
+        [high + 1] * 4,
+        [low, high, high, high],
+    ):
+        near = np.array(bounds, np.float32)
+        for _ in range(2):
+            assert select_two(rows.copy(), n, ranks, near) == theirs
+
+
+def test_values_within_bounds_are_collected_as_by_the_twin(rng):
+    values = rng.normal(size=700).astype(np.float32)
+    values[::7] = np.nan
+    values[3], values[5] = np.inf, -np.inf
+    for ends in ((-0.5, 0.2), (-np.inf, np.inf), (3.0, -3.0), (np.nan, np.nan)):
+        bounds = tuple(np.float32(end) for end in ends)
+        ours, theirs = np.zeros((2, 701), np.float32)
+        counts = collect(values, 700, bounds, ours)
+        assert counts == twins.collect(values, 700, bounds, theirs)
+        assert np.array_equal(ours[: counts[1]], theirs[: counts[1]])
 
 
 def test_bounds_hold_the_order_statistics_of_noise(rng):
@@ -59,8 +83,9 @@ def test_bounds_hold_the_order_statistics_of_noise(rng):
     held = 0
     for _ in range(50):
         values = rng.normal(size=n).astype(np.float32)
-        exact = twins.bracket(values, n, ranks)
-        found = bracket(values, n, ranks)
+        exact, found = np.empty((2, 4), np.float32)
+        twins.bracket(values, n, ranks, exact)
+        bracket(values, n, ranks, found)
         held += (found[::2] <= exact[::2]).all() and (found[1::2] >= exact[1::2]).all()
     # three standard deviations on both sides of both
     assert held >= 47

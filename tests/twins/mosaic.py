@@ -329,16 +329,19 @@ def sample_usable(sky, row, col, least):
     return total / share if share >= least else np.nan
 
 
-def weigh_rows(sky, flags, var_read, bits, blank, out):
-    bad, saturated = bits
+def weigh_rows(sky, flags, variances, bits, blank, out):
+    bad, saturated, hot = bits
     typical, added = blank
-    variance = var_read
+    variance, poisson = variances
     if not np.isnan(added):
-        variance = np.where(flags & saturated != 0, typical, var_read) + added
+        variance = np.where(flags & saturated != 0, typical, variance) + added
     with np.errstate(divide="ignore", invalid="ignore"):
         weight = np.float32(1) / variance
     usable = (flags & bad == 0) & np.isfinite(sky) & np.isfinite(weight)
-    out[:] = np.where(usable, weight, 0)
+    weight = np.where(usable, weight, 0)
+    is_hot = (flags & hot != 0) & (weight > 0)
+    more = np.where(is_hot, np.fmax(poisson - added, np.float32(0)), np.float32(0))
+    out[:] = weight / (np.float32(1) + weight * more)
 
 
 def blot_rows(plane, lattice, first_row, cubic, out):

@@ -8,15 +8,21 @@ def select(values, n, k):
     return np.sort(values[:n])[k]
 
 
-def select_two(rows, n, ranks):
+def select_two(rows, n, ranks, _bounds):
     inside = np.sort(rows[0, :n])
     return inside[ranks[0]], inside[ranks[1]]
 
 
-def bracket(values, n, ranks):
+def collect(values, n, bounds, out):
+    within = values[:n][(values[:n] >= bounds[0]) & (values[:n] <= bounds[1])]
+    out[: len(within)] = within
+    return (values[:n] < bounds[0]).sum(), len(within)
+
+
+def bracket(values, n, ranks, bounds):
     """Bounds without a sample: the order statistics themselves."""
     inside = np.sort(values[:n])
-    return np.array([inside[k] for k in ranks for _ in range(2)])
+    bounds[:] = [inside[k] for k in ranks for _ in range(2)]
 
 
 def select_median(values, n):
@@ -32,6 +38,10 @@ def blank_floats(words, blank, out):
     values = words.view(">f4").astype(np.float32)
     lost = np.isnan(values) | (blank != 0)
     out.view(">f4")[:] = np.where(lost, np.float32(np.nan), values)
+
+
+def blank_unusable(values, usable, out):
+    out[:] = np.where(usable, values, np.nan)
 
 
 def fill_mesh(values, usable, steps, buffer, out):

@@ -69,12 +69,9 @@ def weigh_pixels(
         typical = _median(noise.var_read, sky, flags, bad)
         added = _median(noise.var_poisson, sky, flags, bad)
     weight = np.empty(sky.shape, np.float32)
-    bits = np.uint32(bad), np.uint32(SATURATED)
-    weigh_rows(sky, flags, noise.var_read, bits, (typical, added), weight)
-    if kind == "sky":
-        hot = np.nonzero(flags & np.uint32(HOT | WARM))
-        more = np.fmax(noise.var_poisson[hot] - added, np.float32(0.0))
-        weight[hot] /= 1.0 + weight[hot] * more
+    bits = np.uint32(bad), np.uint32(SATURATED), np.uint32(HOT | WARM)
+    variances = noise.var_read, noise.var_poisson
+    weigh_rows(sky, flags, variances, bits, (typical, added), weight)
     return weight
 
 
@@ -91,27 +88,32 @@ def _median(plane: Plane, sky: Plane, flags: Flags32, bad: int) -> np.float32:
 def weigh_rows(
     sky: NDArray[np.float32],
     flags: NDArray[np.uint32],
-    var_read: NDArray[np.float32],
-    bits: tuple[np.uint32, np.uint32],
+    variances: tuple[NDArray[np.float32], NDArray[np.float32]],
+    bits: tuple[np.uint32, np.uint32, np.uint32],
     blank: tuple[np.float32, np.float32],
     out: NDArray[np.float32],
 ) -> None:
     """Write the inverse variance, 0 for unusable pixels.
 
-    ``bits`` are the flags of unusable and of saturated pixels; ``blank`` the read-noise
-    variance of saturated pixels and the variance of the sky, NaN if only read noise is
-    used.
+    ``variances`` are those of read noise and photons; ``bits`` the flags of unusable, of
+    saturated and of hot pixels; ``blank`` the read-noise variance of saturated pixels and
+    the variance of the sky, NaN if only read noise is used.
     """
-    bad, saturated = bits
+    bad, saturated, hot = bits
+    read, poisson = variances
     typical, added = blank
+    zero, one = np.float32(0.0), np.float32(1.0)
     with_sky = added == added  # noqa: PLR0124
     for row in range(out.shape[0]):
         for col in range(out.shape[1]):
-            flag, variance = flags[row, col], var_read[row, col]
+            flag, variance = flags[row, col], read[row, col]
             is_full = with_sky and flag & saturated != 0
             variance = typical if is_full else variance
             variance = variance + added if with_sky else variance
-            weight = np.float32(1.0) / variance
+            weight = one / variance
             usable = flag & bad == 0 and np.isfinite(sky[row, col])
             known = usable and np.isfinite(weight)
-            out[row, col] = weight if known else np.float32(0.0)
+            weight = weight if known else zero
+            more = poisson[row, col] - added
+            is_hot = known and flag & hot != 0 and more > zero
+            out[row, col] = weight / (one + weight * more) if is_hot else weight

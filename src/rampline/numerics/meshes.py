@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .jit import kernel
-from .selection import select_two
+from .selection import collect, select_two
 
 
 class Mesh(NamedTuple):
@@ -69,19 +69,36 @@ def _fill_mesh(
     size, stride = steps
     level, scatter, count = out
     n_rows, n_cols = values.shape
-    found = buffer[0]
+    found, cell = buffer[0], buffer[1]
+    # cells are like those before them
+    bounds = np.full(4, np.float32(np.nan))
     for i in range(level.shape[0]):
         for j in range(level.shape[1]):
             n = 0
             for r in range(i * size, min((i + 1) * size, n_rows), stride):
-                for c in range(j * size, min((j + 1) * size, n_cols), stride):
-                    # without a branch: sources and gaps are everywhere
-                    value = values[r, c]
-                    found[n] = value
-                    n += usable[r, c] & ~np.isnan(value)
+                start, stop = j * size, min((j + 1) * size, n_cols)
+                room = cell[n : n + -(-(stop - start) // stride)]
+                if stride == 1:
+                    # neighbours in memory are taken many at a time
+                    blank_unusable(values[r, start:stop], usable[r, start:stop], room)
+                else:
+                    some = slice(start, stop, stride)
+                    blank_unusable(values[r, some], usable[r, some], room)
+                n += len(room)
+            _, n = collect(cell, n, (-np.float32(np.inf), np.float32(np.inf)), found)
             count[i, j] = n
             if n > 0:
                 ranks = (int(0.1587 * (n - 1)), (n - 1) // 2)
-                low, middle = select_two(buffer, n, ranks)
+                low, middle = select_two(buffer, n, ranks, bounds)
                 level[i, j] = middle
                 scatter[i, j] = middle - low
+
+
+@kernel
+def blank_unusable(
+    values: NDArray[np.float32], usable: NDArray[np.bool_], out: NDArray[np.float32]
+) -> None:
+    """Copy values, those that are not usable as NaN."""
+    for i in range(len(out)):
+        value = values[i]
+        out[i] = value if usable[i] else np.float32(np.nan)

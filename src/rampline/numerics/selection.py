@@ -94,47 +94,76 @@ _WORTH_IT = 512
 """Values from which a sample pays."""
 
 
+_NEAR = 0.1
+"""Distance of the bounds for the next values from what was found, over that of the two."""
+
+
 @kernel
 def select_two(
-    rows: NDArray[np.float32], n: int, ranks: tuple[int, int]
+    rows: NDArray[np.float32],
+    n: int,
+    ranks: tuple[int, int],
+    bounds: NDArray[np.float32],
 ) -> tuple[float, float]:
     """Return two order statistics of the first ``n`` values of ``rows[0]``.
 
-    Sorted samples bracket both; one pass without branches, which is what selection spends
-    its time on, collects what lies between, in ``rows[1]`` and ``rows[2]``. ``rows[0]``
-    may be reordered.
+    One pass without branches, which is what selection spends its time on, collects what
+    lies between ``bounds`` (4,): around what was found last, NaN at first. Where they do not
+    hold, sorted samples bracket both. ``rows`` (3, n) may be reordered and overwritten.
     """
     values, lower, upper = rows[0], rows[1], rows[2]
     if n >= _WORTH_IT:
-        bounds = bracket(values, n, ranks)
-        below_low, n_low, below_high, n_high = 0, 0, 0, 0
-        a, b, c, d = bounds[0], bounds[1], bounds[2], bounds[3]
-        for i in range(n):
-            value = values[i]
-            lower[n_low] = value
-            upper[n_high] = value
-            below_low += value < a
-            n_low += (value >= a) & (value <= b)
-            below_high += value < c
-            n_high += (value >= c) & (value <= d)
-        low, high = ranks[0] - below_low, ranks[1] - below_high
-        if 0 <= low < n_low and 0 <= high < n_high:
-            return select(lower, n_low, low), select(upper, n_high, high)
+        for attempt in range(2):
+            if attempt == 1:
+                bracket(values, n, ranks, bounds)
+            below_low, n_low = collect(values, n, (bounds[0], bounds[1]), lower)
+            below_high, n_high = collect(values, n, (bounds[2], bounds[3]), upper)
+            low, high = ranks[0] - below_low, ranks[1] - below_high
+            if 0 <= low < n_low and 0 <= high < n_high:
+                first, second = select(lower, n_low, low), select(upper, n_high, high)
+                reach = _NEAR * (second - first)
+                bounds[0], bounds[1] = first - reach, first + reach
+                bounds[2], bounds[3] = second - reach, second + reach
+                return first, second
     return select(values, n, ranks[0]), select(values, n, ranks[1])
 
 
 @kernel
+def collect(
+    values: NDArray[np.float32],
+    n: int,
+    bounds: tuple[np.float32, np.float32],
+    out: NDArray[np.float32],
+) -> tuple[int, int]:
+    """Put values within bounds into ``out``; return how many lie below, and how many within.
+
+    NaN are neither.
+    """
+    first, last = bounds
+    below, within = 0, 0
+    for i in range(n):
+        value = values[i]
+        # an unsigned index needs no check for negative wraparound: then this is vector code
+        out[np.uintp(within)] = value
+        below += 1 if value < first else 0
+        within += 1 if (value >= first) & (value <= last) else 0
+    return below, within
+
+
+@kernel
 def bracket(
-    values: NDArray[np.float32], n: int, ranks: tuple[int, int]
-) -> NDArray[np.float32]:
-    """Return lower and upper bounds of two order statistics, nearly always right.
+    values: NDArray[np.float32],
+    n: int,
+    ranks: tuple[int, int],
+    bounds: NDArray[np.float32],
+) -> None:
+    """Write lower and upper bounds of two order statistics, nearly always right.
 
     They lie three standard deviations of the sample's ranks to both sides.
     """
     sample = np.empty(_SAMPLE, np.float32)
     for i in range(_SAMPLE):
         sample[i] = values[i * n // _SAMPLE]
-    bounds = np.empty(4, np.float32)
     for k in range(2):
         share = ranks[k] / n
         reach = 3.0 * np.sqrt(_SAMPLE * share * (1.0 - share)) + 1.0
@@ -142,4 +171,3 @@ def bracket(
         last = min(_SAMPLE - 1, int(_SAMPLE * share + reach) + 1)
         bounds[2 * k] = select(sample, _SAMPLE, first)
         bounds[2 * k + 1] = select(sample, _SAMPLE, last)
-    return bounds
