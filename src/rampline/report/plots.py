@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 COLOURS = ("#3b6fe0", "#d9663b", "#2f9e6e", "#a456c9", "#c79a1e", "#3aa7b5")
 """One for each series, in turn."""
-WIDTH, HEIGHT, LEFT, BOTTOM = 560, 320, 56, 44
+WIDTH, HEIGHT, LEFT, BOTTOM = 560, 320, 72, 44
 
 
 def scatter_svg(

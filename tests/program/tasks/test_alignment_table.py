@@ -77,6 +77,15 @@ def test_the_note_says_what_was_updated_and_whether_the_field_is_tied(observed):
         "WEAK: hangs on no reference stars: aligned with other exposures only" in note
     )
     assert "NO ABSOLUTE ALIGNMENT: no star of the catalogue was matched" in note
+    roots = [survey.header.root for survey in observed.surveys[:4]]
+    assert f"; {', '.join(roots)} WEAK: " in note
+    many = replace(
+        adrift,
+        surveys=2 * adrift.surveys,
+        alignment=replace(adrift.alignment, images=2 * adrift.alignment.images),
+    )
+    few = f"; {', '.join(roots[:3])} and 5 more WEAK: "
+    assert few in describe_alignment(many, "stars.ecsv")
     assert "NO ABSOLUTE ALIGNMENT" not in describe_alignment(adrift, "none")
     assert "NO ABSOLUTE ALIGNMENT: no network" in describe_alignment(
         adrift, "gaia", "no network"

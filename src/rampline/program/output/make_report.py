@@ -252,8 +252,12 @@ def _exposures(last: Overview, pictures: _Pictures) -> Iterator[Block]:
         "rms mas",
     )
     rows = [_exposure_row(exposure, pictures) for exposure in last.exposures]
+    # columns of which no exposure has anything would push the last ones off the screen
+    kept = [k for k in range(len(headings)) if any(row[k].text != "-" for row in rows)]
     if rows:
-        yield Table(headings, rows)
+        yield Table(
+            [headings[k] for k in kept], [[row[k] for k in kept] for row in rows]
+        )
 
 
 def _exposure_row(exposure: ExposureState, pictures: _Pictures) -> list[Cell]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -40,6 +41,10 @@ MODULE = "program.tasks.make_alignment"
 NO_ANSWER = "Gaia could not be asked: no absolute alignment"
 LARGEST_GRID = 60_000
 """Pixels along a side: a field of half a degree at 0.03 arcsec."""
+
+
+_NAMED: Final = 3
+"""Exposures named in one line for each reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +203,13 @@ def _updated(field: AlignedField) -> list[str]:
     return [f"{what} updated by up to {most}"]
 
 
+def _some(roots: Sequence[str]) -> str:
+    """Name a few exposures and count the others; the table has them all."""
+    if len(roots) <= _NAMED + 1:
+        return ", ".join(roots)
+    return f"{', '.join(roots[:_NAMED])} and {len(roots) - _NAMED} more"
+
+
 def describe_alignment(field: AlignedField, align_to: str, problem: str = "") -> str:
     """Say how the alignment went: exposures that are not OK are named with the reason."""
     images = field.alignment.images
@@ -219,7 +231,7 @@ def describe_alignment(field: AlignedField, align_to: str, problem: str = "") ->
             reasons.setdefault(f"{image.status}: {image.reason}", []).append(
                 survey.header.root
             )
-    words += [f"{', '.join(roots)} {reason}" for reason, roots in reasons.items()]
+    words += [f"{_some(roots)} {reason}" for reason, roots in reasons.items()]
     if align_to != "none" and field.alignment.n_catalog == 0:
         why = problem or "no star of the catalogue was matched; headers' pointing kept"
         words.append(f"NO ABSOLUTE ALIGNMENT: {why}")
