@@ -227,7 +227,7 @@ def _excess(
 
 
 @kernel
-def _fill_excess(
+def _fill_excess(  # noqa: C901 - one loop a line
     flags: NDArray[np.uint8],
     counts: NDArray[np.float32],
     group: int,
@@ -238,29 +238,45 @@ def _fill_excess(
 
     ``limits`` are the bits of lost groups and of jumps, and the minimum number of others.
     """
-    n_groups, n_rows, n_cols = counts.shape
+    n_steps, n_rows, n_cols = len(counts) - 1, counts.shape[1], counts.shape[2]
     bad, jump = np.uint8(limits[0]), np.uint8(limits[1])
-    ordered, unknown = np.empty(n_groups, np.float32), np.float32(np.nan)
+    zero, none, endless = np.float32(0.0), np.float32(np.nan), np.float32(np.inf)
+    steps = np.empty((n_steps, n_cols), np.float32)
+    middle, rank, level = np.empty((3, n_cols), np.float32)
     for row in range(n_rows):
-        for col in range(n_cols):
-            own, n = unknown, 0
-            for i in range(1, n_groups):
-                before, after = flags[i - 1, row, col], flags[i, row, col]
-                step = counts[i, row, col] - counts[i - 1, row, col]
-                if (before | after) & bad != 0 or not np.isfinite(step):
-                    continue
-                if i == group:
-                    own = step
-                elif i != group + 1 and after & jump == 0:
-                    k = n
-                    while k > 0 and ordered[k - 1] > step:
-                        ordered[k] = ordered[k - 1]
-                        k -= 1
-                    ordered[k] = step
-                    n += 1
-            excess[row, col] = own
-            if n >= limits[2]:
-                excess[row, col] = own - ordered[(n - 1) // 2]
+        own = excess[row]
+        middle[:] = -1.0
+        for i in range(n_steps):
+            before, after = flags[i, row], flags[i + 1, row]
+            low, high, step = counts[i, row], counts[i + 1, row], steps[i]
+            is_own, is_other = i == group - 1, i != group - 1 and i != group
+            for c in range(n_cols):
+                value = high[c] - low[c]
+                is_good = ((before[c] | after[c]) & bad) == 0
+                is_good &= abs(value) < endless
+                if is_own:
+                    own[c] = value if is_good else none
+                is_good &= is_other & ((after[c] & jump) == 0)
+                step[c] = value if is_good else endless
+                middle[c] += np.float32(0.5) if is_good else zero
+        for c in range(n_cols):
+            level[c] = zero
+        for i in range(n_steps):
+            # the rank of each among the others: vector code, where sorting is all branches
+            rank[:] = 0.0
+            for k in range(n_steps):
+                value, other, is_before = steps[i], steps[k], k < i
+                for c in range(n_cols):
+                    is_lower = other[c] < value[c]
+                    is_lower |= (other[c] == value[c]) & is_before
+                    rank[c] += np.float32(is_lower)
+            for c in range(n_cols):
+                # half the number of others less one, rounded down
+                is_middle = rank[c] == np.floor(middle[c] + np.float32(0.5))
+                level[c] = steps[i, c] if is_middle else level[c]
+        for c in range(n_cols):
+            is_known = middle[c] >= np.float32(0.5 * limits[2] - 1.0)
+            own[c] -= level[c] if is_known else zero
 
 
 def _measure_rings(

@@ -7,6 +7,7 @@ as signed ones with an offset of half the range: both are undone in one pass.
 
 import math
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,9 @@ from .stored_cards import CARD_LENGTH, StoredCards, read_cards
 BLOCK: Final = 2880
 _PIECE: Final = 1 << 18
 """Bytes read and turned at once: a quarter of a core's cache."""
+_THREADS: Final = 2
+_SHARE: Final = 1 << 25
+"""Fewest bytes that are worth a thread of their own."""
 _END: Final = b"END" + b" " * 77
 _IMAGE_DTYPE: Final = {
     8: "u1",
@@ -178,16 +182,27 @@ def read_image(path: Path, hdu: Hdu, out: NDArray[Any] | None = None) -> NDArray
     # not mapped: its pages would count as memory of this process
     flat = pixels.view()
     flat.shape = (-1,)
-    buffer = np.empty(_PIECE // stored.itemsize, stored)
-    with path.open("rb") as file:
-        file.seek(hdu.offset)
-        for start in range(0, flat.size, buffer.size):
-            piece = flat[start : start + buffer.size]
-            source = buffer[: piece.size]
-            file.readinto(source.view(np.uint8).data)
-            np.copyto(piece, source)
-            if flip:
-                np.bitwise_xor(piece, native.type(flip), out=piece)
+
+    def fill(first: int) -> None:
+        buffer = np.empty(_PIECE // stored.itemsize, stored)
+        with path.open("rb") as file:
+            file.seek(hdu.offset + first * stored.itemsize)
+            last = min(first + share, flat.size)
+            for start in range(first, last, buffer.size):
+                piece = flat[start : min(start + buffer.size, last)]
+                source = buffer[: piece.size]
+                file.readinto(source.view(np.uint8).data)
+                np.copyto(piece, source)
+                if flip:
+                    np.bitwise_xor(piece, native.type(flip), out=piece)
+
+    share = max(-(-flat.size // _THREADS), _SHARE // stored.itemsize)
+    if flat.size <= share:
+        fill(0)
+        return pixels
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for _ in pool.map(fill, range(0, flat.size, share)):
+            pass
     return pixels
 
 
