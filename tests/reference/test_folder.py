@@ -28,6 +28,13 @@ def chosen(folder, kind, header=None):
     return files.paths[kind].name
 
 
+def test_a_file_that_cannot_be_read_is_named_where_one_is_missing(tmp_path):
+    write_pixels(tmp_path / "a.fits", "gain", ONE, DETECTOR="NRCB2")
+    (tmp_path / "b.fits").write_text("not found")
+    with pytest.raises(MissingReferenceError, match=r"unreadable: b\.fits\)"):
+        chosen(tmp_path, "gain")
+
+
 @pytest.mark.parametrize(
     ("kind", "cards"),
     [

@@ -73,9 +73,14 @@ class FolderSource:
 
     folder: Path
 
-    @cached_property
+    @property
     def index(self) -> tuple[ReferenceMeta, ...]:
-        """The metadata of every reference file in the folder, read once.
+        """The metadata of every reference file in the folder."""
+        return self._scanned[0]
+
+    @cached_property
+    def _scanned(self) -> tuple[tuple[ReferenceMeta, ...], tuple[Path, ...]]:
+        """The metadata of every reference file, read once, and what cannot be read.
 
         Raises
         ------
@@ -84,7 +89,7 @@ class FolderSource:
         """
         if not self.folder.is_dir():
             raise MissingReferenceError(f"{self.folder}: no such folder of references")
-        found = []
+        found, unreadable = [], []
         for path in sorted(self.folder.rglob("*")):
             if path.suffix not in {".fits", ".asdf"}:
                 continue
@@ -92,10 +97,11 @@ class FolderSource:
                 meta = read_metadata(path)
             except (OSError, ValueError) as error:
                 log.warning("%s: not readable as a reference file: %s", path, error)
+                unreadable.append(path)
                 continue
             if meta is not None:
                 found.append(meta)
-        return tuple(found)
+        return tuple(found), tuple(unreadable)
 
     def select(self, header: Header, kinds: Iterable[str]) -> ReferenceFiles:
         """Return the most specific file of each type for the exposure.
@@ -134,9 +140,13 @@ class FolderSource:
         return max(fitting, key=lambda meta: _rank(meta, facts), default=None)
 
     def _others(self, kinds: list[str]) -> str:
-        """Return how many files of these types there are for other exposures, in words."""
+        """Return, in words, what else there is: for other exposures, or unreadable."""
         count = sum(meta.kind in kinds for meta in self.index)
-        return f" ({count} for other exposures)" if count else ""
+        words = [f"{count} for other exposures"] if count else []
+        if unreadable := self._scanned[1]:
+            more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+            words.append(f"unreadable: {unreadable[0].name}{more}")
+        return f" ({'; '.join(words)})" if words else ""
 
 
 def exposure_facts(header: Header) -> dict[str, str]:
