@@ -4,11 +4,12 @@
     python benchmarks/stage1.py --references DIR RAW... [the same]
 
 Without raw files two full-frame exposures (MEDIUM8, 9 groups) are simulated first. Each
-number of threads has a process of its own. There the first exposure finds nothing in
-memory ("cold": kernels from the numba cache, references from disk or the reference
-cache); the others find references and buffers ("warm": the median is printed). Then the
-first groups and the first rows of an exposure alone show how the time grows with the
-number of samples. ``--parity``
+number of threads has a process of its own, after one that leaves compiled kernels,
+compiled modules and house references on disk. There the first exposure finds nothing in
+memory ("cold", with the start of the process and all imports); the others find references
+and buffers ("warm": the median is printed). ``--cold N`` repeats the cold exposure in N
+processes and prints the median. Then the first groups and the first rows of an exposure
+alone show how the time grows with the number of samples. ``--parity``
 sets every algorithm as `jwst` has it, with snowballs and without the 1/f step; ``--peer``
 runs `jwst` on the same files with the same options, and compares the products: its time is
 compared with the warm one, and with all of a process, imports included.
@@ -104,14 +105,20 @@ def reduce_one(raw, source, bench, params, out):
     return {"parts": parts, "steps": steps, "product": str(product)}
 
 
-def measure(raws, references, out, threads, repeat, sections):
-    """Reduce the exposures ``repeat`` times, in this process."""
-    started = time.perf_counter()
-    from rampline.pipeline.ramp_to_slope import RampToSlope
-    from rampline.pipeline.runner import Bench
-    from rampline.reference.folder import FolderSource
+def measure(begun, raws, references, out, threads, repeat, sections):
+    """Reduce the exposures ``repeat`` times in this process, which began at ``begun``."""
+    from rampline.program.imports import importing
 
-    import_s = time.perf_counter() - started
+    with importing():
+        # as the command imports them
+        import rampline.files.read
+        import rampline.files.write
+        import rampline.reference.ramp_planes  # noqa: F401
+        from rampline.pipeline.ramp_to_slope import RampToSlope
+        from rampline.pipeline.runner import Bench
+        from rampline.reference.folder import FolderSource
+
+    start = time.time() - begun, time.process_time()
     out.mkdir(parents=True, exist_ok=True)
     source = FolderSource(references)
     params = RampToSlope.model_validate(sections)
@@ -121,9 +128,11 @@ def measure(raws, references, out, threads, repeat, sections):
             for _ in range(repeat)
             for raw in raws
         ]
+    runs[0]["parts"]["start"] = start
+    runs[0]["parts"]["process"] = tuple(np.add(start, runs[0]["parts"]["all"]).tolist())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     peak_mb = peak / 1024 if sys.platform == "linux" else peak / 1024**2
-    return {"import_s": import_s, "cold": runs[0], "warm": runs[1:], "peak_mb": peak_mb}
+    return {"cold": runs[0], "warm": runs[1:], "peak_mb": peak_mb}
 
 
 def measure_compilation(raw, references, out, sections):
@@ -145,7 +154,7 @@ def measure_compilation(raw, references, out, sections):
 
         clock = Clock()
         event.register("numba:compile", clock)
-        measure([raw], references, out, 1, 1, sections)
+        measure(time.time(), [raw], references, out, 1, 1, sections)
         event.unregister("numba:compile", clock)
         return sum(spent)
 
@@ -216,6 +225,11 @@ def in_fresh_process(function, *arguments):
         return pool.submit(function, *arguments).result()
 
 
+def measure_fresh(*arguments):
+    """Measure in a fresh process, which begins now."""
+    return in_fresh_process(measure, time.time(), *arguments)
+
+
 def middle(runs, kind, name):
     """Return the median over runs of a step's time, or of a part's (wall, CPU)."""
     values = [run[kind][name] for run in runs]
@@ -225,25 +239,24 @@ def middle(runs, kind, name):
 
 
 def print_report(by_threads):
-    parts = next(iter(by_threads.values()))["cold"]["parts"]
+    reports = by_threads.values()
+    parts = next(iter(reports))["cold"]["parts"]
     print("\nwall s (CPU s)     " + "".join(f"{t:>9} threads" for t in by_threads))
     for name in parts:
-        for state in ("cold", "warm"):
+        is_ever = name in next(iter(reports))["warm"][0]["parts"]
+        for state in ("cold", "warm") if is_ever else ("cold",):
             line = f"{name:<12}{state:<7}"
-            for report in by_threads.values():
+            for report in reports:
                 runs = report["warm"] if state == "warm" else [report["cold"]]
                 wall, cpu = middle(runs, "parts", name)
                 line += f"  {wall:6.3f} ({cpu:5.3f})"
             print(line)
     print("\nsteps, s summed over threads, warm")
-    for step in next(iter(by_threads.values()))["cold"]["steps"]:
-        times = [
-            middle(report["warm"], "steps", step) for report in by_threads.values()
-        ]
+    for step in next(iter(reports))["cold"]["steps"]:
+        times = [middle(report["warm"], "steps", step) for report in reports]
         print(f"{step:<19}" + "".join(f"{t:17.4f}" for t in times))
-    for label, key in (("peak MB", "peak_mb"), ("imports, wall s", "import_s")):
-        values = [report[key] for report in by_threads.values()]
-        print(f"{label:<19}" + "".join(f"{value:17.2f}" for value in values))
+    peaks = "".join(f"{report['peak_mb']:17.2f}" for report in reports)
+    print(f"{'peak MB':<19}{peaks}")
 
 
 def compare_products(ours, theirs):
@@ -282,7 +295,7 @@ def run_peer(raws, references, out, ours, *, likelihood):
             print(f"    {step['step']:<22}{step['wall_s']:8.3f} s")
     wall = statistics.median(run["wall_s"] for run in report["runs"])
     warm, _ = middle(ours["warm"], "parts", "all")
-    cold = ours["import_s"] + ours["cold"]["parts"]["all"][0]
+    cold, _ = ours["cold"]["parts"]["process"]
     peak = max(run["peak_mb"] for run in report["runs"])
     print(
         f"ratios: wall {wall / warm:.0f} warm, {wall / cold:.0f} from a cold process; "
@@ -304,6 +317,7 @@ def main():
     parser.add_argument("--out", type=Path, default=Path("out/stage1"))
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--repeat", type=int, default=4)
+    parser.add_argument("--cold", type=int, default=0, metavar="N")
     parser.add_argument("--parity", action="store_true")
     parser.add_argument("--peer", action="store_true")
     parser.add_argument("--peer-likelihood", action="store_true")
@@ -318,13 +332,26 @@ def main():
         parser.error("--peer-likelihood: beside the default algorithms only")
     sections = PARITY if asked.parity or asked.peer else {}
     print(f"options that are not the default: {json.dumps(sections)}")
+    # an installed package has its modules compiled
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    measure_fresh(raws[:1], references, asked.out, 1, 1, sections)
     by_threads = {
-        threads: in_fresh_process(
-            measure, raws, references, asked.out, threads, asked.repeat, sections
+        threads: measure_fresh(
+            raws, references, asked.out, threads, asked.repeat, sections
         )
         for threads in asked.threads
     }
     print_report(by_threads)
+    if asked.cold:
+        cold = [
+            measure_fresh(
+                raws[:1], references, asked.out, asked.threads[-1], 1, sections
+            )["cold"]
+            for _ in range(asked.cold)
+        ]
+        print(f"\nfrom a cold process, median of {asked.cold}, wall s (CPU s)")
+        for name in cold[0]["parts"]:
+            print("{:<12}{:6.3f} ({:5.3f})".format(name, *middle(cold, "parts", name)))
     print_growth(
         {
             threads: in_fresh_process(
