@@ -3,7 +3,7 @@ import numpy as np
 from rampline.detector import ellipses
 from rampline.detector.ellipses import Ellipse, ellipse_mask, flag_ellipses
 from rampline.flags import JUMP, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import regions as twins
 
 
 def scatter(rng, shape, n):

@@ -11,7 +11,7 @@ from rampline.detector.flicker_noise import (
     remove_flicker_noise,
 )
 from rampline.detector.stripes import Levels, Residual
-from tests.twins import detector as twins
+from tests.twins.detector import pixels as twins
 
 from .test_flicker_noise import make_readout, no_flags, white
 

@@ -10,7 +10,7 @@ from rampline.detector.flicker_noise import (
 )
 from rampline.exposure.timing import Readout
 from rampline.flags import DO_NOT_USE
-from tests.twins import detector as twins
+from tests.twins.detector import pixels as twins
 
 PARAMS = FlickerNoiseParams()
 SHAPE = (256, 2048)

@@ -15,7 +15,7 @@ from rampline.detector.leave_out import make_outliers
 from rampline.detector.ramp_fit.covariance import readout_pattern
 from rampline.detector.ramp_fit.whole_ramps import noise_of, samples_of
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import hits as twins
 
 from .exposures import make_readout
 from .ramps import nasty_band

@@ -18,7 +18,7 @@ from rampline.flags import (
     SATURATED,
     UNRELIABLE_SLOPE,
 )
-from tests.twins import detector as twins
+from tests.twins.detector import gls as twins
 
 from .exposures import make_readout
 from .ramps import nasty_band, stcal_slopes

@@ -15,7 +15,7 @@ from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from rampline.detector.ramp_fit.whole_ramps import noise_of, samples_of
 from rampline.detector.thresholds import chi2_limits
 from rampline.flags import BAD_FOR_SLOPE, JUMP
-from tests.twins import detector as twins
+from tests.twins.detector import search as twins
 
 from .exposures import make_readout
 from .ramps import nasty_band

@@ -4,7 +4,7 @@ import pytest
 from rampline.detector import linearity
 from rampline.detector.linearity import correct_linearity
 from rampline.flags import JUMP, NO_LINEARITY, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import pixels as twins
 
 from .exposures import every_row
 

@@ -5,7 +5,7 @@ from rampline.detector import neighbors
 from rampline.detector.jumps import FoundJumps, JumpParams, find_jumps
 from rampline.detector.neighbors import NeighborParams, flag_neighbors, hits_beside
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import hits as twins
 
 from .ramps import nasty_band, stcal_jumps
 

@@ -9,7 +9,7 @@ from rampline.detector.ramp_fit.planes import empty_slopes, rows_of
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from rampline.detector.ramp_fit.whole_ramps import noise_of, samples_of
 from rampline.flags import CHARGELOSS, DO_NOT_USE, JUMP, PERSISTENCE, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import ols as twins
 
 from .exposures import make_readout
 from .ramps import nasty_band, stcal_slopes

@@ -12,7 +12,7 @@ from rampline.detector.reference_pixels import (
     subtract_reference_offsets,
 )
 from rampline.flags import DO_NOT_USE, REFERENCE_PIXEL
-from tests.twins import detector as twins
+from tests.twins.detector import pixels as twins
 
 from .exposures import every_row, jwst_ramp, make_readout
 

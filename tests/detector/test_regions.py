@@ -4,7 +4,7 @@ import pytest
 from rampline.detector import regions
 from rampline.detector.regions import Event, filled_areas, find_regions
 from rampline.flags import JUMP, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import regions as twins
 
 EVENT = Event(JUMP, SATURATED)
 

@@ -9,7 +9,7 @@ from rampline.detector.row_drift import (
     remove_row_drift,
 )
 from rampline.flags import JUMP, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import pixels as twins
 
 from .exposures import make_readout
 from .test_gls import clean_band, read_out

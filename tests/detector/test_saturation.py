@@ -10,7 +10,7 @@ from rampline.detector.saturation import (
     mask_zero_frame,
 )
 from rampline.flags import AD_FLOOR, DO_NOT_USE, NO_SATURATION_CHECK, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import pixels as twins
 
 from .exposures import every_row, make_readout
 

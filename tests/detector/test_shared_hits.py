@@ -6,7 +6,7 @@ from rampline.detector.ramp_fit import gls_kernels, shared_hits
 from rampline.detector.ramp_fit.slopes import SlopeParams, fit_slopes
 from rampline.detector.ramp_fit.whole_ramps import Noise, Planes, Samples
 from rampline.flags import BAD_FOR_SLOPE, JUMP, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import hits as twins
 
 from .exposures import make_readout
 from .test_gls import clean_band, loaded_tile, read_out

@@ -4,7 +4,7 @@ import pytest
 from rampline.detector import halos
 from rampline.detector.snowballs import EllipseParams, SnowballParams, flag_snowballs
 from rampline.flags import DO_NOT_USE, JUMP, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import regions as twins
 
 from .exposures import make_readout
 

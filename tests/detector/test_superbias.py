@@ -3,7 +3,7 @@ import pytest
 
 from rampline.detector import subtraction
 from rampline.detector.superbias import subtract_superbias
-from tests.twins import detector as twins
+from tests.twins.detector import pixels as twins
 
 from .exposures import every_row, jwst_ramp, make_readout
 

@@ -6,7 +6,7 @@ from rampline.detector.band import Hits, PixelNoise, RampBand
 from rampline.detector.jumps import JumpParams, find_jumps, merge_jumps
 from rampline.detector.two_point import TwoPointParams
 from rampline.flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP
-from tests.twins import detector as twins
+from tests.twins.detector import two_point as twins
 
 from .exposures import make_readout
 from .ramps import nasty_band, stcal_jumps

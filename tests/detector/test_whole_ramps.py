@@ -5,7 +5,7 @@ from rampline.detector.band import _pick_pixels, in_memory, pick_pixels
 from rampline.detector.ramp_fit import whole_ramps
 from rampline.detector.ramp_fit.covariance import readout_pattern, unit_read_weight
 from rampline.flags import BAD_FOR_SLOPE, DO_NOT_USE, JUMP, NO_GAIN_VALUE, SATURATED
-from tests.twins import detector as twins
+from tests.twins.detector import gls as twins
 
 from .ramps import nasty_band
 

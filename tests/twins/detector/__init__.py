@@ -1,0 +1,1 @@
+"""Slow twins of the kernels of ``rampline.detector``: NumPy and SciPy."""
