@@ -150,6 +150,8 @@ def test_one_exposure_is_tied_to_the_catalogue_or_has_nothing_to_compare_with(rn
     tied = align_exposures(images, references(stars[:60]), PARAMS)
     assert statuses(tied) == ["OK"]
     assert np.abs(left_over(tied, truth)).max() < 0.5 * MAS
+    assert np.isnan(tied.rms_arcsec)
+    assert tied.catalog_rms_arcsec > 0
     alone = align_exposures(images, None, PARAMS)
     assert statuses(alone) == ["WEAK"]
     assert "alone" in alone.images[0].reason

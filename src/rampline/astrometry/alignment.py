@@ -131,7 +131,8 @@ class Alignment:
     n_catalog : int
         Of these, stars of the reference catalogue.
     rms_arcsec, catalog_rms_arcsec : float, arcsec
-        Robust scatter on either axis, of the images and of the reference catalogue.
+        Robust scatter on either axis, of images with stars in common and of the reference
+        catalogue; NaN where there are none.
     """
 
     images: tuple[ImageAlignment, ...]
@@ -343,10 +344,13 @@ def _summarise(
     """Count stars and measure the scatter of all images together."""
     kept = solution.pull < KEPT_PULL
     from_catalog = observations.image == CATALOG
+    # a star that one image sees alone follows it: it says nothing of the scatter
+    n_views = np.bincount(observations.star, ~from_catalog)[observations.star]
+    shared = kept & ~from_catalog & (n_views > 1)
     return Alignment(
         images=images,
         n_stars=len(np.unique(observations.star)),
         n_catalog=int(from_catalog.sum()),
-        rms_arcsec=scatter(solution.residual[kept & ~from_catalog]),
+        rms_arcsec=scatter(solution.residual[shared]),
         catalog_rms_arcsec=scatter(solution.residual[kept & from_catalog]),
     )

@@ -205,15 +205,21 @@ def _alignment(last: Overview) -> Iterator[Block]:
         [
             ("stars", str(rows.meta["stars"])),
             ("of the reference catalogue", str(rows.meta["catalog_stars"])),
-            ("scatter among exposures", f"{1000 * rows.meta['rms_arcsec']:.2f} mas"),
-            ("scatter from the catalogue", _mas(rows.meta["catalog_rms_arcsec"])),
+            (
+                "scatter among exposures",
+                _mas(rows.meta["rms_arcsec"], "no common stars"),
+            ),
+            (
+                "scatter from the catalogue",
+                _mas(rows.meta["catalog_rms_arcsec"], "no catalogue"),
+            ),
             *(("verdict", message) for message in said),
         ]
     )
 
 
-def _mas(arcsec: float) -> str:
-    return f"{1000 * arcsec:.2f} mas" if np.isfinite(arcsec) else "no catalogue"
+def _mas(arcsec: float, absent: str) -> str:
+    return f"{1000 * arcsec:.2f} mas" if np.isfinite(arcsec) else absent
 
 
 def _catalogs(last: Overview) -> Iterator[Block]:

@@ -224,6 +224,9 @@ def describe_alignment(field: AlignedField, align_to: str, problem: str = "") ->
     words = [", ".join(counts), stars]
     if np.isfinite(field.alignment.rms_arcsec):
         words.append(f"scatter {1000 * field.alignment.rms_arcsec:.2f} mas")
+    elif np.isfinite(field.alignment.catalog_rms_arcsec):
+        rms = 1000 * field.alignment.catalog_rms_arcsec
+        words.append(f"scatter from the catalogue {rms:.2f} mas")
     words += _updated(field)
     reasons: dict[str, list[str]] = {}
     for survey, image in zip(field.surveys, images, strict=True):
