@@ -41,7 +41,7 @@ def test_lines_of_pixels_are_measured_as_by_the_twins():
     lattice = lattice_of(turned_map((20, 20), 20, 1.2, (50, 50), bend=2.0))
     found = []
     for module in (kernels, twins):
-        scratch, n = kernels.make_scratch(3), 15
+        scratch, n = module.make_scratch(3), 15
         module.corners_of_row(lattice, (3, 5, n), 0.4, scratch.corners)
         module.shift_to_cells(scratch.corners, scratch.edges, n)
         module.measure_edges(scratch.edges, n)

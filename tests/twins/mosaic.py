@@ -1,5 +1,7 @@
 """Slow twins of the kernels of ``rampline.mosaic``: plain Python and NumPy."""
 
+from collections import namedtuple
+
 import numpy as np
 from scipy import ndimage
 
@@ -7,6 +9,7 @@ from rampline.numerics.nodes import interpolate_nodes
 
 CHUNK, PITCH = 128, 144
 NOTHING = 2e-6
+Scratch = namedtuple("Scratch", "corners edges cover")  # noqa: PYI024
 OUTSIDE = np.finfo(np.float32).max
 
 
@@ -107,6 +110,13 @@ def columns_that_touch(lattice, row, reached, target):
     stop = np.array(target.window[1::2]) + target.pad
     near = cols[((places >= start) & (places <= stop)).all(axis=1)]
     return (near[0], near[-1] + 1) if len(near) else (reached[0], reached[0])
+
+
+def make_scratch(cells):
+    """Corners and first cell; edges and what is measured on them; shares of cells."""
+    lines = (10, float), (29, np.float32), ((1 + cells) ** 2, np.float32)
+    corners, edges, cover = (np.zeros(n * PITCH, kind) for n, kind in lines)
+    return Scratch(corners, edges, cover)
 
 
 def lay_pixels(lattice, place, half, scratch):
