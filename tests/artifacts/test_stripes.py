@@ -130,10 +130,10 @@ def test_stripes_are_straight_on_the_sky_not_on_the_detector(rng):
 
 def test_places_add_up_as_the_slow_twin_says(rng):
     index = rng.integers(0, 30, (3, 500)).astype(np.int32)
-    whole = rng.normal(0, 1, 30)
-    sums, slow = np.zeros((2, 30))
-    _add_seen(index, whole, sums)
-    twins.add_seen(index, whole, slow)
+    whole, light = rng.normal(0, 1, 32), rng.normal(0, 1, (2, 500))
+    sums, slow = np.zeros((2, 32))
+    _add_seen(index, light, whole, sums)
+    twins.add_seen(index, light, whole, slow)
     np.testing.assert_allclose(sums, slow)
 
 
@@ -189,3 +189,17 @@ def test_a_trend_is_light_where_a_band_of_rows_is_hidden(rng):
     found = find(image).light
     wanted, seen = ((y * p).mean() / (y**2).mean() for p in (light, found))
     assert seen == pytest.approx(wanted, abs=0.001)
+
+
+def test_light_that_is_badly_known_is_fitted_with_the_stripes(rng):
+    y, x = np.mgrid[:SIDE, :SIDE]
+    wisp = 0.05 * np.exp(-0.5 * (np.hypot(y - 600, x - 500) / 150) ** 2)
+    light = stripes(rng, 60.0, 0.03) + stripes(rng, -60.0, 0.03)
+    image = (sky(rng) + light + 0.1 * wisp).astype(np.float32)
+    place = Place("NRCB1", FIRST)
+    left = []
+    for other in (None, wisp[None].astype(np.float32)):
+        found = find_angled_stripes(image, place, PARAMS, other)
+        error = light - found.light
+        left.append(np.std(error))
+    assert left[1] < 0.8 * left[0]

@@ -28,10 +28,13 @@ def take_out(window, size, value):
     return kept
 
 
-def add_seen(index, whole, sums):
-    """The sums that blocks see, added to all the places that they see."""
-    for places in index.T:
-        np.add.at(sums, places, sum(whole[k] for k in places))
+def add_seen(index, light, whole, sums):
+    """What blocks see of places and light, added to all that they see."""
+    first = len(whole) - len(light)
+    for places, part in zip(index.T, light.T, strict=True):
+        seen = sum(whole[k] for k in places) + part @ whole[first:]
+        np.add.at(sums, places, seen)
+        sums[first:] += part * seen
 
 
 def draw(light, units, across, means):

@@ -146,10 +146,7 @@ def find_stray_light(
     lasting = _lasting_kinds(exposures, kinds, params)
     kept = np.where(np.isin(kinds, lasting), found.light, np.float32(0))
     made = _template(found._replace(light=kept), kinds)
-    change = _change_of_shape(exposures, made.light, params)
-    if change is not None:
-        made = made._replace(light=np.concatenate([made.light, change[None]]))
-    return made
+    return _with_change(made, exposures, params)
 
 
 def sketch_stray_light(
@@ -163,7 +160,8 @@ def sketch_stray_light(
     It may be no light, and holds what single exposures add to a median.
     """
     kinds = tell_apart(exposures[0].shape, optics, first_pixel, CELL)
-    return _template(_picture(exposures, params), kinds)
+    made = _template(_picture(exposures, params), kinds)
+    return _with_change(made, exposures, params)
 
 
 def _template(found: Picture, kinds: NDArray[np.uint16]) -> StrayTemplate:
@@ -278,29 +276,32 @@ def _alike(
 ) -> tuple[list[Plane], list[Plane]]:
     """Return the exposures with their light alike, and as they are.
 
-    Both without row levels and without what single exposures alone show; the first divided
-    by the strengths of the light, weak ones left out. A kind keeps its own strengths where
-    too few exposures show it.
+    Both without row levels and without what single exposures alone show; the first without
+    changes of shape, divided by the strengths of the light, weak ones left out. A kind keeps
+    its own strengths where too few exposures show it.
     """
-    is_lit = sketch.bits > 0
+    n, is_lit = sketch.n_light, sketch.bits > 0
     even = [without_row_levels(e, is_lit, CELL).even for e in exposures]
     fits = [sketch.fit(e, params) for e in even]
     strengths = np.array([(fit.measured, *fit.further) for fit in fits], np.float32)
-    strengths[~(strengths > WEAKEST)] = np.nan
-    few = np.isfinite(strengths).sum(axis=0) < params.least_exposures
-    strengths[:, few] = 1.0
-    scaled, cleaned = [], []
+    strengths[:, :n][~(strengths[:, :n] > WEAKEST)] = np.nan
+    few = np.isfinite(strengths[:, :n]).sum(axis=0) < params.least_exposures
+    strengths[:, :n][:, few] = 1.0
+    alike, cleaned = [], []
     for exposure, own in zip(even, strengths, strict=True):
         scale = np.full(exposure.shape, np.float32(1))
-        for part, strength in zip(sketch.light, own, strict=True):
+        for part, strength in zip(sketch.light[:n], own, strict=False):
             if part.any():
                 scale[kinds == kinds[part > 0][0]] = strength
-        light = np.nan_to_num(scale) * sketch.light.sum(axis=0)
-        own_light = _own_light(exposure - light, light)
-        clean = np.where(own_light, np.float32(np.nan), exposure)
+        change = np.tensordot(own[n:], sketch.light[n:], 1)
+        light = np.nan_to_num(scale) * sketch.light[:n].sum(axis=0)
+        is_own = _own_light(exposure - light - change, light)
+        # wisps change their shape from exposure to exposure, claws do not
+        is_own &= kinds != WISP_CORRECTED
+        clean = np.where(is_own, np.float32(np.nan), exposure)
         cleaned.append(clean)
-        scaled.append(np.asarray(clean / scale, np.float32))
-    return scaled, cleaned
+        alike.append(np.asarray((clean - change) / scale, np.float32))
+    return alike, cleaned
 
 
 def _own_light(residual: Plane, light: Plane) -> NDArray[np.bool_]:
@@ -342,14 +343,15 @@ def _lasting_kinds(
     return [k for k, own in strengths.items() if np.median(own) >= LEAST_HELD_OUT]
 
 
-def _change_of_shape(
-    exposures: Sequence[Plane], light: Plane, params: StrayLightParams
-) -> Plane | None:
-    """Return the leading mode of the residuals of the light; None if it is noise."""
+def _with_change(
+    made: StrayTemplate, exposures: Sequence[Plane], params: StrayLightParams
+) -> StrayTemplate:
+    """Return a template with the leading mode of what it leaves, unless it is noise."""
+    light = made.light
     lit = np.asarray(light.any(axis=0), np.bool_)
     box = find_box(lit, CELL)
     if box is None or len(exposures) < LEAST_FOR_MODE:
-        return None
+        return made
     width, sampling = MODE_CELL // CELL, Sampling(len(light), CELL)
     shapes = [average_blocks(part[box], width)[0] for part in light]
     inside = lit[box]
@@ -366,12 +368,13 @@ def _change_of_shape(
         rows.append(ndimage.gaussian_filter(left, MODE_SMOOTHING)[region])
     modes, strengths, across = np.linalg.svd(np.array(rows), full_matrices=False)
     if not strengths[0] ** 2 > MODE_STANDS_OUT * np.mean(strengths[1:-1] ** 2):
-        return None
+        return made
     mode = np.zeros(region.shape)
     mode[region] = across[0] * strengths[0] * np.abs(modes[:, 0]).max()
     change = np.zeros(lit.shape, np.float32)
     change[box] = expand(mode.astype(np.float32), width, inside.shape)
-    return np.where(lit, change, np.float32(0))
+    change *= lit
+    return made._replace(light=np.concatenate([light, change[None]]))
 
 
 def _even_rows(values: Vector, used: NDArray[np.bool_]) -> Vector:

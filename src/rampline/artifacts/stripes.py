@@ -89,6 +89,8 @@ class _Blocks(NamedTuple):
     """Along V3 and along -V2, pixels."""
     row: NDArray[np.int32]
     """Index of the amplifier row."""
+    light: Vector
+    """(components, blocks): light whose strength is fitted with the stripes."""
 
 
 class _Profile(NamedTuple):
@@ -102,7 +104,10 @@ class _Profile(NamedTuple):
 
 
 def find_angled_stripes(
-    residual: Plane, place: Place, params: AngledStripeParams
+    residual: Plane,
+    place: Place,
+    params: AngledStripeParams,
+    light: Plane | None = None,
 ) -> AngledStripes:
     """Find the stripes of an exposure.
 
@@ -113,21 +118,26 @@ def find_angled_stripes(
         bad pixels.
     place : Place
     params : AngledStripeParams
+    light : (components, rows, cols) float32, optional
+        Other light, subtracted already as well as it is known: how much of it there is
+        besides is fitted together with the stripes once their directions are known.
 
     Returns
     -------
     AngledStripes
     """
-    blocks = _blocks(residual, place)
+    other = np.empty((0, *residual.shape), np.float32) if light is None else light
+    blocks = _blocks(residual, other, place)
     profiles: list[_Profile] = []
     if place.angles_deg is None:
-        profiles, left = _search(blocks, params.significance)
+        alone = blocks._replace(light=blocks.light[:0])
+        profiles, left = _search(alone, params.significance)
         angles = [_turn(profile, left, blocks.along) for profile in profiles]
     else:
         angles = list(place.angles_deg)
     if angles and blocks.values.size:
         profiles, _ = _fit_together(angles, blocks)
-    light = np.zeros(residual.shape, np.float32)
+    drawn = np.zeros(residual.shape, np.float32)
     middle = (place.cell_px - 1) / 2.0
     rows, cols = (
         pixel_unit(first + middle + place.cell_px * np.arange(n))
@@ -137,9 +147,9 @@ def find_angled_stripes(
     for profile in profiles:
         across = across_telescope(place.detector, profile.angle_deg) / scale
         bins = (across - [profile.first, 0.0, 0.0, 0.0, 0.0, 0.0]) / BIN
-        _draw(light, (rows, cols), bins, profile.means)
+        _draw(drawn, (rows, cols), bins, profile.means)
     error = float(np.sqrt(sum(profile.err**2 for profile in profiles)))
-    return AngledStripes(light, error, tuple(p.angle_deg for p in profiles))
+    return AngledStripes(drawn, error, tuple(p.angle_deg for p in profiles))
 
 
 def _search(blocks: _Blocks, significance: float) -> tuple[list[_Profile], Vector]:
@@ -159,7 +169,7 @@ def _search(blocks: _Blocks, significance: float) -> tuple[list[_Profile], Vecto
     return profiles, left
 
 
-def _blocks(residual: Plane, place: Place) -> _Blocks:
+def _blocks(residual: Plane, other: Plane, place: Place) -> _Blocks:
     """Return the blocks of which at least half of the pixels are known."""
     mean, known = average_blocks(residual, BLOCK // place.cell_px)
     row, col = np.nonzero(known >= 0.5)
@@ -177,7 +187,11 @@ def _blocks(residual: Plane, place: Place) -> _Blocks:
         np.asarray(telescope.v3 / scale, np.float32),
         np.asarray(-telescope.v2 / scale, np.float32),
     )
-    return _Blocks(mean[row, col].astype(np.float64), along, number.astype(np.int32))
+    light = np.empty((len(other), row.size))
+    for part, component in zip(light, other, strict=True):
+        part[:] = average_blocks(component, BLOCK // place.cell_px)[0][row, col]
+    values = mean[row, col].astype(np.float64)
+    return _Blocks(values, along, number.astype(np.int32), light)
 
 
 def _row_means(blocks: _Blocks) -> Vector:
@@ -206,15 +220,22 @@ def _fit_together(
     left = values - _row_means(blocks)
     for own, n in zip(bins, size, strict=True):
         left = left - _bin_medians(left, own, n)[own]
-    found: Vector = np.zeros(int(ends[-1]))
+    n_bins = int(ends[-1])
+    found: Vector = np.zeros(n_bins + len(blocks.light))
+
+    def left_of(found: Vector) -> Vector:
+        seen = found[index].sum(axis=0) + found[n_bins:] @ blocks.light
+        return np.asarray(values - seen)
+
     clip, scatter, used = FIRST_CLIP, 0.0, np.ones(values.size, np.bool_)
     for _ in range(1 + CLIP_ROUNDS):
         scatter = float(np.median(np.abs(left[used]))) * MAD_TO_SIGMA
         used = np.abs(left) < clip * scatter
         # solving for the small remainder makes the solution more accurate
-        rest = values - found[index].sum(axis=0)
-        found += _solve(rest[used], index[:, used], ends)
-        left = values - found[index].sum(axis=0)
+        found += _solve(
+            left_of(found)[used], index[:, used], blocks.light[:, used], ends
+        )
+        left = left_of(found)
         clip = CLIP
     profiles = []
     parts = zip(angles, first, np.split(found, ends), bins, size, strict=False)
@@ -224,14 +245,19 @@ def _fit_together(
     return profiles, _limited(left)
 
 
-def _solve(values: Vector, index: NDArray[np.int32], ends: NDArray[np.intp]) -> Vector:
-    """Return the bins and levels whose sums fit the values by least squares.
+def _solve(
+    values: Vector, index: NDArray[np.int32], light: Vector, ends: NDArray[np.intp]
+) -> Vector:
+    """Return bins, levels and strengths whose sums fit the values by least squares.
 
     Two profiles, each linear, can add up to a linear trend with row. They get all of
     it.
     """
-    index, size = np.ascontiguousarray(index), int(ends[-1])
-    alone = 1.0 / np.maximum(np.bincount(index.ravel(), minlength=size), 1)
+    index, light = np.ascontiguousarray(index), np.ascontiguousarray(light)
+    size = int(ends[-1]) + len(light)
+    weight = np.bincount(index.ravel(), minlength=size).astype(np.float64)
+    weight[ends[-1] :] = (light * light).sum(axis=1)
+    alone = 1.0 / np.where(weight > 0.0, weight, 1.0)
     slope = np.zeros(size)
     if len(index) > len(SPIKES_DEG):
         # rows without a block take any level: they must not make up for the others
@@ -244,7 +270,7 @@ def _solve(values: Vector, index: NDArray[np.int32], ends: NDArray[np.intp]) -> 
 
     def image_of(whole: Vector) -> Vector:
         sums = np.zeros(size)
-        _add_seen(index, whole, sums)
+        _add_seen(index, light, whole, sums)
         return even(sums)
 
     def guess_of(whole: Vector) -> Vector:
@@ -253,8 +279,11 @@ def _solve(values: Vector, index: NDArray[np.int32], ends: NDArray[np.intp]) -> 
     def dot(one: Vector, other: Vector) -> float:
         return float((one * other).sum())
 
-    each = [np.bincount(own, weights=values, minlength=size) for own in index]
-    right = even(np.asarray(np.sum(each, axis=0), np.float64))
+    right = np.zeros(size)
+    for own in index:
+        right += np.bincount(own, weights=values, minlength=size)
+    right[ends[-1] :] = light @ values
+    right = even(right)
     return conjugate_gradients(image_of, right, guess_of, dot, _LIMITS)
 
 
@@ -390,15 +419,25 @@ def _medians_of_bins(
 
 
 @kernel
-def _add_seen(index: NDArray[np.int32], whole: Vector, sums: Vector) -> None:
-    """Add to ``sums``, at the indices of each block, its sum of ``whole`` over them."""
+def _add_seen(
+    index: NDArray[np.int32], light: Vector, whole: Vector, sums: Vector
+) -> None:
+    """Add to ``sums``, at the indices of each block, its sum of ``whole`` over them.
+
+    The last of ``whole`` are strengths of ``light``, (components, blocks).
+    """
     n_places, n_blocks = index.shape
+    first = len(whole) - len(light)
     for i in range(n_blocks):
         seen = 0.0
         for k in range(n_places):
             seen += whole[index[k, i]]
+        for k in range(len(light)):
+            seen += light[k, i] * whole[first + k]
         for k in range(n_places):
             sums[index[k, i]] += seen
+        for k in range(len(light)):
+            sums[first + k] += light[k, i] * seen
 
 
 @kernel

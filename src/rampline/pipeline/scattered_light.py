@@ -197,10 +197,8 @@ def fit_scattered(
     template: StrayTemplate | None,
     params: tuple[StrayLightParams, AngledStripeParams],
     angles_deg: tuple[float, ...] | None = None,
-    *,
-    n_rounds: int = 2,
 ) -> Scattered:
-    """Fit wisps and claws and find angled stripes, ``n_rounds`` times where both are.
+    """Fit wisps and claws and find angled stripes, together where both are.
 
     Each takes a share of the other's light unless it is subtracted.
 
@@ -212,7 +210,6 @@ def fit_scattered(
     params : (StrayLightParams, AngledStripeParams)
     angles_deg : tuple of float, optional
         Directions of the stripes, where they are known.
-    n_rounds : int
     """
     seen = np.where(sight.hidden, np.float32(np.nan), sight.light)
     is_striped = sight.expects_stripes and params[1].enabled
@@ -223,17 +220,16 @@ def fit_scattered(
             _find_angled(sight, seen, params[1], angles_deg) if is_striped else None
         )
         return Scattered(None, angled)
-    fit, angled = template.fit(seen, params[0]), None
+    fit = template.fit(seen, params[0])
     if not is_striped:
         return Scattered(fit, None)
-    for k in range(n_rounds):
-        if angled is not None:
-            fit = template.fit(seen - angled.light, params[0])
-        stray = fit.light(template)[0] if fit.is_sure else np.float32(0)
-        known = angles_deg if k == 0 or angled is None else angled.angles_deg
-        angled = _find_angled(sight, seen - stray, params[1], known)
-        if not angled.angles_deg:
-            break
+    if fit.is_sure:
+        bare = seen - fit.light(template)[0]
+        angled = _find_angled(sight, bare, params[1], angles_deg, template.light)
+    else:
+        angled = _find_angled(sight, seen, params[1], angles_deg)
+    if angled.angles_deg:
+        fit = template.fit(seen - angled.light, params[0])
     return Scattered(fit, angled)
 
 
@@ -242,12 +238,13 @@ def _find_angled(
     seen: Plane,
     params: AngledStripeParams,
     angles_deg: tuple[float, ...] | None,
+    light: Plane | None = None,
 ) -> AngledStripes:
     """Find angled stripes in what is seen of an exposure."""
     readout = sight.header.readout
     first_pixel = readout.row_start, readout.col_start
     place = Place(sight.header.detector, first_pixel, CELL, angles_deg)
-    return find_angled_stripes(seen, place, params)
+    return find_angled_stripes(seen, place, params, light)
 
 
 def note_scattered(

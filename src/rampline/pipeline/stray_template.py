@@ -12,8 +12,8 @@ import numpy as np
 from ..artifacts.bits import CLAW_CORRECTED, WISP_CORRECTED
 from ..artifacts.frames import pixel_arcsec
 from ..artifacts.stray_fit import StrayLightParams, StrayTemplate
-from ..artifacts.stray_light import CELL, find_stray_light
-from ..artifacts.stripes import SPIKES_DEG
+from ..artifacts.stray_light import CELL, find_stray_light, sketch_stray_light
+from ..artifacts.stripes import SPIKES_DEG, AngledStripeParams
 from ..astrometry.geometry import sky_vectors
 from ..exposure.header import Header
 from ..exposure.records import Plane, SlopeImage
@@ -27,6 +27,8 @@ from .scattered_light import (
     with_stripes,
 )
 from .second_round import SecondRound
+
+Angles = tuple[float, ...]
 
 
 def visit_template(
@@ -47,33 +49,59 @@ def visit_template(
     Returns
     -------
     StrayTemplate or None
-        As from `make_template`. Where a star may draw angled stripes it is made twice:
-        within wisps and claws stripes are told once these are known.
+        As from `make_template`. Where a star may draw angled stripes, they are measured again
+        with a sketch of it subtracted.
     """
     sights = [_see(image, known, params) for image, known in exposures]
     fitted = params.stray_light, params.angled_stripes
     is_striped = any(s.expects_stripes for s in sights) and fitted[1].enabled
-    angles: list[tuple[float, ...] | None] = [None] * len(sights)
-    template = wisps
-    for _ in range(2):
-        small = None if template is None else template.shrunk(CELL)
-        residuals = []
-        for k, sight in enumerate(sights):
-            angled = fit_scattered(sight, small, fitted, angles[k], n_rounds=1).angled
-            lines = np.float32(0) if angled is None else angled.light
-            residuals.append(sight._replace(light=sight.light - lines))
-            if angled is not None and len(angled.angles_deg) == len(SPIKES_DEG):
-                angles[k] = angled.angles_deg
-        template = make_template(residuals, params.stray_light, wisps)
-        if template is None or not is_striped:
-            break
-    return template
+    enough = len(sights) >= params.stray_light.least_exposures
+    sketch = None if wisps is None else wisps.shrunk(CELL)
+    bare = sights
+    if is_striped:
+        bare, angles = _without_stripes(sights, sketch, fitted)
+        if sketch is None and enough:
+            sketch = sketch_stray_light(*_shown(bare), params.stray_light)
+            bare, _ = _without_stripes(sights, sketch, fitted, angles)
+    return make_template(bare, params.stray_light, wisps, sketch)
+
+
+def _without_stripes(
+    sights: Sequence[Sight],
+    sketch: StrayTemplate | None,
+    params: tuple[StrayLightParams, AngledStripeParams],
+    known: Sequence[Angles | None] | None = None,
+) -> tuple[list[Sight], list[Angles | None]]:
+    """Return what exposures show without angled stripes, and the directions of these.
+
+    Directions are kept, not searched again, where there were stripes in all.
+    """
+    bare: list[Sight] = []
+    angles: list[Angles | None] = []
+    for sight, own in zip(sights, known or [None] * len(sights), strict=True):
+        angled = fit_scattered(sight, sketch, params, own).angled
+        lines = np.float32(0) if angled is None else angled.light
+        bare.append(sight._replace(light=sight.light - lines))
+        whole = angled is not None and len(angled.angles_deg) == len(SPIKES_DEG)
+        angles.append(angled.angles_deg if angled is not None and whole else None)
+    return bare, angles
+
+
+def _shown(
+    sights: Sequence[Sight],
+) -> tuple[list[Plane], tuple[str, str], tuple[int, int]]:
+    """Return the light that exposures show, their optics and their first pixel."""
+    header = sights[0].header
+    first_pixel = header.readout.row_start, header.readout.col_start
+    light = [sight.light for sight in sights]
+    return light, (header.detector, header.filter), first_pixel
 
 
 def make_template(
     sights: Sequence[Sight],
     params: StrayLightParams,
     wisps: StrayTemplate | None = None,
+    sketch: StrayTemplate | None = None,
 ) -> StrayTemplate | None:
     """Make the stray-light template of a detector and filter from its exposures.
 
@@ -85,6 +113,8 @@ def make_template(
     wisps : StrayTemplate, optional
         Known already, supplied or from more exposures than these: only claws come from the
         exposures.
+    sketch : StrayTemplate, optional
+        As for `find_stray_light`; not used beside wisps that are known.
 
     Returns
     -------
@@ -97,14 +127,11 @@ def make_template(
         wisps = wisps._replace(shift_px=shift_px)
     if len(sights) < params.least_exposures:
         return wisps
-    header = headers[0]
+    left, optics, first_pixel = _shown(sights)
     shape = sights[0].shape
-    first_pixel = (header.readout.row_start, header.readout.col_start)
-    optics = (header.detector, header.filter)
-    left = [sight.light for sight in sights]
     if wisps is None:
-        found = find_stray_light(left, optics, first_pixel, params).expanded(shape)
-        return found._replace(shift_px=shift_px)
+        found = find_stray_light(left, optics, first_pixel, params, sketch)
+        return found.expanded(shape)._replace(shift_px=shift_px)
     small = wisps.shrunk(CELL)
     left = [light - small.fit(light, params).light(small)[0] for light in left]
     found = find_stray_light(left, optics, first_pixel, params).expanded(shape)
