@@ -7,9 +7,11 @@ Without raw files two full-frame exposures (MEDIUM8, 9 groups) are simulated fir
 number of threads has a process of its own, after one that leaves compiled kernels,
 compiled modules and house references on disk. There the first exposure finds nothing in
 memory ("cold", with the start of the process and all imports); the others find references
-and buffers ("warm": the median is printed). ``--cold N`` repeats the cold exposure in N
-processes and prints the median. Then the first groups and the first rows of an exposure
-alone show how the time grows with the number of samples. ``--parity``
+and buffers ("warm": the median is printed, and the least). As many processes of one thread
+as there were threads reduce the exposures side by side, which is how a run of many is made.
+``--cold N`` repeats the cold exposure in N processes and prints the median. Then the first
+groups and the first rows of an exposure alone show how the time grows with the number of
+samples. ``--parity``
 sets every algorithm as `jwst` has it, with snowballs and without the 1/f step; ``--peer``
 runs `jwst` on the same files with the same options, and compares the products: its time is
 compared with the warm one, and with all of a process, imports included.
@@ -73,6 +75,8 @@ def reduce_one(raw, source, bench, params, out):
     from rampline.reference.ramp_planes import load_ramp_planes
     from rampline.reference.selection import RAMP_KINDS
 
+    # each is a new file, as in a run: to take the place of another costs as much again
+    (out / raw.name.replace("_uncal", "_rate")).unlink(missing_ok=True)
     clock = [(time.perf_counter(), time.process_time())]
     parts = {}
 
@@ -244,11 +248,12 @@ def print_report(by_threads):
     print("\nwall s (CPU s)     " + "".join(f"{t:>9} threads" for t in by_threads))
     for name in parts:
         is_ever = name in next(iter(reports))["warm"][0]["parts"]
-        for state in ("cold", "warm") if is_ever else ("cold",):
+        for state in ("cold", "warm", "least") if is_ever else ("cold",):
             line = f"{name:<12}{state:<7}"
             for report in reports:
-                runs = report["warm"] if state == "warm" else [report["cold"]]
-                wall, cpu = middle(runs, "parts", name)
+                runs = [report["cold"]] if state == "cold" else report["warm"]
+                kind = np.min if state == "least" else np.median
+                wall, cpu = kind([run["parts"][name] for run in runs], axis=0)
                 line += f"  {wall:6.3f} ({cpu:5.3f})"
             print(line)
     print("\nsteps, s summed over threads, warm")
@@ -257,6 +262,31 @@ def print_report(by_threads):
         print(f"{step:<19}" + "".join(f"{t:17.4f}" for t in times))
     peaks = "".join(f"{report['peak_mb']:17.2f}" for report in reports)
     print(f"{'peak MB':<19}{peaks}")
+
+
+def print_side_by_side(raws, references, out, processes, repeat, sections):
+    """Reduce exposures in several processes of one thread each, as a run of many does."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, mp_context=context) as pool:
+        parts = references, repeat, sections
+        reports = list(
+            pool.map(
+                _measure_beside,
+                [(raws, out / str(k), *parts) for k in range(processes)],
+            )
+        )
+    runs = [run["parts"]["all"] for report in reports for run in report["warm"]]
+    wall, cpu = np.median(runs, axis=0) / (processes, 1)
+    least = np.min(runs, axis=0)[0] / processes
+    print(
+        f"\n{processes} processes of one thread side by side: {wall:.3f} s an exposure,"
+        f" warm (CPU {cpu:.3f}), least {least:.3f}"
+    )
+
+
+def _measure_beside(task):
+    raws, out, references, repeat, sections = task
+    return measure(time.time(), raws, references, out, 1, repeat, sections)
 
 
 def compare_products(ours, theirs):
@@ -342,6 +372,9 @@ def main():
         for threads in asked.threads
     }
     print_report(by_threads)
+    if asked.threads[-1] > 1:
+        beside = asked.out, asked.threads[-1], asked.repeat, sections
+        print_side_by_side(raws, references, *beside)
     if asked.cold:
         cold = [
             measure_fresh(
