@@ -19,8 +19,8 @@ from rampline.files.catalogs import (
     write_catalog,
 )
 from rampline.files.content import content_hash
-from rampline.files.read import read_header, read_sky
-from rampline.files.read_mosaic import read_image_cards, read_mosaic, read_world
+from rampline.files.read import read_header, read_sky, read_wcs_tree
+from rampline.files.read_mosaic import read_image_cards, read_mosaic
 from rampline.files.write import write_sky
 from rampline.files.write_mosaic import MosaicWorld, write_mosaic, write_segmentation
 
@@ -192,12 +192,12 @@ def test_a_segmentation_may_take_over_the_world_of_its_mosaic(
     tmp_path, rng, written, world
 ):
     path, mosaic = written
-    tree = read_world(path)
+    tree = read_wcs_tree(path)
     borrowed = dataclasses.replace(world, gwcs=tree)
     labels = rng.integers(0, 9, mosaic.sky.shape, dtype=np.int32)
     copy = tmp_path / f"{mosaic.name}_segm.fits"
     found = write_segmentation(copy, labels, mosaic, borrowed, PROVENANCE)
-    assert read_world(copy) == tree
+    assert read_wcs_tree(copy) == tree
     assert found == write_segmentation(copy, labels, mosaic, world, PROVENANCE)
 
 

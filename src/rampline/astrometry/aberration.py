@@ -22,10 +22,6 @@ alike, by less than the pointing is known to."""
 def spread_detectors(geometry: Geometry) -> Geometry:
     """Stretch the distance of a detector from the middle of NIRCam by VA_SCALE.
 
-    Parameters
-    ----------
-    geometry : Geometry
-
     Returns
     -------
     Geometry

@@ -166,10 +166,6 @@ def align_exposures(
         None: relative alignment only.
     params : AlignmentParams
 
-    Returns
-    -------
-    Alignment
-
     Notes
     -----
     ``jwst``'s tweakreg fits one image after the other to a growing catalogue, and what it

@@ -143,11 +143,6 @@ def add_exposure(stack: PixelStack, exposed: Exposed) -> None:
 def judge_pixels(stack: PixelStack, params: BadPixelParams) -> BadPixels:
     """Classify the pixels of a stack.
 
-    Parameters
-    ----------
-    stack : PixelStack
-    params : BadPixelParams
-
     Notes
     -----
     The highest and the lowest value of each pixel are excluded, and chi2 of a single ramp

@@ -60,10 +60,6 @@ def tell_light(
         Fraction of each strip in which the light of sources is known and subtracted. Light
         is expected around it, and within it the more, the farther away bare sky is.
 
-    Returns
-    -------
-    Told
-
     Notes
     -----
     The prior scatter of the light is the level that blocks of 24 pixels hide from the mask,

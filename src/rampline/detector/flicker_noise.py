@@ -119,10 +119,6 @@ def remove_flicker_noise(
     scene : Sources, optional
         Model of the sources, subtracted before the stripes are measured.
 
-    Returns
-    -------
-    FlickerNoise
-
     Notes
     -----
     The sky model and the masks are made from the image divided by the flat; the stripes are
@@ -190,10 +186,6 @@ def measure_stripes(
         As in `remove_flicker_noise`.
     is_source : (rows, cols) bool, optional
         Pixels in which the light of sources is subtracted.
-
-    Returns
-    -------
-    Levels
     """
     strips = _sum_sky(image, pixel_flags, params, flat)
     n_outputs = min(n_outputs, strips.total.shape[1])

@@ -56,13 +56,7 @@ class Release(NamedTuple):
 
 
 def predict_release(held: HeldCharge, readout: Readout) -> Release:
-    """Return the charge that traps release in each integration of an exposure.
-
-    Parameters
-    ----------
-    held : HeldCharge
-    readout : Readout
-    """
+    """Return the charge that traps release in each integration of an exposure."""
     reads = readout.read_times_s()
     step_s = readout.integration_s() + readout.frame_s
     starts = [number * step_s for number in range(readout.n_ints)]

@@ -100,10 +100,6 @@ def flag_snowballs(
     readout : Readout
     params : SnowballParams
 
-    Returns
-    -------
-    list of Snowball
-
     Notes
     -----
     ``jwst`` agrees with ``flag_large_events`` of ``stcal`` 1.20, with three exceptions. There

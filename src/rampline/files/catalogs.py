@@ -29,11 +29,6 @@ def write_catalog(path: Path, table: Any, provenance: Provenance) -> str:
     -------
     str
         sha256 over names, units and values of all columns.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
     """
     described = table.copy(copy_data=False)
     found = _table_hash(described)
@@ -90,11 +85,6 @@ def write_association(
     program : str
     version : str
         Of rampline.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
     """
     content = {
         "asn_type": "image3",

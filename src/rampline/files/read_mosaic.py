@@ -12,12 +12,10 @@ from ..exposure.grid import Grid
 from ..exposure.header import Card, CardValue, Header
 from ..exposure.records import Mosaic, Plane, TableData
 from .accepted import refuse_foreign
-from .embedded import ASDF_HDU
 from .fits_layout import (
     ORIGINAL,
     Hdu,
     find_hdu,
-    read_bytes,
     read_table,
     scan_fits,
 )
@@ -66,20 +64,6 @@ def read_surface(path: Path) -> Plane:
     hdus = scan_fits(path)
     plane: Plane = read_plane(path, hdus, "SCI")
     return plane
-
-
-def read_world(path: Path) -> bytes:
-    """Read the ASDF extension of a mosaic, with its WCS, as it stands.
-
-    Raises
-    ------
-    InputError
-        A file without it.
-    """
-    embedded = find_hdu(scan_fits(path), ASDF_HDU)
-    if embedded is None:
-        raise InputError(str(path), "no ASDF extension", ORIGINAL)
-    return read_bytes(path, embedded)
 
 
 def read_mosaic(

@@ -19,13 +19,7 @@ class Region(NamedTuple):
 
 
 def write_regions(path: Path, regions: Sequence[Region]) -> None:
-    """Write polygons that DS9 draws over an exposure's SCI extension.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
-    """
+    """Write polygons that DS9 draws over an exposure's SCI extension."""
     lines = ["# Region file format: DS9 version 4.1", "global color=green", "image"]
     for region in regions:
         numbers = ",".join(f"{value:.1f}" for value in (region.corners + 1.0).ravel())

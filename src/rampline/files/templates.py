@@ -28,16 +28,6 @@ def write_planes(
     provenance : Provenance
     more : sequence of Card
         Of the primary header.
-
-    Returns
-    -------
-    str
-        Content hash.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
     """
     cards = (
         Card("FILENAME", path.name, "File name"),

@@ -2,7 +2,8 @@
 
 Names, extensions, units and keywords are those of `jwst` 3.0; planes of our own follow
 as further extensions, then the PARAMETERS and PROVENANCE tables, the ASDF extension last.
-Every function writes whole files or none and returns the content hash.
+Every function writes whole files or none, and returns the content hash; RamplineError says why
+a file cannot be written.
 """
 
 from collections.abc import Iterable, Sequence
@@ -39,16 +40,6 @@ def write_slope(path: Path, image: SlopeImage, provenance: Provenance) -> str:
         Replaced where it exists.
     image : SlopeImage
     provenance : Provenance
-
-    Returns
-    -------
-    str
-        Content hash.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
     """
     science = put_cards(image.header.science, (unit_card("DN/s"),))
     parts = _slope_parts(image.planes, science)
@@ -67,11 +58,6 @@ def write_slope_ints(path: Path, image: SlopeImage, provenance: Provenance) -> s
     image : SlopeImage
         With its ``integrations``.
     provenance : Provenance
-
-    Returns
-    -------
-    str
-        Content hash.
 
     Raises
     ------
@@ -115,16 +101,6 @@ def write_sky(
     blank_unusable : bool
         Whether sky, error and variances are written as NaN where DO_NOT_USE, as the JWST
         pipeline leaves its ``_crf``.
-
-    Returns
-    -------
-    str
-        Content hash.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
     """
     tree = embedded_tree(gwcs)
     science = _sky_science(image, sip_cards)

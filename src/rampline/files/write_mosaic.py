@@ -1,4 +1,7 @@
-"""Writing mosaics and the segmentation maps made from them."""
+"""Writing mosaics and the segmentation maps made from them: whole or not at all.
+
+Either function returns the content hash; RamplineError says why a file cannot be written.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +35,7 @@ class MosaicWorld:
     ----------
     gwcs : Tagged, gwcs.WCS or bytes
         Of the mosaic's grid; bytes are the ASDF extension of a product on the same grid
-        (`read_mosaic.read_world`), which saves building it again.
+        (`read.read_wcs_tree`), which saves building it again.
     cards : tuple of Card
         The same as FITS cards, with S_REGION, the outline of the exposed area.
     pixel_fraction, scale_ratio : float
@@ -72,16 +75,6 @@ def write_mosaic(
     provenance : Provenance
     release : callable, optional
         Called now and then, to release the pages of memory maps.
-
-    Returns
-    -------
-    str
-        Content hash.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
     """
     primary, science = _cards(path, mosaic, world, provenance)
     parts = [
@@ -122,16 +115,6 @@ def write_segmentation(
     provenance : Provenance
     catalog : str
         File name of the catalogue with the same labels.
-
-    Returns
-    -------
-    str
-        Content hash.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
     """
     primary, _ = _cards(path, mosaic, world, provenance)
     named = (

@@ -1,7 +1,7 @@
 """Writing raw exposures and reference files, as the archive and CRDS have them.
 
 The simulator makes both, and ``rampline sky-flat`` makes flats. They are laid out as the real
-ones, so that the reduction and `jwst` read them.
+ones, so that the reduction and `jwst` read them. RamplineError says why a file cannot be written.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,11 +49,6 @@ def write_level1b(path: Path, ramp: Ramp) -> str:
     ramp : Ramp
         With uint16 samples.
 
-    Returns
-    -------
-    str
-        Content hash.
-
     Raises
     ------
     ValueError
@@ -91,11 +86,6 @@ def write_reference(
         AUTHOR, PEDIGREE.
     parts : sequence of Part
         Extensions as the type has them; a DQ plane in JWST's bits gets its DQ_DEF table.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
     """
     parts = list(parts)
     if any(part.name == "DQ" for part in parts):
@@ -123,11 +113,6 @@ def write_asdf_reference(
         What the file is for, as CRDS nests it: ``{"instrument": {"detector": ...}, ...}``.
     tree : mapping
         The content beside ``meta``: ``model``, ``filters`` or ``abvega_offset``.
-
-    Raises
-    ------
-    RamplineError
-        Where the file cannot be written.
     """
     import asdf  # noqa: PLC0415  takes 0.3 s, and reductions need it late or never
 

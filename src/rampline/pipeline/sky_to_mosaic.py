@@ -154,17 +154,7 @@ class FieldMosaics:
 
 
 def survey_exposure(image: SkyImage, params: SkyToMosaic) -> Survey:
-    """Find the sources of an exposure and measure the sky between them.
-
-    Parameters
-    ----------
-    image : SkyImage
-    params : SkyToMosaic
-
-    Returns
-    -------
-    Survey
-    """
+    """Find the sources of an exposure and measure the sky between them."""
     header, shape = image.header, image.geometry.shape
     usable = _without(image.flags, BAD_FOR_MOSAIC)
     spread = predict_point_spread(header.filter, header.pupil, header.channel)
@@ -201,10 +191,6 @@ def align_field(
     stars : ReferenceStars or None
         None: the exposures are aligned with each other only.
     params : AlignmentParams
-
-    Returns
-    -------
-    AlignedField
     """
     frame = _field_frame([survey.geometry for survey in surveys])
     spread = [
@@ -239,10 +225,6 @@ def place_exposures(
         With the images of the surveys, in the same order.
     still : SkyPlace or None
         Where a moving target is to stand still.
-
-    Returns
-    -------
-    AlignedField
     """
     geometries = []
     for survey, image in zip(surveys, alignment.images, strict=True):
@@ -370,10 +352,6 @@ def sky_to_mosaic(
         Of the field, for the mosaics' names.
     bench : Bench
     params : SkyToMosaic
-
-    Returns
-    -------
-    FieldMosaics
 
     Raises
     ------

@@ -52,10 +52,6 @@ def difference_pattern(groups: list[NDArray[np.float64]]) -> Pattern:
     groups : list of (reads,) float64, s
         Times of the reads that each group is the mean of.
 
-    Returns
-    -------
-    Pattern
-
     Notes
     -----
     Brandt (2024), PASP 136, 045004, equations (3) to (9).

@@ -12,7 +12,8 @@ from ...exposure.records import Mosaic
 from ...files.catalogs import read_catalog, write_catalog
 from ...files.names import product_name
 from ...files.provenance import StepRun
-from ...files.read_mosaic import read_image_cards, read_mosaic, read_world
+from ...files.read import read_wcs_tree
+from ...files.read_mosaic import read_image_cards, read_mosaic
 from ...files.write_mosaic import MosaicWorld, write_segmentation
 from ...mosaic.correlation import noise_autocorrelation
 from ...pipeline.mosaic_to_catalog import (
@@ -82,7 +83,9 @@ def make_catalog(request: CatalogRequest) -> Made:
     step = StepRun("catalog", perf_counter() - start)
     provenance = recipe.provenance((step,))
     found.table.meta["task_key"] = recipe.key
-    world = MosaicWorld(gwcs=read_world(request.mosaic), cards=grid_cards(mosaic.grid))
+    world = MosaicWorld(
+        gwcs=read_wcs_tree(request.mosaic), cards=grid_cards(mosaic.grid)
+    )
     write_segmentation(segmentation, found.labels, mosaic, world, provenance, path.name)
     write_catalog(path, found.table, provenance)
     note = f"{len(found.table)} sources"
