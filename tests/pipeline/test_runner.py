@@ -1,3 +1,5 @@
+import sys
+import threading
 from dataclasses import dataclass, field
 
 import pytest
@@ -74,3 +76,14 @@ def test_an_error_in_a_band_is_raised(threads):
         with pytest.raises(ValueError, match="row 0"), run.bands(4) as band:
             band(fail, Ledger(), AddParams())
     assert not run.trail
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_let_later_steps_find_their_modules(threads, monkeypatch):
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    before = set(threading.enumerate())
+    with Bench(threads) as bench:
+        bench.import_ahead("colorsys")
+        for thread in set(threading.enumerate()) - before:
+            thread.join()
+        assert ("colorsys" in sys.modules) == (threads > 1)

@@ -106,6 +106,8 @@ def ramp_to_slope(
         of the result, and reuses them once nothing refers to them any more.
     params : RampToSlope
     """
+    if params.flicker_noise.enabled:
+        run.bench.import_ahead("scipy.ndimage", "scipy.fft")
     ramp, n_rows = open_ramp(raw, run.bench.workspace), raw.header.readout.n_rows
     del raw
     with run.bands(n_rows) as band:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
+from threading import Thread
 from time import perf_counter
 from types import TracebackType
 from typing import Final, Generic, NamedTuple, Self, TypeAlias, TypeVar
@@ -62,6 +64,11 @@ class Bench:
         self.workspace = Workspace()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
+    def import_ahead(self, *modules: str) -> None:
+        """Import what later steps need while threads wait for the first kernels."""
+        if self._pool is not None:
+            Thread(target=_import_all, args=modules, daemon=True).start()
+
     def over_rows(self, n_rows: int, work: Work) -> None:
         """Call ``work`` for every band of rows; the first error is raised."""
         share = max(n_rows // (_BANDS_EACH * self.threads), _LOWEST)
@@ -89,6 +96,11 @@ class Bench:
     ) -> None:
         if self._pool is not None:
             self._pool.shutdown()
+
+
+def _import_all(*modules: str) -> None:
+    for module in modules:
+        import_module(module)
 
 
 @dataclass
