@@ -131,7 +131,10 @@ def _applies(answer: str) -> bool:
 def _one_line(error: BaseException) -> str:
     """Return the client's reason on one line."""
     if isinstance(error, SystemExit):
-        return f"neither a cache nor the server {_client().server} is there"
+        return (
+            f"neither a cache nor the server {_client().server} is there; "
+            "set CRDS_PATH, or name a folder with --references"
+        )
     return " ".join(str(error).split())
 
 
