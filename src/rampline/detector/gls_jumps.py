@@ -10,6 +10,7 @@ distinguishes the hit pair from the two good ones. Neither of the two steps of a
 is negative.
 """
 
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
@@ -86,8 +87,7 @@ def search_gls(
     """
     pattern = readout_pattern(readout)
     n_ints = len(band.counts)
-    limits = chi2_limits(readout, false_positives)
-    lost = lost_at_limit(pattern, limits)
+    limits, lost = _limits_and_loss(readout, false_positives)
     own, found = noise_of(noise, rows), []
     for i in range(n_ints):
         samples = samples_of(band, i, rows)
@@ -216,6 +216,15 @@ def _search_ramps(
             k = changed[c]
             pixel[c], inverse_gain[c] = pixel[k], inverse_gain[k]
     return n_hits
+
+
+@lru_cache(maxsize=8)
+def _limits_and_loss(
+    readout: Readout, false_positives: float
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what the search needs to know of a readout, once for all bands."""
+    limits = chi2_limits(readout, false_positives)
+    return limits, lost_at_limit(readout_pattern(readout), limits)
 
 
 def lost_at_limit(pattern: Pattern, limits: NDArray[np.float32]) -> NDArray[np.float32]:

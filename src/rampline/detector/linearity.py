@@ -59,8 +59,27 @@ def correct_linearity(
     unknown = _unknown_polynomials(coefficients, rows.start, rows.stop)
     if flags is not None:
         unknown |= (flags[rows] & NO_LINEARITY) != 0
-    _evaluate(counts, group_flags, SATURATED, coefficients, unknown, rows.start)
+    apply_polynomials(counts, group_flags, coefficients, unknown, rows)
     return unknown
+
+
+def apply_polynomials(
+    counts: NDArray[np.float32],
+    group_flags: Flags8,
+    coefficients: NDArray[np.float32],
+    unknown: NDArray[np.bool_],
+    rows: slice,
+) -> None:
+    """Evaluate each pixel's polynomial at its counts, in place, where it is known.
+
+    Parameters
+    ----------
+    counts, group_flags, coefficients, rows
+        As of `correct_linearity`.
+    unknown : (rows of the slice, cols) bool
+        As `correct_linearity` returns it.
+    """
+    _evaluate(counts, group_flags, SATURATED, coefficients, unknown, rows.start)
 
 
 @kernel

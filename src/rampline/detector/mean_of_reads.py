@@ -61,7 +61,9 @@ def measure_spread(
     if readout.n_frames == 1:
         nothing = np.zeros((0, counts.shape[1]), np.float32)
         return ReadSpread((none, none, none), nothing)
-    where = np.nonzero(_is_steep(counts, readout))
+    steep = _is_steep(counts, readout)
+    # one index is found faster than three
+    where = np.unravel_index(np.flatnonzero(steep), steep.shape)
     i, row, col = where
     level = counts[i, :, row, col].astype(np.float64)
     full = group_flags[i, :, row, col] & np.uint8(SATURATED) != 0

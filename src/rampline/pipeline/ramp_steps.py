@@ -21,7 +21,11 @@ from ..detector.follow_up import follow_up, join_hits, shares_of
 from ..detector.group_scale import GroupScaleParams, group_scale_factor, scale_groups
 from ..detector.ipc import IpcParams, correct_ipc
 from ..detector.jumps import FoundJumps, JumpParams, find_jumps
-from ..detector.linearity import LinearityParams, correct_linearity
+from ..detector.linearity import (
+    LinearityParams,
+    apply_polynomials,
+    correct_linearity,
+)
 from ..detector.mean_of_reads import add_shortfall, measure_spread
 from ..detector.neighbors import NeighborParams, flag_neighbors, hits_beside
 from ..detector.reference_pixels import (
@@ -171,7 +175,7 @@ def linearity(
         if is_spread:
             add_shortfall(own.counts, spread, unknown)
         if zero is not None:
-            correct_linearity(zero[:, None], unflagged, polynomial, flags, rows)
+            apply_polynomials(zero[:, None], unflagged, polynomial, unknown, rows)
         pixel_flags = ramp.pixel_flags[rows]
         pixel_flags[unknown] |= np.uint32(NO_LINEARITY)
         _add_flags(pixel_flags, flags, rows)
