@@ -7,7 +7,8 @@ import pytest
 from astropy.io.votable import from_table
 from astropy.table import Table
 
-from rampline.archive.gaia import COLUMNS, GaiaParams, fetch_gaia
+from rampline.archive.gaia import COLUMNS, fetch_gaia
+from rampline.archive.vizier import Service
 from rampline.astrometry.reference_catalog import read_reference_stars
 from rampline.errors import NetworkError
 
@@ -38,7 +39,7 @@ def row(**changes):
 
 def test_the_answer_becomes_columns_that_the_alignment_reads(wire):
     sent = wire(content=answer([row(), row(Gmag=17.0, RA_ICRS=110.9)]))
-    columns = fetch_gaia(110.85, -73.45, 0.05, GaiaParams())
+    columns = fetch_gaia(110.85, -73.45, 0.05, Service())
     assert columns["ref_epoch"].tolist() == [2016.0, 2016.0]
     stars = read_reference_stars(columns, MJD_2022)
     assert stars.ra_deg[0] == pytest.approx(110.9, abs=1e-4)
@@ -50,13 +51,13 @@ def test_the_answer_becomes_columns_that_the_alignment_reads(wire):
 
 def test_bad_fits_are_left_out_and_unknown_ones_kept(wire):
     wire(content=answer([row(RUWE=3.0), row(RUWE=np.nan), row()]))
-    columns = fetch_gaia(110.85, -73.45, 0.05, GaiaParams())
+    columns = fetch_gaia(110.85, -73.45, 0.05, Service())
     assert len(columns["RA_ICRS"]) == 2
 
 
 def test_an_empty_field_gives_no_stars(wire):
     wire(content=answer(np.empty((0, len(COLUMNS)))))
-    columns = fetch_gaia(0.0, 0.0, 0.01, GaiaParams())
+    columns = fetch_gaia(0.0, 0.0, 0.01, Service())
     assert set(columns) == {*COLUMNS, "ref_epoch"}
     assert all(len(values) == 0 for values in columns.values())
 
@@ -74,7 +75,7 @@ def test_an_empty_field_gives_no_stars(wire):
 def test_what_goes_wrong_is_said_in_one_line(wire, options):
     wire(**options)
     with pytest.raises(NetworkError) as raised:
-        fetch_gaia(110.85, -73.45, 0.05, GaiaParams())
+        fetch_gaia(110.85, -73.45, 0.05, Service())
     text = str(raised.value)
     assert "\n" not in text
     assert "vizier" in text
@@ -85,5 +86,5 @@ def test_a_server_that_never_answers_is_given_up_in_time():
     host = f"127.0.0.1:{listening.getsockname()[1]}"
     began = time.monotonic()
     with listening, pytest.raises(NetworkError, match="--align-to none"):
-        fetch_gaia(110.85, -73.45, 0.05, GaiaParams(server=host, timeout=1.0))
+        fetch_gaia(110.85, -73.45, 0.05, Service(server=host, timeout_s=1.0))
     assert time.monotonic() - began < 10.0

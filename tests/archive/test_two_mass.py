@@ -8,7 +8,8 @@ import requests
 from astropy.io.votable import from_table
 from astropy.table import Table
 
-from rampline.archive.two_mass import COLUMNS, TwoMassParams, fetch_two_mass
+from rampline.archive.two_mass import COLUMNS, fetch_two_mass
+from rampline.archive.vizier import Service
 from rampline.errors import NetworkError
 
 R_LEO = (146.890, 11.429, -0.7, -1.7, -2.3)
@@ -25,7 +26,7 @@ def answer(rows):
 
 def test_both_cones_are_joined(wire):
     sent = wire(content=answer([R_LEO]))
-    columns = fetch_two_mass(150.1, 2.2, TwoMassParams())
+    columns = fetch_two_mass(150.1, 2.2, Service())
     assert columns["Kmag"].tolist() == [-2.3, -2.3]
     first, second = (str(body) for body in sent.bodies)
     assert "Kmag=<5" in first
@@ -36,7 +37,7 @@ def test_both_cones_are_joined(wire):
 
 def test_a_field_without_stars_gives_empty_columns(wire):
     wire(content=answer(np.empty((0, len(COLUMNS)))))
-    columns = fetch_two_mass(150.1, 2.2, TwoMassParams())
+    columns = fetch_two_mass(150.1, 2.2, Service())
     assert {name: len(values) for name, values in columns.items()} == dict.fromkeys(
         COLUMNS, 0
     )
@@ -45,14 +46,14 @@ def test_a_field_without_stars_gives_empty_columns(wire):
 def test_a_server_that_fails_is_said_in_one_line_with_what_to_do(wire):
     wire(error=OSError("Network is unreachable\nsecond line"))
     with pytest.raises(NetworkError, match="--stars FILE") as raised:
-        fetch_two_mass(150.1, 2.2, TwoMassParams())
+        fetch_two_mass(150.1, 2.2, Service())
     assert "\n" not in str(raised.value)
 
 
 def test_a_server_that_cannot_be_reached_is_said_without_the_query(wire):
     wire(error=requests.ConnectionError("HTTPSConnectionPool(host='x'): Max retries"))
     with pytest.raises(NetworkError, match=r"be reached; .*--stars FILE") as said:
-        fetch_two_mass(150.1, 2.2, TwoMassParams())
+        fetch_two_mass(150.1, 2.2, Service())
     assert "Max retries" not in str(said.value)
 
 
@@ -61,5 +62,5 @@ def test_a_server_that_never_answers_is_given_up_in_time():
     host = f"127.0.0.1:{listening.getsockname()[1]}"
     began = time.monotonic()
     with listening, pytest.raises(NetworkError, match="no answer within"):
-        fetch_two_mass(150.1, 2.2, TwoMassParams(server=host, timeout=1.0))
+        fetch_two_mass(150.1, 2.2, Service(server=host, timeout_s=1.0))
     assert time.monotonic() - began < 10.0

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...archive.two_mass import TwoMassParams, fetch_two_mass
+from ...archive.two_mass import fetch_two_mass
+from ...archive.vizier import Service
 from ...artifacts.bright_stars import LIMIT_K, brightest_stars
 from ...artifacts.stars import StarTable, join_stars
 from ...errors import InputError, NetworkError
@@ -51,7 +52,7 @@ def find_stars(stars: str, headers: Sequence[Header]) -> tuple[StarTable, str]:
     if stars != "2mass":
         return join_stars([read_stars(Path(stars)), brightest_stars()]), ""
     try:
-        parts = [fetch_two_mass(*at, TwoMassParams()) for at in _fields(headers)]
+        parts = [fetch_two_mass(*at, Service()) for at in _fields(headers)]
     except NetworkError as error:
         built_in = (
             f"only the brightest stars of the sky (K < {LIMIT_K:g}) are considered"

@@ -162,11 +162,12 @@ def _gaia_stars(
 
     Mosaics without absolute alignment are still useful, so this is reported and not fatal.
     """
-    from ...archive.gaia import GaiaParams, fetch_gaia
+    from ...archive.gaia import fetch_gaia
+    from ...archive.vizier import Service
 
     cone = enclosing_cone([survey.geometry for survey in surveys])
     try:
-        columns = fetch_gaia(*cone, GaiaParams())
+        columns = fetch_gaia(*cone, Service())
     except NetworkError as error:
         log.warning("no absolute alignment: %s", error)
         return None, str(error)
