@@ -13,7 +13,7 @@ import pytest
 import rampline
 from rampline import flags
 from rampline.numerics import jit
-from rampline.params import Params, read_meanings
+from rampline.params import Params, read_meanings, walk_params
 from rampline.program.input.parameter_tree import Parameters
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,3 +121,20 @@ def test_generated_pages_are_those_of_the_code():
     for page, text in generate.PAGES.items():
         stored = (ROOT / "docs" / page).read_text(encoding="utf-8")
         assert stored == text(), f"docs/{page}: run docs/generate.py"
+
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_name_sources_and_parameters_that_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    folders = ("src", "tests", "benchmarks", "docs")
+    sources = [f"/{path}" for name in folders for path in (ROOT / name).rglob("*.py")]
+    named = re.findall(r"`(?:python )?([\w/]+\.py)\b", text)
+    absent = [n for n in named if not any(s.endswith(f"/{n}") for s in sources)]
+    known = [".step.parameter"]
+    known += [f".{row.name}" for row in walk_params(Parameters())]
+    asked = re.findall(r"--set \"?([a-z_0-9.]+)=", text)
+    absent += [n for n in asked if not any(k.endswith(f".{n}") for k in known)]
+    assert not absent, absent
