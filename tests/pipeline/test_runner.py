@@ -69,6 +69,17 @@ def test_a_band_runs_through_all_steps_before_the_next_begins():
     assert [step.step for step in run.trail] == ["note", "double"]
 
 
+def test_bands_are_the_same_for_any_number_of_threads():
+    for n_rows, height in ((2048, 256), (640, 80), (64, 32), (8192, 256)):
+        for threads in (1, 2, 5):
+            found = []
+            with Bench(threads) as bench:
+                bench.over_rows(n_rows, found.append)
+            assert sorted(found, key=lambda rows: rows.start) == [
+                slice(start, start + height) for start in range(0, n_rows, height)
+            ]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_an_error_in_a_band_is_raised(threads):
     with Bench(threads, band_rows=2) as bench:

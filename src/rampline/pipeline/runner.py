@@ -3,8 +3,8 @@
 A step of the whole frame is ``step(item, planes, params) -> result``. A pixel-local step is
 of the same form but returns a `Banded`: what the exposure becomes, and the work on any band
 of rows. All band steps between two barriers are swept together, band after band, so that a
-band stays in cache from its first step to its last; the result does not depend on the
-height of the bands nor on the number of threads.
+band stays in cache from its first step to its last; the bands, and with them the result,
+are the same for any number of threads.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -48,15 +48,17 @@ class Banded(NamedTuple, Generic[B]):
 
 _LOWEST: Final = 32
 """Rows below which a band is not worth a thread."""
-_BANDS_EACH: Final = 4
-"""Bands for each thread: as some take longer than others, a thread takes what is left."""
+_BANDS: Final = 8
+"""Bands of an exposure, where they are neither too low nor too high: as some take longer
+than others, a thread takes what is left. Threads do not change it: compiled loops round the
+last pixels of a piece otherwise than the others, by the last bit."""
 
 
 class Bench:
     """The threads and the buffers of this process, reused from exposure to exposure.
 
     ``band_rows`` is the largest height of a band: every band has a cost of its own, a tenth
-    of all for a band of 64 rows, so they are no lower than the number of threads asks for.
+    of all for a band of 64 rows.
     """
 
     def __init__(self, threads: int = 1, band_rows: int = 256) -> None:
@@ -71,8 +73,7 @@ class Bench:
 
     def over_rows(self, n_rows: int, work: Work) -> None:
         """Call ``work`` for every band of rows; the first error is raised."""
-        share = max(n_rows // (_BANDS_EACH * self.threads), _LOWEST)
-        height = min(share, self.band_rows)
+        height = min(max(n_rows // _BANDS, _LOWEST), self.band_rows)
         bands = [
             slice(start, min(start + height, n_rows))
             for start in range(0, n_rows, height)
