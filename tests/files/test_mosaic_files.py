@@ -136,6 +136,27 @@ def test_mosaic_extensions_are_jwst_s(written):
         assert file["HDRTAB"].data["DETECTOR"].tolist() == ["NRCB1", "NRCB2", "NRCB1"]
 
 
+@pytest.mark.shared
+def test_the_planes_of_a_real_mosaic_are_ours_in_its_order_type_and_unit(
+    shared, written
+):
+    (path,) = (shared / "real_i2d_layout").glob("*_i2d.fits")
+
+    def planes(name):
+        with fits.open(name) as hdus:
+            return [
+                (h.name, h.header["BITPIX"], h.header["NAXIS"], h.header.get("BUNIT"))
+                for h in hdus[1:]
+                if h.name != "ASDF"
+            ]
+
+    real = planes(path)
+    assert [name for name, *_ in real] == [
+        "SCI", "ERR", "CON", "WHT", "VAR_POISSON", "VAR_RNOISE", "VAR_FLAT",
+    ]  # fmt: skip
+    assert planes(written[0])[: len(real)] == real
+
+
 def test_a_mosaic_says_how_many_exposures_contribute_and_where_none_does(written):
     path, mosaic = written
     with fits.open(path) as file:
