@@ -95,3 +95,21 @@ def test_what_wings_do_is_taken_off_by_an_earlier_exposure_of_the_same_sky(
     seen, rest = look(here, place, earlier=Earlier(before, FULL_DN, clean, shift))
     assert (seen.share.size, rest.share.size) == (39, 1)
     np.testing.assert_allclose(rest.rise_dn[:, 0], GLOW + 3.0, atol=0.5)
+
+
+def test_wings_that_the_rest_of_a_history_hides_from_one_exposure_do_not_count(rng):
+    # all of a disc was full: only far surroundings, on one side, are clean, where the
+    # earlier exposure is clean all around
+    row, col = np.indices(SHAPE)
+    bent = 0.02 * (row - 70.0 + (row - 70.0) ** 2 / 20.0)
+    steps = np.broadcast_to(10.0 + bent, (1, 4, *SHAPE))
+    disc = np.hypot(row - 80, col - 90) < 12
+    place = np.stack(np.nonzero(disc))
+    samples = 1000.0 + np.cumsum(steps, axis=1)
+    before = samples + rng.normal(0.0, 0.1, samples.shape)
+    samples = samples + rng.normal(0.0, 0.1, samples.shape)
+    samples[:, 1:, disc] += np.cumsum(GLOW)[:, None]
+    everywhere = np.ones(SHAPE, np.bool_)
+    earlier = Earlier(before.astype(np.float32), FULL_DN, everywhere, (0, 0))
+    compared, _ = look(samples.astype(np.float32), place, earlier=earlier)
+    np.testing.assert_allclose(np.nanmean(compared.rise_dn, axis=1), GLOW, atol=0.05)

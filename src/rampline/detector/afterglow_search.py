@@ -8,7 +8,8 @@ surroundings are flat are used.
 
 After a dither all pixels with a history lie at the same position in the wings of their
 stars, so the residual of the wings is common to all. It is removed by subtracting what an
-earlier exposure shows of the same sky, where that fell on pixels without a history.
+earlier exposure shows of the same sky, where that fell on pixels without a history, from the
+pixel and from each of its surroundings.
 """
 
 from typing import Any, Final, NamedTuple
@@ -115,12 +116,12 @@ def find_afterglow(
     )
     if earlier is None:
         return [alone]
-    before = _same_sky(earlier, place)
-    shown = np.asarray(np.isfinite(before).all(axis=0), np.bool_)
-    compared = alone._replace(
-        rise_dn=rise - before,
-        control_dn=_by_side(control - _same_sky(earlier, beside)),
-    )
+    changed, _ = _rises(raw, place, usable, clean, earlier)
+    its_change, _ = _rises(raw, beside, clean, clean, earlier)
+    changed[:, ~(scatter <= flat)] = np.nan
+    its_change[:, ~(its_scatter <= flat)] = np.nan
+    shown = np.asarray(np.isfinite(_same_sky(earlier, place)).all(axis=0), np.bool_)
+    compared = alone._replace(rise_dn=changed, control_dn=_by_side(its_change))
     return [_select(compared, shown), _select(alone, ~shown)]
 
 
@@ -141,15 +142,19 @@ def _select(seen: Afterglow, wanted: NDArray[np.bool_]) -> Afterglow:
 
 
 def _same_sky(earlier: Earlier, place: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-    """Return the rises of an earlier exposure at the same sky, (steps, n); NaN unknown."""
-    moved = place + np.array(earlier.shift)[:, None]
-    size = np.array(earlier.clean.shape)[:, None]
+    """Return the differences of an earlier exposure at the same sky; NaN unknown.
+
+    ``place`` is (2, ...), the result (steps, ...).
+    """
+    axes = (slice(None), *(None,) * (place.ndim - 1))
+    moved = place + np.array(earlier.shift)[axes]
+    size = np.array(earlier.clean.shape)[axes]
     outside = ((moved < 0) | (moved >= size)).any(axis=0)
-    raw = (earlier.samples, earlier.limit_dn)
-    inside = np.clip(moved, 0, size - 1)
-    rises, _ = _rises(raw, inside, earlier.clean, earlier.clean)
-    rises[:, outside] = np.nan
-    return rises
+    row, col = np.clip(moved, 0, size - 1)
+    pixel = row * earlier.clean.shape[1] + col
+    steps = _differences((earlier.samples, earlier.limit_dn), pixel, earlier.clean)
+    steps[:, outside] = np.nan
+    return steps
 
 
 def _cells(place: NDArray[np.integer[Any]], n_cols: int) -> NDArray[np.int64]:
@@ -163,13 +168,18 @@ def _rises(
     place: NDArray[np.integer[Any]],
     usable: NDArray[np.bool_],
     clean: NDArray[np.bool_],
+    earlier: Earlier | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return differences of groups minus those of the clean surroundings, (steps, n).
 
-    The second array is the scatter of the surroundings over the exposure, (n,).
+    What an earlier exposure shows of the same sky is subtracted from each of them before:
+    which surroundings are clean is not the same in the two. The second array is the scatter
+    of the surroundings over the exposure, (n,).
     """
     n_cols = usable.shape[1]
     own = _differences(raw, place[0] * n_cols + place[1], usable)
+    if earlier is not None:
+        own -= _same_sky(earlier, place)
     size = np.array(usable.shape)[:, None, None]
     rises, scatter = np.empty_like(own), np.empty(own.shape[1], np.float32)
     for first in range(0, own.shape[1], PIECE):
@@ -179,6 +189,8 @@ def _rises(
         row, col = np.clip(around, 0, size - 1)
         steps = _differences(raw, row * n_cols + col, clean)
         steps[:, outside] = np.nan
+        if earlier is not None:
+            steps -= _same_sky(earlier, around)
         rises[:, part] = own[:, part] - _median(steps)
         total = steps.sum(axis=0)
         scatter[part] = _median(np.abs(total - _median(total)[:, None]))
