@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ..exposure.records import Plane
 from ..exposure.timing import OUTPUT_COLUMNS
@@ -234,7 +234,7 @@ def _picture(exposures: Sequence[Plane], params: StrayLightParams) -> Picture:
         # single peaks of smoothed noise are as large as the Gaussian
         area = max(params.least_area / CELL**2, 4.0 * np.pi * scale**2)
         seeds |= _large(layer > limit, area)
-    region = ndimage.binary_propagation(seeds, mask=(total > 0.0) | seeds)
+    region = scipy.ndimage.binary_propagation(seeds, mask=(total > 0.0) | seeds)
     light = np.where(region & (total > 0.0), total, np.float32(0))
     return Picture(light, float(scatter[-1]))
 
@@ -262,7 +262,7 @@ def _gate(core: NDArray[np.bool_], scale: float) -> NDArray[np.float32]:
 
 def _large(found: NDArray[np.bool_], least_area: float) -> NDArray[np.bool_]:
     """Return the connected areas of at least ``least_area`` cells."""
-    labels, n_labels = ndimage.label(found)
+    labels, n_labels = scipy.ndimage.label(found)
     sizes = np.bincount(labels.ravel(), minlength=n_labels + 1)
     sizes[0] = 0
     return np.asarray((sizes >= least_area)[labels], np.bool_)
@@ -365,7 +365,7 @@ def _with_change(
         left = np.where(known & region, left, 0.0)
         # levels of rows are 1/f noise, which the fit leaves free to vary
         left = _even_rows(left, known & region)
-        rows.append(ndimage.gaussian_filter(left, MODE_SMOOTHING)[region])
+        rows.append(scipy.ndimage.gaussian_filter(left, MODE_SMOOTHING)[region])
     modes, strengths, across = np.linalg.svd(np.array(rows), full_matrices=False)
     if not strengths[0] ** 2 > MODE_STANDS_OUT * np.mean(strengths[1:-1] ** 2):
         return made
