@@ -12,7 +12,8 @@ table      no scattered light, each kind alone, and all together: what is left o
            smoothed over 5 pixels, where it is, over what there was and over its peak; the
            share of light beside the detector that is masked; the area changed or masked for
            nothing; noise of the sky over that without artifacts; change of the flux of
-           sources; CPU seconds of an exposure for templates and for the second round
+           sources; CPU seconds of an exposure: in the first round for 1/f and for the first look
+           at scattered light, then for templates and for the second round
            --pictures: first round, second round and truth of the first exposure with all
 templates  the truth is a positive mix of two supplied templates, other in each exposure
 programme  wisps of B4 made of 18 and of 9 exposures over 3 pointings in other fields (--each
@@ -71,17 +72,23 @@ FLICKER, PARAMS = FlickerNoiseParams(), SecondRound()
 
 
 def first_round(visit, drawn):
-    images = []
+    """Return the exposures of the first round, and CPU seconds of 1/f and of the first look."""
+    images, seconds = [], np.zeros(2)
     for d in drawn:
-        args = d.slope, visit.image(d, d.slope, d.slope).planes.flags
-        found = remove_flicker_noise(*args, visit.noise.readout, FLICKER, visit.flat)
+        flags = visit.image(d, d.slope, d.slope).planes.flags
+        started = time.process_time()
+        args = d.slope, flags, visit.noise.readout, FLICKER, visit.flat
+        found = remove_flicker_noise(*args)
+        seconds[0] += time.process_time() - started
         image = visit.image(d, found.slope, found.stripes)
+        started = time.process_time()
         expected = expect_artifacts(image.header, visit.stars, PARAMS.expect)
         if any(e.kind in LOOKED_FOR for e in expected):
             known = know_alone(image, visit.planes, expected)
             image = clean_exposure(image, known, FLICKER, PARAMS).image
+        seconds[1] += time.process_time() - started
         images.append(image)
-    return images
+    return images, seconds
 
 
 def second_round(visit, drawn, images, masks, wisps=None):
@@ -218,11 +225,12 @@ def run_case(visit, kinds):
 
 
 def reduce_drawn(visit, drawn, wisps=None):
-    images = first_round(visit, drawn)
+    images, first = first_round(visit, drawn)
     masks = visit.long_masks(drawn)
     cleaned, seconds = second_round(visit, drawn, images, masks, wisps)
+    seconds = np.divide([*first, *seconds], len(drawn))
     three = zip(drawn, images, cleaned, strict=True)
-    return [Score(visit, *each) for each in three], np.divide(seconds, len(drawn))
+    return [Score(visit, *each) for each in three], seconds
 
 
 def report_case(title, scores, quiet, seconds):
@@ -234,7 +242,7 @@ def report_case(title, scores, quiet, seconds):
         f"{nothing[1]:.3f} % masked; sky noise {np.mean(noise / quiet):.3f} "
         f"(worst {np.max(noise / quiet):.3f}); flux of sources "
         f"{100 * np.mean([s.flux_change() for s in scores]):.2f} %; "
-        f"CPU {seconds[0]:.2f} + {seconds[1]:.2f} s"
+        f"CPU {' + '.join(f'{s:.2f}' for s in seconds)} s"
     )
     for name in dict.fromkeys(name for score in scores for name in score.place):
         if name in STRAY:
@@ -290,7 +298,7 @@ def report_programme(options):
         for each in options.each:
             visits = [Visit("NRCB4", each, seed, f"00{n}") for n in (1, 2, 3)]
             drawn = [visit.expose(("wisps",)) for visit in visits]
-            images = [first_round(*pair) for pair in zip(visits, drawn, strict=True)]
+            images = [first_round(*pair)[0] for pair in zip(visits, drawn, strict=True)]
             for kind in ("LW mask", "own mask"):
                 three = zip(visits, drawn, images, strict=True)
                 masks = [masked_by(kind, *one) for one in three]
@@ -317,7 +325,7 @@ def report_claws(options):
     for seed in options.seeds:
         visit = Visit("NRCB1", options.points, seed)
         drawn = visit.expose(("claws",))
-        images = first_round(visit, drawn)
+        images, _ = first_round(visit, drawn)
         for kind in ("LW mask", "own mask"):
             masks = masked_by(kind, visit, drawn, images)
             title = f"NRCB1    seed {seed}, {options.points} dithers, {kind}"

@@ -256,7 +256,7 @@ def report(detector, seed, scene, options):
     """Print what was found on one detector in one scene."""
     visit = OffField(detector, options.points, seed, scene)
     drawn = visit.expose(("breath_1", "breath_2", "ginkgo"))
-    images = first_round(visit, drawn)
+    images, _ = first_round(visit, drawn)
     masks = visit.long_masks(drawn)
     cleaned, _ = second_round(visit, drawn, images, masks)
     scale = visit.mjy_sr_per_dn_s

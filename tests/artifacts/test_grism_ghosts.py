@@ -115,3 +115,22 @@ def test_heads_at_the_edge_and_bad_pixels_do_no_harm(rng):
 
 def test_nothing_expected_flags_nothing(rng):
     assert not search(np.ones(SHAPE), [], rng).mask.any()
+
+
+def test_one_head_alone_is_not_moved_to_a_peak_beside_its_area(rng):
+    image = np.zeros(SHAPE)
+    tadpole(image, 250.0, 322.0, 1.0)
+    found = search(image, heads_at([(250.0, 300.0)]), rng)
+    assert found.shift == (0.0, 0.0)
+    assert not found.mask.any()
+
+
+def test_among_many_faint_peaks_one_more_is_no_head(rng):
+    image = np.zeros(SHAPE)
+    for x, y in rng.uniform((0.0, 0.0), (500.0, 600.0), (250, 2)):
+        tadpole(image, x, y, rng.exponential(0.07))
+    tadpole(image, 250.0, 300.0, 0.08)
+    assert not search(image, heads_at([(250.0, 300.0)], 0.1), rng).mask.any()
+    alone = np.zeros(SHAPE)
+    tadpole(alone, 250.0, 300.0, 0.08)
+    assert search(alone, heads_at([(250.0, 300.0)], 0.1), rng).mask.any()

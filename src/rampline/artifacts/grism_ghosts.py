@@ -27,6 +27,10 @@ CONTINUUM_PX: Final = 201
 spectra of wide filters."""
 MARGIN_PX: Final = 12
 """Margin around the search areas, for the scatter of their mean."""
+LEAST_IN_COMMON: Final = 3
+"""Minimum number of heads with a common offset: fewer would choose among peaks of noise."""
+TWO_SIGMA: Final = 97.72
+"""Percentile of a normal distribution at two standard deviations."""
 CLIP_SIGMA: Final = 20.0
 """Limit of values in the mean of all cutouts, so that no single one dominates."""
 
@@ -124,8 +128,10 @@ def _contrast(residual: Plane, err: Plane, sigma_px: float) -> _Contrast:
     n_averaged = 4.0 * np.pi * sigma_px**2 * np.maximum(share, 0.05)
     noise = np.sqrt(np.where(variance > 0, variance, np.inf) / n_averaged)
     ratio = light / noise
-    # the scatter includes faint sources and stripes, which the errors do not
+    # the scatter includes stripes and faint sources, which the errors do not: these make
+    # the upper tail longer, and peaks are many
     scatter = float(np.median(np.abs(ratio))) * MAD_TO_SIGMA
+    scatter = max(scatter, float(np.percentile(ratio, TWO_SIGMA)) / 2.0)
     return _Contrast(light, np.asarray(ratio / max(scatter, 1.0), np.float32))
 
 
@@ -155,6 +161,8 @@ def _common_shift(
 ) -> tuple[float, float]:
     """Return the common offset of heads from their expected positions: columns, rows."""
     reach = int(max(head.radius for head in heads))
+    if len(heads) < LEAST_IN_COMMON:
+        return 0.0, 0.0
     total = np.zeros((2 * (reach + MARGIN_PX) + 1,) * 2)
     count = np.zeros_like(total)
     for head in heads:

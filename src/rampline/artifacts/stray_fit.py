@@ -26,6 +26,8 @@ BLOCK: Final = 4
 CLIP_LOW, CLIP_HIGH = -4.0, 2.5
 """Blocks farther from the fit are excluded, sigma."""
 ROUNDS: Final = 6
+SETTLED: Final = 1e-4
+"""Fraction of the blocks that may still change sides when the clipping ends."""
 MARGIN_PX: Final = 128
 """Rows of sky around the stray light that are included in the fit."""
 SKY_TERMS: Final = 3
@@ -71,9 +73,11 @@ class StrayTemplate(NamedTuple):
     cell_px: int = 1
     """Pixels to a side of its rows and columns."""
 
-    def fit(self, exposure: Plane, params: StrayLightParams) -> "StrayFit":
+    def fit(
+        self, exposure: Plane, params: StrayLightParams, block_px: int = BLOCK
+    ) -> "StrayFit":
         """Return its strength in an exposure in the same cells, by `fit_strength`."""
-        sampling = Sampling(self.n_light, self.cell_px)
+        sampling = Sampling(self.n_light, self.cell_px, block_px)
         return fit_strength(exposure, self.light, params, sampling)
 
     def expanded(self, shape: tuple[int, ...]) -> "StrayTemplate":
@@ -137,7 +141,9 @@ class Sampling(NamedTuple):
     n_light: int = 1
     """As in `StrayTemplate`."""
     cell_px: int = 1
-    """Pixels to a side of a row or column, at most `BLOCK`."""
+    """Pixels to a side of a row or column, at most ``block_px``."""
+    block_px: int = BLOCK
+    """Width of a block of the fit, pixels."""
 
 
 def fit_strength(
@@ -167,15 +173,15 @@ def fit_strength(
         Components that describe changes of shape may have either sign.
     """
     nothing = (0.0,) * (len(light) - 1)
-    n_light, cell_px = sampling
-    box = find_box((light != 0).any(axis=0), cell_px)
+    n_light, cell_px, block_px = sampling
+    box = find_box((light != 0).any(axis=0), sampling)
     if box is None:
         return NO_FIT._replace(further=nothing, further_err=nothing)
-    width = BLOCK // cell_px
+    width = block_px // cell_px
     values, weight = average_blocks(exposure[box], width)
     shapes = [average_blocks(component[box], width)[0] for component in light]
     used = weight > 0.5
-    row = _amplifier_rows(values.shape, cell_px * exposure.shape[1])[used]
+    row = _amplifier_rows(values.shape, exposure.shape[1], sampling)[used]
     if used.sum() < 10 * (SKY_TERMS + len(shapes)):
         return NO_FIT._replace(further=nothing, further_err=nothing)
     basis = np.stack([*_sky_terms(values.shape), *shapes], axis=-1)
@@ -203,11 +209,15 @@ def _sky_terms(shape: tuple[int, ...]) -> Sequence[Vector]:
     return np.ones(shape), rows, cols
 
 
-def _amplifier_rows(shape: tuple[int, ...], n_cols: int) -> NDArray[np.intp]:
+def _amplifier_rows(
+    shape: tuple[int, ...], n_cells: int, sampling: Sampling
+) -> NDArray[np.intp]:
     """Return the index of the amplifier row of each block, for full-width rows."""
+    n_cols = n_cells * sampling.cell_px
     width = output_width(n_cols)
     row, col = np.indices(shape)
-    return np.asarray(row * (-(-n_cols // width)) + col // (width // BLOCK), np.intp)
+    output = col // (width // sampling.block_px)
+    return np.asarray(row * (-(-n_cols // width)) + output, np.intp)
 
 
 def output_width(n_cols: int) -> int:
@@ -244,18 +254,21 @@ def clipped_fit(
         _residual_of_groups(both, group, means, solution, residual)
         scatter = float(np.median(np.abs(residual[used]))) * MAD_TO_SIGMA
         inside = (residual > CLIP_LOW * scatter) & (residual < CLIP_HIGH * scatter)
-        if scatter == 0.0 or (inside == used).all():
+        if scatter == 0.0 or (inside != used).mean() < SETTLED:
             break
         used = inside
     return solution, np.sqrt(np.maximum(variance, 0.0)) * scatter
 
 
-def find_box(found: NDArray[np.bool_], cell_px: int) -> tuple[slice, slice] | None:
+def find_box(
+    found: NDArray[np.bool_], sampling: Sampling
+) -> tuple[slice, slice] | None:
     """Return the box of the rows used in a fit; None if nothing was found."""
     rows = np.flatnonzero(found.any(axis=1))
     if rows.size == 0:
         return None
-    margin, block = MARGIN_PX // cell_px, BLOCK // cell_px
+    margin = MARGIN_PX // sampling.cell_px
+    block = sampling.block_px // sampling.cell_px
     low = max(0, int(rows[0]) - margin) // block * block
     return slice(low, int(rows[-1]) + margin), slice(0, found.shape[1])
 

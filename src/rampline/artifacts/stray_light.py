@@ -282,7 +282,7 @@ def _alike(
     """
     n, is_lit = sketch.n_light, sketch.bits > 0
     even = [without_row_levels(e, is_lit, CELL).even for e in exposures]
-    fits = [sketch.fit(e, params) for e in even]
+    fits = [sketch.fit(e, params, MODE_CELL) for e in even]
     strengths = np.array([(fit.measured, *fit.further) for fit in fits], np.float32)
     strengths[:, :n][~(strengths[:, :n] > WEAKEST)] = np.nan
     few = np.isfinite(strengths[:, :n]).sum(axis=0) < params.least_exposures
@@ -336,7 +336,8 @@ def _lasting_kinds(
             seen = dict.fromkeys(strengths, 0.0)
             if here:
                 light = _by_kind(picture, kinds)
-                fit = fit_strength(held_out, light, params, Sampling(len(light), CELL))
+                sampling = Sampling(len(light), CELL, MODE_CELL)
+                fit = fit_strength(held_out, light, params, sampling)
                 seen |= zip(here, (fit.strength, *fit.further), strict=True)
             for kind, strength in seen.items():
                 strengths[kind].append(strength)
@@ -349,10 +350,11 @@ def _with_change(
     """Return a template with the leading mode of what it leaves, unless it is noise."""
     light = made.light
     lit = np.asarray(light.any(axis=0), np.bool_)
-    box = find_box(lit, CELL)
+    sampling = Sampling(len(light), CELL, MODE_CELL)
+    box = find_box(lit, sampling)
     if box is None or len(exposures) < LEAST_FOR_MODE:
         return made
-    width, sampling = MODE_CELL // CELL, Sampling(len(light), CELL)
+    width = MODE_CELL // CELL
     shapes = [average_blocks(part[box], width)[0] for part in light]
     inside = lit[box]
     region = average_blocks(inside.astype(np.float32), width)[0] > 0.5

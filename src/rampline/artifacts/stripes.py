@@ -47,7 +47,6 @@ CYCLES: Final = 15
 _LIMITS: Final = (1e-2, 60)
 """Fraction of the error at which to stop, and maximum number of iterations."""
 Vector = NDArray[np.float64]
-_Along = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 class AngledStripeParams(StepParams):
@@ -81,12 +80,22 @@ class Place(NamedTuple):
     are measured anew."""
 
 
+class _Along(NamedTuple):
+    """Positions of blocks, pixels."""
+
+    up: NDArray[np.float32]
+    """Along V3."""
+    left: NDArray[np.float32]
+    """Along -V2."""
+    ends: tuple[tuple[float, float], tuple[float, float]]
+    """The lowest and highest of either."""
+
+
 class _Blocks(NamedTuple):
     """Means of blocks and their positions."""
 
     values: Vector
     along: _Along
-    """Along V3 and along -V2, pixels."""
     row: NDArray[np.int32]
     """Index of the amplifier row."""
     light: Vector
@@ -183,10 +192,14 @@ def _blocks(residual: Plane, other: Plane, place: Place) -> _Blocks:
     )
     telescope = pixel_to_telescope(place.detector, x, y)
     scale = pixel_arcsec(place.detector)
-    along = (
-        np.asarray(telescope.v3 / scale, np.float32),
-        np.asarray(-telescope.v2 / scale, np.float32),
+    up, left = (
+        np.asarray(part / scale, np.float32) for part in (telescope.v3, -telescope.v2)
     )
+    up_ends, left_ends = (
+        (float(part.min(initial=0.0)), float(part.max(initial=0.0)))
+        for part in (up, left)
+    )
+    along = _Along(up, left, (up_ends, left_ends))
     light = np.empty((len(other), row.size))
     for part, component in zip(light, other, strict=True):
         part[:] = average_blocks(component, BLOCK // place.cell_px)[0][row, col]
@@ -325,7 +338,7 @@ def _bin_medians(values: Vector, own: NDArray[np.int32], n_bins: int) -> Vector:
 def _across(along: _Along, angle_deg: float) -> Vector:
     """Return positions across a direction, pixels."""
     s, c = np.sin(np.radians(angle_deg)), np.cos(np.radians(angle_deg))
-    return np.asarray(c * along[0] - s * along[1])
+    return np.asarray(c * along.up - s * along.left)
 
 
 def _direction(values: Vector, along: _Along, spike_deg: float) -> tuple[float, float]:
@@ -362,27 +375,22 @@ def _limited(values: Vector) -> Vector:
 def _power(values: Vector, along: _Along, angle_deg: float) -> float:
     """Return the variance between bins along a direction, each weighted by its blocks."""
     s, c = np.sin(np.radians(angle_deg)), np.cos(np.radians(angle_deg))
-    low, high = (
-        sum(limit(part * k) for k, part in zip((c, -s), _ends(along), strict=True))
-        for limit in (np.min, np.max)
-    )
+    reach = [
+        (k * low, k * high) for k, (low, high) in zip((c, -s), along.ends, strict=True)
+    ]
+    low, high = (sum(limit(pair) for pair in reach) for limit in (min, max))
     total, count = np.zeros((2, int((high - low) / BLOCK) + 2))
-    _sum_bins(values, along, (c / BLOCK, -s / BLOCK, low / BLOCK), total, count)
+    _sum_bins(values, along[:2], (c / BLOCK, -s / BLOCK, low / BLOCK), total, count)
     good = count >= LEAST_BLOCKS
     means = total[good] / count[good]
     level = np.average(means, weights=count[good]) if good.any() else 0.0
     return float((count[good] * (means - level) ** 2).sum())
 
 
-def _ends(along: _Along) -> list[Vector]:
-    """Return the lowest and highest position along both axes."""
-    return [np.array([part.min(), part.max()], np.float64) for part in along]
-
-
 @kernel
 def _sum_bins(
     values: Vector,
-    along: _Along,
+    along: tuple[NDArray[np.float32], NDArray[np.float32]],
     across: tuple[float, float, float],
     total: Vector,
     count: Vector,
