@@ -53,7 +53,7 @@ def run_sky_flats(
     """
     shown = PlainProgress()
     inputs = collect_inputs(cals, (), mixed=True, suffixes=("cal",))
-    for refused in inputs.refused:
+    for refused in (*inputs.refused, *inputs.foreign):
         shown.say(f"left out: {refused}")
     groups = group_by(sorted(source.path for source in inputs.sources), _optics)
     params = SkyFlatParams(min_exposures=min_exposures)

@@ -53,7 +53,7 @@ def run_prediction(raw: Sequence[Path], out: Path, stars: str) -> int:
     """
     shown = PlainProgress()
     inputs = collect_inputs(raw, (), mixed=True)
-    for refused in inputs.refused:
+    for refused in (*inputs.refused, *inputs.foreign):
         shown.say(str(refused))
     headers = [source.header for source in inputs.sources]
     if not headers:
