@@ -1,5 +1,8 @@
 """The errors a user can cause: each is one line that says which file, what, and what to do."""
 
+import errno
+from pathlib import Path
+
 
 class RamplineError(Exception):
     """A condition with a one-line message for the user; no traceback is shown."""
@@ -41,3 +44,20 @@ class ParameterError(RamplineError):
 
 class NetworkError(RamplineError):
     """An archive that does not answer, or not as it should."""
+
+
+class DiskFullError(RamplineError):
+    """A disk without room: what follows could not be written either."""
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Tell whether an error means that a disk, or the user's share of it, has no room."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, DiskFullError)
+
+
+def write_error(path: Path, error: OSError) -> RamplineError:
+    """Return the one line about a file or folder that cannot be written."""
+    kind = DiskFullError if is_disk_full(error) else RamplineError
+    return kind(f"{path}: cannot be written ({error.strerror or error})")

@@ -1,6 +1,9 @@
 """Planes in files without a name."""
 
+import errno
+
 import numpy as np
+import pytest
 
 from rampline.files.scratch import ScratchPlanes
 
@@ -21,3 +24,9 @@ def test_nothing_is_left_in_the_folder(tmp_path):
     plane = ScratchPlanes(tmp_path).make((5, 5), np.float64)
     plane[0] = 1.0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_planes_that_find_no_room_are_refused_before_they_are_mapped(tmp_path):
+    with pytest.raises(OSError, match=str(tmp_path)) as refused:
+        ScratchPlanes(tmp_path).make((1 << 30, 1 << 30), np.float64)
+    assert refused.value.errno == errno.ENOSPC

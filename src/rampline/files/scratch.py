@@ -5,8 +5,11 @@ told that the pages are not needed for now. The files vanish with the last map o
 however the process ends.
 """
 
+import errno
 import mmap
+import os
 from pathlib import Path
+from shutil import disk_usage
 from tempfile import TemporaryFile
 from typing import Any
 
@@ -26,6 +29,7 @@ class ScratchPlanes:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._maps: list[mmap.mmap] = []
+        self._free_bytes = disk_usage(folder).free
 
     def make(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
         """Return a plane of zeros.
@@ -36,6 +40,10 @@ class ScratchPlanes:
             Where there is no room.
         """
         n_bytes = max(1, int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        self._free_bytes -= n_bytes
+        if self._free_bytes < 0:
+            # a page that finds no room once it is mapped would end the process
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._folder))
         with TemporaryFile(dir=self._folder) as file:
             file.truncate(n_bytes)
             mapped = mmap.mmap(file.fileno(), n_bytes)

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from ..errors import RamplineError
+from ..errors import write_error
 
 
 @contextmanager
@@ -29,8 +29,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield beside
         beside.replace(path)
     except OSError as error:
-        what = f"{path}: cannot be written ({error.strerror or error})"
-        raise RamplineError(what) from error
+        raise write_error(path, error) from error
     finally:
         if beside.exists():
             beside.unlink()

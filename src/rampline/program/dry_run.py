@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
+from .disk_room import room_notice, size_words
 from .engines.budget import plan_budget
 from .estimate import TaskEstimate, estimate_ledger, estimate_tasks, total_seconds
 from .field import mosaic_name
@@ -12,7 +13,7 @@ from .input.inputs import Inputs, Source, field_name
 from .input.options import ReduceOptions
 from .notices import notices
 from .output.folders import Folders
-from .run_plan import plan_run
+from .run_plan import RunPlan, plan_run
 from .tasks.make_cal import is_background
 from .tasks.make_exposure import why_no_mosaic
 from .tasks.make_ledger import ledger_requests
@@ -29,9 +30,21 @@ def dry_run_lines(
         As `reduce_files` would, before any work.
     """
     plan = plan_run(given, options)
-    parameters, inputs = plan.parameters, plan.inputs
+    inputs = plan.inputs
     yield from (f"refused: {error}" for error in (*inputs.refused, *inputs.distant))
     yield from notices(inputs, options, plan.drawn)
+    tasks = plan_tasks(plan, out, options)
+    yield from room_notice(tasks, out)
+    for stage, group in groupby(tasks, key=lambda task: task.stage):
+        listed = list(group)
+        yield f"{stage}: {len(listed)} task{'s' * (len(listed) != 1)}"
+        yield from (f"  {_line(task)}" for task in listed)
+    yield from _totals(inputs, tasks, out, options)
+
+
+def plan_tasks(plan: RunPlan, out: Path, options: ReduceOptions) -> list[TaskEstimate]:
+    """Return every task of a run, in the order of its stages."""
+    parameters, inputs = plan.parameters, plan.inputs
     scale = options.pixel_scale_arcsec or parameters.sky_to_mosaic.grid.pixel_scale
     apart = {error.path for error in inputs.distant}
     field = field_name(inputs, options.name)
@@ -49,12 +62,7 @@ def dry_run_lines(
             inputs.sources, folder, options.references, params
         )
     ]
-    tasks = [*ledgers, *tasks]
-    for stage, group in groupby(tasks, key=lambda task: task.stage):
-        listed = list(group)
-        yield f"{stage}: {len(listed)} task{'s' * (len(listed) != 1)}"
-        yield from (f"  {_line(task)}" for task in listed)
-    yield from _totals(inputs, tasks, out, options)
+    return [*ledgers, *tasks]
 
 
 def _mosaic_of(source: Source, field: str) -> str:
@@ -65,10 +73,10 @@ def _mosaic_of(source: Source, field: str) -> str:
 
 
 def _line(task: TaskEstimate) -> str:
-    disk = f", {_size(task.disk_bytes)} on disk" if task.disk_bytes else ""
+    disk = f", {size_words(task.disk_bytes)} on disk" if task.disk_bytes else ""
     return (
         f"{task.name}: {task.detail}, about {_time(task.seconds)}, "
-        f"{_size(task.memory_bytes)} of memory{disk}"
+        f"{size_words(task.memory_bytes)} of memory{disk}"
     )
 
 
@@ -87,18 +95,14 @@ def _totals(
     yield (
         f"{len(headers)} exposures in {len(filters)} filters until {options.until}: "
         f"about {_time(total_seconds(tasks, budget))}, "
-        f"{budget.workers} at once, {_size(max(at_once.values(), default=0))} of memory, "
-        f"{_size(peak)} on disk in {out}, "
-        f"{_size(kept)} of it to stay"
+        f"{budget.workers} at once, {size_words(max(at_once.values(), default=0))} of memory, "
+        f"{size_words(peak)} on disk in {out}, "
+        f"{size_words(kept)} of it to stay"
     )
     yield (
         "estimated from sizes, good to a factor of two; what is up to date already takes "
         "no time, fetching reference files takes more"
     )
-
-
-def _size(n_bytes: int) -> str:
-    return f"{n_bytes / 1e9:.1f} GB" if n_bytes >= 1e8 else f"{n_bytes / 1e6:.0f} MB"
 
 
 def _time(seconds: float) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..artifacts.expected import Expected
 from ..artifacts.frames import SIDE, pixel_to_telescope
-from ..errors import InputError, RamplineError
+from ..errors import InputError, write_error
 from ..exposure.header import Header
 from ..files.regions import Region, write_regions
 from ..files.whole_file import write_bytes, write_json
@@ -106,7 +106,7 @@ def _write(out: Path, predictions: Sequence[Prediction]) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RamplineError(f"{out}: cannot be written ({error.strerror})") from error
+        raise write_error(out, error) from error
     rows = [_row(header, item) for header, expected in predictions for item in expected]
     write_json(out / "expected.json", rows)
     for header, expected in predictions:

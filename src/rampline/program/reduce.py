@@ -10,6 +10,8 @@ from threading import Thread
 
 from ..errors import RamplineError
 from ..files.names import product_name
+from .disk_room import full_disk_in_words, room_notice
+from .dry_run import plan_tasks
 from .engines.budget import Budget, plan_budget
 from .engines.engine import Engine, make_engine
 from .engines.progress import make_progress
@@ -81,6 +83,7 @@ def reduce_files(
         drawn=plan.drawn,
     )
     with (
+        full_disk_in_words(lambda: plan_tasks(plan, out, options), out),
         occupy(out),
         closing(_engine(options, budget, log_level)) as engine,
         closing(make_engine("threads", budget.workers)) as here,
@@ -94,6 +97,8 @@ def reduce_files(
         for error in (*inputs.refused, *inputs.distant):
             stages.refuse(str(getattr(error, "path", "input")), error)
         for line in notices(inputs, options, run.drawn):
+            shown.say(line)
+        for line in room_notice(plan_tasks(plan, out, options), out):
             shown.say(line)
         _reduce(stages, inputs, run)
         end_record(out, record)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from ..errors import RamplineError
+from ..errors import DiskFullError, RamplineError
 from .engines.engine import Engine, Outcome, Task
 from .engines.progress import Progress
 from .output.journal import Journal, State
@@ -78,12 +78,19 @@ class StageRunner:
 
         Light tasks run in this process. So does a single task: another process would have
         no more cores, and would have to import everything again.
+
+        Raises
+        ------
+        DiskFullError
+            At the first task that finds no room: those after it would not either.
         """
         self.journal.note_all((task.name, title, "waiting", 0.0, "") for task in tasks)
         self.progress.start_stage(title, len(tasks))
         outcomes: dict[str, Outcome[AnyResult]] = {}
         engine = self.here if light or len(tasks) == 1 else self.engine
         for outcome in engine.run(tasks):
+            if outcome.is_disk_full:
+                raise DiskFullError(outcome.error)
             outcomes[outcome.task.name] = outcome
             state = _state(outcome)
             note = "" if outcome.value is None else outcome.value.note

@@ -1,7 +1,7 @@
 """Where tasks run: in this process, its threads, or several processes of this machine.
 
 A task is a module-level function and one small request that names files; arrays never
-travel between tasks. A task that fails is reported, the others go on.
+travel between tasks. A task that fails is reported, the others go on; who runs them may stop.
 
 A process takes a second to start and must load the compiled kernels again. That pays for a
 raw exposure, but not for a task of a few tenths of a second that spends its time in kernels,
@@ -32,7 +32,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from ...errors import RamplineError
+from ...errors import RamplineError, is_disk_full, write_error
 from ...numerics.compile_turn import turn
 from ..imports import importing
 
@@ -78,12 +78,15 @@ class Outcome(Generic[Value_co]):
     error : str
         One line, empty where the task is done.
     seconds : float
+    is_disk_full : bool
+        Whether it failed because a disk has no room.
     """
 
     task: Task[Value_co]
     value: Value_co | None
     error: str
     seconds: float
+    is_disk_full: bool = False
 
 
 class Engine(Protocol):
@@ -249,12 +252,12 @@ def execute(task: Task[Value]) -> Outcome[Value]:
     """Run one task with its own log file; an error becomes one line, never a traceback."""
     start = time.perf_counter()
     value: Value | None = None
-    error = ""
+    error, is_full = "", False
     try:
         handler = _TaskLog(task.log_file, mode="w", encoding="utf-8")
     except OSError as system:
-        error = f"{task.log_file}: cannot be written ({system.strerror or system})"
-        return Outcome(task, None, error, time.perf_counter() - start)
+        error, is_full = str(write_error(task.log_file, system)), is_disk_full(system)
+        return Outcome(task, None, error, time.perf_counter() - start, is_full)
     handler.setFormatter(
         logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S")
     )
@@ -270,13 +273,14 @@ def execute(task: Task[Value]) -> Outcome[Value]:
         words = getattr(value, "note", "") or "done"
         root.info("%s (%.1f s)", words, time.perf_counter() - start)
     except RamplineError as known:
-        error = str(known)
+        error, is_full = str(known), is_disk_full(known)
         root.error("%s", error)
     except MemoryError:
         error = f"{task.name}: not enough memory; use fewer --workers"
         root.error("%s", error)
     except OSError as system:
         error = f"{system.filename or task.name}: {system.strerror or system}"
+        is_full = is_disk_full(system)
         root.error("%s\n%s", error, traceback.format_exc())
     except Exception as unknown:  # noqa: BLE001 - the edge of a task: reported, not hidden
         error = f"{task.name}: internal error {type(unknown).__name__}: {unknown}"
@@ -286,7 +290,7 @@ def execute(task: Task[Value]) -> Outcome[Value]:
         root.removeHandler(handler)
         handler.close()
         _running.reset(token)
-    return Outcome(task, value, error, time.perf_counter() - start)
+    return Outcome(task, value, error, time.perf_counter() - start, is_full)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import RamplineError
+from ...errors import write_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,4 @@ class Folders:
                 probe.touch()
                 probe.unlink()
             except OSError as error:
-                reason = error.strerror or str(error)
-                raise RamplineError(
-                    f"{folder}: cannot be written ({reason})"
-                ) from error
+                raise write_error(folder, error) from error

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self, get_args
 
-from ...errors import RamplineError
+from ...errors import DiskFullError, RamplineError
 
 State = Literal["waiting", "running", "done", "reused", "failed", "stopped"]
 FILE_NAME = "journal.sqlite"
@@ -90,7 +90,9 @@ class Journal:
             with self._db:
                 yield self._db
         except sqlite3.Error as error:
-            raise RamplineError(f"{self.path}: cannot be written ({error})") from error
+            is_full = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+            kind = DiskFullError if is_full else RamplineError
+            raise kind(f"{self.path}: cannot be written ({error})") from error
 
     def start_run(self) -> None:
         """Forget the tasks of the previous run; those already done will show as reused."""

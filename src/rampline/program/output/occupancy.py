@@ -16,7 +16,7 @@ FILE_NAME = ".lock"
 
 @contextmanager
 def occupy(out: Path) -> Iterator[None]:
-    """Lock an output folder, which must exist, for one run; clean up after killed runs.
+    """Lock an output folder, which must exist, for one run; clean up before and after it.
 
     Raises
     ------
@@ -27,9 +27,12 @@ def occupy(out: Path) -> Iterator[None]:
         if not _lock(file.fileno(), fcntl.LOCK_EX):
             message = f"{out}: another run is at work here; wait, or give another --out"
             raise RamplineError(message)
-        for half in out.rglob(".*.part"):
-            half.unlink(missing_ok=True)
-        yield
+        _sweep(out)
+        try:
+            yield
+        finally:
+            # tasks that were stopped leave theirs, and a full disk wants the room
+            _sweep(out)
 
 
 def is_occupied(out: Path) -> bool:
@@ -40,6 +43,12 @@ def is_occupied(out: Path) -> bool:
     except OSError:
         # no run has been here, or the folder is not readable
         return False
+
+
+def _sweep(out: Path) -> None:
+    """Delete files that are half written."""
+    for half in out.rglob(".*.part"):
+        half.unlink(missing_ok=True)
 
 
 def _lock(descriptor: int, kind: int) -> bool:
