@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from rampline.errors import RamplineError
 from rampline.program.imports import importing
 from rampline.program.input.options import ReduceOptions
 from rampline.program.output.journal import read_journal
+from rampline.program.output.status import status_lines
 from rampline.program.reduce import reduce_files
 
 
@@ -235,3 +237,21 @@ def _words(given, out, field, *extra):
 def _command(given, out, field, *extra):
     words = _words(given, out, field, *extra)
     return subprocess.run(words, capture_output=True, text=True, check=False)
+
+
+def test_reference_files_that_all_exposures_lack_are_told_once(field, tmp_path, capsys):
+    out, none = tmp_path / "out", tmp_path / "none"
+    none.mkdir()
+    options = _options(field, references=str(none))
+    with pytest.raises(RamplineError, match="no exposure could be reduced"):
+        _reduce(field.raw[:6], out, options)
+    said = capsys.readouterr().out
+    assert said.count("no mask, saturation") == 2
+    assert "for NRCB1 F200W" in said
+    assert "for NRCBLONG F444W" in said
+    assert said.count("failed like ") == 2
+    assert said.count("_nrcb1: 2 more") == 1
+    assert "[6/6]" not in said
+    assert "NRCB1: no exposure with all its reference files" in said
+    failed = [line for line in status_lines(out) if line.startswith("failed")]
+    assert [" and 2 more: no mask, " in line for line in failed] == [True, True]

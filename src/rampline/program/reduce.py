@@ -22,7 +22,7 @@ from .input.inputs import Inputs, field_name
 from .input.options import ReduceOptions
 from .notices import notices
 from .output.folders import Folders
-from .output.journal import Journal
+from .output.journal import Journal, group_failures
 from .output.occupancy import occupy
 from .output.run_record import begin_record, end_record
 from .run_plan import plan_run
@@ -183,7 +183,7 @@ def _summary(
 ) -> Iterator[str]:
     failed = len(stages.failures)
     yield f"done in {seconds:.0f} s" + (f", {failed} failed:" if failed else "")
-    yield from (f"  {line}" for line in stages.failures)
+    yield from (f"  {line}" for line in group_failures(stages.failures))
     final = folders.second if options.rounds == 2 else folders
     yield f"products in {final.out}, pictures in {final.pictures}"
     if options.reaches("mosaic"):

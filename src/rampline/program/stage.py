@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from ..errors import DiskFullError, RamplineError
 from .engines.engine import Engine, Outcome, Task
 from .engines.progress import Progress
-from .output.journal import Journal, State
+from .output.journal import Journal, State, split_failure
 
 Request = TypeVar("Request")
 Value = TypeVar("Value")
@@ -87,6 +87,7 @@ class StageRunner:
         self.journal.note_all((task.name, title, "waiting", 0.0, "") for task in tasks)
         self.progress.start_stage(title, len(tasks))
         outcomes: dict[str, Outcome[AnyResult]] = {}
+        told = _Told(self.progress)
         engine = self.here if light or len(tasks) == 1 else self.engine
         for outcome in engine.run(tasks):
             if outcome.is_disk_full:
@@ -96,9 +97,10 @@ class StageRunner:
             note = "" if outcome.value is None else outcome.value.note
             said = outcome.error or note
             self.journal.note(outcome.task.name, title, state, outcome.seconds, said)
-            self.progress.show(outcome, state, note)
+            told.tell(outcome, state, note)
             if outcome.error:
                 self.failures.append(outcome.error)
+        told.sum_up()
         return [outcomes[task.name] for task in tasks]
 
     def make_files(
@@ -123,6 +125,36 @@ class StageRunner:
         self.failures.append(str(error))
         self.journal.note(name, "inputs", "failed", 0.0, str(error))
         self.progress.say(f"failed: {error}")
+
+
+class _Told:
+    """Tells why tasks of a stage fail, each reason once.
+
+    Parameters
+    ----------
+    progress : Progress
+    """
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._befallen: dict[str, list[str]] = {}
+
+    def tell(self, outcome: Outcome[object], state: State, note: str) -> None:
+        """Tell how a task ended, unless another failed for the same reason."""
+        if outcome.error:
+            name, what = split_failure(outcome.error)
+            befallen = self._befallen.setdefault(what, [])
+            befallen.append(name)
+            if len(befallen) > 1:
+                self._progress.count()
+                return
+        self._progress.show(outcome, state, note)
+
+    def sum_up(self) -> None:
+        """Tell how many failed for each reason."""
+        for first, *others in self._befallen.values():
+            if others:
+                self._progress.say(f"  failed like {first}: {len(others)} more")
 
 
 def _state(outcome: Outcome[Result]) -> State:

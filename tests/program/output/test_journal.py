@@ -2,8 +2,13 @@ import sqlite3
 
 import pytest
 
-from rampline.errors import RamplineError
-from rampline.program.output.journal import Journal, count_states, read_journal
+from rampline.errors import DiskFullError, RamplineError
+from rampline.program.output.journal import (
+    Journal,
+    count_states,
+    group_failures,
+    read_journal,
+)
 from rampline.program.output.status import status_lines
 
 
@@ -61,7 +66,7 @@ def test_a_journal_that_cannot_be_written_any_more_is_one_line(tmp_path):
     rows = [
         (f"task {k}", "exposures", "waiting", 0.0, "words " * 20) for k in range(200)
     ]
-    with pytest.raises(RamplineError, match=words), journal:
+    with pytest.raises(DiskFullError, match=words), journal:
         journal.note_all(rows)
     assert [entry.task for entry in read_journal(tmp_path)] == ["a"]
 
@@ -71,3 +76,12 @@ def test_the_error_that_stops_a_run_is_told_though_the_journal_is_of_no_use(tmp_
         journal.note("a", "exposures", "waiting")
         journal._db.execute("DROP TABLE tasks")
         _ = 1 // 0
+
+
+def test_a_reason_that_befell_many_is_told_once():
+    lines = ["a: no flat: x", "b: no dark", "c: no flat: x", "d: no flat: x", "broken"]
+    assert list(group_failures(lines)) == [
+        "a and 2 more: no flat: x",
+        "b: no dark",
+        "broken",
+    ]

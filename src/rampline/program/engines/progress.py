@@ -16,6 +16,9 @@ class Progress(Protocol):
     def show(self, outcome: Outcome[object], state: State, note: str) -> None:
         """Say how a task ended."""
 
+    def count(self) -> None:
+        """Count a task of which nothing is to be said."""
+
     def say(self, line: str) -> None:
         """Say a line."""
 
@@ -33,8 +36,12 @@ class PlainProgress:
 
     def show(self, outcome: Outcome[object], state: State, note: str) -> None:
         """Say how a task ended."""
-        self._count += 1
+        self.count()
         self.say(f"  [{self._count}/{self._total}] {_line(outcome, state, note)}")
+
+    def count(self) -> None:
+        """Count a task of which nothing is to be said."""
+        self._count += 1
 
     def say(self, line: str) -> None:
         """Say a line."""
@@ -75,9 +82,13 @@ class BarProgress:
 
     def show(self, outcome: Outcome[object], state: State, note: str) -> None:
         """Advance the bar; failures and notes also get a line."""
-        self._bars.advance(self._bar)
+        self.count()
         if state == "failed" or note:
             self.say(_line(outcome, state, note))
+
+    def count(self) -> None:
+        """Count a task of which nothing is to be said."""
+        self._bars.advance(self._bar)
 
     def say(self, line: str) -> None:
         """Say a line above the bars."""

@@ -149,3 +149,22 @@ def count_states(entries: Iterable[Entry]) -> dict[State, int]:
     """Return how many tasks are in each state, states without tasks left out."""
     states = [entry.state for entry in entries]
     return {s: states.count(s) for s in get_args(State) if s in states}
+
+
+def split_failure(line: str) -> tuple[str, str]:
+    """Return of whom a line about a failure speaks, and what is wrong."""
+    name, _, what = line.partition(": ")
+    return (name, what) if what else ("", name)
+
+
+def group_failures(lines: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each reason of failures: the first whom it befell, and how many more.
+
+    A type of reference file that is missing is missing for all exposures of a filter.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for name, what in map(split_failure, lines):
+        by_reason.setdefault(what, []).append(name)
+    for what, (first, *others) in by_reason.items():
+        more = f" and {len(others)} more" if others else ""
+        yield f"{first}{more}: {what}" if first else what

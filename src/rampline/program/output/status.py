@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from .journal import count_states
+from .journal import count_states, group_failures
 from .overview import ExposureState, Overview, look_at
 
 MANY = 40
@@ -110,10 +110,10 @@ def _mosaic_lines(seen: Overview) -> Iterator[str]:
 
 def _trouble(seen: Overview) -> Iterator[str]:
     yield from (f"damaged: {line}" for line in seen.damaged)
+    failed = [e.message or e.task for e in seen.entries if e.state == "failed"]
+    yield from (f"failed: {line}" for line in group_failures(failed))
     for entry in seen.entries:
-        if entry.state == "failed":
-            yield f"failed: {entry.message or entry.task}"
-        elif entry.task == "alignment" and entry.message:
+        if entry.task == "alignment" and entry.message and entry.state != "failed":
             yield f"alignment: {entry.message}"
 
 

@@ -7,7 +7,7 @@ after the last, which the next run can take up (``persistence.take_up``).
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -116,6 +116,7 @@ def make_ledger(request: LedgerRequest) -> LedgerResult:
     RamplineError
         A ledger to be taken up that cannot be read.
     """
+    request = _with_references(request)
     request.folder.mkdir(parents=True, exist_ok=True)
     state = request.folder / f"{request.name}.npz"
     past = _past(request)
@@ -182,6 +183,12 @@ def _key(request: LedgerRequest) -> str:
     return make_key(MODULE, inputs, request.params.persistence.amplitudes, used)
 
 
+def _with_references(request: LedgerRequest) -> LedgerRequest:
+    """Leave out exposures without reference files, before any is read."""
+    usable = [s for s in request.sources if _references(request, s.header)]
+    return replace(request, sources=tuple(usable))
+
+
 def _references(request: LedgerRequest, header: Header) -> tuple[UsedFile, ...]:
     """Return the reference files of an exposure; none where it has not all it needs."""
     try:
@@ -199,8 +206,6 @@ def _exposures(request: LedgerRequest) -> Iterator[tuple[Ramp, RampPlanes]]:
     """
     workspace = Workspace()
     for source in request.sources:
-        if not _references(request, source.header):
-            continue
         try:
             readout = source.header.readout
             shape = readout.n_ints, readout.n_groups, readout.n_rows, readout.n_cols
@@ -224,8 +229,10 @@ def _result(
     request: LedgerRequest, roots: Sequence[str], made: tuple[str, ...]
 ) -> LedgerResult:
     held = {root: _held_path(request, root) for root in roots}
-    what = f"afterglow in {len(held)}" if held else "no afterglow seen"
+    what = f"afterglow in {len(held)}" if held else "no afterglow seen in any"
     note = f"{request.detector}: {what} of {len(request.sources)} exposures"
+    if not request.sources:
+        note = f"{request.detector}: no exposure with all its reference files"
     return LedgerResult(held=held, made=made, note=note)
 
 
