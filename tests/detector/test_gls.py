@@ -228,6 +228,29 @@ def test_a_band_written_in_pieces_equals_the_whole(rng):
     np.testing.assert_array_equal(whole.chi2, pieces.chi2)
 
 
+def test_ramps_that_were_hit_do_not_depend_on_where_they_stand_in_a_band(rng):
+    readout = make_readout("MEDIUM8", (1, 9, 64, 64))
+    band, noise = clean_band(read_out(rng, readout, 0.5))
+    hits = rng.random(band.counts.shape) < 0.1
+    band.group_flags[hits] = JUMP
+    steps = hits * rng.uniform(20, 200, hits.shape)
+    band.counts[:] += np.cumsum(steps, axis=1, dtype=np.float32)
+    whole = fit_slopes(band, noise, readout, GLS).exposure
+    for start in range(0, 64, 7):
+        rows = slice(start, start + 7)
+        part = RampBand(
+            band.counts[:, :, rows],
+            band.group_flags[:, :, rows],
+            band.pixel_flags[rows],
+        )
+        own = PixelNoise(noise.gain[rows], noise.read_noise_dn[rows])
+        piece = fit_slopes(part, own, readout, GLS).exposure
+        for name in ("slope", "err", "var_poisson", "var_read"):
+            np.testing.assert_array_equal(
+                getattr(piece, name), getattr(whole, name)[rows], err_msg=name
+            )
+
+
 def loaded_tile(rng, pattern="SHALLOW4", n_groups=6, n_pixels=40):
     shape = (1, n_groups, 1, n_pixels)
     band, noise, readout = nasty_band(rng, pattern, shape, lost=0.1)

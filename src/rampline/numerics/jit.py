@@ -25,6 +25,7 @@ from .compile_turn import turn
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
+_FAST: Final = {"contract", "nsz"}
 _WORD: Final = "compiling kernels for this machine, once: about half a minute\n"
 
 
@@ -130,12 +131,13 @@ def kernel(function: Kernel) -> Kernel:
 
 
 def fast_kernel(function: Kernel) -> Kernel:
-    """Compile ``function`` with fused and reordered products allowed, NaN and inf kept.
+    """Compile ``function`` with fused products allowed, NaN and inf kept.
 
-    ``contract``, ``nsz`` and ``arcp`` leave NaN and infinities as they are, so flags by
-    NaN stay valid; results move by rounding only.
+    Flags by NaN stay valid; results move by rounding only, and are the same wherever a
+    value stands in an array. (With reciprocals allowed too, ``arcp``, vectors would be
+    divided by estimates and the last values of a loop exactly.)
     """
-    return _compile(function, fastmath={"contract", "nsz", "arcp"})
+    return _compile(function, fastmath=_FAST)
 
 
 def kernel_part(function: Kernel) -> Kernel:
@@ -145,14 +147,15 @@ def kernel_part(function: Kernel) -> Kernel:
     in its parts too, so their loops become vector code without tests. They are compiled
     with each caller: one or two of them.
     """
-    return _compile(function, inline="always", fastmath={"contract", "nsz", "arcp"})
+    return _compile(function, inline="always", fastmath=_FAST)
 
 
 def _compile(function: Kernel, **options: Any) -> Kernel:
     compiled = njit(nogil=True, cache=True, error_model="numpy", **options)(function)
     if isinstance(compiled, Dispatcher):
         file = _cache_file(compiled)
-        known = repr((file._source_stamp, _compiled_in(function.__module__)))  # noqa: SLF001
+        how = sorted(options.get("fastmath", ()))
+        known = repr((file._source_stamp, how, _compiled_in(function.__module__)))  # noqa: SLF001
         file._source_stamp = hashlib.sha256(known.encode()).digest()  # noqa: SLF001
     return cast("Kernel", compiled)
 

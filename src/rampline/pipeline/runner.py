@@ -50,8 +50,7 @@ _LOWEST: Final = 32
 """Rows below which a band is not worth a thread."""
 _BANDS: Final = 8
 """Bands of an exposure, where they are neither too low nor too high: as some take longer
-than others, a thread takes what is left. Threads do not change it: compiled loops round the
-last pixels of a piece otherwise than the others, by the last bit."""
+than others, a thread takes what is left."""
 
 
 class Bench:
