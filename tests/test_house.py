@@ -106,7 +106,7 @@ def test_the_road_to_slopes_imports_nothing_heavy():
 
 def test_help_fits_on_one_screen():
     done = subprocess.run(
-        [sys.executable, "-m", "rampline.cli", "reduce", "--help"],
+        [sys.executable, "-m", "rampline", "reduce", "--help"],
         capture_output=True,
         text=True,
         check=True,

@@ -18,7 +18,7 @@ def reduce(raw: Sequence[str | Path], out: str | Path, **options: Any) -> int:
     out : str or Path
         Output folder.
     **options
-        Those of `program.options.ReduceOptions`: ``references``, ``until``, ``rounds``,
+        Those of `program.input.options.ReduceOptions`: ``references``, ``until``, ``rounds``,
         ``settings`` (a tuple of ``step.parameter=value``), ``align_to``, ...
 
     Returns

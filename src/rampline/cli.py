@@ -13,11 +13,10 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from . import __version__
-from .errors import ParameterError, RamplineError
+from .errors import STOPPED, ParameterError, RamplineError
 from .program.imports import importing
 
 WRONG_USE = 2
-STOPPED = 130
 
 app = App(
     name="rampline",

@@ -2,6 +2,10 @@
 
 import errno
 from pathlib import Path
+from typing import Final
+
+STOPPED: Final = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 
 class RamplineError(Exception):

@@ -45,7 +45,7 @@ def images(field, tmp_path_factory):
     ours, theirs = (tmp_path_factory.mktemp(name) for name in ("ours", "theirs"))
     options = ["--config", PARITY, "--set", "ramp_to_slope.ipc.enabled=true"]
     options += ["--references", "crds", "--until", "cal", "--engine", "serial"]
-    reduce = ["-m", "rampline.cli", "reduce", raw, "--out", ours, "--no-progress"]
+    reduce = ["-m", "rampline", "reduce", raw, "--out", ours, "--no-progress"]
     _run(field, *reduce, *options)
     _run(field, "-c", PEER, raw, theirs)
     name = raw.name.replace("_uncal", "_cal")

@@ -229,7 +229,7 @@ def test_a_stopped_run_leaves_no_half_file_and_goes_on_later(field, tmp_path):
 
 
 def _words(given, out, field, *extra):
-    program = [sys.executable, "-m", "rampline.cli", "reduce", str(given)]
+    program = [sys.executable, "-m", "rampline", "reduce", str(given)]
     options = ["--out", str(out), "--references", str(field.references)]
     return [*program, *options, "--until", "cal", "--no-progress", *extra]
 
