@@ -93,15 +93,28 @@ def test_linearity_is_the_identity_where_it_is_unknown(paths):
     assert np.count_nonzero(found) == 3
 
 
-def test_superbias_is_zero_and_gain_nan_where_unknown(paths):
+def test_superbias_is_zero_where_unknown(paths):
     bias = np.ones((6, 8), np.float32)
     bias[2, 2] = np.nan
     assert rewrite(paths, "superbias", {"SCI": bias}).superbias_dn[2, 2] == 0.0
+
+
+def test_an_on_board_gain_change_is_read_from_the_gain_file(paths):
     gain = np.ones((6, 8), np.float32)
-    gain[0, :3] = [0.0, -1.0, np.nan]
-    found = rewrite(paths, "gain", {"SCI": gain}, GAINFACT=2.0)
-    np.testing.assert_array_equal(np.isnan(found.gain[0, :4]), [1, 1, 1, 0])
-    assert found.gain_factor == 2.0
+    assert rewrite(paths, "gain", {"SCI": gain}, GAINFACT=2.0).gain_factor == 2.0
+
+
+@pytest.mark.parametrize("kind", ["gain", "readnoise"])
+def test_what_must_be_positive_is_unknown_where_it_is_not(paths, kind):
+    plane = np.full((6, 8), 2.0, np.float32)
+    plane[0, :3] = [0.0, -1.0, np.nan]
+    found = rewrite(paths, kind, {"SCI": plane})
+    read = found.gain if kind == "gain" else found.read_noise_dn
+    np.testing.assert_array_equal(np.isnan(read), ~(plane > 0.0))
+    for nothing in (0.0, np.nan):
+        words = f"{kind} reference file .* is of no use: no value is above 0$"
+        with pytest.raises(MissingReferenceError, match=words):
+            rewrite(paths, kind, {"SCI": np.full((6, 8), nothing, np.float32)})
 
 
 def test_flag_planes_without_a_bit_are_left_out(paths):

@@ -54,7 +54,7 @@ class RampPlanes:
     gain : (rows, cols) float32, e-/DN
         NaN where unknown.
     read_noise_dn : (rows, cols) float32, DN
-        Noise of a single read (the file's CDS noise over the root of 2).
+        Noise of a single read (the file's CDS noise over the root of 2); NaN where unknown.
     gain_factor : float
         GAINFACT of the gain file: the on-board gain change of some exposures; 1 if none.
     ipc_kernel : (k, k) float32 or None

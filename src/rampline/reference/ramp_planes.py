@@ -102,10 +102,10 @@ def _detector_arrays(files: ReferenceFiles, header: Header) -> dict[str, NDArray
     with opened("linearity") as file:
         arrays["linearity"], found["linearity"] = read_linearity(file)
     with opened("gain") as file:
-        arrays["gain"] = _unknown_where(file.plane(), lambda gain: gain <= 0.0)
+        arrays["gain"] = read_positive(file)
         arrays["gain_factor"] = np.array([file.number("GAINFACT") or 1.0])
     with opened("readnoise") as file:
-        arrays["read_noise_dn"] = file.plane() * np.float32(CDS_TO_SINGLE_READ)
+        arrays["read_noise_dn"] = read_positive(file) * np.float32(CDS_TO_SINGLE_READ)
     return arrays | _flags_to_keep(found)
 
 
@@ -124,6 +124,31 @@ def read_full_well(file: PixelFile) -> tuple[Plane, Flags32]:
     bits[np.isnan(limit)] |= flags.NO_SATURATION_CHECK
     limit[(bits & flags.NO_SATURATION_CHECK) != 0] = np.nan
     return limit, bits
+
+
+def read_positive(file: PixelFile) -> Plane:
+    """Return gains or read noises, NaN where they are not above 0.
+
+    Such a pixel gets no slope and DO_NOT_USE.
+
+    Returns
+    -------
+    (rows, cols) float32, e-/DN or DN
+
+    Raises
+    ------
+    MissingReferenceError
+        No value is above 0: ramps would be weighted by nothing.
+    """
+    plane = file.plane()
+    is_known = plane > 0.0
+    if not is_known.any():
+        raise MissingReferenceError(
+            f"{file.header.root}: {file.kind} reference file {file.path.name} is of no "
+            "use: no value is above 0"
+        )
+    plane[~is_known] = np.nan
+    return plane
 
 
 def read_linearity(file: PixelFile) -> tuple[NDArray[np.float32], Flags32]:
@@ -189,13 +214,6 @@ def _ipc_kernel(files: ReferenceFiles, header: Header) -> NDArray[np.float32]:
         if kernel.ndim != 2:
             raise ValueError("a kernel for each pixel is not supported")
         return np.ascontiguousarray(kernel, dtype=np.float32)
-
-
-def _unknown_where(plane: Plane, is_wrong: Any) -> Plane:
-    """Set NaN where a value is impossible."""
-    with np.errstate(invalid="ignore"):
-        plane[is_wrong(plane)] = np.nan
-    return plane
 
 
 def _scalar_or_plane(average: NDArray[np.float32]) -> NDArray[np.float32]:
