@@ -53,6 +53,21 @@ TWICE = {"activity": "03", "detectors": ["NRCB1"]}
         ),
         ({"activities": [{"long": "F444W+"}]}, "activities.0.long", "grism ''"),
         (
+            {"activities": [{"long": "F444W+F405N"}]},
+            "activities.0.long",
+            "a filter in the pupil wheel is named alone: F405N",
+        ),
+        (
+            {"activities": [{"short": "F150W2+F162M"}]},
+            "activities.0.short",
+            "named alone: F162M",
+        ),
+        (
+            {"activities": [{"long": "F322W2+F323N"}]},
+            "activities.0.long",
+            "'F323N' is not simulated",
+        ),
+        (
             {"activities": [{"long": "F405N+GRISMR"}]},
             "activities.0.long",
             "pupil wheel",

@@ -141,6 +141,9 @@ def _activity_faults(activity: ActivityParams) -> Iterator[Fault]:
         band = passband(given)
         if band.channel != detector.channel:
             yield entry, f"{given} is not a filter of {name}"
+        if grism.startswith("F"):
+            yield from _unknown_filter(entry, grism)
+            yield entry, f"a filter in the pupil wheel is named alone: {grism}"
         if "+" in getattr(activity, entry):
             yield from _grism_faults(activity, entry, band, grism)
         try:
