@@ -255,3 +255,16 @@ def test_reference_files_that_all_exposures_lack_are_told_once(field, tmp_path, 
     assert "NRCB1: no exposure with all its reference files" in said
     failed = [line for line in status_lines(out) if line.startswith("failed")]
     assert [" and 2 more: no mask, " in line for line in failed] == [True, True]
+
+
+def test_a_log_names_reference_files_and_what_was_measured(reduced, field):
+    path = min((reduced / "logs").glob("*_nrcb1.log"))
+    text = path.read_text()
+    for kind in ("dark", "readnoise", "flat"):
+        (line,) = [words for words in text.splitlines() if f" {kind}: jwst_" in words]
+        assert (field.references / line.split()[-1]).is_file()
+    with fits.open(reduced / "exposures" / f"{path.stem}_cal.fits") as hdus:
+        header = hdus[0].header
+    for keyword in ("PRIMECRS", "NOISERAT"):
+        assert f"{header.comments[keyword]}: {header[keyword]:.4g} ({keyword})" in text
+    assert f"level of the sky: {header['SKYLEVEL']:.4g} MJy/sr" in text

@@ -1,5 +1,6 @@
 """From slopes to a calibrated image: ``_rate`` to ``_cal`` and, of series, ``_calints``."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +36,11 @@ from .products import (
     bench,
     input_files,
     list_steps,
+    log_findings,
     reference_source,
 )
+
+log = logging.getLogger(__name__)
 
 MODULE = "program.tasks.make_cal"
 SERIES = "NRC_TSIMAGE"
@@ -115,6 +119,8 @@ def make_cal(slopes: Slopes, place: Workplace, params: SlopeToSky) -> CalResult:
     sky = slope_to_sky(slopes.read(), run, params, drawn.regions)
     steps = list_steps(run.trail, params)
     provenance = recipe.provenance(steps, drawn.problems)
+    log_findings(header, sky.header)
+    log.info("level of the sky: %.4g MJy/sr", sky.background_mjy_sr)
     world = product_wcs(sky.geometry, planes, header)
     if sky.integrations is not None:
         ints = path.with_name(product_name(header.root, "calints"))

@@ -24,7 +24,14 @@ from ...reference.selection import RAMP_KINDS
 from ...reference.sky_planes import FlatField, load_flat
 from .artifact_list import artifact_list_path
 from .make_ledger import read_held
-from .products import Recipe, Workplace, bench, list_steps, reference_source
+from .products import (
+    Recipe,
+    Workplace,
+    bench,
+    list_steps,
+    log_findings,
+    reference_source,
+)
 
 log = logging.getLogger(__name__)
 
@@ -124,6 +131,7 @@ def make_rate(
         slope, more = finish.finish(slope, params.flicker_noise, place)
         steps, problems = (*steps, *more), finish.problems
     provenance = recipe.provenance(steps, problems)
+    log_findings(header, slope.header)
     if slope.integrations is not None:
         ints = place.folder / product_name(header.root, "rateints")
         write_slope_ints(ints, slope, provenance)

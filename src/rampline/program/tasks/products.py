@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ... import __version__
 from ...errors import InputError
+from ...exposure.header import Header
 from ...exposure.planes import UsedFile
 from ...files.content import content_hash, recorded_hash, recorded_key
 from ...files.provenance import NOT_MEASURED, InputFile, Provenance, StepRun
@@ -104,8 +105,10 @@ class Recipe:
     def provenance(
         self, steps: Iterable[StepRun], problems: Iterable[str] = ()
     ) -> Provenance:
-        """Return what the product says of its origin; the log says the steps too."""
+        """Return what the product says of its origin; the log says files and steps too."""
         context, steps = self.references.context, tuple(steps)
+        for file in self.references.used:
+            log.info("%s: %s", file.kind, file.name)
         for step in steps:
             time = "" if math.isnan(step.seconds) else f" {step.seconds:.3f} s"
             log.info("%s: %s%s", step.step, step.status.lower(), time)
@@ -120,6 +123,15 @@ class Recipe:
             task_key=self.key,
             problems=tuple(problems),
         )
+
+
+def log_findings(before: Header, after: Header) -> None:
+    """Log what steps have measured: the cards that they put into the header of an image."""
+    known = set(before.primary)
+    for card in after.primary:
+        if card not in known:
+            value = f"{card.value:.4g}" if isinstance(card.value, float) else card.value
+            log.info("%s: %s (%s)", card.comment, value, card.keyword)
 
 
 def is_current(path: Path, key: str) -> bool:
