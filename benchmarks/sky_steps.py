@@ -113,8 +113,7 @@ def compare_sides(values, is_inside, place):
 
 def report(name, folder, cals, seed, options):
     for band in ("nrcb[1-4]", "nrcblong"):
-        wanted = {p for p in folder.rglob(f"*_{band}_cal.fits") if p in set(cals)}
-        members = sorted(wanted)
+        members = [path for path in cals if path.match(f"*_{band}_cal.fits")]
         field = Field(folder, members, seed, {})
         grid = choose_grid(field.aligned, GridParams(pixel_scale=options.scale))
         left, sigma = residual_sky(field, grid)

@@ -1,6 +1,7 @@
 """The errors a user can cause: each is one line that says which file, what, and what to do."""
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,12 @@ class NetworkError(RamplineError):
 
 class DiskFullError(RamplineError):
     """A disk without room: what follows could not be written either."""
+
+
+def name_some(names: Sequence[str], most: int = 1) -> str:
+    """Return, for one line, the first of some names and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def is_disk_full(error: BaseException) -> bool:

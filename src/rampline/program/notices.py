@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from ..errors import name_some
 from ..exposure.header import card_values
 from .engines.budget import exposure_bytes
 from .input.inputs import Inputs
@@ -69,22 +70,18 @@ def _foreign_files(inputs: Inputs) -> Iterator[str]:
     kinds: dict[str, list[str]] = {}
     for error in inputs.foreign:
         kinds.setdefault(error.what, []).append(Path(error.path).name)
-    for what, (first, *others) in kinds.items():
-        more = f" and {len(others)} more" if others else ""
-        yield f"left out: {first}{more}: {what}"
+    for what, names in kinds.items():
+        yield f"left out: {name_some(names)}: {what}"
 
 
 def _doubtful(inputs: Inputs) -> Iterator[str]:
     """Yield a line for each thing that headers say against their exposures."""
+    headers = [source.header for source in inputs.sources]
+    cards = [(header.root, card_values(header.primary)) for header in headers]
     for keyword, value, meaning in _DOUBTS:
-        names = [
-            source.header.root
-            for source in inputs.sources
-            if card_values(source.header.primary).get(keyword) == value
-        ]
+        names = [root for root, own in cards if own.get(keyword) == value]
         if names:
-            more = f" and {len(names) - 1} more" * (len(names) > 1)
-            yield f"{names[0]}{more}: {meaning} ({keyword})"
+            yield f"{name_some(names)}: {meaning} ({keyword})"
 
 
 def _several_observations(inputs: Inputs) -> Iterator[str]:

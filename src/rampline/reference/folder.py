@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from ..errors import MissingReferenceError
+from ..errors import MissingReferenceError, name_some
 from ..exposure.header import Header
 from ..exposure.planes import UsedFile
 from .cache import log
@@ -144,8 +144,7 @@ class FolderSource:
         count = sum(meta.kind in kinds for meta in self.index)
         words = [f"{count} for other exposures"] if count else []
         if unreadable := self._scanned[1]:
-            more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
-            words.append(f"unreadable: {unreadable[0].name}{more}")
+            words.append(f"unreadable: {name_some([p.name for p in unreadable])}")
         return f" ({'; '.join(words)})" if words else ""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, NamedTuple, Self, get_args
 
-from ...errors import DiskFullError, RamplineError
+from ...errors import DiskFullError, RamplineError, name_some
 
 State = Literal["waiting", "running", "done", "reused", "failed", "stopped"]
 FILE_NAME = "journal.sqlite"
@@ -165,6 +165,5 @@ def group_failures(lines: Iterable[str]) -> Iterator[str]:
     by_reason: dict[str, list[str]] = {}
     for name, what in map(split_failure, lines):
         by_reason.setdefault(what, []).append(name)
-    for what, (first, *others) in by_reason.items():
-        more = f" and {len(others)} more" if others else ""
-        yield f"{first}{more}: {what}" if first else what
+    for what, names in by_reason.items():
+        yield f"{name_some(names)}: {what}" if names[0] else what

@@ -17,7 +17,7 @@ from ...astrometry.reference_catalog import (
     ReferenceStars,
     read_reference_stars,
 )
-from ...errors import InputError, NetworkError, ParameterError, RamplineError
+from ...errors import InputError, NetworkError, ParameterError, RamplineError, name_some
 from ...exposure.grid import Grid
 from ...files.catalogs import read_catalog
 from ...files.content import hash_file
@@ -206,9 +206,8 @@ def _updated(field: AlignedField) -> list[str]:
 
 def _some(roots: Sequence[str]) -> str:
     """Name a few exposures and count the others; the table has them all."""
-    if len(roots) <= _NAMED + 1:
-        return ", ".join(roots)
-    return f"{', '.join(roots[:_NAMED])} and {len(roots) - _NAMED} more"
+    # the last one's name takes no more room than its number
+    return name_some(roots, _NAMED + (len(roots) == _NAMED + 1))
 
 
 def describe_alignment(field: AlignedField, align_to: str, problem: str = "") -> str:
